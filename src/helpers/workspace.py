@@ -1,0 +1,221 @@
+"""Where the artefacts of a run live, and the only way in and out of them.
+
+Chapters pass each other files, never variables. This room knows each file by name, which chapter makes it, and how
+to write it so that a run killed at any moment leaves either the old file or the new one, never half of one.
+
+>>> ARTEFACTS["reco"].made_by
+'05_global_mapping'
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The repository: ``data/``, ``notebooks/`` and ``book/`` stand here."""
+
+DATA = ROOT / "data"
+
+
+def outputs_root() -> Path:
+    """Return the folder that holds one workspace a profile: ``RECO_OUTPUTS``, else ``outputs/`` of the repository."""
+    return Path(os.environ.get("RECO_OUTPUTS") or ROOT / "outputs")
+
+
+class MissingArtefact(FileNotFoundError):
+    """An artefact is not there yet; the message names the chapter that makes it."""
+
+
+class DamagedArtefact(OSError):
+    """An artefact is there but cannot be read; the message names it and the chapter that makes it anew."""
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One thing that a chapter makes and others read.
+
+    Parameters
+    ----------
+    file : str
+        Name inside the workspace. ``.zarr`` and ``.nc`` hold Datasets, ``.csv`` a table; no suffix means a folder.
+    made_by : str
+        Stem of the chapter that writes it.
+    what : str
+        One line for the reader: contents and dimensions.
+    """
+
+    file: str
+    made_by: str
+    what: str
+
+
+ARTEFACTS: dict[str, Artefact] = {
+    "native": Artefact("native", "01_data_preparation", "the Demo Earth's product files, in their native formats"),
+    "truth": Artefact("truth.nc", "01_data_preparation", "what is true on the Demo Earth: for scoring a method only"),
+    "predictors": Artefact("predictors.zarr", "01_data_preparation", "yearly predictors (year, lat, lon)"),
+    "static": Artefact("static.zarr", "01_data_preparation", "soil carbon, land cover and regions (lat, lon)"),
+    "samples": Artefact("samples.nc", "02_site_sampling", "3x3 windows and annual RECO (sample, predictor, dy, dx)"),
+    "dropped": Artefact("dropped.csv", "02_site_sampling", "site-years lost, rule by rule"),
+    "ablation": Artefact("ablation.nc", "03_cnn_ablation", "scores and learning curves (model, seed, split, metric)"),
+    "models": Artefact("models", "03_cnn_ablation", "trained networks: safetensors and their normalisers"),
+    "table1": Artefact("table1.csv", "03_cnn_ablation", "Table 1: scores, the paper's beside this run's"),
+    "validation": Artefact("validation.nc", "04_validation", "observed and simulated RECO at independent site-years"),
+    "validation_scores": Artefact("validation_scores.csv", "04_validation", "Figs 2 and 3 in numbers, a row a model"),
+    "reco": Artefact("reco.zarr", "05_global_mapping", "RECO (year, lat, lon), mean of the ensemble, and its spread"),
+    "fig1": Artefact("fig1.csv", "05_global_mapping", "inset bars of Fig 1: process models against the CNN"),
+    "trends": Artefact("trends.nc", "06_trends", "slopes, p-values and direction classes of RECO and NPP (lat, lon)"),
+    "table2": Artefact("table2.csv", "06_trends", "Table 2: rising and falling shares, the paper's beside this run's"),
+    "table3": Artefact("table3.csv", "06_trends", "Table 3: direction classes, the paper's beside this run's"),
+    "risk": Artefact("risk.csv", "07_sink_risk", "shares where NPP or RECO grows faster, by band, biome and economy"),
+}
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def replace(new: Path, target: Path) -> None:
+    """Put ``new`` in the place of ``target``: a file in one step; a folder by moving the old one aside first.
+
+    Between the two renames of a folder a kill leaves *no* target, which reads as missing, never as half.
+    """
+    if target.is_dir() and not target.is_symlink():
+        old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
+        target.rename(old)
+        new.rename(target)
+        remove(old)
+    else:
+        new.replace(target)
+
+
+@contextmanager
+def writing(target: Path) -> Iterator[Path]:
+    """Yield a path to write to, aside; when the block ends well it takes the target's place, else it is removed.
+
+    Parameters
+    ----------
+    target : Path
+        File or folder to make. What the block creates at the yielded path decides which.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
+    try:
+        yield aside
+        replace(aside, target)
+    finally:
+        remove(aside)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+class Workspace:
+    """The folder of one profile's artefacts.
+
+    Parameters
+    ----------
+    profile : str
+        Name of the workspace: a plain name, no path.
+    root : Path, optional
+        Folder of all workspaces; default `outputs_root()`.
+
+    Raises
+    ------
+    ValueError
+        When ``profile`` is not a plain name.
+    """
+
+    def __init__(self, profile: str, root: Path | None = None) -> None:
+        if not profile or Path(profile).name != profile or profile.startswith("."):
+            raise ValueError(f"profile: expected a plain name such as 'demo', found {profile!r}; drop any path from it")
+        self.profile = profile
+        self.folder = (root or outputs_root()) / profile
+
+    def __repr__(self) -> str:
+        return f"Workspace({self.profile!r})"
+
+    def path(self, name: str) -> Path:
+        """Return where artefact ``name`` stands or would stand."""
+        if name not in ARTEFACTS:
+            raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(ARTEFACTS)}")
+        return self.folder / ARTEFACTS[name].file
+
+    def has(self, name: str) -> bool:
+        """Say whether artefact ``name`` is there."""
+        return self.path(name).exists()
+
+    def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
+        """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
+
+        Raises
+        ------
+        MissingArtefact
+            It is not there; the message names the chapter that makes it.
+        DamagedArtefact
+            It is there but cannot be read.
+        """
+        path, made_by = self.path(name), ARTEFACTS[name].made_by
+        if not path.exists():
+            raise MissingArtefact(f"{path}: {name!r} is not there yet; run chapter {made_by} to make it")
+        try:
+            match path.suffix:
+                case ".zarr":
+                    return xr.open_zarr(path, consolidated=False)
+                case ".nc":
+                    return xr.load_dataset(path, engine="netcdf4")
+                case ".csv":
+                    return pd.read_csv(path)
+                case _:
+                    return path
+        except (OSError, ValueError, KeyError) as error:
+            raise DamagedArtefact(
+                f"{path}: {name!r} cannot be read ({_first_line(error)}); delete it and run chapter {made_by} again"
+            ) from error
+
+    def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> Path:
+        """Write an artefact aside, then put it in place; return its path.
+
+        Datasets lose inherited encodings (chunks and scales of the files they came from); float64 fields stay as
+        they are, so cast to float32 where the contract says so.
+        """
+        path = self.path(name)
+        with writing(path) as aside:
+            match path.suffix:
+                case ".zarr":
+                    content.drop_encoding().to_zarr(aside, mode="w", consolidated=False, zarr_format=3)
+                case ".nc":
+                    plain = content.drop_encoding()
+                    packed = {
+                        v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
+                    }
+                    plain.to_netcdf(aside, engine="netcdf4", encoding=packed)
+                case ".csv":
+                    content.to_csv(aside, index=False)
+                case _:
+                    raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
+        return path
+
+    def writing(self, name: str):
+        """Return a context manager that yields an empty folder aside, put in place when the block ends well."""
+        return _folder_aside(self.path(name))
+
+
+@contextmanager
+def _folder_aside(target: Path) -> Iterator[Path]:
+    with writing(target) as aside:
+        aside.mkdir(parents=True)
+        yield aside

@@ -1,0 +1,72 @@
+"""The corridor between chapters: atomic, typed, and clear about what is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from helpers import workspace
+from helpers.workspace import Workspace
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return Workspace("trial", root=tmp_path)
+
+
+def field():
+    return xr.Dataset({"reco": (("lat", "lon"), np.arange(6, dtype="float32").reshape(2, 3))})
+
+
+@pytest.mark.parametrize("name", ["reco", "samples"])
+def test_a_dataset_comes_back_as_it_went(ws, name):
+    ws.write(name, field())
+    xr.testing.assert_identical(ws.read(name).load(), field())
+
+
+def test_a_table_comes_back_as_it_went(ws):
+    table = pd.DataFrame({"band": ["north", "south"], "share": [0.25, 1 / 3]})
+    ws.write("risk", table)
+    pd.testing.assert_frame_equal(ws.read("risk"), table)
+
+
+def test_missing_names_the_chapter(ws):
+    with pytest.raises(workspace.MissingArtefact, match="run chapter 05_global_mapping"):
+        ws.read("reco")
+
+
+@pytest.mark.parametrize("name", ["samples", "reco"])
+def test_damaged_names_the_file_and_the_way_out(ws, name):
+    path = ws.write(name, field())
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        file.write_bytes(file.read_bytes()[:7])
+    with pytest.raises(workspace.DamagedArtefact, match=f"{path.name}.*run chapter"):
+        ws.read(name)
+
+
+def test_a_failed_write_leaves_the_old_artefact_and_no_litter(ws):
+    ws.write("reco", field())
+    with pytest.raises(RuntimeError), workspace.writing(ws.path("reco")) as aside:
+        aside.mkdir()
+        (aside / "half").write_text("…")
+        raise RuntimeError
+    xr.testing.assert_identical(ws.read("reco").load(), field())
+    assert [p.name for p in ws.folder.iterdir()] == ["reco.zarr"]
+
+
+def test_a_folder_is_replaced_whole(ws):
+    for round_ in ("first", "second"):
+        with ws.writing("models") as folder:
+            (folder / round_).write_text(round_)
+    assert [p.name for p in ws.read("models").iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize("bad", ["", "../x", "a/b", ".hidden"])
+def test_a_workspace_name_is_no_path(tmp_path, bad):
+    with pytest.raises(ValueError, match="plain name"):
+        Workspace(bad, root=tmp_path)
+
+
+def test_an_unknown_artefact_lists_the_known(ws):
+    with pytest.raises(KeyError, match="known are native"):
+        ws.path("recco")
