@@ -1,0 +1,312 @@
+"""The target grid of the book, and how a field gets onto it.
+
+Every map of the book stands on one regular grid of cell centres: latitudes from north to south, longitudes from
+-180 to 180. Resampling is a pair of weights, one along each axis: ``nearest`` copies one cell (what the paper did),
+``average`` weighs by the area of overlap, ``bilinear`` by distance, and ``mode`` takes the class with most area.
+
+>>> Grid(30).lat
+array([ 75.,  45.,  15., -15., -45., -75.])
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import rasterio.warp
+import xarray as xr
+from rasterio import Affine
+from rasterio.enums import Resampling
+from scipy import sparse
+
+METHODS = ("nearest", "average", "bilinear", "mode")
+RADIUS = 6371007.181
+"""Radius of the MODIS sphere (m)."""
+SINUSOIDAL = f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs"
+"""The MODIS sinusoidal projection, as a PROJ string."""
+# Degrees on the same sphere: a WGS84 target would invite a change of datum that MODIS products do not have.
+DEGREES = f"+proj=longlat +R={RADIUS} +no_defs"
+
+LAT = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude", "axis": "Y"}
+LON = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude", "axis": "X"}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A regular global grid of cell centres.
+
+    Parameters
+    ----------
+    resolution : float
+        Edge of a cell (degrees). It must divide 180, so that cells meet at the poles and at the date line.
+
+    Raises
+    ------
+    ValueError
+        The resolution is not positive or does not divide 180.
+    """
+
+    resolution: float
+
+    def __post_init__(self) -> None:
+        rows = 180 / self.resolution if self.resolution > 0 else math.nan
+        if not (rows >= 1 and math.isclose(rows, round(rows), rel_tol=1e-9)):
+            raise ValueError(
+                f"resolution: expected degrees that divide 180 (such as 0.05, 0.5, 1 or 3), found {self.resolution!r}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows = round(180 / self.resolution)
+        return rows, 2 * rows
+
+    @property
+    def lat(self) -> np.ndarray:
+        """Latitudes of the centres, from north to south (degrees, float64)."""
+        rows = self.shape[0]
+        return 90 - 180 * (np.arange(rows) + 0.5) / rows
+
+    @property
+    def lon(self) -> np.ndarray:
+        """Longitudes of the centres, from west to east (degrees, float64)."""
+        columns = self.shape[1]
+        return -180 + 360 * (np.arange(columns) + 0.5) / columns
+
+    @property
+    def transform(self) -> Affine:
+        """Affine transform from (column, row) to (longitude, latitude) of a cell's north-west corner."""
+        step = 180 / self.shape[0]
+        return Affine(step, 0, -180, 0, -step, 90)
+
+    def like(self) -> xr.DataArray:
+        """Return an empty field of the grid: (lat, lon) float32, all NaN, with CF coordinates."""
+        return xr.DataArray(
+            np.full(self.shape, np.nan, dtype="float32"),
+            dims=("lat", "lon"),
+            coords={"lat": ("lat", self.lat, LAT), "lon": ("lon", self.lon, LON)},
+        )
+
+
+def normalise_lat_lon(obj):
+    """Return ``obj`` with coordinates ``lat`` from north to south and ``lon`` from -180 to 180.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        With one-dimensional latitude and longitude (also named latitude/longitude or nav_lat/nav_lon, also 0–360).
+
+    Raises
+    ------
+    ValueError
+        There is no one-dimensional latitude or longitude.
+    """
+    names = {"latitude": "lat", "longitude": "lon", "Latitude": "lat", "Longitude": "lon", "LAT": "lat", "LON": "lon"}
+    obj = obj.rename({old: new for old, new in names.items() if old in obj.dims or old in obj.coords})
+    for name in ("lat", "lon"):
+        if name not in obj.dims or name not in obj.coords:
+            raise ValueError(f"{name}: expected a one-dimensional coordinate, found dimensions {tuple(obj.dims)}")
+    lon = obj["lon"].values.astype("float64")
+    west = ((lon + 180) % 360) - 180 if np.nanmax(lon) > 180 else lon
+    obj = obj.assign_coords(lat=("lat", obj["lat"].values.astype("float64"), LAT), lon=("lon", west, LON))
+    return obj.sortby("lat", ascending=False).sortby("lon")
+
+
+def resample(obj, grid: Grid, method: str = "nearest"):
+    """Bring a Dataset or DataArray on a latitude/longitude grid onto ``grid``.
+
+    Parameters
+    ----------
+    obj : xarray.Dataset or xarray.DataArray
+        With dimensions lat and lon last, as `normalise_lat_lon` leaves them; lazy (dask) arrays stay lazy.
+    grid : Grid
+        Where to go.
+    method : {"nearest", "average", "bilinear", "mode"}
+        ``nearest``: the cell that holds the target's centre; on an edge, the cell to the south-east, as GDAL does.
+        ``average``: mean by overlapping area over cells with a value. ``bilinear``: by distance, over neighbours with
+        a value, where these carry at least half the weight. ``mode``: the class with most area (ties: lowest code).
+
+    Returns
+    -------
+    xarray.Dataset or xarray.DataArray
+        On the grid; outside the source NaN, or -1 in whole-number fields.
+
+    Raises
+    ------
+    ValueError
+        The method is unknown.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
+    if isinstance(obj, xr.Dataset):
+        return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
+    if method == "nearest":
+        return _nearest(obj, grid)
+    rows = _weights(obj["lat"].values, grid.lat, method, "lat")
+    columns = _weights(obj["lon"].values, grid.lon, method, "lon")
+    combine = _mode if method == "mode" else _mean
+    least = 0.5 if method == "bilinear" else 0.0
+    out = xr.apply_ufunc(
+        combine,
+        obj.chunk(lat=-1, lon=-1) if obj.chunks else obj,
+        kwargs={"rows": rows, "columns": columns, "least": least},
+        input_core_dims=[["lat", "lon"]],
+        output_core_dims=[["lat", "lon"]],
+        exclude_dims={"lat", "lon"},
+        dask="parallelized",
+        output_dtypes=[obj.dtype if method == "mode" else np.result_type(obj.dtype, "float32")],
+        dask_gufunc_kwargs={"output_sizes": {"lat": grid.shape[0], "lon": grid.shape[1]}},
+        keep_attrs=True,
+    )
+    return out.assign_coords(grid.like().coords)
+
+
+def warp_sinusoidal(values: np.ndarray, transform: Affine, grid: Grid, method: str = "nearest") -> np.ndarray:
+    """Warp a sinusoidal mosaic onto the grid with GDAL.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        (y, x) on the MODIS sinusoidal grid, NaN where there is no value.
+    transform : affine.Affine
+        From (column, row) to metres of the north-west corner.
+    grid : Grid
+        Where to go.
+    method : {"nearest", "average", "bilinear", "mode"}
+        As in `resample`.
+
+    Returns
+    -------
+    numpy.ndarray
+        (lat, lon) float32, NaN outside the mosaic.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
+    out = np.full(grid.shape, np.nan, dtype="float32")
+    rasterio.warp.reproject(
+        np.ascontiguousarray(values, dtype="float32"),
+        out,
+        src_transform=transform,
+        src_crs=SINUSOIDAL,
+        src_nodata=np.nan,
+        dst_transform=grid.transform,
+        dst_crs=DEGREES,
+        dst_nodata=np.nan,
+        resampling=Resampling[method],
+    )
+    return out
+
+
+def _nearest(field: xr.DataArray, grid: Grid) -> xr.DataArray:
+    # A hair to the south-east settles ties the same way in every cell, whatever the rounding of the coordinates.
+    hair = 1e-6 * grid.resolution
+    source = _wrapped(field)
+    lat, lon = xr.DataArray(grid.lat - hair, dims="lat"), xr.DataArray(grid.lon + hair, dims="lon")
+    out = source.sel(lat=lat, lon=lon, method="nearest").assign_coords(grid.like().coords)
+    inside = _inside(field["lat"].values, grid.lat, 90)[:, None] & _inside(source["lon"].values, grid.lon, 540)
+    if not inside.all():
+        missing = -1 if field.dtype.kind in "iu" else np.nan
+        out = out.where(xr.DataArray(inside, dims=("lat", "lon")), missing)
+    return out.transpose(*field.dims)
+
+
+def _wrapped(field: xr.DataArray) -> xr.DataArray:
+    """Add the first column behind the last and the last before the first, when the field goes round the globe."""
+    lon = field["lon"].values
+    if not _round_the_globe(lon):
+        return field
+    parts = [field.isel(lon=[-1]), field, field.isel(lon=[0])]
+    around = np.concatenate([[lon[-1] - 360], lon, [lon[0] + 360]])
+    return xr.concat(parts, dim="lon", join="override").assign_coords(lon=around)
+
+
+def _round_the_globe(lon: np.ndarray) -> bool:
+    return lon.size > 1 and lon[0] + 360 - lon[-1] < 1.5 * np.diff(lon).max()
+
+
+def _edges(centres: np.ndarray, limit: float) -> np.ndarray:
+    """Return the n + 1 edges between ascending centres, the outer ones half a step out but within the limit."""
+    if centres.size == 1:
+        raise ValueError("grid: expected at least two rows and two columns, found one; widen the cut-out")
+    middle = (centres[1:] + centres[:-1]) / 2
+    first, last = 2 * centres[0] - middle[0], 2 * centres[-1] - middle[-1]
+    return np.clip(np.concatenate([[first], middle, [last]]), -limit, limit)
+
+
+def _inside(source: np.ndarray, target: np.ndarray, limit: float) -> np.ndarray:
+    edges = _edges(np.sort(source), limit)
+    hair = 1e-6 * np.diff(edges).min()
+    return (target >= edges[0] - hair) & (target <= edges[-1] + hair)
+
+
+def _weights(source: np.ndarray, target: np.ndarray, method: str, axis: str) -> sparse.csr_array:
+    """Return (target, source) weights along one axis; a row sums to one where the source covers the target."""
+    order = np.argsort(source)
+    shifts = (-360, 0, 360) if axis == "lon" else (0,)
+    build = _between if method == "bilinear" else _overlap
+    cyclic = axis == "lon" and _round_the_globe(source[order])
+    weights = sum(build(source[order] + s, target, axis, cyclic) for s in shifts)
+    return sparse.csr_array(weights)[:, np.argsort(order)]
+
+
+def _overlap(source: np.ndarray, target: np.ndarray, axis: str, cyclic: bool) -> sparse.csr_array:
+    # Cell area is proportional to the longitudes' difference times the difference of the sines of the latitudes.
+    scale = (lambda x: np.sin(np.deg2rad(x))) if axis == "lat" else (lambda x: x)
+    limit = 90 if axis == "lat" else 1e3
+    s, order = scale(_edges(source, limit)), np.argsort(target)
+    t = scale(_edges(target[order], limit))
+    cuts = np.unique(np.concatenate([s, t]))
+    middle, width = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
+    i, j = np.searchsorted(t, middle) - 1, np.searchsorted(s, middle) - 1
+    keep = (i >= 0) & (i < target.size) & (j >= 0) & (j < source.size) & (width > 1e-12)
+    i, j = i[keep], j[keep]
+    share = width[keep] / np.diff(t)[i]
+    return sparse.csr_array((share, (order[i], j)), shape=(target.size, source.size))
+
+
+def _between(source: np.ndarray, target: np.ndarray, axis: str, cyclic: bool) -> sparse.csr_array:
+    """Return weights of the two neighbours; beyond the last centre of an open axis, the end cell alone."""
+    n, edges = source.size, _edges(source, 1e3)
+    around = np.concatenate([[source[-1] - 360], source]) if cyclic else source
+    left = np.searchsorted(around, target, side="right") - 1
+    inside = (target >= around[0]) & (target < around[-1])
+    k = np.clip(left, 0, around.size - 2)
+    part = np.clip((target - around[k]) / (around[k + 1] - around[k]), 0, 1)
+    if not cyclic:
+        inside = (target >= edges[0]) & (target <= edges[-1])
+    lower, upper = ((k - 1) % n, k) if cyclic else (k, k + 1)
+    rows = np.flatnonzero(inside)
+    data = np.concatenate([(1 - part)[rows], part[rows]])
+    place = (np.concatenate([rows, rows]), np.concatenate([lower[rows], upper[rows]]))
+    return sparse.csr_array((data, place), shape=(target.size, n))
+
+
+def _apply(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array) -> np.ndarray:
+    return (columns @ (rows @ values).T).T
+
+
+def _mean(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array, least: float) -> np.ndarray:
+    stack = values.reshape(-1, *values.shape[-2:])
+    dtype = np.result_type(values.dtype, "float32")
+    out = np.empty((len(stack), rows.shape[0], columns.shape[0]), dtype=dtype)
+    for k, field in enumerate(stack):
+        valid = np.isfinite(field)
+        total = _apply(np.where(valid, field, 0).astype("float64"), rows, columns)
+        weight = _apply(valid.astype("float64"), rows, columns)
+        good = (weight > 1e-9) & (weight >= least - 1e-9)
+        out[k] = np.divide(total, weight, out=np.full(total.shape, np.nan), where=good)
+    return out.reshape(*values.shape[:-2], *out.shape[-2:])
+
+
+def _mode(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array, least: float) -> np.ndarray:
+    stack = values.reshape(-1, *values.shape[-2:])
+    missing = -1 if values.dtype.kind in "iu" else np.nan
+    out = np.full((len(stack), rows.shape[0], columns.shape[0]), missing, dtype=values.dtype)
+    for k, field in enumerate(stack):
+        best = np.full(out.shape[1:], 1e-9)
+        for code in np.unique(field[field >= 0]):
+            area = _apply((field == code).astype("float64"), rows, columns)
+            wins = area > best + 1e-9
+            best[wins], out[k][wins] = area[wins], code
+    return out.reshape(*values.shape[:-2], *out.shape[-2:])

@@ -1,0 +1,171 @@
+"""The target grid, and resampling onto it, against slow obvious loops and GDAL."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from helpers import grid as g
+
+
+def field(step, seed=0, holes=0.2, shift=0.0):
+    made = g.Grid(step)
+    rng = np.random.default_rng(seed)
+    values = rng.normal(size=made.shape)
+    values[rng.random(made.shape) < holes] = np.nan
+    return xr.DataArray(values, dims=("lat", "lon"), coords={"lat": made.lat, "lon": made.lon + shift})
+
+
+def slow_average(source, target):
+    """Area-weighted mean by a loop over all pairs of cells."""
+    half_s, half_t = 90 / source.lat.size, target.resolution / 2
+    out = np.full(target.shape, np.nan)
+    for i, lat in enumerate(target.lat):
+        for j, lon in enumerate(target.lon):
+            total = weight = 0.0
+            for a, slat in enumerate(source.lat.values):
+                top, bottom = min(lat + half_t, slat + half_s), max(lat - half_t, slat - half_s)
+                if top <= bottom:
+                    continue
+                height = np.sin(np.deg2rad(top)) - np.sin(np.deg2rad(bottom))
+                for b, slon in enumerate(source.lon.values):
+                    for turn in (-360, 0, 360):
+                        width = min(lon + half_t, slon + half_s + turn) - max(lon - half_t, slon - half_s + turn)
+                        value = source.values[a, b]
+                        if width > 1e-9 and np.isfinite(value):
+                            total += height * width * value
+                            weight += height * width
+            if weight > 0:
+                out[i, j] = total / weight
+    return out
+
+
+@pytest.mark.parametrize("resolution", [0, -1, 7, 0.7, 200, float("nan")])
+def test_a_resolution_that_does_not_divide_180_is_refused(resolution):
+    with pytest.raises(ValueError, match="resolution: expected"):
+        g.Grid(resolution)
+
+
+@pytest.mark.parametrize("resolution", [0.05, 0.1, 1, 2.5, 3])
+def test_centres_cover_the_globe_evenly(resolution):
+    made = g.Grid(resolution)
+    assert made.shape == (round(180 / resolution), round(360 / resolution))
+    assert made.lat[0] == pytest.approx(90 - resolution / 2) and made.lat[-1] == pytest.approx(-90 + resolution / 2)
+    assert made.lon[0] == pytest.approx(-180 + resolution / 2) and made.lon[-1] == pytest.approx(180 - resolution / 2)
+    np.testing.assert_allclose(np.diff(made.lat), -resolution)
+    x, y = made.transform @ (0.5, 0.5)
+    assert (x, y) == (pytest.approx(made.lon[0]), pytest.approx(made.lat[0]))
+
+
+def test_normalising_turns_longitudes_and_flips_latitudes():
+    lat, lon = np.array([-60.0, 0, 60]), np.array([0.0, 90, 180, 270])
+    obj = xr.DataArray(np.arange(12.0).reshape(3, 4), {"latitude": lat, "longitude": lon}, ("latitude", "longitude"))
+    out = g.normalise_lat_lon(obj)
+    assert list(out.lat.values) == [60, 0, -60]
+    assert list(out.lon.values) == [-180, -90, 0, 90]
+    assert float(out.sel(lat=60, lon=-90)) == float(obj.sel(latitude=60, longitude=270))
+    assert float(out.sel(lat=-60, lon=-180)) == float(obj.sel(latitude=-60, longitude=180))
+
+
+def test_nearest_copies_the_cell_that_holds_the_centre():
+    source, target = field(5), g.Grid(1)
+    out = g.resample(source, target)
+    rows, columns = ((90 - target.lat) // 5).astype(int), ((target.lon + 180) // 5).astype(int)
+    np.testing.assert_array_equal(out.values, source.values[np.ix_(rows, columns)])
+
+
+def test_nearest_settles_every_tie_towards_the_south_east():
+    source, target = field(0.5, holes=0), g.Grid(1)
+    out = g.resample(source, target)
+    np.testing.assert_array_equal(out.values, source.values[1::2, 1::2])
+
+
+def test_nearest_wraps_at_the_date_line():
+    source = field(10, holes=0, shift=-5.0)  # centres at -180, -170, …, 170: the last half cell belongs to the first
+    out = g.resample(source, g.Grid(1))
+    np.testing.assert_array_equal(out.sel(lon=179.5).values, out.sel(lon=-179.5).values)
+
+
+def test_a_regional_source_is_not_spread_over_the_world():
+    source = abs(field(1, holes=0)).sel(lat=slice(20, 10), lon=slice(30, 40))
+    for method in g.METHODS:
+        out = g.resample(source, g.Grid(1), method)
+        assert int(out.notnull().sum()) == source.size, method
+    classes = g.resample(source.astype("int8"), g.Grid(1))
+    assert classes.dtype == np.int8 and int(classes.isel(lat=0, lon=0)) == -1
+
+
+@pytest.mark.parametrize(("fine", "coarse", "shift"), [(10, 30, 0), (30, 10, 0), (12, 20, 0), (20, 20, 10)])
+def test_average_is_the_area_weighted_mean(fine, coarse, shift):
+    source = field(fine, seed=3, holes=0.4, shift=-shift)
+    target = g.Grid(coarse)
+    np.testing.assert_allclose(g.resample(source, target, "average").values, slow_average(source, target), atol=1e-12)
+
+
+def test_average_keeps_the_global_integral():
+    source, target = field(3, holes=0), g.Grid(20)
+    area = lambda lat: np.cos(np.deg2rad(lat))  # noqa: E731  (cell area over a ring is proportional to this)
+    ratio = np.sin(np.deg2rad(1.5)) / np.deg2rad(1.5), np.sin(np.deg2rad(10)) / np.deg2rad(10)
+    before = (source.values * area(source.lat.values)[:, None]).mean() * ratio[0]
+    out = g.resample(source, target, "average")
+    assert (out.values * area(target.lat)[:, None]).mean() * ratio[1] == pytest.approx(before, abs=1e-12)
+
+
+def test_bilinear_reproduces_a_plane_and_needs_half_its_neighbours():
+    source, target = field(10, holes=0), g.Grid(2)
+    source[:] = source.lat.values[:, None] * 2.0 + 1
+    out = g.resample(source, target, "bilinear")
+    inner = np.abs(target.lat) < 85
+    np.testing.assert_allclose(out.values[inner], np.broadcast_to(target.lat[inner, None] * 2 + 1, out[inner].shape))
+    source[4, 4] = np.nan
+    holed = g.resample(source, target, "bilinear")
+    assert np.isnan(holed.sel(lat=source.lat[4], lon=source.lon[4], method="nearest"))
+    offset = np.abs(np.subtract.outer(np.arange(-2, 3), [0])) * 0.2
+    lost = (1 - offset) * (1 - offset.T) > 0.5  # the hole carries more than half the weight there
+    assert int(holed.isnull().sum()) == lost.sum()
+
+
+def test_mode_is_the_class_with_most_area():
+    source = xr.DataArray(
+        np.tile(np.array([[1, 2], [2, 3]], dtype="int8"), (9, 18)),
+        {"lat": g.Grid(10).lat, "lon": g.Grid(10).lon},
+        ("lat", "lon"),
+    )
+    out = g.resample(source, g.Grid(20), "mode")
+    assert out.dtype == np.int8 and (out == 2).all()
+    source[0, 0] = -1
+    assert int(g.resample(source, g.Grid(20), "mode")[0, 0]) == 2
+    source[:2, :2] = -1
+    assert int(g.resample(source, g.Grid(20), "mode")[0, 0]) == -1
+
+
+@pytest.mark.parametrize("method", g.METHODS)
+def test_lazy_arrays_stay_lazy_and_agree(method):
+    values = xr.concat([field(10, seed=k).fillna(-1 if method == "mode" else np.nan).round() for k in range(3)], "year")
+    values = values.transpose("year", "lat", "lon")
+    lazy = g.resample(values.chunk(year=1), g.Grid(20), method)
+    assert lazy.chunks is not None
+    np.testing.assert_array_equal(lazy.values, g.resample(values, g.Grid(20), method).values)
+    assert lazy.dims == ("year", "lat", "lon")
+
+
+def test_an_unknown_method_is_refused():
+    with pytest.raises(ValueError, match="method: expected one of nearest"):
+        g.resample(field(10), g.Grid(20), "cubic")
+
+
+@pytest.mark.parametrize("method", ["nearest", "average"])
+def test_the_sinusoidal_warp_puts_values_at_their_own_latitude_and_longitude(method):
+    tile = np.pi * g.RADIUS / 18
+    n = 120
+    x = (-1 + (np.arange(2 * n) + 0.5) / n) * tile
+    y = (5 - (np.arange(n) + 0.5) / n) * tile
+    lat = np.rad2deg(y / g.RADIUS)
+    lon = np.rad2deg(x[None, :] / g.RADIUS / np.cos(np.deg2rad(lat))[:, None])
+    transform = g.Affine(tile / n, 0, -tile, 0, -tile / n, 5 * tile)
+    target = g.Grid(1)
+    rows, columns = (target.lat > 41) & (target.lat < 49), np.abs(target.lon) < 9
+    truth = np.meshgrid(target.lon[columns], target.lat[rows])
+    for values, expected in ((lon, truth[0]), (np.broadcast_to(lat[:, None], lon.shape), truth[1])):
+        out = g.warp_sinusoidal(values, transform, target, method)
+        np.testing.assert_allclose(out[np.ix_(rows, columns)], expected, atol=0.1)
+        assert np.isnan(out[0]).all()
