@@ -1,0 +1,287 @@
+"""SPEI against scipy's distributions and L-moments, brute-force fits, and the worked examples of FAO-56."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import integrate, optimize, special, stats
+
+from helpers.spei import (
+    FIFTEENTH,
+    december,
+    extraterrestrial_radiation,
+    fit_log_logistic,
+    hargreaves,
+    log_logistic_score,
+    spei,
+)
+
+
+def monthly(values, start="1990-01"):
+    """Wrap an array (…, time) as a monthly DataArray."""
+    values = np.asarray(values, dtype=float)
+    time = pd.date_range(start, periods=values.shape[-1], freq="MS")
+    return xr.DataArray(values, dims=("lat", "lon")[: values.ndim - 1] + ("time",), coords={"time": time})
+
+
+def gamma_rain(years, cells=None, seed=0):
+    """Make rain with a season, mm month-1."""
+    rng = np.random.default_rng(seed)
+    shape = (years * 12,) if cells is None else (*cells, years * 12)
+    season = np.tile(60 + 40 * np.sin(np.arange(12) / 12 * 2 * np.pi), years)
+    return monthly(rng.gamma(2.0, 1.0, shape) * season / 2)
+
+
+NO_PET = monthly(np.zeros(1)).isel(time=0, drop=True)
+
+
+# --- the fit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [4, 16, 119])
+def test_fit_reproduces_the_sample_l_moments_of_scipy(n):
+    x = np.random.default_rng(n).gamma(2.0, 30.0, n) - 40
+    location, scale, shape = (float(p[0]) for p in fit_log_logistic(x))
+
+    def quantile(u):  # of the generalised logistic, written from its definition
+        return location + scale / shape * (1 - ((1 - u) / u) ** shape)
+
+    def theoretical(polynomial):  # an L-moment is the quantile function against a shifted Legendre polynomial
+        return integrate.quad(lambda u: quantile(u) * polynomial(u), 0, 1, limit=400)[0]
+
+    expected = [stats.lmoment(x, order=k, standardize=False) for k in (1, 2, 3)]
+    found = [theoretical(p) for p in (lambda u: 1, lambda u: 2 * u - 1, lambda u: 6 * u**2 - 6 * u + 1)]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_fit_agrees_with_a_brute_force_search_for_the_shape():
+    x = np.random.default_rng(5).lognormal(3.0, 0.6, 60)
+    target = stats.lmoment(x, order=3)  # L-skewness
+
+    def l_skewness(k):
+        def l_moment(polynomial):
+            return integrate.quad(lambda u: (1 - ((1 - u) / u) ** k) / k * polynomial(u), 0, 1, limit=400)[0]
+
+        return l_moment(lambda u: 6 * u**2 - 6 * u + 1) / l_moment(lambda u: 2 * u - 1)
+
+    by_search = optimize.brentq(lambda k: l_skewness(k) - target, -0.9, -0.01)
+    assert float(fit_log_logistic(x)[2][0]) == pytest.approx(by_search, rel=1e-4)
+
+
+def test_probability_follows_the_published_formulae_and_scipys_log_logistic():
+    """Vicente-Serrano et al. (2010) write the same fit with moments of 1 − F, β, α and γ."""
+    x = np.sort(np.random.default_rng(3).gamma(1.5, 40.0, 40))
+    n = x.size
+    rest = np.arange(n)[::-1]  # how many values lie above
+    w0, w1 = x.mean(), (x * rest).sum() / n / (n - 1)
+    w2 = (x * rest * (rest - 1)).sum() / n / (n - 1) / (n - 2)
+    beta = (2 * w1 - w0) / (6 * w1 - w0 - 6 * w2)
+    gammas = special.gamma(1 + 1 / beta) * special.gamma(1 - 1 / beta)
+    alpha = (w0 - 2 * w1) * beta / gammas
+    origin = w0 - alpha * gammas
+    assert beta > 1  # skewed to the right: the formulae hold as published
+    expected = stats.norm.ppf(stats.fisk.cdf(x, beta, loc=origin, scale=alpha))
+    np.testing.assert_allclose(log_logistic_score(x, *fit_log_logistic(x)), expected, rtol=1e-8, atol=1e-8)
+
+
+def test_symmetric_sample_gives_the_plain_logistic():
+    x = np.array([-3.0, -1.0, 0.0, 1.0, 3.0])
+    location, scale, shape = fit_log_logistic(x)
+    assert abs(shape[0]) < 1e-12
+    expected = stats.norm.ppf(stats.logistic.cdf(x, location[0], scale[0]))
+    np.testing.assert_allclose(log_logistic_score(x, location, scale, shape), expected, atol=1e-12)
+
+
+def test_both_sides_of_the_small_shape_limit_agree():
+    x = np.linspace(-2, 2, 9)
+    exact = log_logistic_score(x, 0.0, 1.0, 0.0)
+    np.testing.assert_allclose(log_logistic_score(x, 0.0, 1.0, 2e-9), exact, atol=1e-7)
+
+
+def test_beyond_the_end_of_the_distribution_is_missing_not_infinite():
+    # shape −0.5: the distribution begins at location + scale/shape = −2; shape 0.5: it ends at +2
+    assert np.isnan(log_logistic_score(np.array([-2.0, -2.1]), 0.0, 1.0, -0.5)).all()
+    assert np.isnan(log_logistic_score(np.array([2.0, 2.1]), 0.0, 1.0, 0.5)).all()
+    assert np.isfinite(log_logistic_score(np.array([-1.999, 50.0]), 0.0, 1.0, -0.5)).all()
+
+
+def test_far_tails_stay_finite_and_mirror_each_other():
+    low, high = log_logistic_score(np.array([-60.0, 60.0]), 0.0, 1.0, 0.0)
+    assert low == -high and 10 < high < 12
+
+
+# --- the index -------------------------------------------------------------------------------------------------------
+
+
+def test_index_equals_a_slow_loop_over_cells_and_months():
+    rain, pet = gamma_rain(20, (2, 3), seed=1), gamma_rain(20, (2, 3), seed=2)
+    fast = spei(rain, pet, 12)
+    balance = (rain - pet).values
+    for i, j in np.ndindex(2, 3):
+        for t in range(240):
+            if t < 11:
+                assert np.isnan(fast.values[i, j, t])
+                continue
+            same_month = [balance[i, j, s - 11 : s + 1].sum() for s in range(11, 240) if s % 12 == t % 12]
+            parameters = fit_log_logistic(np.array(same_month))
+            now = balance[i, j, t - 11 : t + 1].sum()
+            np.testing.assert_allclose(fast.values[i, j, t], log_logistic_score(np.array([now]), *parameters)[0])
+
+
+@pytest.mark.parametrize("scale", [1, 12, 24, 36])
+def test_index_is_standard_normal_over_a_long_series(scale):
+    index = spei(gamma_rain(200, seed=7), monthly(np.full(2400, 40.0)), scale)
+    assert np.isnan(index[: scale - 1]).all() and index[scale - 1 :].notnull().mean() > 0.995
+    by_month = index.groupby("time.month")
+    np.testing.assert_allclose(by_month.mean(), 0, atol=0.06)
+    np.testing.assert_allclose(by_month.std(), 1, atol=0.08)
+
+
+def test_calibration_years_alone_decide_the_fit():
+    rain = gamma_rain(40, seed=9)
+    wetter = rain.where(rain.time.dt.year < 2010, rain * 3)
+    early = dict(calibration=(1990, 2009))
+    before = slice("1990", "2009")
+    first = spei(rain, NO_PET, 3, **early).sel(time=before)
+    np.testing.assert_allclose(spei(wetter, NO_PET, 3, **early).sel(time=before), first)
+    assert spei(wetter, NO_PET, 3, **early).sel(time=slice("2011", None)).mean() > 1
+
+
+def test_dask_and_numpy_agree():
+    rain = gamma_rain(15, (4, 3), seed=4)
+    lazy = spei(rain.chunk({"lat": 2, "time": 50}), NO_PET, 24)
+    assert lazy.chunks is not None
+    np.testing.assert_array_equal(lazy.compute(), spei(rain, NO_PET, 24))
+
+
+def test_missing_months_spoil_only_the_sums_that_hold_them():
+    rain = gamma_rain(30, seed=6)
+    gap = rain.copy()
+    gap[100] = np.nan
+    index = spei(gap, NO_PET, 6)
+    assert np.flatnonzero(np.isnan(index)).tolist() == [*range(5), *range(100, 106)]
+
+
+def test_too_few_years_or_no_variation_gives_missing():
+    assert np.isnan(spei(gamma_rain(3), NO_PET, 1)).all()
+    assert np.isnan(spei(monthly(np.full(240, 7.3)), NO_PET, 12)).all()
+
+
+def test_sea_stays_missing_beside_land():
+    rain = gamma_rain(20, (1, 2), seed=8)
+    rain[:, 0] = np.nan
+    index = spei(rain, NO_PET, 12)
+    assert np.isnan(index[0, 0]).all() and np.isfinite(index[0, 1, 11:]).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (dict(scale=0), "scale: expected 1 to 120"),
+        (dict(scale=121), "found 121"),
+        (dict(calibration=(1800, 1810)), "calibration"),
+    ],
+)
+def test_bad_arguments_are_refused_in_one_line(change, words):
+    with pytest.raises(ValueError, match=words) as error:
+        spei(gamma_rain(10), NO_PET, **{"scale": 12, **change})
+    assert "\n" not in str(error.value)
+
+
+def test_a_lost_month_is_refused_and_named():
+    with pytest.raises(ValueError, match="break before 1990-06"):
+        spei(gamma_rain(10).drop_isel(time=4), NO_PET, 12)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    shift=st.floats(-500, 500),
+    factor=st.floats(0.1, 10),
+    scale=st.sampled_from([1, 3, 12]),
+)
+def test_units_and_offset_of_the_balance_do_not_matter(seed, shift, factor, scale):
+    rain = gamma_rain(12, seed=seed)
+    np.testing.assert_allclose(spei(rain * factor + shift, NO_PET, scale), spei(rain, NO_PET, scale), atol=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), years=st.integers(5, 30))
+def test_within_a_calendar_month_more_water_is_a_higher_index(seed, years):
+    rain = gamma_rain(years, seed=seed)
+    index = spei(rain, NO_PET, 12)
+    total = rain.rolling(time=12).sum()
+    for m in range(1, 13):
+        pick = (index.time.dt.month == m) & index.notnull()
+        in_order = index[pick].values[np.argsort(total[pick].values)]
+        assert (np.diff(in_order) >= 0).all()
+
+
+def test_december_takes_decembers():
+    index = monthly(np.arange(30.0), start="2001-06")
+    picked = december(index)
+    assert picked.dims[0] == "year"
+    assert picked.year.values.tolist() == [2001, 2002] and picked.values.tolist() == [6, 18]
+
+
+# --- potential evapotranspiration ------------------------------------------------------------------------------------
+
+
+def test_radiation_of_fao56_example_8_and_of_its_table_at_the_equator():
+    assert extraterrestrial_radiation(246, -20.0) == pytest.approx(32.2, abs=0.05)
+    # FAO-56, annex 2, table 2.6, latitude 0
+    table = [36.2, 37.5, 37.9, 36.8, 34.8, 33.4, 33.9, 35.7, 37.2, 37.4, 36.3, 35.6]
+    np.testing.assert_allclose(extraterrestrial_radiation(FIFTEENTH, 0.0), table, atol=0.06)
+
+
+@pytest.mark.parametrize("lat", [-89.5, -45, 0, 23, 60, 70, 89.5])
+@pytest.mark.parametrize("day", [15, 106, 172, 355])
+def test_radiation_is_the_integral_of_the_sun_above_the_horizon(lat, day):
+    declination = 0.409 * np.sin(2 * np.pi * day / 365 - 1.39)
+    hour = np.linspace(-np.pi, np.pi, 100_001)
+    up = np.sin(np.deg2rad(lat)) * np.sin(declination)
+    up = up + np.cos(np.deg2rad(lat)) * np.cos(declination) * np.cos(hour)
+    flux = 0.0820 * 60 * (1 + 0.033 * np.cos(2 * np.pi * day / 365)) * np.maximum(up, 0)  # MJ m-2 h-1
+    assert extraterrestrial_radiation(day, lat) == pytest.approx(np.trapezoid(flux, hour * 12 / np.pi), abs=1e-3)
+
+
+def test_hargreaves_of_fao56_example_20():
+    """July near Lyon, 45°43'N, 14.8 to 26.6 °C: Ra 40.6 MJ m-2 d-1, and 5.0 mm d-1 evaporate."""
+    assert extraterrestrial_radiation(196, 45 + 43 / 60) == pytest.approx(40.6, abs=0.06)
+    july = monthly([14.8], start="2001-07"), monthly([26.6], start="2001-07")
+    assert float(hargreaves(*july, 45 + 43 / 60)[0]) / 31 == pytest.approx(5.0, abs=0.05)
+
+
+def test_hargreaves_never_negative_and_broadcasts_over_latitude():
+    lat = xr.DataArray([-80.0, 0.0, 80.0], dims="lat", coords={"lat": [-80.0, 0.0, 80.0]})
+    cold = monthly(np.full((3, 24), -60.0)).assign_coords(lat=lat.values)
+    pet = hargreaves(cold, cold + 20, lat)
+    assert pet.dims == ("lat", "time") and pet.shape == (3, 24) and (pet == 0).all()
+    warm = hargreaves(cold + 80, cold + 90, lat)
+    assert (warm.sel(lat=0.0) > 100).all() and float(warm.sel(lat=80.0)[11]) == 0  # polar night
+    swapped = hargreaves(cold + 90, cold + 80, lat)  # minimum above maximum: no range, not a NaN
+    assert (swapped == 0).all()
+    given_mean = hargreaves(cold + 80, cold + 90, lat, tmean=cold + 85)
+    np.testing.assert_allclose(given_mean, warm)
+
+
+# --- the real climate ------------------------------------------------------------------------------------------------
+
+
+def test_index_on_real_tower_climate(real_data):
+    table = pd.read_csv(real_data / "fluxnet2015_monthly_climate.csv.gz")
+    site = table[table.site == table.site.iloc[0]]
+    time = pd.to_datetime(dict(year=site.year, month=site.month, day=1)).values
+    cube = {
+        v: xr.DataArray(site[v].values, dims="time", coords={"time": time}) for v in ("tmin", "tmax", "precipitation")
+    }
+    pet = hargreaves(cube["tmin"], cube["tmax"], float(site.cell_latitude.iloc[0]))
+    rain = cube["precipitation"] * cube["precipitation"].time.dt.days_in_month
+    index = december(spei(rain, pet, 36))
+    assert index.year.values.tolist() == list(range(2001, 2017))
+    assert np.isnan(index[:2]).all() and np.isfinite(index[2:]).all()
+    # the fourteen Decembers, ranked, follow the three-year balance ranked
+    sums = december((rain - pet).rolling(time=36).sum())[2:]
+    assert stats.spearmanr(sums, index[2:]).statistic == pytest.approx(1)
