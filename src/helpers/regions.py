@@ -1,0 +1,216 @@
+"""Parts of the world: land, latitude bands, biomes, economies, and the area of each grid cell.
+
+>>> round(float(cell_area([45.0, -45.0], [-90.0, 90.0]).sum() / SPHERE_AREA), 12)
+1.0
+>>> band([60, 0, -45]).tolist()
+[0, 1, 2]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import numpy as np
+import pandas as pd
+import rasterio
+import rasterio.features
+import shapely
+import yaml
+from numpy.typing import ArrayLike
+
+from helpers.products import natural_earth
+from helpers.workspace import DATA
+
+RADIUS = 6371007.181
+"""Radius of the sphere that has the Earth's surface area, in metres: the sphere of the MODIS sinusoidal grid."""
+
+SPHERE_AREA = 4.0 * np.pi * RADIUS**2
+"""Surface of that sphere, m2."""
+
+BANDS: dict[str, tuple[float, float]] = {
+    "Global": (-90.0, 90.0),
+    "Northern Extra-tropics": (30.0, 90.0),
+    "Tropics": (-30.0, 30.0),
+    "Southern Extra-tropics": (-90.0, -30.0),
+}
+"""South and north limit of the globe and of the paper's three bands, degrees north (Yu et al. 2021, Fig. 4)."""
+
+BAND_NAMES = tuple(BANDS)[1:]
+"""Meaning of the flags 0, 1, 2 that `band` gives."""
+
+IGBP: dict[int, tuple[str, str]] = {
+    0: ("WAT", "Water bodies"),
+    1: ("ENF", "Evergreen needleleaf forests"),
+    2: ("EBF", "Evergreen broadleaf forests"),
+    3: ("DNF", "Deciduous needleleaf forests"),
+    4: ("DBF", "Deciduous broadleaf forests"),
+    5: ("MF", "Mixed forests"),
+    6: ("CSH", "Closed shrublands"),
+    7: ("OSH", "Open shrublands"),
+    8: ("WSA", "Woody savannas"),
+    9: ("SAV", "Savannas"),
+    10: ("GRA", "Grasslands"),
+    11: ("WET", "Permanent wetlands"),
+    12: ("CRO", "Croplands"),
+    13: ("URB", "Urban and built-up lands"),
+    14: ("CVM", "Cropland and natural vegetation mosaics"),
+    15: ("SNO", "Permanent snow and ice"),
+    16: ("BSV", "Barren"),
+}
+"""Land cover code of MCD12C1, type 1: abbreviation and name (Sulla-Menashe and Friedl 2018, table 3; water is 0)."""
+
+IGBP_CODES: dict[str, int] = {abbreviation: code for code, (abbreviation, _) in IGBP.items()}
+"""The other way round: the code of an abbreviation, as flux towers carry it."""
+
+
+def _lists() -> dict[str, dict]:
+    return yaml.safe_load((DATA / "economies.yml").read_text(encoding="utf-8"))["economies"]
+
+
+ECONOMIES: tuple[str, ...] = tuple(_lists())
+"""Names of the economies, in the order of data/economies.yml; the flag of the first is 1."""
+
+
+def _regular(values: ArrayLike, name: str) -> tuple[np.ndarray, float]:
+    """Return cell centres as float64 and their spacing (negative when descending), in degrees."""
+    centres = np.asarray(values, dtype=np.float64)
+    if centres.ndim != 1 or centres.size < 2:
+        raise ValueError(
+            f"{name}: expected two or more cell centres in one dimension, found shape {centres.shape}; give a grid"
+        )
+    steps = np.diff(centres)
+    if steps[0] == 0 or np.abs(steps - steps[0]).max() > 1e-3 * abs(steps[0]):
+        raise ValueError(
+            f"{name}: expected evenly spaced cell centres, found steps from {steps.min():g} to {steps.max():g} degrees;"
+            " resample to a regular grid first"
+        )
+    return centres, float((centres[-1] - centres[0]) / (centres.size - 1))
+
+
+def cell_area(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+    r"""Return the exact area of every cell of a regular grid on the sphere.
+
+    A cell between latitudes :math:`\varphi_1 < \varphi_2` that spans :math:`\Delta\lambda` in longitude has the area
+    :math:`R^2 \Delta\lambda (\sin\varphi_2 - \sin\varphi_1)`.
+
+    Parameters
+    ----------
+    lat, lon : array_like
+        Cell centres in degrees (lat,), (lon,), evenly spaced, in either direction.
+
+    Returns
+    -------
+    numpy.ndarray
+        Areas in m2 (lat, lon), float64; a global grid sums to `SPHERE_AREA`.
+    """
+    centres, step = _regular(lat, "lat")
+    _, width = _regular(lon, "lon")
+    edges = np.radians(np.clip(centres[:, None] + 0.5 * abs(step) * np.array([-1.0, 1.0]), -90.0, 90.0))
+    rows = RADIUS**2 * np.radians(abs(width)) * np.diff(np.sin(edges), axis=1)
+    return np.repeat(rows, np.size(lon), axis=1)
+
+
+def band(lat: ArrayLike) -> np.ndarray:
+    """Return the latitude band of each latitude: 0 north, 1 tropics, 2 south of the tropics (int8, shape of ``lat``).
+
+    A latitude of exactly 30 degrees belongs to the tropics.
+    """
+    lat = np.asarray(lat, dtype=np.float64)
+    return np.where(lat > 30.0, 0, np.where(lat < -30.0, 2, 1)).astype(np.int8)
+
+
+def burn(shapes: list[tuple[shapely.Geometry, int]], lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+    """Draw geometries onto a regular grid: a cell takes the value of the geometry that its centre lies in.
+
+    Parameters
+    ----------
+    shapes : list of (geometry, int)
+        Geometries in degrees (-180 to 180) with values 1 to 127; the later one wins where two overlap.
+    lat, lon : array_like
+        Cell centres in degrees, evenly spaced, in either direction; longitudes between -180 and 180.
+
+    Returns
+    -------
+    numpy.ndarray
+        int8 (lat, lon), 0 outside every geometry.
+    """
+    lat, dy = _regular(lat, "lat")
+    lon, dx = _regular(lon, "lon")
+    if lon.min() < -180.0 or lon.max() > 180.0:
+        raise ValueError(
+            f"lon: expected -180 to 180 degrees, found {lon.min():g} to {lon.max():g}; use grid.normalise_lat_lon first"
+        )
+    corner = rasterio.Affine(abs(dx), 0, lon.min() - abs(dx) / 2, 0, -abs(dy), lat.max() + abs(dy) / 2)
+    field = rasterio.features.rasterize(shapes, out_shape=(lat.size, lon.size), transform=corner, dtype="uint8")
+    return field[:: (1 if dy < 0 else -1), :: (1 if dx > 0 else -1)].astype(np.int8)
+
+
+def land(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+    """Say of each cell of a regular grid whether its centre is on land (bool, (lat, lon)).
+
+    Land is Natural Earth's at 1:50 million. It includes Antarctica, Greenland and inland lakes, but no ice shelf, and
+    not the Caspian Sea.
+    """
+    return burn([(natural_earth.land(), 1)], lat, lon).astype(bool)
+
+
+@lru_cache(maxsize=1)
+def economy_shapes() -> dict[str, shapely.Geometry]:
+    """Return {economy: geometry in degrees} by the lists and clips of data/economies.yml."""
+    countries, shapes = natural_earth.countries(), {}
+    for name, entry in _lists().items():
+        if unknown := set(entry["countries"]) - set(countries):
+            raise ValueError(
+                f"data/economies.yml: {name!r} names {', '.join(sorted(unknown))}, without a code; add it to codes"
+            )
+        shape = shapely.union_all([countries[letters] for letters in entry["countries"]])
+        shapes[name] = shapely.intersection(shape, shapely.box(*entry["clip"])) if "clip" in entry else shape
+    return shapes
+
+
+def economies(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+    """Return the economy of each cell of a regular grid: 0 none, 1 the first of `ECONOMIES`, … (int8, (lat, lon))."""
+    return burn([(shape, code) for code, shape in enumerate(economy_shapes().values(), start=1)], lat, lon)
+
+
+def groups(flags: np.ndarray, meanings: Mapping[int, str]) -> dict[str, np.ndarray]:
+    """Turn a field of flags into {name: bool field}, in the order of ``meanings``.
+
+    >>> groups(np.array([0, 1, 1]), {1: "Tropics"})["Tropics"].tolist()
+    [False, True, True]
+    """
+    return {name: np.asarray(flags) == code for code, name in meanings.items()}
+
+
+def group_shares(
+    mask: ArrayLike, area: ArrayLike, groups: Mapping[str, ArrayLike], within: ArrayLike | None = None
+) -> pd.DataFrame:
+    """Return, for each group of cells, the share of it that ``mask`` holds in, by count and by area.
+
+    Parameters
+    ----------
+    mask : array_like of bool
+        Where the thing counted is true (lat, lon).
+    area : array_like
+        Cell areas in m2 (lat, lon).
+    groups : mapping of str to array_like of bool
+        Fields that say which cells belong to each group (lat, lon); groups may overlap.
+    within : array_like of bool, optional
+        The cells that count at all, such as the analysis mask; default all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns name, n_cells, area_m2, share_pixel, share_area (fractions; NaN for an empty group).
+    """
+    mask, area = np.asarray(mask, dtype=bool), np.asarray(area, dtype=np.float64)
+    within = np.ones(mask.shape, dtype=bool) if within is None else np.asarray(within, dtype=bool)
+    rows = []
+    for name, member in groups.items():
+        inside = np.asarray(member, dtype=bool) & within
+        n, size = int(inside.sum()), float(area[inside].sum())
+        hit = inside & mask
+        shares = (hit.sum() / n, area[hit].sum() / size) if n else (np.nan, np.nan)
+        rows.append((name, n, size, *map(float, shares)))
+    return pd.DataFrame(rows, columns=["name", "n_cells", "area_m2", "share_pixel", "share_area"])
