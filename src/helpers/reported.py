@@ -1,0 +1,212 @@
+"""What the paper reports, read from ``data/reported``, and the tables that set it beside what a run computed.
+
+Every number that the paper states is a row of a CSV with the place where it stands; every claim in words likewise.
+`beside` and `verdicts` insist on completeness: a chapter that leaves out one of its numbers or claims stops with an
+error, so a page cannot show only what agrees.
+
+>>> number("cnn_r2")
+0.535
+>>> table("table3").query("band == 'Tropics'")["percent"].tolist()
+[35.06, 27.27, 18.49, 19.17]
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+import pandas as pd
+
+from .workspace import DATA
+
+FOLDER = DATA / "reported"
+
+TABLES = ("table1", "table2", "table3", "inputs")
+"""Table 1 (scores of CNN1–CNN6) and its row of inputs, Table 2 (rising and falling shares), Table 3 (classes)."""
+
+VERDICTS = ("holds", "does not hold", "not testable here")
+"""What a run may say of a claim of the paper."""
+
+
+@lru_cache
+def _read(name: str) -> pd.DataFrame:
+    # Text first: "0.990" keeps the decimals that the paper printed, and an empty cell stays an empty string.
+    return pd.read_csv(FOLDER / f"{name}.csv", dtype=str, keep_default_na=False)
+
+
+def table(name: str) -> pd.DataFrame:
+    """Return one of the paper's tables, one value a row.
+
+    Parameters
+    ----------
+    name : {"table1", "table2", "table3", "inputs"}
+        ``table1``: model, split, metric, value, n (n as the paper's last column has it). ``table2``: variable, band,
+        subset ("all" or "p<0.1"), direction, percent. ``table3``: band, class, percent. ``inputs``: model, inputs.
+
+    Raises
+    ------
+    ValueError
+        The paper has no such table.
+    """
+    if name not in TABLES:
+        raise ValueError(f"name: expected one of {', '.join(TABLES)}, found {name!r}")
+    numeric = {"value": float, "n": int, "percent": float}
+    text = _read(name)
+    return text.astype({column: kind for column, kind in numeric.items() if column in text})
+
+
+def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFrame:
+    """Return the numbers stated in the paper's text and captions, as that chapter should meet them.
+
+    Parameters
+    ----------
+    chapter : str, optional
+        Two digits, "03" to "07"; all chapters when left out.
+    repeated : bool
+        Include the numbers that only repeat a table (column ``repeats`` names the cell). `beside` leaves them out:
+        they are compared where the table is.
+
+    Returns
+    -------
+    DataFrame
+        id, chapter, kind ("setting" or "result"), place, quantity, qualifier ("", "about" or "<"), value (float),
+        unit, repeats, quote.
+    """
+    rows = _of_chapter("numbers", chapter)
+    rows = rows if repeated else rows[rows["repeats"] == ""]
+    return rows.astype({"value": float}).reset_index(drop=True)
+
+
+def number(id: str) -> float:
+    """Return one number of the paper by its id, in the unit of its row.
+
+    Raises
+    ------
+    ValueError
+        No number has this id.
+    """
+    rows = _read("numbers").query("id == @id")
+    if rows.empty:
+        raise ValueError(f"id: no number of the paper is called {id!r}; reported.numbers() lists them all")
+    return float(rows["value"].iloc[0])
+
+
+def claims(chapter: str | None = None) -> pd.DataFrame:
+    """Return the paper's claims in words: id, chapter, place, claim (in our words), quote (in the paper's)."""
+    return _of_chapter("claims", chapter).reset_index(drop=True)
+
+
+def context() -> pd.DataFrame:
+    """Return the numbers that the paper quotes from other works, with whom it cites; nothing here is recomputed."""
+    return _read("context").copy()
+
+
+def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
+    """Set each number that the paper states in a chapter's matter beside the one that this run computed.
+
+    Parameters
+    ----------
+    chapter : str
+        Two digits, "03" to "07".
+    computed : mapping of id to float
+        One entry for every id of ``numbers(chapter)``. ``None`` or NaN stands for *not computed in this run* and
+        shows as a dash.
+
+    Returns
+    -------
+    DataFrame
+        place, quantity, unit, paper, this run: text, with the decimals of the paper in both columns (p-values with
+        two significant figures).
+
+    Raises
+    ------
+    ValueError
+        An id of the chapter is missing from ``computed``, or one there is unknown.
+    """
+    rows = numbers(chapter)
+    _complete("computed", chapter, rows["id"], computed)
+    printed = _of_chapter("numbers", chapter).set_index("id")["value"]
+    return pd.DataFrame(
+        {
+            "place": rows["place"],
+            "quantity": rows["quantity"],
+            "unit": rows["unit"],
+            "paper": [_paper(row.qualifier, printed[row.id]) for row in rows.itertuples()],
+            "this run": [_run(computed[row.id], printed[row.id], row.qualifier) for row in rows.itertuples()],
+        }
+    )
+
+
+def verdicts(chapter: str, found: Mapping[str, tuple[str, str]]) -> pd.DataFrame:
+    """Set each claim of the paper in a chapter's matter beside this run's verdict.
+
+    Parameters
+    ----------
+    chapter : str
+        Two digits, "03" to "07".
+    found : mapping of id to (verdict, what this run found)
+        One entry for every id of ``claims(chapter)``; the verdict is one of `VERDICTS`, the second a short sentence.
+
+    Returns
+    -------
+    DataFrame
+        place, the paper's claim, verdict, this run.
+
+    Raises
+    ------
+    ValueError
+        A claim of the chapter is missing, an id is unknown, or a verdict is none of the three.
+    """
+    rows = claims(chapter)
+    _complete("found", chapter, rows["id"], found)
+    for id, (verdict, _) in found.items():
+        if verdict not in VERDICTS:
+            raise ValueError(f"found[{id!r}]: expected one of {', '.join(VERDICTS)}, found {verdict!r}")
+    return pd.DataFrame(
+        {
+            "place": rows["place"],
+            "the paper's claim": rows["claim"],
+            "verdict": [found[id][0] for id in rows["id"]],
+            "this run": [found[id][1] for id in rows["id"]],
+        }
+    )
+
+
+def _of_chapter(name: str, chapter: str | None) -> pd.DataFrame:
+    rows = _read(name)
+    if chapter is None:
+        return rows.copy()
+    known = sorted(set(rows["chapter"]))
+    if chapter not in known:
+        raise ValueError(f"chapter: expected one of {', '.join(known)}, found {chapter!r}")
+    return rows[rows["chapter"] == chapter].copy()
+
+
+def _complete(what: str, chapter: str, expected: Iterable[str], given: Mapping[str, object]) -> None:
+    missing = [id for id in expected if id not in given]
+    unknown = [id for id in given if id not in set(expected)]
+    if missing or unknown:
+        parts = [f"{label} {', '.join(ids)}" for label, ids in (("missing", missing), ("unknown", unknown)) if ids]
+        raise ValueError(
+            f"{what}: chapter {chapter} must answer each id of data/reported once; {'; '.join(parts)}; "
+            "give None for a number, or 'not testable here' for a claim, that this run cannot answer"
+        )
+
+
+def _paper(qualifier: str, printed: str) -> str:
+    return f"{qualifier} {_grouped(printed)}".strip()
+
+
+def _run(value: float | None, printed: str, qualifier: str) -> str:
+    if value is None or math.isnan(value):
+        return "—"
+    if qualifier == "<" and float(printed) < 1:  # a p-value: its size matters, not its decimals
+        return f"{value:.2g}"
+    decimals = len(printed.partition(".")[2])
+    return _grouped(f"{value:.{decimals}f}")
+
+
+def _grouped(digits: str) -> str:
+    """Group thousands of long whole numbers; leave years and decimals as they are."""
+    return f"{int(digits):,}" if digits.lstrip("-").isdigit() and len(digits.lstrip("-")) > 4 else digits

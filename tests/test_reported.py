@@ -1,0 +1,200 @@
+"""The paper's numbers: transcribed whole, consistent with each other, and never shown by halves."""
+
+import csv
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from helpers import reported
+
+BANDS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
+
+
+def rows(name):
+    with (reported.FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# the tables ---------------------------------------------------------------------------------------------------------
+
+
+def test_table1_has_six_models_two_splits_four_metrics():
+    table1 = reported.table("table1")
+    assert len(table1) == 48
+    wide = table1.pivot(index=["split", "metric"], columns="model", values="value")
+    assert list(wide.columns) == [f"CNN{i}" for i in range(1, 7)]
+    assert wide.notna().all(axis=None)
+    assert dict(zip(table1["split"], table1["n"], strict=True)) == {"train": 1000, "test": 300}
+
+
+def test_table1_scores_are_consistent_with_each_other():
+    wide = reported.table("table1").pivot(index=["model", "split"], columns="metric", values="value")
+    # RMSE² = bias² + SDE², so no SDE may exceed its RMSE; and CC cannot be far from the correlation that R² allows.
+    assert (wide["sde"] <= wide["rmse"]).all()
+    assert (wide["cc"] <= np.sqrt(wide["r2"]) + 0.0015).all()
+
+
+def test_table2_rises_and_falls_fill_the_land():
+    table2 = reported.table("table2")
+    sums = table2.groupby(["variable", "band", "subset"])["percent"].sum().unstack("subset")
+    np.testing.assert_allclose(sums["all"], 100, atol=0.011)
+    parts = table2.pivot(index=["variable", "band", "direction"], columns="subset", values="percent")
+    assert (parts["p<0.1"] < parts["all"]).all()
+    assert len(table2) == 2 * 4 * 2 * 2
+
+
+def test_table3_classes_fill_the_land():
+    table3 = reported.table("table3")
+    assert list(table3["band"].unique()) == BANDS
+    np.testing.assert_allclose(table3.groupby("band")["percent"].sum(), 100, atol=0.011)
+
+
+def test_table3_margins_give_table2_but_for_the_known_slips():
+    wide = reported.table("table3").pivot(index="band", columns="class", values="percent")
+    npp_up = wide["NPP+RECO+"] + wide["NPP+RECO-"]
+    printed = reported.table("table2").query("variable == 'npp' and subset == 'all' and direction == 'increase'")
+    gap = npp_up - printed.set_index("band")["percent"]
+    assert gap["Northern Extra-tropics"] == pytest.approx(0.32)  # 80.44 against 80.12: the paper's, not ours
+    assert gap.abs().max() < 0.5
+
+
+def test_band_shares_weigh_to_the_global_one_with_the_stated_land_areas():
+    weights = [reported.number(f"{band}_area") for band in ("north", "tropics", "south")]
+    assert sum(weights) == 100
+    faster = [reported.number(f"{band}_npp_faster") for band in ("north", "tropics", "south")]
+    assert np.average(faster, weights=weights) == pytest.approx(reported.number("global_npp_faster"), abs=0.05)
+
+
+def test_an_unknown_table_is_refused():
+    with pytest.raises(ValueError, match="table1, table2, table3.*'table4'"):
+        reported.table("table4")
+
+
+# numbers and claims -------------------------------------------------------------------------------------------------
+
+
+def test_every_number_occurs_in_its_quote_as_printed():
+    words = {"1": "one", "2": "two", "3": "three", "6": "six", "10": "ten"}
+    for row in rows("numbers") + rows("context"):
+        digits = re.sub(r"(?<=\d),(?=\d{3})", "", row["quote"])
+        found = re.findall(r"\d+(?:\.\d+)?", digits) + re.findall(r"[a-z]+", row["quote"])
+        for value in filter(None, (row["value"], row.get("value_high"))):
+            assert value in found or words.get(value) in found, row["id"]
+
+
+@pytest.mark.parametrize("name", ["numbers", "claims", "context"])
+def test_ids_are_unique_and_quotes_short(name):
+    entries = rows(name)
+    assert len({row["id"] for row in entries}) == len(entries)
+    for row in entries:
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", row["id"])
+        assert 3 <= len(row["quote"].split()) <= 20, row["id"]
+        assert re.match(r"(Introduction|Results|Discussion|Methods|Fig\. \d) ?", row["place"]), row["id"]
+
+
+def test_repeated_numbers_equal_the_table_cell_they_name():
+    cells = {
+        f"{name}: {', '.join(row[key] for key in keys)}": row[value]
+        for name, keys, value in (
+            ("table1", ["model", "split", "metric"], "value"),
+            ("table2", ["variable", "band", "subset", "direction"], "percent"),
+            ("table3", ["band", "class"], "percent"),
+        )
+        for row in rows(name)
+    }
+    repeated = [row for row in rows("numbers") if row["repeats"]]
+    assert len(repeated) == 12 + 16 + 12
+    assert [cells[row["repeats"]] for row in repeated] == [row["value"] for row in repeated]
+
+
+def test_the_excess_shares_in_words_agree_with_table2():
+    up = reported.table("table2").query("subset == 'all' and direction == 'increase'")
+    wide = up.pivot(index="band", columns="variable", values="percent")
+    excess = wide["npp"] - wide["reco"]
+    assert excess["Northern Extra-tropics"] == pytest.approx(reported.number("north_excess"), abs=1)
+    assert excess["Southern Extra-tropics"] == pytest.approx(reported.number("south_excess"), abs=1)
+    assert excess["Tropics"] < reported.number("tropics_excess")
+
+
+def test_npp_and_reco_faster_shares_sum_to_one():
+    for band in ("global", "north", "tropics", "south"):
+        total = reported.number(f"{band}_npp_faster") + reported.number(f"{band}_reco_faster")
+        assert total == pytest.approx(100)
+
+
+def test_chapters_and_kinds_are_the_known_ones():
+    table = reported.numbers(repeated=True)
+    assert set(table["chapter"]) == {"03", "04", "05", "06", "07"} == set(reported.claims()["chapter"])
+    assert set(table["kind"]) == {"setting", "result"}
+    assert set(table["qualifier"]) == {"", "about", "<"}
+    assert len(reported.numbers()) < len(table)
+    with pytest.raises(ValueError, match="chapter: expected one of 03, 04, 05, 06, 07, found '3'"):
+        reported.numbers("3")
+
+
+def test_number_refuses_an_unknown_id():
+    with pytest.raises(ValueError, match="'nothing'"):
+        reported.number("nothing")
+
+
+def test_what_is_handed_out_may_be_changed_without_harm():
+    table1, claims = reported.table("table1"), reported.claims("03")
+    table1.loc[:, "value"] = 0.0
+    claims.loc[:, "claim"] = ""
+    assert reported.table("table1")["value"].min() > 0
+    assert (reported.claims("03")["claim"] != "").all()
+
+
+# beside and verdicts ------------------------------------------------------------------------------------------------
+
+
+def computed(chapter, value=math.pi):
+    return dict.fromkeys(reported.numbers(chapter)["id"], value)
+
+
+def test_beside_sets_both_numbers_with_the_decimals_of_the_paper():
+    values = computed("03", None) | {"iterations": 3000, "n_cnn": 6}
+    table = reported.beside("03", values).set_index("quantity")
+    assert list(table.columns) == ["place", "unit", "paper", "this run"]
+    assert table.loc["training iterations", ["paper", "this run"]].tolist() == ["100,000", "3000"]
+    assert table.loc["site-years collected", "this run"] == "—"
+
+    table = reported.beside("04", computed("04") | {"sd_p": 0.00012345, "cnn_rmse": math.nan})
+    shown = dict(zip(reported.numbers("04")["id"], table["this run"], strict=True))
+    assert shown["cnn_r2"] == "3.142"
+    assert shown["sd_p"] == "0.00012"
+    assert shown["cnn_rmse"] == "—"
+    assert table["paper"].tolist()[-1] == "< 0.01"
+
+
+def test_beside_accepts_numpy_scalars_and_shows_negative_numbers():
+    table = reported.beside("07", {id: np.float32(-12345.6) for id in computed("07")})
+    assert set(table["this run"]) == {"-12345.60", "-12,346"}
+
+
+@pytest.mark.parametrize("chapter", ["03", "04", "05", "06", "07"])
+def test_beside_names_what_is_missing_and_what_is_unknown(chapter):
+    values = computed(chapter)
+    gone = values.popitem()[0]
+    with pytest.raises(ValueError, match=f"chapter {chapter} .*missing {gone}; unknown surplus"):
+        reported.beside(chapter, values | {"surplus": 1.0})
+
+
+def test_verdicts_are_complete_and_of_three_kinds():
+    found = {id: ("holds", "seen") for id in reported.claims("05")["id"]}
+    table = reported.verdicts("05", found)
+    assert list(table.columns) == ["place", "the paper's claim", "verdict", "this run"]
+    assert isinstance(table, pd.DataFrame) and len(table) == len(found)
+    with pytest.raises(ValueError, match=r"found\['mean_close'\].*'perhaps'"):
+        reported.verdicts("05", found | {"mean_close": ("perhaps", "")})
+    found.pop("mean_close")
+    with pytest.raises(ValueError, match="missing mean_close"):
+        reported.verdicts("05", found)
+
+
+def test_context_is_kept_apart_from_the_paper_s_own_numbers():
+    assert set(reported.context()["id"]).isdisjoint(reported.numbers(repeated=True)["id"])
+    assert reported.context()["citation"].ne("").all()
