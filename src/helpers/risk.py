@@ -1,0 +1,79 @@
+"""Where plants gain on respiration: shares of land in which NPP or RECO grows faster, and the verdict on them.
+
+The rule is that of Yu et al. (2021): a region is a *carbon-sink potential* when the area in which NPP grows faster is
+larger than the area in which RECO grows faster, and a *carbon-source risk* when it is smaller.
+
+>>> verdict(0.66), verdict(0.34), verdict(0.5)
+('carbon-sink potential', 'carbon-source risk', 'even')
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers import regions
+
+SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
+
+
+def verdict(npp_share: float) -> str:
+    """Say what a region is, from the share (0 to 1) of it in which NPP grows faster; NaN means no cells to judge.
+
+    Raises
+    ------
+    ValueError
+        When the share does not lie between 0 and 1.
+    """
+    if np.isnan(npp_share):
+        return EMPTY
+    if not 0 <= npp_share <= 1:
+        raise ValueError(f"npp_share: expected a share from 0 to 1, found {npp_share}; divide percentages by 100")
+    if npp_share == 0.5:
+        return EVEN
+    return SINK if npp_share > 0.5 else RISK
+
+
+def faster_shares(
+    difference: xr.DataArray, area: xr.DataArray, groups: xr.DataArray, names: dict[int, str]
+) -> pd.DataFrame:
+    """Compare, group by group, the cells in which NPP grows faster with those in which RECO does.
+
+    Parameters
+    ----------
+    difference : DataArray (lat, lon)
+        Growth of NPP minus growth of RECO, any unit; NaN outside the analysis.
+    area : DataArray (lat, lon)
+        Cell area, m2.
+    groups : DataArray (lat, lon), int
+        The group each cell belongs to (band, biome, economy).
+    names : dict of int to str
+        The groups to report, by code, in this order.
+
+    Returns
+    -------
+    DataFrame
+        A row a group: ``name``; ``n_cells``, cells with a difference other than zero; ``n_ties``, cells where it is
+        exactly zero, which stand outside the shares; ``area_m2``, all cells of the group; ``analysed_m2``, those of
+        ``n_cells``; the shares ``npp_faster_pixel``, ``reco_faster_pixel`` (by number of cells), ``npp_faster_area``,
+        ``reco_faster_area`` (by true area), each pair summing to one; ``verdict``, from the share by area.
+    """
+    gap, inside = difference.to_numpy(), regions.groups(groups, names)
+    compared, ties = np.isfinite(gap) & (gap != 0), gap == 0
+    npp = regions.group_shares(gap > 0, area, inside, within=compared)
+    reco = regions.group_shares(gap < 0, area, inside, within=compared)
+    return pd.DataFrame(
+        {
+            "name": npp["name"],
+            "n_cells": npp["n_cells"],
+            "n_ties": regions.group_shares(ties, area, inside, within=ties)["n_cells"],
+            "area_m2": regions.group_shares(ties, area, inside)["area_m2"],
+            "analysed_m2": npp["area_m2"],
+            "npp_faster_pixel": npp["share_pixel"],
+            "reco_faster_pixel": reco["share_pixel"],
+            "npp_faster_area": npp["share_area"],
+            "reco_faster_area": reco["share_area"],
+            "verdict": [verdict(share) for share in npp["share_area"]],
+        }
+    )

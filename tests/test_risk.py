@@ -1,0 +1,78 @@
+"""The rule of sink and source, against slow counts and its own algebra."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from helpers import risk
+
+NAMES = {1: "first", 2: "second", 9: "nowhere"}
+
+
+def field(values):
+    return xr.DataArray(np.asarray(values), dims=("lat", "lon"))
+
+
+@pytest.mark.parametrize(
+    ("share", "expected"),
+    [
+        (0.6, "carbon-sink potential"),
+        (1.0, "carbon-sink potential"),
+        (0.5, "even"),
+        (0.4999, "carbon-source risk"),
+        (0.0, "carbon-source risk"),
+        (np.nan, "no cells"),
+    ],
+)
+def test_verdict_follows_the_rule(share, expected):
+    assert risk.verdict(share) == expected
+
+
+@pytest.mark.parametrize("share", [65.59, -0.1])
+def test_a_percentage_is_no_share(share):
+    with pytest.raises(ValueError, match="divide percentages by 100"):
+        risk.verdict(share)
+
+
+def test_faster_shares_by_hand():
+    difference = field([[1.0, -1.0, np.nan], [2.0, 0.0, -3.0]])
+    area = field([[1.0, 1.0, 1.0], [4.0, 4.0, 4.0]])
+    groups = field([[1, 1, 1], [1, 1, 2]])
+    table = risk.faster_shares(difference, area, groups, NAMES).set_index("name")
+    first = table.loc["first"]
+    assert (first.n_cells, first.n_ties, first.area_m2, first.analysed_m2) == (3, 1, 11, 6)
+    assert first.npp_faster_pixel == pytest.approx(2 / 3)
+    assert first.npp_faster_area == pytest.approx(5 / 6)
+    assert first.verdict == "carbon-sink potential"
+    assert table.verdict["second"] == "carbon-source risk"
+    assert table.verdict["nowhere"] == "no cells" and table.n_cells["nowhere"] == 0
+
+
+def test_area_and_pixel_can_disagree_and_the_verdict_follows_area():
+    """Two small cells for NPP against one large for RECO: a sink by count, a risk by area."""
+    table = risk.faster_shares(field([[1.0, 1.0, -1.0]]), field([[1.0, 1.0, 5.0]]), field([[1, 1, 1]]), {1: "here"})
+    assert table.npp_faster_pixel[0] > 0.5 > table.npp_faster_area[0]
+    assert table.verdict[0] == "carbon-source risk"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    gap=arrays("float64", (4, 5), elements=st.one_of(st.just(np.nan), st.just(0.0), st.floats(-1, 1))),
+    groups=arrays("int8", (4, 5), elements=st.integers(0, 2)),
+)
+def test_points_lie_on_the_line_and_swapping_the_two_swaps_the_shares(gap, groups):
+    area = field(np.linspace(1, 2, 20).reshape(4, 5))
+    one = risk.faster_shares(field(gap), area, field(groups), NAMES)
+    other = risk.faster_shares(field(-gap), area, field(groups), NAMES)
+    some = one.n_cells > 0
+    for how in ("pixel", "area"):
+        total = one[f"npp_faster_{how}"] + one[f"reco_faster_{how}"]
+        np.testing.assert_allclose(total[some], 1, rtol=1e-12)
+        assert total[~some].isna().all()
+        np.testing.assert_array_equal(one[f"npp_faster_{how}"], other[f"reco_faster_{how}"])
+    finite = np.isfinite(gap)
+    for code, row in zip(NAMES, one.itertuples(), strict=True):
+        assert row.n_cells + row.n_ties == (finite & (groups == code)).sum()
