@@ -100,11 +100,20 @@ def test_both_sides_of_the_small_shape_limit_agree():
     np.testing.assert_allclose(log_logistic_score(x, 0.0, 1.0, 2e-9), exact, atol=1e-7)
 
 
-def test_beyond_the_end_of_the_distribution_is_missing_not_infinite():
+def test_beyond_the_end_of_the_distribution_the_score_is_infinite():
     # shape −0.5: the distribution begins at location + scale/shape = −2; shape 0.5: it ends at +2
-    assert np.isnan(log_logistic_score(np.array([-2.0, -2.1]), 0.0, 1.0, -0.5)).all()
-    assert np.isnan(log_logistic_score(np.array([2.0, 2.1]), 0.0, 1.0, 0.5)).all()
+    assert (log_logistic_score(np.array([-2.0, -2.1]), 0.0, 1.0, -0.5) == -np.inf).all()
+    assert (log_logistic_score(np.array([2.0, 2.1]), 0.0, 1.0, 0.5) == np.inf).all()
     assert np.isfinite(log_logistic_score(np.array([-1.999, 50.0]), 0.0, 1.0, -0.5)).all()
+
+
+def test_infinite_scores_are_missing_or_at_the_limit():
+    years = np.r_[np.geomspace(10, 1000, 39), -1000.0]  # skewed to the right: the distribution has a lower end
+    rain = monthly(np.repeat(years, 12))
+    early = dict(calibration=(1990, 2028))
+    as_speibase, cut = spei(rain, NO_PET, 1, **early), spei(rain, NO_PET, 1, limit=3, **early)
+    assert np.isnan(as_speibase[-12:]).all() and (cut[-12:] == -3).all()
+    np.testing.assert_array_equal(cut[:-12], as_speibase[:-12].clip(-3, 3))
 
 
 def test_far_tails_stay_finite_and_mirror_each_other():

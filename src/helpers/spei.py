@@ -3,8 +3,8 @@
 The water balance of the last ``scale`` months is turned into a standard normal score, calendar month by calendar
 month: a three-parameter log-logistic distribution is fitted by unbiased probability-weighted moments, and its
 cumulative probability is read off a standard normal [1]_, [2]_. These are the choices of SPEIbase from its version
-2.0 on, including what it does with a balance beyond the end of the fitted distribution: the score would be infinite
-and is set to missing.
+2.0 on, including what it does with a balance beyond the end of the fitted distribution: the score is infinite there
+and is set to missing. A short record meets that end more often; ``limit`` then gives the score of the limit instead.
 
 References
 ----------
@@ -35,6 +35,7 @@ def spei(
     *,
     time: str = "time",
     calibration: tuple[int, int] | None = None,
+    limit: float | None = None,
 ) -> xr.DataArray:
     """Return the standardised precipitation evapotranspiration index.
 
@@ -49,12 +50,15 @@ def spei(
         Name of the time dimension, with datetime values.
     calibration : tuple of int, optional
         First and last year of the values to fit on; by default all.
+    limit : float, optional
+        Scores beyond ±limit, infinite ones too, become ±limit. By default nothing is cut and infinite scores are
+        missing, as in SPEIbase. A score of 3 is met once in 741 years: no record of a few decades reaches further.
 
     Returns
     -------
     DataArray (…, time)
         Index, 1 (standard deviations; negative = dry). NaN in the first ``scale`` − 1 months, where a month of the
-        sum is missing, where the balance never varies, and beyond the end of the fitted distribution.
+        sum is missing, where the balance never varies, and (without a limit) beyond the end of the distribution.
 
     Raises
     ------
@@ -84,6 +88,7 @@ def spei(
         dask="parallelized",
         output_dtypes=[np.float64],
     )
+    index = index.where(np.isfinite(index)) if limit is None else index.clip(-limit, limit)
     index.attrs = {"units": "1", "long_name": f"SPEI over {scale} months", "scale_months": scale}
     return index.rename(f"spei{scale}")
 
@@ -146,7 +151,7 @@ def fit_log_logistic(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarray, shape: np.ndarray) -> np.ndarray:
-    """Return the standard normal score of the fitted cumulative probability; NaN where it would be infinite.
+    """Return the standard normal score of the fitted cumulative probability; infinite beyond the distribution's end.
 
     Parameters
     ----------
@@ -157,12 +162,12 @@ def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarr
     """
     reduced = (values - location) / scale
     straight = np.abs(shape) < 1e-9
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bent = -np.log1p(-shape * reduced) / np.where(straight, 1.0, shape)
-    logit = np.where(straight, reduced, bent)
+    with np.errstate(divide="ignore"):
+        # log1p(-1) is minus infinity: the end of the distribution, and all that lies beyond it.
+        logit = -np.log1p(np.maximum(-shape * reduced, -1)) / np.where(straight, 1.0, shape)
+    logit = np.where(straight, reduced, logit)
     # The two tails are treated alike: expit(40) would round to 1, and its score to infinity.
-    score = np.copysign(ndtri(expit(-np.abs(logit))), logit)
-    return np.where(np.isfinite(score), score, np.nan)
+    return np.copysign(ndtri(expit(-np.abs(logit))), logit)
 
 
 def extraterrestrial_radiation(day: xr.DataArray | np.ndarray, lat: xr.DataArray | np.ndarray):
