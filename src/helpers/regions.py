@@ -174,6 +174,22 @@ def economies(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     return burn([(shape, code) for code, shape in enumerate(economy_shapes().values(), start=1)], lat, lon)
 
 
+def places(lat: ArrayLike, lon: ArrayLike) -> dict[str, np.ndarray]:
+    """Return {place: bool (lat, lon)}: the cells whose centres lie in each box of data/places.yml.
+
+    The boxes are a reading of the places that Yu et al. (2021) name in words.
+
+    >>> bool(places([-3.0], [-60.0])["Amazonia"].all())
+    True
+    """
+    boxes = yaml.safe_load((DATA / "places.yml").read_text(encoding="utf-8"))
+    lat, lon = np.asarray(lat, dtype=np.float64)[:, None], np.asarray(lon, dtype=np.float64)[None, :]
+    return {
+        name: (lat >= south) & (lat <= north) & (lon >= west) & (lon <= east)
+        for name, (west, south, east, north) in boxes.items()
+    }
+
+
 def groups(flags: np.ndarray, meanings: Mapping[int, str]) -> dict[str, np.ndarray]:
     """Turn a field of flags into {name: bool field}, in the order of ``meanings``.
 
