@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from helpers import reported
 
@@ -35,6 +36,24 @@ def test_table1_scores_are_consistent_with_each_other():
     # RMSE² = bias² + SDE², so no SDE may exceed its RMSE; and CC cannot be far from the correlation that R² allows.
     assert (wide["sde"] <= wide["rmse"]).all()
     assert (wide["cc"] <= np.sqrt(wide["r2"]) + 0.0015).all()
+
+
+def implied_spread(error):
+    """Bounds, over Table 1's training columns, of the SD of observed RECO for which R² = 1 − error²/SD²."""
+    wide = reported.table("table1").query("split == 'train'").pivot(index="model", columns="metric", values="value")
+    half = 0.0005  # three decimals are printed
+    low = (wide[error] - half) / np.sqrt(1 - wide["r2"] + half)
+    high = (wide[error] + half) / np.sqrt(1 - wide["r2"] - half)
+    return low.max(), high.min()
+
+
+def test_table1_r2_is_a_squared_correlation():
+    # All six models saw the same samples, so one SD must serve all columns. With SDE (bias taken out) one does, about
+    # 0.63; with RMSE none does. So the printed R² is r², not 1 − SSE/SST.
+    low, high = implied_spread("sde")
+    assert low < high and low == pytest.approx(0.63, abs=0.005)
+    low, high = implied_spread("rmse")
+    assert low > high
 
 
 def test_table2_rises_and_falls_fill_the_land():
@@ -117,6 +136,15 @@ def test_the_excess_shares_in_words_agree_with_table2():
     assert excess["Northern Extra-tropics"] == pytest.approx(reported.number("north_excess"), abs=1)
     assert excess["Southern Extra-tropics"] == pytest.approx(reported.number("south_excess"), abs=1)
     assert excess["Tropics"] < reported.number("tropics_excess")
+
+
+def test_the_slopes_and_their_significance_agree_as_z_scores_of_19_years():
+    years = np.arange(19)
+    for band in ("global", "north", "tropics"):
+        for variable in ("reco", "npp"):
+            r = reported.number(f"{band}_{variable}_slope") * years.std()
+            p = 2 * stats.t.sf(r * np.sqrt(17 / (1 - r**2)), 17)
+            assert 0 < r < 1 and p < reported.number(f"{band}_{variable}_p")
 
 
 def test_npp_and_reco_faster_shares_sum_to_one():
