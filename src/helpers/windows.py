@@ -1,0 +1,277 @@
+"""Neighbourhoods of three by three cells, around points and over whole grids.
+
+On a grid of cells of width r whose first centre is at latitude φ₀ (north) and longitude λ₀ (west), the point (φ, λ)
+lies in row i = ⌊(φ₀ + r/2 − φ)/r⌋ and column j = ⌊(λ − λ₀ + r/2)/r⌋. Its window holds rows i−1, i, i+1 (from north to
+south) and columns j−1, j, j+1 (from west to east), the columns counted modulo their number where the grid goes round
+the globe: the neighbour across the date line is a neighbour. Beyond a pole there is none.
+
+>>> row, column = cells(np.array([75.0, 45.0, 15.0, -15.0, -45.0, -75.0]), np.arange(-165.0, 180, 30), [-89.0], [179.9])
+>>> int(row[0]), int(column[0])
+(5, 11)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.lib.stride_tricks import sliding_window_view
+
+FILLS = ("centre", "drop", "nan")
+OFFSETS = np.array([-1, 0, 1])
+STRIP_BYTES = 64_000_000
+"""Size of the windows that `strips` yields at a time, unless told otherwise."""
+
+
+def cells(grid_lat, grid_lon, lat, lon) -> tuple[np.ndarray, np.ndarray]:
+    """Return the row and the column of the cell that holds each point.
+
+    Parameters
+    ----------
+    grid_lat, grid_lon : array-like (lat,), (lon,)
+        Cell centres, evenly spaced: latitudes descending, longitudes ascending, degrees.
+    lat, lon : array-like (sample,)
+        Points, degrees north and east; longitudes of 180 to 360 are taken as −180 to 0. A point on an edge belongs to
+        the cell south or east of it.
+
+    Returns
+    -------
+    row, column : ndarray of int (sample,)
+        −1 in both where the point is off the grid.
+
+    Raises
+    ------
+    ValueError
+        For a grid that is not even or runs the wrong way, or a latitude beyond the poles.
+    """
+    lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
+    if (np.abs(lat) > 90).any():
+        raise ValueError(
+            f"lat: expected −90 to 90 degrees north, found {lat[np.abs(lat) > 90][0]:g}; correct the point"
+        )
+    down, right = -_step(grid_lat, "lat", -1), _step(grid_lon, "lon", 1)
+    # A millionth of a cell settles points on an edge the same way, whatever the rounding of the coordinates.
+    row = np.floor((np.asarray(grid_lat)[0] + down / 2 - lat) / down + 1e-6)
+    east = lon - np.asarray(grid_lon)[0] + right / 2
+    column = np.floor((east % 360) / right + 1e-6)
+    at_pole = (lat == -90) & (row == len(grid_lat))
+    row = row - at_pole  # the South Pole is an edge with no cell south of it
+    if _round_the_globe(grid_lon):
+        column = column % len(grid_lon)
+    off = ~((row >= 0) & (row < len(grid_lat)) & (column >= 0) & (column < len(grid_lon)))
+    return np.where(off, -1, row).astype(int), np.where(off, -1, column).astype(int)
+
+
+def at_points(ds: xr.Dataset, lat, lon, years=None, *, fill: str = "centre") -> xr.DataArray:
+    """Cut the window around each point.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The variables are the predictors, in their order: (lat, lon), or (year, lat, lon).
+    lat, lon : array-like (sample,)
+        Points, degrees north and east.
+    years : array-like of int (sample,), optional
+        Year of each sample; needed as soon as a variable has years.
+    fill : {"centre", "drop", "nan"}
+        What a missing neighbour becomes: the centre's value, or NaN, or (drop) the whole window becomes NaN. A
+        missing *centre*, in any predictor, makes the whole window NaN whatever the fill.
+
+    Returns
+    -------
+    DataArray (sample, predictor, dy, dx) float32
+        dy from north to south, dx from west to east. Coordinates ``row`` and ``column`` (sample) name the cell, and
+        ``filled`` (sample) counts the missing neighbours of windows with a centre. Attributes ``missing_centre`` and
+        ``filled_neighbours`` count windows without a centre, and missing neighbours in the others.
+
+    Raises
+    ------
+    ValueError
+        For an unknown fill, or years missing where a variable has them.
+    """
+    row, column = cells(ds["lat"].values, ds["lon"].values, lat, lon)
+    i, j = row[:, None] + OFFSETS, column[:, None] + OFFSETS
+    if _round_the_globe(ds["lon"].values):
+        j = j % ds.sizes["lon"]
+    no_row = (row == -1)[:, None] | (i < 0) | (i >= ds.sizes["lat"])
+    off = no_row[:, :, None] | ((j < 0) | (j >= ds.sizes["lon"]))[:, None, :]
+    at = {
+        "lat": (("sample", "dy"), np.clip(i, 0, ds.sizes["lat"] - 1)),
+        "lon": (("sample", "dx"), np.clip(j, 0, ds.sizes["lon"] - 1)),
+    }
+    if any("year" in ds[v].dims for v in ds):
+        if years is None:
+            raise ValueError("years: expected the year of each sample, as some predictors change by year; found none")
+        position = ds.get_index("year").get_indexer(np.asarray(years))
+        at["year"] = ("sample", np.maximum(position, 0))
+        off = off | (position == -1)[:, None, None]
+    planes = [_plane(ds[v], at) for v in ds]
+    values = np.stack([np.where(off, np.nan, plane) for plane in planes], axis=1)
+    return _finish(values, list(ds), fill).assign_coords(row=("sample", row), column=("sample", column))
+
+
+def _plane(field: xr.DataArray, at: dict) -> np.ndarray:
+    index = {dim: xr.Variable(*at[dim]) for dim in field.dims}
+    return field.isel(index).transpose("sample", "dy", "dx").values.astype("float32")
+
+
+def from_values(ds: xr.Dataset, predictors: Sequence[str], *, fill: str = "centre") -> xr.DataArray:
+    """Make windows of a table's columns: the same value nine times where only that of the point is known.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Variables (sample), or (sample, dy, dx) where the neighbours are known.
+    predictors : sequence of str
+        Which variables, in which order.
+    fill : {"centre", "drop", "nan"}
+        As in `at_points`.
+
+    Returns
+    -------
+    DataArray (sample, predictor, dy, dx) float32
+        As from `at_points`, less ``row`` and ``column``; attribute ``constant`` lists the predictors known at the
+        point only.
+
+    Raises
+    ------
+    ValueError
+        For a predictor that the table does not have.
+    """
+    lacking = [p for p in predictors if p not in ds]
+    if lacking:
+        raise ValueError(f"predictors: {lacking[0]!r} is no variable of the table; it has {', '.join(map(str, ds))}")
+    blank = xr.DataArray(np.ones((3, 3)), dims=("dy", "dx"))
+    values = [(ds[p] * blank).transpose("sample", "dy", "dx").values.astype("float32") for p in predictors]
+    windows = _finish(np.stack(values, axis=1), list(predictors), fill)
+    windows.attrs["constant"] = [p for p in predictors if "dy" not in ds[p].dims]
+    return windows
+
+
+def strips(
+    predictors: xr.Dataset,
+    static: xr.Dataset | None,
+    channels: Sequence[str],
+    year: int | None,
+    rows: int | None = None,
+    *,
+    fill: str = "centre",
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Yield the windows of every cell of a grid, a strip of rows at a time.
+
+    Parameters
+    ----------
+    predictors, static : Dataset (year, lat, lon) and (lat, lon)
+        Where the channels are looked up, in this order; ``static`` may be None.
+    channels : sequence of str
+        Order of the predictors in the windows.
+    year : int or None
+        Which year; None when no channel has years.
+    rows : int, optional
+        Rows a strip; by default as many as make windows of about 64 MB.
+    fill : {"centre", "drop", "nan"}
+        As in `at_points`.
+
+    Yields
+    ------
+    row_slice : slice
+        The strip's rows of the grid.
+    valid_index : ndarray of int (n,)
+        Flat positions, within the strip (rows × lon), of the cells that have a window: put results back by
+        ``strip = np.full((stop - start, lon), np.nan); strip.flat[valid_index] = result``.
+    windows : ndarray (n, channel, 3, 3) float32
+        Possibly of length zero.
+
+    Raises
+    ------
+    ValueError
+        For a channel that is nowhere, an unknown fill or a year that is not there.
+    """
+    fields = [_field(predictors, static, c, year) for c in channels]
+    height, width = fields[0].sizes["lat"], fields[0].sizes["lon"]
+    wraps = _round_the_globe(fields[0]["lon"].values)
+    rows = rows or max(1, STRIP_BYTES // (width * len(channels) * 9 * 4))
+    for start in range(0, height, rows):
+        stop = min(start + rows, height)
+        halo = slice(max(start - 1, 0), min(stop + 1, height))
+        block = np.stack([f[halo].values.astype("float32") for f in fields])
+        beyond = ((0, 0), (int(start == 0), int(stop == height)), (0, 0))
+        block = np.pad(block, beyond, constant_values=np.nan)  # no neighbour beyond a pole
+        sides = dict(mode="wrap") if wraps else dict(constant_values=np.nan)
+        block = np.pad(block, ((0, 0), (0, 0), (1, 1)), **sides)
+        views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
+        valid = np.isfinite(views[..., 1, 1]).all(axis=0)
+        windows, _ = fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
+        whole = np.isfinite(windows[:, :, 1, 1]).all(axis=1)  # all, unless fill is "drop"
+        yield slice(start, stop), np.flatnonzero(valid)[whole], np.ascontiguousarray(windows[whole])
+
+
+def fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndarray]:
+    """Treat missing neighbours; return the windows and how many each had.
+
+    Parameters
+    ----------
+    windows : ndarray (sample, predictor, 3, 3)
+    fill : {"centre", "drop", "nan"}
+        See `at_points`.
+
+    Returns
+    -------
+    windows : ndarray
+        A copy.
+    missing : ndarray of int (sample,)
+        Missing neighbours, each predictor counted; 0 where the centre is missing.
+
+    Raises
+    ------
+    ValueError
+        For an unknown fill.
+    """
+    if fill not in FILLS:
+        raise ValueError(f"fill: expected one of {', '.join(FILLS)}, found {fill!r}")
+    centre = windows[:, :, 1:2, 1:2]
+    whole = np.isfinite(centre).all(axis=(1, 2, 3))
+    holes = np.isnan(windows) & whole[:, None, None, None]
+    missing = holes.sum(axis=(1, 2, 3))
+    filled = np.where(holes, centre, windows) if fill == "centre" else windows.copy()
+    filled[~whole | ((missing > 0) & (fill == "drop"))] = np.nan
+    return filled, missing
+
+
+def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
+    lacking = np.isnan(values[:, :, 1, 1]).any(axis=1)
+    values, missing = fill_neighbours(values, fill)
+    return xr.DataArray(
+        values,
+        dims=("sample", "predictor", "dy", "dx"),
+        coords={"predictor": predictors, "filled": ("sample", missing)},
+        name="window",
+        attrs={"missing_centre": int(lacking.sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
+    )
+
+
+def _field(predictors: xr.Dataset, static: xr.Dataset | None, channel: str, year: int | None) -> xr.DataArray:
+    source = predictors if channel in predictors or static is None else static
+    if channel not in source:
+        raise ValueError(f"channels: {channel!r} is neither a predictor nor a static field; check the model's channels")
+    field = source[channel]
+    if "year" in field.dims:
+        if year not in field["year"].values:
+            raise ValueError(
+                f"year: expected one of {field.year.values.min()} to {field.year.values.max()}, found {year}"
+            )
+        field = field.sel(year=year)
+    return field.transpose("lat", "lon")
+
+
+def _step(centres, name: str, sign: int) -> float:
+    steps = np.diff(np.asarray(centres, dtype="float64"))
+    if steps.size == 0 or (np.sign(steps) != sign).any() or np.ptp(steps) > 1e-3 * abs(steps[0]):
+        way = "ascending" if sign > 0 else "descending"
+        raise ValueError(f"{name}: expected two or more evenly spaced, {way} cell centres; resample to a grid first")
+    return float(np.mean(steps))
+
+
+def _round_the_globe(lon) -> bool:
+    return abs(_step(lon, "lon", 1) * len(lon) - 360) < 1e-3 * _step(lon, "lon", 1)
