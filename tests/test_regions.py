@@ -41,7 +41,7 @@ def test_area_of_one_cell_against_a_slow_integral():
     assert (area[0] < area[1]).all()
 
 
-# Published land area and total area with inland waters, million km2: the outlines hold most lakes, so theirs lies between.
+# Published land area and total area with inland waters, million km2; the outlines hold most lakes and lie between.
 # CIA World Factbook (Brazil, China, India), US Census Bureau (land and inland waters, Great Lakes included), and UN
 # Demographic Yearbook (Europe 23.05 less Russia 17.10 less Svalbard 0.06; its land is about 4 % less).
 @pytest.mark.parametrize(

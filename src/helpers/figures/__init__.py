@@ -1,0 +1,33 @@
+"""The house style of the book's figures and tables.
+
+>>> sorted(set(__all__) & {"world", "scatter", "table"})
+['scatter', 'table', 'world']
+"""
+
+from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
+from helpers.figures.maps import categories, inset, points, world, worlds
+from helpers.figures.projection import EQUAL_EARTH
+from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
+from helpers.figures.tables import table
+
+__all__ = [
+    "COLOURS",
+    "DIVERGING",
+    "EQUAL_EARTH",
+    "IGBP_COLOURS",
+    "RECO_UNIT",
+    "SEQUENTIAL",
+    "SERIES",
+    "WIDTH",
+    "bars",
+    "categories",
+    "common_limits",
+    "inset",
+    "letter",
+    "points",
+    "scatter",
+    "table",
+    "use_house_style",
+    "world",
+    "worlds",
+]

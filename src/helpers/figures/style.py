@@ -1,0 +1,98 @@
+"""House style: type, colours and sizes that every figure of the book shares.
+
+The colours for things with names are Okabe and Ito's, which readers with any common colour vision tell apart; the
+colours for fields are Crameri's perceptually uniform maps (https://doi.org/10.5281/zenodo.1243862).
+"""
+
+from __future__ import annotations
+
+import matplotlib as mpl
+import matplotlib.style
+from cmcrameri import cm
+
+SEQUENTIAL, DIVERGING = cm.batlow, cm.vik
+
+WIDTH = 8.0
+"""Width of a full-page figure, inches: 880 pixels at the house's 110 dots an inch."""
+
+COLOURS: dict[str, str] = {
+    "observed": "#000000",
+    "cnn": "#0072B2",
+    "models": "#8C8C8C",
+    "reco": "#D55E00",
+    "npp": "#009E73",
+    "gpp": "#56B4E9",
+    "truth": "#CC79A7",
+    "train": "#0072B2",
+    "test": "#E69F00",
+    "paper": "#8C8C8C",
+    "run": "#0072B2",
+    "NPP+RECO+": "#009E73",
+    "NPP+RECO-": "#56B4E9",
+    "NPP-RECO+": "#D55E00",
+    "NPP-RECO-": "#E69F00",
+    "sink": "#009E73",
+    "source": "#D55E00",
+    "land": "#E4E4E2",
+    "outline": "#4D4D4D",
+}
+"""One colour for each thing that several figures show."""
+
+SERIES: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
+"""Colours for things without one of their own, in the order to use them."""
+
+IGBP_COLOURS: dict[int, str] = {
+    0: "#9ECAE1",
+    1: "#00441B",
+    2: "#1B7837",
+    3: "#2F6F6A",
+    4: "#5AAE61",
+    5: "#7FA86B",
+    6: "#8C510A",
+    7: "#D8B365",
+    8: "#A6611A",
+    9: "#DFC27D",
+    10: "#F6E27F",
+    11: "#2171B5",
+    12: "#CC79A7",
+    13: "#D7191C",
+    14: "#7B3294",
+    15: "#F2F2F2",
+    16: "#BDBDBD",
+}
+"""A colour for each land cover: forests green, shrubs and savannas brown, grass yellow, fields purple. Seventeen
+colours are more than any eye tells apart for sure, so maps of points give each class its own marker too."""
+
+MARKERS: tuple = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8", (4, 1, 0), (3, 1, 0))
+"""Markers by land-cover code, in turn."""
+
+
+def use_house_style() -> None:
+    """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours."""
+    mpl.style.use("default")
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 110,
+            "savefig.dpi": 110,
+            "figure.figsize": (WIDTH, 4.5),
+            "figure.constrained_layout.use": True,
+            "font.family": "DejaVu Sans",
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "xtick.labelsize": 9,
+            "ytick.labelsize": 9,
+            "legend.fontsize": 9,
+            "legend.frameon": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "axes.grid": False,
+            "grid.color": "#E0E0E0",
+            "grid.linewidth": 0.6,
+            "lines.linewidth": 1.6,
+            "image.cmap": "cmc.batlow",
+            "axes.prop_cycle": mpl.cycler(color=SERIES),
+        }
+    )
