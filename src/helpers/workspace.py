@@ -101,6 +101,26 @@ def replace(new: Path, target: Path) -> None:
         new.replace(target)
 
 
+RUNNER = "RECO_RUNNER"
+"""The runner puts its process number here for the kernels it starts."""
+
+
+def _refuse_orphan(target: Path) -> None:
+    """Raise where the runner that started this kernel is gone: another may be writing the same files by now."""
+    runner = os.environ.get(RUNNER)
+    if runner and int(runner) not in (os.getpid(), os.getppid()):
+        raise ProcessLookupError(f"{target}: not written, since the runner (process {runner}) is gone; run it again")
+
+
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
+    """Yield a path for something that lives no longer than the block."""
+    try:
+        yield path
+    finally:
+        remove(path)
+
+
 @contextmanager
 def writing(target: Path) -> Iterator[Path]:
     """Yield a path to write to, aside; when the block ends well it takes the target's place, else it is removed.
@@ -111,12 +131,10 @@ def writing(target: Path) -> Iterator[Path]:
         File or folder to make. What the block creates at the yielded path decides which.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    aside = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        yield aside
-        replace(aside, target)
-    finally:
-        remove(aside)
+    with aside(target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")) as new:
+        yield new
+        _refuse_orphan(target)
+        replace(new, target)
 
 
 def _first_line(error: Exception) -> str:
@@ -193,18 +211,18 @@ class Workspace:
         they are, so cast to float32 where the contract says so.
         """
         path = self.path(name)
-        with writing(path) as aside:
+        with writing(path) as new:
             match path.suffix:
                 case ".zarr":
-                    content.drop_encoding().to_zarr(aside, mode="w", consolidated=False, zarr_format=3)
+                    content.drop_encoding().to_zarr(new, mode="w", consolidated=False, zarr_format=3)
                 case ".nc":
                     plain = content.drop_encoding()
                     packed = {
                         v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
                     }
-                    plain.to_netcdf(aside, engine="netcdf4", encoding=packed)
+                    plain.to_netcdf(new, engine="netcdf4", encoding=packed)
                 case ".csv":
-                    content.to_csv(aside, index=False)
+                    content.to_csv(new, index=False)
                 case _:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
         return path
@@ -216,6 +234,6 @@ class Workspace:
 
 @contextmanager
 def _folder_aside(target: Path) -> Iterator[Path]:
-    with writing(target) as aside:
-        aside.mkdir(parents=True)
-        yield aside
+    with writing(target) as new:
+        new.mkdir(parents=True)
+        yield new

@@ -1,0 +1,131 @@
+"""The generated tables, as Markdown: every parameter, every product, every file that a run made.
+
+A prose page holds a marker such as ``<!-- table: parameters -->`` where its table goes.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers.run import parameters
+from helpers.run.chapters import Chapter
+from helpers.run.places import UserError
+from helpers.workspace import ARTEFACTS
+
+MARKER = re.compile(r"<!-- table: (\w+) -->")
+OFFERED = 30 * 2**20
+"""Artefacts over this many bytes are not copied into the pages: the table says where they are."""
+
+
+def markdown(head: list[str], rows: list[list[Any]]) -> str:
+    """Lay out a table; bars and line breaks in cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(_cell(value) for value in line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return " ".join(str(value if value is not None else "").split()).replace("|", r"\|")
+
+
+def fill(page: str, tables: dict[str, Callable[[], str]], place: str) -> str:
+    """Put each table in the place of its marker."""
+
+    def table(marker: re.Match) -> str:
+        if marker[1] not in tables:
+            known = ", ".join(tables)
+            raise UserError(f"{place}: there is no table {marker[1]!r}; the tables are {known}")
+        return tables[marker[1]]()
+
+    return MARKER.sub(table, page)
+
+
+def of_parameters(chapters: list[Chapter], ran_with: dict[str, dict]) -> str:
+    """Tabulate the parameters of each chapter: value in this run, the chapter's own default, meaning."""
+    parts = []
+    for chapter in chapters:
+        known = parameters.of_chapter(chapter)
+        rows = [
+            [f"`{p.name}`", p.type, _code(ran_with[chapter.stem][p.name]), _code(p.default), p.help]
+            for p in known.values()
+        ]
+        table = markdown(["name", "type", "this run", "default", "what it is"], rows)
+        parts.append(f"## {chapter.title}\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def _code(value: Any) -> str:
+    return f"`{value!r}`".replace("''", '""')
+
+
+def of_products(registry: Path) -> str:
+    """Tabulate the products of ``data/products.yml``: title, version, DOI, licence, how to get each."""
+    try:
+        products = yaml.safe_load(registry.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{registry}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+    rows = [
+        [f"`{name}`", p.get("title"), p.get("version"), _doi(p.get("doi")), p.get("licence"), p.get("get")]
+        for name, p in products.items()
+    ]
+    return markdown(["product", "title", "version", "DOI", "licence", "how to get it"], rows)
+
+
+def _doi(doi: str | None) -> str:
+    return f"[{doi}](https://doi.org/{doi})" if doi else ""
+
+
+def of_downloads(workspace: Path, target: Path, chapters: list[Chapter]) -> str:
+    """Tabulate what the chapters made, and copy to ``target`` what is small enough to be offered.
+
+    Parameters
+    ----------
+    workspace : Path
+        Folder of the artefacts.
+    target : Path
+        Folder of the staged copies; folders become zip archives that are the same whenever they are made.
+    chapters : list of Chapter
+    """
+    rows = []
+    for chapter in chapters:
+        for name in (name for name in ARTEFACTS if name in chapter.writes):
+            source = workspace / ARTEFACTS[name].file
+            if source.exists():
+                rows.append([_offer(source, target), ARTEFACTS[name].what, _size(source), chapter.title])
+    return markdown(["file", "what it holds", "size", "made by"], rows)
+
+
+def _offer(source: Path, target: Path) -> str:
+    if _bytes(source) > OFFERED:
+        return f"`{source.parent.name}/{source.name}` in the outputs folder"
+    target.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        copy = target / f"{source.name}.zip"
+        archive(source, copy)
+    else:
+        copy = target / source.name
+        copy.write_bytes(source.read_bytes())
+    return f"{{download}}`{copy.name} <../downloads/{copy.name}>`"
+
+
+def archive(folder: Path, target: Path) -> None:
+    """Zip a folder; the same content gives the same bytes."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
+
+
+def _bytes(path: Path) -> int:
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file()) if path.is_dir() else path.stat().st_size
+
+
+def _size(path: Path) -> str:
+    kibibytes = _bytes(path) / 2**10
+    return f"{kibibytes:.0f} KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f} MiB"
