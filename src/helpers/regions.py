@@ -19,14 +19,12 @@ import shapely
 import yaml
 from numpy.typing import ArrayLike
 
+from helpers.grid import RADIUS
 from helpers.products import natural_earth
 from helpers.workspace import DATA
 
-RADIUS = 6371007.181
-"""Radius of the sphere that has the Earth's surface area, in metres: the sphere of the MODIS sinusoidal grid."""
-
 SPHERE_AREA = 4.0 * np.pi * RADIUS**2
-"""Surface of that sphere, m2."""
+"""Surface of the MODIS sphere, which has the Earth's own, m2."""
 
 BANDS: dict[str, tuple[float, float]] = {
     "Global": (-90.0, 90.0),

@@ -18,9 +18,13 @@ from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
 
 from helpers.figures.style import COLOURS
+from helpers.grid import RADIUS
 from helpers.products import natural_earth
 
-EQUAL_EARTH, DEGREES = ccrs.EqualEarth(), ccrs.PlateCarree()
+SPHERE = ccrs.Globe(ellipse=None, semimajor_axis=RADIUS, semiminor_axis=RADIUS)
+EQUAL_EARTH, DEGREES = ccrs.EqualEarth(globe=SPHERE), ccrs.PlateCarree(globe=SPHERE)
+"""The maps' projection and its geographic coordinates, on the sphere that cell areas are computed on."""
+
 SOUTH, NORTH = -60.0, 85.0
 """Latitudes that a map shows: Antarctica has no vegetation to speak of."""
 
