@@ -87,7 +87,7 @@ def rmse(observed: ArrayLike, simulated: ArrayLike) -> np.ndarray:
 
 
 def sde(observed: ArrayLike, simulated: ArrayLike) -> np.ndarray:
-    r"""Return the standard deviation of the error (ddof 0): :math:`\mathrm{RMSE}^2 = \mathrm{bias}^2 + \mathrm{SDE}^2`."""
+    """Return the standard deviation of the error (ddof 0): RMSE² = bias² + SDE²."""
     obs, sim = _pair(observed, simulated)
     return (sim - obs).std(-1)
 
