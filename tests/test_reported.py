@@ -188,13 +188,13 @@ def test_beside_sets_both_numbers_with_the_decimals_of_the_paper():
     table = reported.beside("03", values).set_index("quantity")
     assert list(table.columns) == ["place", "unit", "paper", "this run"]
     assert table.loc["training iterations", ["paper", "this run"]].tolist() == ["100,000", "3000"]
-    assert table.loc["site-years collected", "this run"] == "—"
+    assert table.loc["site-years collected", "this run"] == "–"
 
     table = reported.beside("04", computed("04") | {"sd_p": 0.00012345, "cnn_rmse": math.nan})
     shown = dict(zip(reported.numbers("04")["id"], table["this run"], strict=True))
     assert shown["cnn_r2"] == "3.142"
     assert shown["sd_p"] == "0.00012"
-    assert shown["cnn_rmse"] == "—"
+    assert shown["cnn_rmse"] == "–"
     assert table["paper"].tolist()[-1] == "< 0.01"
 
 

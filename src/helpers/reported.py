@@ -200,7 +200,7 @@ def _paper(qualifier: str, printed: str) -> str:
 
 def _run(value: float | None, printed: str, qualifier: str) -> str:
     if value is None or math.isnan(value):
-        return "—"
+        return "–"
     if qualifier == "<" and float(printed) < 1:  # a p-value: its size matters, not its decimals
         return f"{value:.2g}"
     decimals = len(printed.partition(".")[2])
