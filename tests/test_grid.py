@@ -151,21 +151,3 @@ def test_lazy_arrays_stay_lazy_and_agree(method):
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match="method: expected one of nearest"):
         g.resample(field(10), g.Grid(20), "cubic")
-
-
-@pytest.mark.parametrize("method", ["nearest", "average"])
-def test_the_sinusoidal_warp_puts_values_at_their_own_latitude_and_longitude(method):
-    tile = np.pi * g.RADIUS / 18
-    n = 120
-    x = (-1 + (np.arange(2 * n) + 0.5) / n) * tile
-    y = (5 - (np.arange(n) + 0.5) / n) * tile
-    lat = np.rad2deg(y / g.RADIUS)
-    lon = np.rad2deg(x[None, :] / g.RADIUS / np.cos(np.deg2rad(lat))[:, None])
-    transform = g.Affine(tile / n, 0, -tile, 0, -tile / n, 5 * tile)
-    target = g.Grid(1)
-    rows, columns = (target.lat > 41) & (target.lat < 49), np.abs(target.lon) < 9
-    truth = np.meshgrid(target.lon[columns], target.lat[rows])
-    for values, expected in ((lon, truth[0]), (np.broadcast_to(lat[:, None], lon.shape), truth[1])):
-        out = g.warp_sinusoidal(values, transform, target, method)
-        np.testing.assert_allclose(out[np.ix_(rows, columns)], expected, atol=0.1)
-        assert np.isnan(out[0]).all()

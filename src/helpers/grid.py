@@ -14,19 +14,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import rasterio.warp
 import xarray as xr
 from rasterio import Affine
-from rasterio.enums import Resampling
 from scipy import sparse
 
 METHODS = ("nearest", "average", "bilinear", "mode")
 RADIUS = 6371007.181
-"""Radius of the MODIS sphere (m)."""
-SINUSOIDAL = f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs"
-"""The MODIS sinusoidal projection, as a PROJ string."""
-# Degrees on the same sphere: a WGS84 target would invite a change of datum that MODIS products do not have.
-DEGREES = f"+proj=longlat +R={RADIUS} +no_defs"
+"""Radius of the MODIS sphere, which has the Earth's surface area (m)."""
 
 LAT = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude", "axis": "Y"}
 LON = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude", "axis": "X"}
@@ -160,42 +154,6 @@ def resample(obj, grid: Grid, method: str = "nearest"):
         keep_attrs=True,
     )
     return out.assign_coords(grid.like().coords)
-
-
-def warp_sinusoidal(values: np.ndarray, transform: Affine, grid: Grid, method: str = "nearest") -> np.ndarray:
-    """Warp a sinusoidal mosaic onto the grid with GDAL.
-
-    Parameters
-    ----------
-    values : numpy.ndarray
-        (y, x) on the MODIS sinusoidal grid, NaN where there is no value.
-    transform : affine.Affine
-        From (column, row) to metres of the north-west corner.
-    grid : Grid
-        Where to go.
-    method : {"nearest", "average", "bilinear", "mode"}
-        As in `resample`.
-
-    Returns
-    -------
-    numpy.ndarray
-        (lat, lon) float32, NaN outside the mosaic.
-    """
-    if method not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
-    out = np.full(grid.shape, np.nan, dtype="float32")
-    rasterio.warp.reproject(
-        np.ascontiguousarray(values, dtype="float32"),
-        out,
-        src_transform=transform,
-        src_crs=SINUSOIDAL,
-        src_nodata=np.nan,
-        dst_transform=grid.transform,
-        dst_crs=DEGREES,
-        dst_nodata=np.nan,
-        resampling=Resampling[method],
-    )
-    return out
 
 
 def _nearest(field: xr.DataArray, grid: Grid) -> xr.DataArray:

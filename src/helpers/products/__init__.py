@@ -1,0 +1,100 @@
+"""The one door to product files: native file in, canonical Dataset out.
+
+``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the module of its family, and
+gives back variables with the book's names, units and CF attributes. What a family's file looks like stands at the top
+of its module: `cru`, `spei_base`, `glass`, `modis`, `mcd12c1`, `soilgrids`, `fluxnet`, `process_models`.
+
+>>> product("cru_tmp").example
+'cru_ts4.05.1901.2020.tmp.dat.nc'
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+
+import xarray as xr
+
+from helpers.products import registry
+from helpers.products.errors import DamagedFile, ProductError
+from helpers.products.registry import Product, product, products, table
+
+__all__ = ["DamagedFile", "Product", "ProductError", "find", "product", "products", "read", "table"]
+
+
+def find(product_id: str, folder: str | Path) -> list[Path]:
+    """Find a product's files.
+
+    Parameters
+    ----------
+    product_id : str
+        An id of data/products.yml.
+    folder : str or Path
+        Folder with one sub-folder a product id; without such a sub-folder, the product's own folder.
+
+    Returns
+    -------
+    list of Path
+        Sorted; looked for in sub-folders too.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such folder, or no file of the product in it.
+    ProductError
+        The product is unknown, or its files are of several versions.
+    """
+    entry, folder = registry.product(product_id), Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
+    place = folder / product_id if (folder / product_id).is_dir() else folder
+    paths = sorted(path for path in place.rglob("*") if path.is_file() and entry.file.search(path.name))
+    if not paths:
+        raise FileNotFoundError(f"{place}: expected files named like {entry.example}, found none. {entry.get}")
+    versions = entry.versions(paths)
+    if len(versions) > 1:
+        raise ProductError(f"{place}: expected one version of {product_id}, found {' and '.join(versions)}; keep one")
+    return paths
+
+
+def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection) -> xr.Dataset:
+    """Read a product's files into canonical names and units.
+
+    Parameters
+    ----------
+    product_id : str
+        An id of data/products.yml.
+    paths : path or iterable of paths
+        Its files, as `find` gives them.
+    **selection
+        What the family's reader takes: ``years``, ``grid``, ``method``, ``allow_partial``, ….
+
+    Returns
+    -------
+    xarray.Dataset
+        Gridded: (year, lat, lon), latitudes from north to south, longitudes from -180 to 180. Towers: (sample).
+        Attributes ``product``, ``product_version``, ``source``, ``references``.
+
+    Raises
+    ------
+    ProductError
+        The product or a selection is unknown, or a file is not what it should be.
+    FileNotFoundError
+        A file is missing.
+    """
+    entry = registry.product(product_id)
+    paths = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    if not paths:
+        raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
+    reader = import_module(f"helpers.products.{entry.family}").read
+    parameters = inspect.signature(reader).parameters
+    known = [name for name in parameters if name not in ("product", "paths")]
+    unknown = [name for name in selection if name not in known]
+    if unknown:
+        raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    return reader(entry, paths, **selection) if "product" in parameters else reader(paths, **selection)

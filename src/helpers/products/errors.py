@@ -1,0 +1,43 @@
+"""What can be wrong with a product file, said in one line."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyhdf.error import HDF4Error
+from rasterio.errors import RasterioError
+
+
+class ProductError(ValueError):
+    """A product file is not what its product's layout promises; the message says where and what to do."""
+
+
+class DamagedFile(ProductError):
+    """A product file cannot be read: cut short, or of another format."""
+
+
+# What the libraries underneath raise on damaged bytes; our own one-line errors pass through untouched.
+_DAMAGE = (OSError, RuntimeError, EOFError, HDF4Error, RasterioError, zipfile.BadZipFile, zlib.error, struct.error)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file.
+
+    Raises
+    ------
+    DamagedFile
+        The file cannot be read.
+    """
+    try:
+        yield
+    except ProductError:
+        raise
+    except _DAMAGE as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedFile(f"{path}: cannot be read ({said}); it is damaged or cut short, so fetch it again") from error

@@ -1,0 +1,162 @@
+"""What the book knows about each product, read from data/products.yml: the facts stand there, not in code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+import yaml
+
+from helpers.products.errors import ProductError
+from helpers.workspace import DATA
+
+REGISTRY = DATA / "products.yml"
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one variable is stored in a product's files.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name: ``mat``, ``npp``, ….
+    stored : str
+        Name inside the file.
+    scale : float
+        What a stored number is multiplied by.
+    valid : tuple of float or None
+        Least and greatest stored number that is a value; beyond lie fills and classes.
+    fill : tuple of float
+        Stored numbers that mean "no value", besides those that the file itself declares.
+    grid : str or None
+        HDF-EOS grid that holds it, where a file has several.
+    optional : bool
+        Some versions do not have it.
+    coverage : float
+        Least share of the year with a value, for the year to have one.
+    """
+
+    name: str
+    stored: str
+    scale: float = 1.0
+    valid: tuple[float, float] | None = None
+    fill: tuple[float, ...] = ()
+    grid: str | None = None
+    optional: bool = False
+    coverage: float = 1.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: where it comes from, what its files are called, what they hold.
+
+    ``file`` matches a file's name; its named groups (``version``, ``year``, ``day``, ``tile``, …) say what the name
+    tells. ``family`` is the module that reads it.
+    """
+
+    id: str
+    family: str
+    title: str
+    version: str
+    file: re.Pattern[str]
+    example: str
+    native: str
+    step: str
+    licence: str
+    get: str
+    fields: tuple[Field, ...]
+    doi: str = ""
+    citation: str = ""
+    superseded_by: str = ""
+    predictors: str = ""
+    rule: str = ""
+    notes: dict = field(default_factory=dict, compare=False)
+
+    def match(self, path: Path) -> re.Match[str]:
+        """Match a file's name.
+
+        Raises
+        ------
+        ProductError
+            The name is not one of this product.
+        """
+        found = self.file.search(path.name)
+        if not found:
+            raise ProductError(f"{path}: expected a {self.id} file named like {self.example}; check the product id")
+        return found
+
+    def versions(self, paths: Iterable[Path]) -> list[str]:
+        """Return the versions that the files' names tell, sorted; empty where names carry none."""
+        told = (self.match(path).groupdict().get("version") for path in paths)
+        return sorted({version for version in told if version})
+
+
+@lru_cache
+def _content() -> dict:
+    return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
+
+
+def _field(name: str, entry: dict) -> Field:
+    entry = dict(entry)
+    for key in ("valid", "fill"):
+        if key in entry:
+            entry[key] = tuple(float(v) for v in entry[key])
+    return Field(name=name, **entry)
+
+
+@lru_cache
+def products() -> dict[str, Product]:
+    """Return every known product by its id, in the registry's order."""
+    known = {}
+    for key, entry in _content()["products"].items():
+        entry = dict(entry)
+        fields = tuple(_field(name, spec) for name, spec in entry.pop("fields", {}).items())
+        known[key] = Product(id=key, file=re.compile(entry.pop("file")), fields=fields, **entry)
+    return known
+
+
+def product(product_id: str) -> Product:
+    """Return one product.
+
+    Raises
+    ------
+    ProductError
+        The id is unknown; the message lists those that are known.
+    """
+    if product_id not in products():
+        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(products())}")
+    return products()[product_id]
+
+
+def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
+    """Give a Dataset of canonical variables its CF attributes, and say which product and version it comes from."""
+    version = version or entry.version
+    source = f"{entry.title}, version {version}"
+    ds.attrs = {"product": entry.id, "product_version": version, "source": source, "references": entry.doi} | ds.attrs
+    for name in ds.data_vars:
+        ds[name].attrs = {**_content()["canonical"].get(name, {}), "source": source}
+    return ds
+
+
+def table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return the registry as a table: a row a product, for the page."""
+    rows = [products()[key] for key in (product_ids or products())]
+    return pd.DataFrame(
+        {
+            "product": [p.id for p in rows],
+            "title": [p.title for p in rows],
+            "version": [p.version for p in rows],
+            "DOI": [p.doi for p in rows],
+            "gives": [p.predictors for p in rows],
+            "native resolution": [p.native for p in rows],
+            "rule": [p.rule for p in rows],
+            "superseded by": [p.superseded_by for p in rows],
+            "licence": [p.licence for p in rows],
+        }
+    )
