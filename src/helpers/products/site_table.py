@@ -1,0 +1,254 @@
+"""Tables of site-years: any CSV with one row a site and year, its columns mapped by name.
+
+A table gives predictors at the towers themselves, so no map is needed. Most are known at the point only; where nine
+columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products.fluxnet import IGBP
+from helpers.products.registry import Product, describe
+
+REQUIRED = ("site", "year", "lat", "lon", "reco")
+LIMITS = {"lat": (-90.0, 90.0), "lon": (-180.0, 180.0)}
+EMPTY = ("", "NA", "N/A", "NaN", "nan", "-9999", "-9999.0")
+"""How tables of site-years write a missing number."""
+
+UNITS = {
+    "nee_qc": "1",
+    "evi": "1",
+    "lai_months": "1",
+    "evi_months": "1",
+    "soc_0_30": "t ha-1",
+}
+"""Units of the variables of real tables that no map of the book holds."""
+
+
+def read(
+    product: Product,
+    paths: Sequence[Path | str],
+    *,
+    columns: Mapping[str, str | Sequence[str]],
+    factors: Mapping[str, float] | None = None,
+) -> xr.Dataset:
+    """Read site-years.
+
+    Parameters
+    ----------
+    paths : sequence of one path
+        A CSV file with a header; compressed if its name ends in .gz.
+    columns : mapping of str to str or nine str
+        For each variable, the column that holds it, or the nine columns of its 3x3 window. ``site``, ``year``,
+        ``lat``, ``lon`` and ``reco`` must be there; ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation or
+        code) may; every other name becomes a variable of its own.
+    factors : mapping of str to float, optional
+        What a column's numbers are multiplied by: ``{"reco": 0.001}`` takes RECO from g to kg.
+
+    Returns
+    -------
+    Dataset (sample)
+        The structure of tower products: ``reco``, ``reco_dt`` (kg m-2 yr-1), ``nee_qc`` (1), all NaN where the table
+        has no such column; coordinates ``site``, ``year``, ``lat``, ``lon``, ``igbp`` (int8, -1 missing). Besides, the
+        table's own variables, (sample) or (sample, dy, dx).
+
+    Raises
+    ------
+    ProductError
+        For a column that is not there, a cell that is no number, a place that cannot be, a site-year twice.
+    DamagedFile
+        For a file that is empty, or in which a row is cut short.
+    """
+    path = one_file(paths, product.id)
+    lacking = [name for name in REQUIRED if name not in columns]
+    if lacking:
+        raise ProductError(
+            f"columns: expected a column for each of {', '.join(REQUIRED)}, found none for {lacking[0]!r}; name it"
+        )
+    table = rows(path)
+    numbers = {
+        name: _variable(table, path, name, column) * (factors or {}).get(name, 1.0)
+        for name, column in columns.items()
+        if name not in ("site", "igbp")
+    }
+    site = column_of(table, path, columns["site"])
+    year = whole_numbers(numbers.pop("year"), path, columns["year"])
+    refuse_twice(pd.DataFrame({"site": site, "year": year}), path)
+    for name, (low, high) in LIMITS.items():
+        within(numbers[name], path, columns[name], low, high)
+    coords = {"site": site.to_numpy(dtype=str), "year": year, "lat": numbers.pop("lat"), "lon": numbers.pop("lon")}
+    coords["igbp"] = _land_cover(table, path, columns.get("igbp"))
+    blank = np.full(len(table), np.nan)
+    variables = {"reco": blank, "reco_dt": blank, "nee_qc": blank} | numbers
+    ds = xr.Dataset(
+        {name: (("sample", "dy", "dx")[: values.ndim], values) for name, values in variables.items()},
+        coords={name: ("sample", values) for name, values in coords.items()},
+    )
+    ds = describe(ds, product, path.name)
+    for name in ds:
+        ds[name].attrs.setdefault("units", UNITS.get(name, ""))
+        if name in columns:
+            ds[name].attrs["comment"] = f"column {columns[name]}"
+    return ds
+
+
+def rows(path: Path) -> pd.DataFrame:
+    """Read a CSV as text, and make sure that every row is whole.
+
+    Raises
+    ------
+    DamagedFile
+        The file is empty or no text, or a row has more or fewer fields than the header.
+    """
+    unpack = gzip.open if path.suffix == ".gz" else open
+    try:
+        with reading(path), unpack(path, "rt", encoding="utf-8-sig", newline="") as file:
+            header, *body = [row for row in csv.reader(file) if row] or [[]]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DamagedFile(f"{path}: expected a CSV file, found something else ({error}); check the path") from error
+    if not body:
+        raise DamagedFile(f"{path}: expected a header and at least one row, found an empty table; fetch it again")
+    lengths = np.array([len(row) for row in body])
+    if (lengths != len(header)).any():
+        at = int(np.argmax(lengths != len(header)))
+        raise DamagedFile(
+            f"{path}: row {at + 2}: expected {len(header)} fields, found {lengths[at]}; "
+            "the file is damaged or cut short, so fetch it again"
+        )
+    twice = [name for name in header if header.count(name) > 1]
+    if twice:
+        raise ProductError(f"{path}: expected one column {twice[0]!r}, found {header.count(twice[0])}; rename one")
+    return pd.DataFrame(body, columns=header)
+
+
+def column_of(table: pd.DataFrame, path: Path, column: str) -> pd.Series:
+    """Return a column as text.
+
+    Raises
+    ------
+    ProductError
+        It is not there; the message lists those that are.
+    """
+    if column not in table:
+        raise ProductError(f"{path}: column {column!r} is not there; the file has {', '.join(table.columns)}")
+    return table[column].str.strip()
+
+
+def numbers_of(table: pd.DataFrame, path: Path, column: str) -> np.ndarray:
+    """Return a column as float64, missing cells as NaN.
+
+    Raises
+    ------
+    ProductError
+        It is not there, or a cell is no number.
+    """
+    text = column_of(table, path, column)
+    empty = text.isin(EMPTY)
+    values = pd.to_numeric(text.where(~empty), errors="coerce").to_numpy(dtype="float64")
+    wrong = ~np.isfinite(values) & ~empty.to_numpy()
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ProductError(
+            f"{path}: row {at + 2}, column {column!r}: expected a number, found {text.iloc[at]!r}; correct or empty it"
+        )
+    return values
+
+
+def whole_numbers(values: np.ndarray, path: Path, column: str) -> np.ndarray:
+    """Return the values as int64.
+
+    Raises
+    ------
+    ProductError
+        One of them is missing or not whole.
+    """
+    wrong = ~(values == np.floor(values))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ProductError(
+            f"{path}: row {at + 2}, column {column!r}: expected a whole number, found {values[at]:g}; correct it"
+        )
+    return values.astype("int64")
+
+
+def within(values: np.ndarray, path: Path, column: str, low: float, high: float) -> None:
+    """Refuse values that are missing or out of range.
+
+    Raises
+    ------
+    ProductError
+        Names the first.
+    """
+    wrong = ~((values >= low) & (values <= high))
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise ProductError(
+            f"{path}: row {at + 2}, column {column!r}: expected {low:g} to {high:g}, found {values[at]:g}; correct it"
+        )
+
+
+def refuse_twice(keys: pd.DataFrame, path: Path) -> None:
+    """Refuse a table in which a key stands twice.
+
+    Raises
+    ------
+    ProductError
+        Names the first that does.
+    """
+    twice = keys.duplicated().to_numpy()
+    if twice.any():
+        at = int(np.argmax(twice))
+        shown = ", ".join(f"{name} {value}" for name, value in keys.iloc[at].items())
+        raise ProductError(f"{path}: row {at + 2}: {shown} is there twice; keep one of the two rows")
+
+
+def one_file(paths: Sequence[Path | str], product: str) -> Path:
+    """Return the one path there is.
+
+    Raises
+    ------
+    ProductError, FileNotFoundError
+        There are several, or there is no such file.
+    """
+    if len(paths) != 1:
+        raise ProductError(f"{product}: expected one file, found {len(paths)}; join them or choose one")
+    path = Path(paths[0])
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a CSV file, found nothing there; correct the path")
+    return path
+
+
+def _variable(table: pd.DataFrame, path: Path, name: str, column: str | Sequence[str]) -> np.ndarray:
+    """Return a variable (sample), or (sample, 3, 3) when nine columns hold it."""
+    if isinstance(column, str):
+        return numbers_of(table, path, column)
+    if len(column) != 9:
+        raise ProductError(
+            f"columns: {name}: expected one column, or the nine of a 3x3 window from the north-west row by row, "
+            f"found {len(column)}; correct the list"
+        )
+    return np.stack([numbers_of(table, path, c) for c in column], axis=-1).reshape(-1, 3, 3)
+
+
+def _land_cover(table: pd.DataFrame, path: Path, column: str | None) -> np.ndarray:
+    if column is None:
+        return np.full(len(table), -1, dtype="int8")
+    codes = {name: code for code, name in enumerate(IGBP)}
+    codes |= {str(code): code for code in range(len(IGBP))} | dict.fromkeys((*EMPTY, "-1"), -1)
+    text = column_of(table, path, column)
+    if (~text.isin(codes)).any():
+        at = int(np.argmax(~text.isin(codes)))
+        raise ProductError(
+            f"{path}: row {at + 2}, column {column!r}: expected one of {', '.join(IGBP)}, found {text.iloc[at]!r}; "
+            "correct it, or leave igbp out of the columns"
+        )
+    return text.map(codes).to_numpy(dtype="int8")

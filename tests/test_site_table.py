@@ -1,0 +1,201 @@
+"""Tables of site-years and of monthly climate at sites: what they give, and every way in which they can be wrong."""
+
+import gzip
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from helpers import products
+from helpers.products.errors import DamagedFile, ProductError
+from helpers.regions import IGBP_CODES
+
+COLUMNS = {"site": "site", "year": "year", "lat": "latitude", "lon": "longitude", "reco": "reco_nt"}
+GOOD = """site,year,latitude,longitude,igbp,reco_nt,qc,mat,w0,w1,w2,w3,w4,w5,w6,w7,w8
+AA-One,2003,10.5,20.5,ENF,1000,0.9,-1.5,0,1,2,3,4,5,6,7,8
+AA-One,2004,10.5,20.5,ENF,,0.8,-1.0,0,1,2,3,4,5,6,7,8
+BB-Two,2003,-33.0,151.0,WSA,-9999,0.4,NA,9,8,7,6,5,4,3,2,
+"""
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Write a table (by default a good one) and return its path."""
+
+    def write(text=GOOD, name="table.csv"):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        return path
+
+    return write
+
+
+def read(path, **columns):
+    return products.read("site_table", [path], columns=COLUMNS | columns, factors={"reco": 0.001})
+
+
+def test_gives_the_structure_of_towers(table):
+    ds = read(table(), igbp="igbp", nee_qc="qc", mat="mat")
+    assert dict(ds.sizes) == {"sample": 3}
+    np.testing.assert_allclose(ds.reco, [1.0, np.nan, np.nan])
+    np.testing.assert_allclose(ds.nee_qc, [0.9, 0.8, 0.4])
+    assert np.isnan(ds.reco_dt).all() and np.isnan(ds.mat[2])
+    assert ds.site.values.tolist() == ["AA-One", "AA-One", "BB-Two"] and ds.year.values.tolist() == [2003, 2004, 2003]
+    assert ds.igbp.dtype == np.int8 and ds.igbp.values.tolist() == [IGBP_CODES["ENF"]] * 2 + [IGBP_CODES["WSA"]]
+    assert ds.reco.attrs["units"] == "kg m-2 yr-1" and ds.mat.attrs["units"] == "degC"
+
+
+def test_nine_columns_make_a_window_from_the_north_west(table):
+    soc = read(table(), soc_0_30=[f"w{k}" for k in range(9)]).soc_0_30
+    assert soc.dims == ("sample", "dy", "dx")
+    np.testing.assert_array_equal(soc[0], [[0, 1, 2], [3, 4, 5], [6, 7, 8]])
+    np.testing.assert_array_equal(soc[2], [[9, 8, 7], [6, 5, 4], [3, 2, np.nan]])
+
+
+def test_land_cover_may_be_codes_or_absent(table):
+    assert read(table()).igbp.values.tolist() == [-1] * 3
+    numbered = GOOD.replace("ENF", "1").replace("WSA", "")
+    assert read(table(numbered), igbp="igbp").igbp.values.tolist() == [1, 1, -1]
+
+
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+@pytest.mark.parametrize("text", [GOOD, "\ufeff" + GOOD, GOOD.replace("\n", "\r\n"), GOOD.rstrip()])
+def test_common_ways_of_writing_a_csv_read_alike(table, name, text):
+    assert read(table(text, name)).drop_attrs().identical(read(table(GOOD, "plain.csv")).drop_attrs())
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "kind", "words"),
+    [
+        (GOOD, {"mat": "temperature"}, ProductError, "column 'temperature' is not there; the file has site, year"),
+        (
+            GOOD.replace("-1.5", "warm"),
+            {"mat": "mat"},
+            ProductError,
+            "row 2, column 'mat': expected a number",
+        ),
+        (GOOD.replace("-1.5", "inf"), {"mat": "mat"}, ProductError, "expected a number, found 'inf'"),
+        (GOOD.replace(",2004,", ",2003,"), {}, ProductError, "row 3: site AA-One, year 2003 is there twice"),
+        (GOOD.replace(",2004,", ",2004.5,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
+        (GOOD.replace(",2004,", ",,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
+        (GOOD.replace("-33.0", "-93.0"), {}, ProductError, "row 4, column 'latitude': expected -90 to 90, found -93"),
+        (
+            GOOD.replace("151.0", "1510"),
+            {},
+            ProductError,
+            "expected -180 to 180, found 1510",
+        ),
+        (GOOD.replace("-33.0", ""), {}, ProductError, "column 'latitude': expected -90 to 90, found nan"),
+        (GOOD.replace("WSA", "WOOD"), {"igbp": "igbp"}, ProductError, "row 4, column 'igbp': expected one of WAT"),
+        (GOOD.replace(",mat,", ",qc,"), {}, ProductError, "expected one column 'qc', found 2"),
+        (GOOD, {"soc": ["w0", "w1"]}, ProductError, "soc: expected one column, or the nine"),
+        (GOOD[: GOOD.rindex("WSA")], {}, DamagedFile, "row 4: expected 17 fields, found 5; the file is damaged"),
+        (GOOD.replace("ENF,1000", "ENF,1,000"), {}, DamagedFile, "row 2: expected 17 fields, found 18"),
+        ("", {}, DamagedFile, "found an empty table"),
+        (GOOD.splitlines()[0], {}, DamagedFile, "found an empty table"),
+    ],
+)
+def test_every_fault_is_one_line_that_names_the_file(table, text, columns, kind, words):
+    with pytest.raises(ProductError) as error:
+        read(table(text), **columns)
+    assert type(error.value) is kind and words in str(error.value)
+    assert "\n" not in str(error.value) and ("table.csv" in str(error.value) or words.startswith("soc"))
+
+
+def test_damaged_bytes_are_named(table, tmp_path):
+    whole = table(GOOD, "table.csv.gz")
+    whole.write_bytes(whole.read_bytes()[:-30])
+    with pytest.raises(DamagedFile, match="table.csv.gz: cannot be read"):
+        read(whole)
+    (tmp_path / "other.csv").write_bytes(b"\xff\xfe\x00binary")
+    with pytest.raises(DamagedFile, match="expected a CSV file"):
+        read(tmp_path / "other.csv")
+
+
+def test_paths_and_columns_that_are_not_enough(table, tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.csv"):
+        read(tmp_path / "nowhere.csv")
+    with pytest.raises(ProductError, match="expected one file, found 2"):
+        products.read("site_table", [table(), table()], columns=COLUMNS)
+    with pytest.raises(ProductError, match="found none for 'lon'"):
+        products.read("site_table", [table()], columns={k: v for k, v in COLUMNS.items() if k != "lon"})
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    values=st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=20),
+    lats=st.lists(st.floats(-90, 90), min_size=20, max_size=20),
+)
+def test_what_is_written_is_read(tmp_path_factory, values, lats):
+    frame = pd.DataFrame({"site": "AA-One", "year": range(1990, 1990 + len(values)), "reco_nt": values})
+    frame = frame.assign(latitude=lats[: len(values)], longitude=0.0)
+    path = tmp_path_factory.mktemp("round") / "table.csv"
+    frame.to_csv(path, index=False)
+    ds = products.read("site_table", [path], columns=COLUMNS)
+    np.testing.assert_array_equal(ds.reco, np.array(values, dtype=float))
+    np.testing.assert_array_equal(ds.lat, frame.latitude)
+
+
+# --- monthly climate -------------------------------------------------------------------------------------------------
+
+CLIMATE = """site,lat,year,month,tmin,tmax,precipitation
+BB,-33,2000,1,10,20,1.0
+BB,-33,2000,2,11,21,2.0
+AA,50,2000,2,1,5,-1e-15
+AA,50,2000,4,3,9,0.5
+"""
+
+
+def test_climate_becomes_a_cube_of_consecutive_months(table):
+    ds = products.read("site_climate", table(CLIMATE), precipitation="mm d-1")
+    assert dict(ds.sizes) == {"site": 2, "time": 4} and ds.site.values.tolist() == ["AA", "BB"]
+    assert ds.lat.values.tolist() == [50, -33]
+    np.testing.assert_allclose(ds.precipitation.sel(site="BB"), [31, 58, np.nan, np.nan])
+    np.testing.assert_allclose(ds.precipitation.sel(site="AA"), [np.nan, 0, np.nan, 15])
+    as_sums = products.read("site_climate", table(CLIMATE))
+    np.testing.assert_allclose(as_sums.precipitation.sel(site="BB"), [1, 2, np.nan, np.nan])
+
+
+@pytest.mark.parametrize(
+    ("change", "selection", "words"),
+    [
+        (("2000,2,11", "2000,1,11"), {}, "site BB, year 2000, month 1 is there twice"),
+        (("2000,4,", "2000,13,"), {}, "row 5, column 'month': expected 1 to 12, found 13"),
+        (("AA,50,2000,4", "AA,51,2000,4"), {}, "site AA: expected one latitude, found 50 and 51"),
+        (("tmax", "hot"), {}, "column 'tmax' is not there"),
+        (("", ""), {"precipitation": "inch"}, "precipitation: expected a unit among mm d-1, mm month-1, found 'inch'"),
+    ],
+)
+def test_faults_of_climate_tables(table, change, selection, words):
+    with pytest.raises(ProductError) as error:
+        products.read("site_climate", [table(CLIMATE.replace(*change))], **selection)
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
+# --- the real table --------------------------------------------------------------------------------------------------
+
+REAL = COLUMNS | {"reco_dt": "reco_dt", "nee_qc": "nee_qc", "igbp": "igbp", "par": "shortwave"}
+REAL |= {name: name for name in ("mat", "map", "lai", "evi", "lai_months", "evi_months")}
+REAL |= {"soc_0_30": [f"soc_0_30_w{k}" for k in range(9)]}
+
+
+def test_real_table_says_what_pandas_says(real_data):
+    path = real_data / "fluxnet2015_site_years.csv"
+    ds = products.read("site_table", path, columns=REAL, factors={"reco": 0.001, "reco_dt": 0.001})
+    plain = pd.read_csv(path)
+    assert ds.sizes["sample"] == len(plain) == 1436 and len(set(ds.site.values)) == 206
+    assert int(ds.reco.notnull().sum()) == 1153
+    np.testing.assert_allclose(ds.reco, plain.reco_nt / 1000)
+    np.testing.assert_array_equal(ds.igbp, plain.igbp.map(IGBP_CODES))
+    np.testing.assert_array_equal(ds.soc_0_30[:, 1, 1], plain.soc_0_30_w4)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.77, 0.999])
+def test_real_table_cut_short_is_noticed(real_data, tmp_path, keep):
+    content = (real_data / "fluxnet2015_site_years.csv").read_bytes()
+    cut = content[: int(len(content) * keep)]
+    (tmp_path / "cut.csv").write_bytes(cut[: cut.rindex(b",")])  # within a row
+    with pytest.raises(DamagedFile, match="cut.csv: row .*expected 26 fields"):
+        products.read("site_table", tmp_path / "cut.csv", columns=REAL)
