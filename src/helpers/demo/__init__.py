@@ -1,0 +1,187 @@
+"""The Demo Earth: a made planet on the real land mask, whose truth is known, seen through made product files.
+
+`build` writes it. `planet` makes what is true, from `surface`, `climate` and `carbon`; `climate_files`, `satellites`,
+`towers` and `process_models` write what is seen, in the products' native formats.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import xarray as xr
+
+from helpers.demo import climate_files, planet, process_models, satellites
+from helpers.demo.towers import effects, network
+from helpers.demo.towers import write as write_towers
+
+__all__ = ["NOISE", "PRODUCTS", "build"]
+
+NOISE = {
+    "cru_tmp": 0.2,  # K, each coarse cell and month
+    "cru_pre": 0.08,  # of the logarithm, each coarse cell and month
+    "cru_pet": 0.04,
+    "glass_par": 0.03,  # of the logarithm; half of the variance stays with the pixel, half is drawn for each file
+    "glass_lai": 0.08,
+    "glass_fapar": 0.02,  # absolute
+    "mod13a3": 0.02,  # absolute
+    "mod17a3hgf": 0.08,  # of the logarithm
+    "mcd12c1": 0.05,  # share of cells with a wrong class
+    "soilgrids2017": 0.20,  # of the logarithm
+    "process_models": 0.20,  # of the logarithm: a smooth bias of each model's own
+}
+"""Size of each product's error; `build` multiplies all by its parameter ``noise``."""
+
+PRODUCTS = (
+    *("cru_tmp", "cru_pre", "cru_pet", "spei", "glass_par", "glass_lai", "glass_fapar", "mod13a3", "mod17a3hgf"),
+    *("mcd12c1", "soilgrids2017", "fluxnet2015", "fluxnet", "mstmip", "trendy"),
+)
+"""Product ids that `build` writes, a sub-folder each."""
+
+
+def build(
+    folder: str | Path,
+    *,
+    seed: int,
+    years: tuple[int, int] = (2000, 2018),
+    resolution: float = 1.0,
+    climate_factor: int = 5,
+    towers: int = 200,
+    validation_towers: int = 30,
+    lag_weights: tuple[float, ...] = (0.05, 0.15, 0.08),
+    site_effect: float = 0.15,
+    tower_noise: float = 0.05,
+    noise: float = 1.0,
+    dates: int = 12,
+    climate_start: int = 1981,
+) -> tuple[dict[str, list[Path]], xr.Dataset]:
+    r"""Make the Demo Earth and write the product files through which the book sees it.
+
+    It stands in for the Earth system that the products observe: light, warmth and rain by latitude, height and
+    distance from the sea; biomes by climate; photosynthesis by light-use efficiency; three carbon pools that close to
+    the last digit; a warming, greening trend; and a memory of drought in decomposition of declared size.
+
+    It breaks down where the real planet is more than that. It has no weather below a month, no nitrogen, fire,
+    permafrost, wood harvest or land-use change, no irrigation, and one soil bucket for all soils. Mountains are made:
+    the real ones are elsewhere. Farmland lies where a random field and the climate agree. Drought acts alike in all
+    biomes. Errors are independent from pixel to pixel, which real products' are not. Its numbers test a method; they
+    say nothing about the real planet.
+
+    Parameters
+    ----------
+    folder : path
+        Where to write: one sub-folder a product id (`PRODUCTS`). Made if need be; an existing product folder is an
+        error.
+    seed : int
+        Seeds every random draw. The same seed gives the same planet at every resolution.
+    years : tuple of int
+        First and last year of the products.
+    resolution : float
+        Edge of a cell of the truth and of the latitude/longitude products (degrees).
+    climate_factor : int
+        How many times coarser climate and SPEI are.
+    towers, validation_towers : int
+        Flux towers to train and to validate with. Two more stand among the latter that a careful reader refuses: one
+        has the identifier of a training tower, one stands beside one.
+    lag_weights : tuple of float
+        :math:`\lambda_j`: how much one standard deviation of the water balance of this year, of the year before, and
+        so on, raises the logarithm of the decomposition rate. All zero: no drought effect of that kind.
+    site_effect : float
+        Standard deviation of the towers' own log factor on RECO.
+    tower_noise : float
+        Standard deviation of the log error of a tower's best years.
+    noise : float
+        Multiplies all errors of `NOISE`; 0 gives products that differ from the truth by their own rounding only.
+    dates : int
+        Files a year of the daily and 8-day products (1 to 46). Each stands for its share of the year.
+    climate_start : int
+        First year of the climate, well before ``years`` for SPEI's sake.
+
+    Returns
+    -------
+    files : dict of str to list of Path
+        What was written, by product id.
+    truth : xarray.Dataset
+        (year, lat, lon) ``reco npp gpp rh mat map par fapar lai ndvi water carbon spei12 spei24 spei36``; (lat, lon)
+        ``igbp elevation``; (site) ``site_effect``. Attributes: the parameters, and the size of each error.
+
+    Raises
+    ------
+    ValueError
+        A parameter is out of its range.
+    FileExistsError
+        A product's folder is there already.
+    """
+    _check(years, resolution, climate_factor, dates, climate_start, towers, validation_towers, lag_weights)
+    sizes = {name: noise * size for name, size in NOISE.items()}
+    world = planet.make(
+        seed,
+        years=(int(years[0]), int(years[1])),
+        resolution=resolution,
+        climate_factor=climate_factor,
+        lag_weights=tuple(float(w) for w in lag_weights),
+        climate_start=climate_start,
+    )
+    both = network(world, towers, validation_towers, site_effect)
+    files = _write(Path(folder), world, both, sizes, tower_noise, dates)
+    truth = planet.truth(world)
+    truth["site_effect"] = effects(*both)
+    truth.attrs = {
+        "title": "Truth of the Demo Earth: for scoring a method only",
+        "seed": seed,
+        "lag_weights": list(world.lag_weights),
+        "site_effect_sd": site_effect,
+        "tower_noise_sd": tower_noise,
+        "climate_factor": climate_factor,
+        "dates_per_year": dates,
+    } | {f"noise_{name}": size for name, size in sizes.items()}
+    return files, truth
+
+
+def _check(years, resolution, climate_factor, dates, climate_start, towers, validation_towers, lag_weights) -> None:
+    first, last = years
+    cells = 180 / resolution
+    rules = [
+        (first <= last, f"years: expected first and last in order, found {tuple(years)}"),
+        (
+            climate_start <= first - len(lag_weights),
+            f"climate_start: expected {first - len(lag_weights)} or earlier, so that every lag is known, "
+            f"found {climate_start}",
+        ),
+        (
+            climate_factor >= 1 and abs(cells / climate_factor - round(cells / climate_factor)) < 1e-9,
+            f"climate_factor: expected a whole number that divides the grid's {cells:g} rows, found {climate_factor}",
+        ),
+        (
+            all(abs(cells / k - round(cells / k)) < 1e-9 for k in (2, 3)),
+            f"resolution: expected one that gives rows in multiples of 6 (such as 0.5, 1 or 3), found {resolution}",
+        ),
+        (1 <= dates <= 46, f"dates: expected 1 to 46 files a year, found {dates}"),
+        (towers >= 5, f"towers: expected at least 5, found {towers}"),
+        (validation_towers >= 1, f"validation_towers: expected at least 1, found {validation_towers}"),
+    ]
+    for holds, message in rules:
+        if not holds:
+            raise ValueError(message)
+
+
+def _write(folder: Path, world: planet.Planet, both: tuple, sizes: dict, tower_noise: float, dates: int) -> dict:
+    for product in PRODUCTS:
+        if (folder / product).exists():
+            raise FileExistsError(f"{folder / product}: is there already; give an empty folder")
+    into = {}
+    for product in PRODUCTS:
+        into[product] = folder / product
+        into[product].mkdir(parents=True)
+    seen = climate_files.observed(world, sizes)
+    files = {f"cru_{v}": climate_files.cru(into[f"cru_{v}"], world, seen, v) for v in ("tmp", "pre", "pet")}
+    files["spei"] = climate_files.speibase(into["spei"], world, seen)
+    for product in ("glass_par", "glass_lai", "glass_fapar"):
+        files[product] = getattr(satellites, product)(into[product], world, sizes[product], dates)
+    for product in ("mod13a3", "mod17a3hgf", "mcd12c1", "soilgrids2017"):
+        files[product] = getattr(satellites, product)(into[product], world, sizes[product])
+    for product, listed in zip(("fluxnet2015", "fluxnet"), both, strict=True):
+        files[product] = write_towers(into[product], world, listed, tower_noise, product)
+    for name, stand in process_models.STANDS.items():
+        written = process_models.write(into[stand.product], world, name, sizes["process_models"])
+        files[stand.product] = files.get(stand.product, []) + written
+    return {product: sorted(files[product]) for product in PRODUCTS}

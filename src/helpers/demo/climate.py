@@ -1,0 +1,177 @@
+r"""The climate of the Demo Earth, month by month on its land cells: light, warmth, rain, evaporation, soil water.
+
+Each function is one textbook relation, cited where it stands; sizes that the literature leaves open are round numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers import spei
+from helpers.demo.fields import series, smooth, stream
+
+WATTS = 1 / 0.0864
+"""W m-2 in one MJ m-2 d-1."""
+
+
+def months(first: int, last: int) -> pd.DatetimeIndex:
+    """Return the middles of all months of the years ``first`` to ``last``."""
+    starts = pd.date_range(f"{first}-01-01", f"{last}-12-01", freq="MS")
+    return starts + pd.to_timedelta((starts.days_in_month - 1) // 2, unit="D")
+
+
+def season(time: pd.DatetimeIndex) -> np.ndarray:
+    """Return the northern season, from -1 (20 January, coldest) to 1 (20 July), shape (time,)."""
+    return -np.cos(2 * np.pi * (time.dayofyear.to_numpy() - 20) / 365.25)
+
+
+def insolation(lat: np.ndarray) -> np.ndarray:
+    """Return the sunlight at the top of the atmosphere, mean of each calendar month: (12, cell), W m-2.
+
+    Uses FAO-56, equations 21 to 25 (`helpers.spei.extraterrestrial_radiation`).
+    """
+    rows, back = np.unique(lat, return_inverse=True)
+    days = np.arange(1, 366)
+    daily = WATTS * spei.extraterrestrial_radiation(days[:, None], rows[None, :])
+    month = pd.date_range("2001-01-01", periods=365).month.to_numpy()
+    return np.stack([daily[month == m].mean(axis=0) for m in range(1, 13)])[:, back]
+
+
+def par(lat: np.ndarray, time: pd.DatetimeIndex, rain: np.ndarray) -> np.ndarray:
+    r"""Return photosynthetically active radiation at the ground: (time, cell), W m-2.
+
+    Ångström's relation, :math:`R_s = (0.25 + 0.50\,n/N)\,R_a` (FAO-56, equation 35), with sunshine
+    :math:`n/N = 0.85 - 0.65\,P/(P + 80)` that falls with the month's rain ``rain`` (mm), and 0.45 of it as PAR [1]_.
+
+    References
+    ----------
+    .. [1] Meek, Hatfield, Howell, Idso and Reginato (1984), Agronomy Journal 76, 939-945.
+    """
+    sunshine = 0.85 - 0.65 * rain / (rain + 80)
+    return (0.45 * (0.25 + 0.50 * sunshine) * insolation(lat)[time.month - 1]).astype("float32")
+
+
+def temperature(
+    lat: np.ndarray, lon: np.ndarray, height: np.ndarray, fetch: np.ndarray, time: pd.DatetimeIndex, seed: int
+) -> np.ndarray:
+    r"""Return monthly mean air temperature: (time, cell), degC.
+
+    The zonal mean is :math:`15 - 28\,P_2(\sin\varphi)` [1]_, 6.5 K colder for each km of height; continents, by the
+    share :math:`c = 1 - e^{-fetch/1200\,km}`, have the larger seasons and lose the sea's winter warmth. Warming since
+    the first year: 0.025 K a year times :math:`1 + \sin^2\varphi`. Anomalies reach over 2000 km and last a month or so.
+
+    References
+    ----------
+    .. [1] North, Cahalan and Coakley (1981), Reviews of Geophysics 19, 91-121.
+    """
+    sine = np.sin(np.deg2rad(lat))
+    inland = 1 - np.exp(-fetch / 1200)
+    mean = 15 - 28 * (3 * sine**2 - 1) / 2 - 6.5e-3 * height + 6 * (1 - inland) * sine**2
+    amplitude = (3 + 25 * inland) * sine  # carries the hemisphere's sign
+    elapsed = np.asarray(time.year - time.year[0] + (time.month - 0.5) / 12)
+    warming = 0.025 * elapsed[:, None] * (1 + sine**2)
+    anomaly = series(lat, lon, 2000, time.size, stream(seed, "temperature"), memory=0.3)
+    return (mean + season(time)[:, None] * amplitude + warming + (0.5 + 1.5 * np.abs(sine)) * anomaly).astype("float32")
+
+
+def rain_climatology(lat: np.ndarray, height: np.ndarray, fetch: np.ndarray, cycle: np.ndarray) -> np.ndarray:
+    r"""Return mean precipitation of each step of the season ``cycle``: (step, cell), mm month-1.
+
+    Three sources, whose zonal places follow Peixoto and Oort [1]_: the tropical rain belt, which follows the sun
+    from 9°S to 15°N; the storm tracks at 47°, poleward in summer; and showers that grow by 6 % a kelvin, held down
+    where air sinks, about 24°. Air rains out on its way inland, over 1500 km; near the equator, where forests return
+    the water, over 5000 km. Mountains add 20 % a km, up to 3 km.
+
+    References
+    ----------
+    .. [1] Peixoto and Oort (1992), Physics of Climate, American Institute of Physics, chapter 7.
+    """
+    cycle = cycle[:, None]
+    belt = 260 * np.exp(-(((lat - 3 - 12 * cycle) / 11) ** 2))
+    away = np.abs(lat)
+    storms = 95 * np.exp(-(((away - 47 - 6 * cycle * np.sign(lat)) / 14) ** 2))
+    warmth = 29 - 42 * np.sin(np.deg2rad(lat)) ** 2 + 8 * cycle * np.sin(np.deg2rad(lat))
+    showers = 8 * np.exp(0.06 * warmth) * (1 - 0.9 * np.exp(-(((away - 24) / 8) ** 2)))
+    reach = 1500 + 3500 * np.exp(-((lat / 12) ** 2))
+    left = 0.2 + 0.8 * np.exp(-fetch / reach)
+    return (left * (belt + storms) + showers) * (1 + 0.2 * np.minimum(height, 3000) / 1000)
+
+
+def precipitation(
+    lat: np.ndarray, lon: np.ndarray, height: np.ndarray, fetch: np.ndarray, time: pd.DatetimeIndex, seed: int
+) -> np.ndarray:
+    """Return monthly precipitation: (time, cell), mm month-1.
+
+    The climatology times log-normal factors: fixed ones (1200 and 300 km), one a year (1500 km), two a month (1200
+    and 300 km), and a trend of up to about 1 % a year that makes some regions wetter and others drier.
+    """
+
+    def fixed(length: float, count: int) -> np.ndarray:
+        return smooth(lat, lon, length, stream(seed, f"rain {length}"), count)
+
+    year = time.year.to_numpy()
+    by_year = series(lat, lon, 1500, year[-1] - year[0] + 1, stream(seed, "rain year"), memory=0.15)
+    log = 0.16 * by_year[year - year[0]]
+    log += 0.40 * series(lat, lon, 1200, time.size, stream(seed, "rain month"), memory=0.1)
+    log += 0.20 * series(lat, lon, 300, time.size, stream(seed, "rain month fine"), count=250)
+    log -= (0.16**2 + 0.40**2 + 0.20**2) / 2  # so that the factors' mean is 1
+    trend = 0.004 * smooth(lat, lon, 2500, stream(seed, "rain trend"))
+    log += trend * (year - 2000)[:, None]
+    log += 0.25 * fixed(1200, 200) + 0.15 * fixed(300, 300)
+    cycle = season(time[:12])
+    return (np.exp(log) * np.tile(rain_climatology(lat, height, fetch, cycle), (time.size // 12, 1))).astype("float32")
+
+
+def evaporation(lat: np.ndarray, time: pd.DatetimeIndex, tmean: np.ndarray, mean_rain: np.ndarray):
+    """Return potential evapotranspiration (mm month-1) and the daily temperature range (K).
+
+    Hargreaves' equation (`helpers.spei.hargreaves`); the range falls from 16 K in a desert to 5 K in a rain forest.
+
+    Parameters
+    ----------
+    tmean : ndarray (time, cell)
+        Monthly mean temperature (degC).
+    mean_rain : ndarray (cell,)
+        Mean precipitation (mm yr-1).
+
+    Returns
+    -------
+    pet : ndarray (time, cell)
+    daily_range : ndarray (cell,)
+    """
+    daily_range = 5 + 11 * 800 / (mean_rain + 800)
+    coords = {"time": time, "lat": ("cell", lat)}
+    mean = xr.DataArray(tmean, dims=("time", "cell"), coords=coords)
+    half = xr.DataArray(daily_range / 2, dims="cell")
+    pet = spei.hargreaves(mean - half, mean + half, mean["lat"], tmean=mean)
+    return pet.transpose("time", "cell").values.astype("float32"), daily_range
+
+
+def soil_water(rain: np.ndarray, pet: np.ndarray, capacity: float = 150.0) -> np.ndarray:
+    """Return the filling of the soil's bucket at the end of each month: (time, cell), 0 to 1.
+
+    Manabe's bucket [1]_: evaporation runs at the potential rate above three quarters of ``capacity`` (mm) and falls
+    off below; what overflows runs away. Two passes through the first year bring it into its season.
+
+    References
+    ----------
+    .. [1] Manabe (1969), Monthly Weather Review 97, 739-774.
+    """
+    store = np.full(rain.shape[1], capacity / 2)
+    out = np.empty_like(rain)
+    for k in [*range(12), *range(12), *range(len(rain))]:
+        wanted = pet[k] * np.minimum(1, store / (0.75 * capacity))
+        store = np.clip(store + rain[k] - wanted, 0, capacity)
+        out[k] = store / capacity
+    return out
+
+
+def water_anomaly(rain: np.ndarray, pet: np.ndarray) -> np.ndarray:
+    """Return the yearly water balance as a standard score: (year, cell), over all years, ddof 0.
+
+    This is what drives the planted drought lag; December's SPEI over twelve months is close to it.
+    """
+    balance = (rain.astype("float64") - pet).reshape(-1, 12, rain.shape[1]).sum(axis=1)
+    return (balance - balance.mean(axis=0)) / np.maximum(balance.std(axis=0), 1e-6)

@@ -1,0 +1,259 @@
+"""Flux towers of the Demo Earth: where they stand, how long they run, and what they report.
+
+Networks are clustered: most towers stand in Europe and North America, some share a cell, records are short and of
+unequal length. A tower sees its cell's true respiration times a factor of its own that no predictor knows (stand age,
+management, the footprint): a site effect of declared variance. Site codes begin with XA to XZ, which ISO 3166 keeps
+for private use, so that no made tower can be taken for a real one.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers.demo.fields import stream
+from helpers.demo.planet import Planet
+from helpers.regions import IGBP
+
+REGIONS = {
+    # west, south, east, north; share of the towers that train; share of those that validate
+    "XE": ((-10, 36, 30, 68), 0.40, 0.0),
+    "XN": ((-125, 26, -62, 62), 0.33, 0.65),
+    "XC": ((98, 18, 145, 52), 0.08, 0.35),
+    "XU": ((113, -44, 154, -11), 0.07, 0.0),
+    "XS": ((-80, -40, -36, 8), 0.04, 0.0),
+    "XA": ((-17, -34, 42, 18), 0.04, 0.0),
+    "XR": ((40, 50, 170, 72), 0.04, 0.0),
+}
+"""Where towers stand: Europe, North America, East Asia, Oceania, South America, Africa, Siberia."""
+
+BARE = (0, 13, 15, 16)
+"""Classes without towers: water, towns, ice, barren land."""
+
+LAST_TRAINING, LAST_VALIDATION = 2014, 2010
+"""FLUXNET2015 ends in 2014; validation ends where the last process models do, so that all share its site-years."""
+
+
+@dataclass(frozen=True)
+class Tower:
+    """One tower: identifier, place, cell, class, log factor of its own, and the years of its record."""
+
+    site: str
+    lat: float
+    lon: float
+    cell: int
+    igbp: int
+    effect: float
+    years: np.ndarray
+
+
+def network(planet: Planet, towers: int, validation: int, site_effect: float) -> tuple[list[Tower], list[Tower]]:
+    """Place the towers.
+
+    Parameters
+    ----------
+    towers, validation : int
+        How many train and how many validate. The second list holds two more: one known under the same identifier in
+        the first, and one that stands within a kilometre of a tower of it under another name. Both must be refused.
+    site_effect : float
+        Standard deviation of the log factor.
+
+    Returns
+    -------
+    tuple of list of Tower
+        Those that train, those that validate. The latter stand at least two cells from the former.
+    """
+    rng = stream(planet.seed, "towers")
+    cells = _cells(planet, towers, 1, rng, taken=np.zeros(planet.lat.size, bool))
+    twins = rng.permutation(towers)[: round(0.15 * towers)]
+    cells[twins] = cells[(twins + 1) % towers]  # some share the cell of the next
+    training = _build(planet, cells, site_effect, LAST_TRAINING, rng)
+    others = _cells(planet, validation, 2, rng, taken=_near(planet, cells))
+    checking = _build(planet, others, site_effect, LAST_VALIDATION, rng, code="V")
+    long = [t for t in training if np.sum(t.years <= LAST_VALIDATION) >= 3] or training
+    same, beside = long[0], long[-1]
+    short = slice(None, 4)
+    checking += [
+        Tower(same.site, same.lat, same.lon, same.cell, same.igbp, same.effect, same.years[short]),
+        Tower("XV-TWN", beside.lat + 0.004, beside.lon, beside.cell, beside.igbp, beside.effect, beside.years[short]),
+    ]
+    return training, checking
+
+
+def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, taken: np.ndarray) -> np.ndarray:
+    """Draw a cell for each tower: region by region, vegetated, by area; clusters arise from four hubs a region."""
+    growing = ~np.isin(planet.ground["igbp"], BARE) & (planet.annual("npp", total=True).mean(axis=0) > 0.05) & ~taken
+    shares = np.array([entry[column] for entry in REGIONS.values()])
+    numbers = np.floor(shares / shares.sum() * count).astype(int)
+    numbers[np.argmax(shares)] += count - numbers.sum()
+    chosen = []
+    for ((west, south, east, north), *_), number in zip(REGIONS.values(), numbers, strict=True):
+        inside = growing & (planet.lat > south) & (planet.lat < north) & (planet.lon > west) & (planet.lon < east)
+        if number == 0 or not inside.any():
+            continue
+        weight = np.where(inside, planet.area, 0.0)
+        hubs = rng.choice(planet.lat.size, size=4, p=weight / weight.sum())
+        apart = np.hypot(planet.lat[:, None] - planet.lat[hubs], planet.lon[:, None] - planet.lon[hubs]).min(axis=1)
+        weight *= 0.15 + np.exp(-((apart / 6) ** 2))
+        number = min(number, np.count_nonzero(weight))
+        chosen.append(rng.choice(planet.lat.size, size=number, replace=False, p=weight / weight.sum()))
+    return np.concatenate(chosen)
+
+
+def _near(planet: Planet, cells: np.ndarray) -> np.ndarray:
+    """Return the cells whose window overlaps the centre of one of these: less than two rows and columns away."""
+    hit = np.zeros(planet.grid.shape, bool)
+    height, width = planet.grid.shape
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            rows = np.clip(planet.rows[cells] + down, 0, height - 1)
+            hit[rows, (planet.cols[cells] + right) % width] = True
+    return hit[planet.rows, planet.cols]
+
+
+def _build(
+    planet: Planet, cells: np.ndarray, site_effect: float, last: int, rng: np.random.Generator, code: str = ""
+) -> list[Tower]:
+    half = 0.45 * planet.grid.resolution
+    first, last = planet.years[0], max(planet.years[0], min(last, planet.years[1]))
+    towers = []
+    for k, cell in enumerate(cells):
+        lat, lon = planet.lat[cell] + rng.uniform(-half, half), planet.lon[cell] + rng.uniform(-half, half)
+        length = min(1 + rng.geometric(1 / 4.5), last - first + 1)
+        begin = rng.integers(first, last - length + 2)
+        prefix = next((name for name, entry in REGIONS.items() if _within(entry[0], planet, cell)), "XW")
+        igbp = _label(planet, cell, rng)
+        site = f"{'XV' if code else prefix}-{k:03d}"
+        effect = site_effect * rng.standard_normal()
+        towers.append(Tower(site, round(lat, 4), round(lon, 4), cell, igbp, effect, np.arange(begin, begin + length)))
+    return towers
+
+
+def _within(box: tuple, planet: Planet, cell: int) -> bool:
+    west, south, east, north = box
+    return south < planet.lat[cell] < north and west < planet.lon[cell] < east
+
+
+def _label(planet: Planet, cell: int, rng: np.random.Generator) -> int:
+    """Return the class that the tower's own metadata give: for one in eight, that of a neighbouring cell."""
+    if rng.random() < 0.125:
+        around = np.flatnonzero(
+            (np.abs(planet.rows - planet.rows[cell]) <= 1) & (np.abs(planet.cols - planet.cols[cell]) <= 1)
+        )
+        other = planet.ground["igbp"][rng.choice(around)]
+        if other not in BARE:
+            return int(other)
+    return int(planet.ground["igbp"][cell])
+
+
+def observe(planet: Planet, towers: list[Tower], noise: float, name: str) -> pd.DataFrame:
+    """Return what the towers report: a row a site-year, fluxes in g m-2 yr-1, NaN where missing.
+
+    Respiration is the cell's times the tower's factor and a log-normal error of ``noise``, wider in years of poor
+    quality. The day-time twin differs by another 8 %. One row in 25 has no respiration, one in 50 a quality of 0;
+    with any noise, one in 200 is plainly wrong: below zero, or above 5,000.
+    """
+    rng = stream(planet.seed, f"{name} reports")
+    reco = planet.annual("gpp", total=True) - planet.annual("npp", total=True) + planet.annual("rh", total=True)
+    gpp = planet.annual("gpp", total=True)
+    rows = pd.concat(
+        [pd.DataFrame({"site": t.site, "year": t.years, "cell": t.cell, "effect": t.effect}) for t in towers],
+        ignore_index=True,
+    )
+    n, when = len(rows), rows["year"].to_numpy() - planet.years[0]
+    quality = np.where(rng.random(n) < 0.02, 0.0, rng.beta(7, 1.8, n))
+    error = noise * (1 + 2 * (1 - quality)) * rng.standard_normal(n)
+    rows["reco"] = 1000 * reco[when, rows["cell"]] * np.exp(rows["effect"] + error)
+    rows["gpp"] = 1000 * gpp[when, rows["cell"]] * np.exp(rows["effect"] + error)
+    rows["reco_dt"] = rows["reco"] * np.exp((0.08 if noise else 0.0) * rng.standard_normal(n))
+    rows["qc"] = quality.round(3)
+    wrong = (rng.random(n) < 0.005) & (noise > 0)
+    rows.loc[wrong, "reco"] = np.where(rng.random(wrong.sum()) < 0.5, -0.2, 6.0) * rows.loc[wrong, "reco"].clip(1000)
+    rows.loc[rng.random(n) < 0.04, "reco"] = np.nan
+    return rows
+
+
+def write(folder: Path, planet: Planet, towers: list[Tower], noise: float, product: str) -> list[Path]:
+    """Write one zip a tower with its yearly file, and ``sites.csv`` beside them.
+
+    Parameters
+    ----------
+    product : {"fluxnet2015", "fluxnet"}
+        Whose names and layout: FULLSET of 2015, or FLUXMET of today's product.
+
+    Returns
+    -------
+    list of Path
+        The zips.
+    """
+    table = observe(planet, towers, noise, product)
+    table["ta"] = planet.annual("tmp")[table["year"] - planet.years[0], table["cell"]]
+    table["p"] = planet.annual("pre", total=True)[table["year"] - planet.years[0], table["cell"]]
+    paths = []
+    for tower in towers:
+        rows = table[table["site"] == tower.site]
+        span = f"{tower.years[0]}-{tower.years[-1]}"
+        if product == "fluxnet2015":
+            stem = f"FLX_{tower.site}_FLUXNET2015_FULLSET"
+            inner, path = f"{stem}_YY_{span}_1-4.csv", folder / f"{stem}_{span}_1-4.zip"
+        else:
+            stem = f"DEMO_{tower.site}_FLUXNET"
+            inner, path = f"{stem}_FLUXMET_YY_{span}_v1.3_r1.csv", folder / f"{stem}_{span}_v1.3_r1.zip"
+        paths.append(_zip(path, inner, _yearly(rows)))
+    places = pd.DataFrame(
+        {
+            "site": [t.site for t in towers],
+            "latitude": [t.lat for t in towers],
+            "longitude": [t.lon for t in towers],
+            "igbp": [IGBP[t.igbp][0] for t in towers],
+        }
+    )
+    places.to_csv(folder / "sites.csv", index=False)
+    return paths
+
+
+def _yearly(rows: pd.DataFrame) -> str:
+    table = pd.DataFrame(
+        {
+            "TIMESTAMP": rows["year"],
+            "TA_F": rows["ta"],
+            "P_F": rows["p"],
+            "NEE_VUT_REF": rows["reco"] - rows["gpp"],
+            "NEE_VUT_REF_QC": rows["qc"],
+            "RECO_NT_VUT_REF": rows["reco"],
+            "GPP_NT_VUT_REF": rows["gpp"],
+            "RECO_DT_VUT_REF": rows["reco_dt"],
+        }
+    )
+    buffer = io.StringIO()
+    table.round(4).fillna(-9999).to_csv(buffer, index=False)
+    return buffer.getvalue()
+
+
+def _zip(path: Path, inner: str, text: str) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        # A fixed date: the same seed gives the same bytes.
+        archive.writestr(zipfile.ZipInfo(inner, (2021, 1, 1, 0, 0, 0)), text)
+    return path
+
+
+def effects(training: list[Tower], validation: list[Tower]) -> xr.DataArray:
+    """Return each site's log factor, (site), with its place; a tower of both lists stands here once."""
+    by_site = {t.site: t for t in [*training, *validation]}
+    sites = list(by_site)
+    return xr.DataArray(
+        np.array([by_site[s].effect for s in sites], dtype="float32"),
+        dims="site",
+        coords={
+            "site": sites,
+            "site_lat": ("site", [by_site[s].lat for s in sites]),
+            "site_lon": ("site", [by_site[s].lon for s in sites]),
+        },
+        attrs={"units": "1", "long_name": "unobserved site effect: logarithm of the factor on RECO"},
+    )
