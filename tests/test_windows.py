@@ -130,6 +130,7 @@ def test_a_coast_is_filled_from_the_centre_and_counted():
     windows = at_points(ds, **here)
     assert windows.values[0, 0, 0, 2] == ds["a"].values[8, 18]
     assert np.isnan(windows[1]).all() and windows.missing_centre == 1
+    assert windows.lacking.values.tolist() == [[False, False], [False, True], [False, False]]
     assert windows.filled_neighbours == 1 and windows.filled.values.tolist() == [1, 0, 0]
     raw, dropped = at_points(ds, **here, fill="nan"), at_points(ds, **here, fill="drop")
     assert np.isnan(raw[0, 0]).sum() == 1 and np.isfinite(raw[0, 1]).all()

@@ -81,9 +81,10 @@ def at_points(ds: xr.Dataset, lat, lon, years=None, *, fill: str = "centre") -> 
     Returns
     -------
     DataArray (sample, predictor, dy, dx) float32
-        dy from north to south, dx from west to east. Coordinates ``row`` and ``column`` (sample) name the cell, and
-        ``filled`` (sample) counts the missing neighbours of windows with a centre. Attributes ``missing_centre`` and
-        ``filled_neighbours`` count windows without a centre, and missing neighbours in the others.
+        dy from north to south, dx from west to east. Coordinates: ``row`` and ``column`` (sample) name the cell (−1 off
+        the grid), ``lacking`` (sample, predictor) tells which centres are missing, and ``filled`` (sample) counts the
+        missing neighbours of windows with all their centres. Attributes ``missing_centre`` and ``filled_neighbours``
+        count windows without a centre, and missing neighbours in the others.
 
     Raises
     ------
@@ -240,14 +241,18 @@ def fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndar
 
 
 def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
-    lacking = np.isnan(values[:, :, 1, 1]).any(axis=1)
+    lacking = np.isnan(values[:, :, 1, 1])
     values, missing = fill_neighbours(values, fill)
     return xr.DataArray(
         values,
         dims=("sample", "predictor", "dy", "dx"),
-        coords={"predictor": predictors, "filled": ("sample", missing)},
+        coords={
+            "predictor": predictors,
+            "filled": ("sample", missing),
+            "lacking": (("sample", "predictor"), lacking),
+        },
         name="window",
-        attrs={"missing_centre": int(lacking.sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
+        attrs={"missing_centre": int(lacking.any(axis=1).sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
     )
 
 

@@ -64,6 +64,9 @@ ARTEFACTS: dict[str, Artefact] = {
     "predictors": Artefact("predictors.zarr", "01_data_preparation", "yearly predictors (year, lat, lon)"),
     "static": Artefact("static.zarr", "01_data_preparation", "soil carbon, land cover and regions (lat, lon)"),
     "samples": Artefact("samples.nc", "02_site_sampling", "3x3 windows and annual RECO (sample, predictor, dy, dx)"),
+    "site_years": Artefact(
+        "site_years.nc", "02_site_sampling", "the windows of all site-years, kept as samples or not"
+    ),
     "dropped": Artefact("dropped.csv", "02_site_sampling", "site-years lost, rule by rule"),
     "ablation": Artefact("ablation.nc", "03_cnn_ablation", "scores and learning curves (model, seed, split, metric)"),
     "models": Artefact("models", "03_cnn_ablation", "trained networks: safetensors and their normalisers"),
