@@ -109,7 +109,10 @@ def ols(y: xr.DataArray, dim: str = "year") -> xr.Dataset:
         output_dtypes=["float64"] * 4 + ["int8"],
     )
     fit = xr.Dataset(dict(zip(("slope", "intercept", "p", "r", "outcome"), fitted, strict=True)))
-    fit["outcome"].attrs = {"flag_values": list(OUTCOMES), "flag_meanings": "fitted year_missing constant"}
+    fit["outcome"].attrs = {
+        "flag_values": np.array(list(OUTCOMES), "int8"),
+        "flag_meanings": "fitted year_missing constant",
+    }
     return fit
 
 
@@ -121,7 +124,8 @@ def zscore(y: xr.DataArray, dim: str = "year") -> xr.DataArray:
     _years(y, dim)
     y = y.astype("float64")
     varies = y.max(dim, skipna=False) > y.min(dim, skipna=False)
-    return ((y - y.mean(dim, skipna=False)) / y.std(dim, ddof=0, skipna=False)).where(varies)
+    spread = y.std(dim, ddof=0, skipna=False).where(varies)
+    return (y - y.mean(dim, skipna=False)) / spread
 
 
 def z_slope(r, years) -> xr.DataArray | np.ndarray | float:
@@ -152,8 +156,38 @@ def direction(slope_npp: xr.DataArray, slope_reco: xr.DataArray) -> xr.DataArray
     falls = 2 * (slope_npp < 0).astype("int8") + (slope_reco < 0).astype("int8")
     known = np.isfinite(slope_npp) & np.isfinite(slope_reco) & (slope_npp != 0) & (slope_reco != 0)
     classes = (falls + 1).where(known, 0).astype("int8").rename("direction")
-    classes.attrs = {"flag_values": [0, *DIRECTIONS], "flag_meanings": " ".join(["none", *DIRECTIONS.values()])}
+    flags = np.array([0, *DIRECTIONS], "int8")
+    classes.attrs = {
+        "long_name": "direction of NPP and RECO",
+        "flag_values": flags,
+        "flag_meanings": " ".join(["none", *DIRECTIONS.values()]),
+    }
     return classes
+
+
+def describe(fields: xr.Dataset) -> xr.Dataset:
+    """Return the fields of ``trends.nc`` as stored: float32 (areas float64), flags int8, each with CF attributes."""
+    kinds = {
+        "slope": ("trend of annual {}, ordinary least squares", "kg m-2 yr-2"),
+        "p": ("two-sided p-value of the trend of annual {}", "1"),
+        "zslope": ("trend of standardised annual {}", "yr-1"),
+    }
+    out = fields.copy()
+    for name in fields.data_vars:
+        variable, _, kind = str(name).partition("_")
+        if kind in kinds and variable in ("reco", "npp"):
+            text, units = kinds[kind]
+            out[name] = (
+                fields[name].astype("float32").assign_attrs(long_name=text.format(variable.upper()), units=units)
+            )
+    out["analysis_mask"] = fields["analysis_mask"].astype("int8")
+    out["analysis_mask"].attrs = {
+        "long_name": "RECO and NPP valid in all years",
+        "flag_values": np.array([0, 1], "int8"),
+        "flag_meanings": "no yes",
+    }
+    out["area"] = fields["area"].astype("float64").assign_attrs(long_name="area of the cell", units="m2")
+    return out
 
 
 def shares(

@@ -1,0 +1,124 @@
+"""Claims read as tests: complete, and true or false when the numbers make them so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from helpers import claims, regions, reported, risk, trends
+from helpers.grid import Grid
+
+GLOBE, NORTH, TROPICS, SOUTH = regions.BANDS
+GRID = Grid(3.0)
+
+
+def paper_slopes():
+    """Return the slopes and p-values of the paper's text, which print a bound for p and no slope for the south."""
+    rows = {}
+    for name, band in zip(("global", "north", "tropics"), (GLOBE, NORTH, TROPICS), strict=True):
+        for v in ("RECO", "NPP"):
+            rows[band, v] = (reported.number(f"{name}_{v.lower()}_slope"), 0.009)
+    rows |= {(SOUTH, "RECO"): (0.07, 0.09), (SOUTH, "NPP"): (0.09, 0.04)}
+    return pd.DataFrame(rows, index=["z_slope", "p"]).T
+
+
+def test_the_papers_own_slopes_meet_its_claims():
+    assert {v for v, _ in claims.on_annual_means(paper_slopes(), 0.1).values()} == {"holds"}
+
+
+def test_the_papers_own_tables_meet_its_claims():
+    table2 = reported.table("table2").query("subset == 'all' and direction == 'increase'")
+    rising = table2.set_index(["variable", "band"])["percent"]
+    classes = reported.table("table3").set_index(["class", "band"])["percent"]
+    assert {v for v, _ in claims.on_shares(rising, classes).values()} == {"holds"}
+    falling = claims.on_shares(100 - rising, classes)
+    assert [falling[c][0] for c in ("reco_mostly_rises", "global_sink_rising")] == ["does not hold"] * 2
+
+
+@pytest.mark.parametrize(
+    ("key", "column", "value", "claim"),
+    [
+        ((GLOBE, "RECO"), "p", 0.2, "global_reco_rises"),
+        ((GLOBE, "NPP"), "z_slope", 0.141, "global_npp_faster_slope"),
+        ((NORTH, "NPP"), "z_slope", 0.12, "north_npp_much_faster"),
+        ((TROPICS, "RECO"), "z_slope", 0.05, "tropics_rates_close"),
+        ((SOUTH, "NPP"), "p", 0.001, "south_rises_weakly"),
+    ],
+)
+def test_a_changed_number_turns_its_claim(key, column, value, claim):
+    slopes = paper_slopes()
+    slopes.loc[key, column] = value
+    assert claims.on_annual_means(slopes, 0.1)[claim][0] == "does not hold"
+
+
+@pytest.fixture
+def planet():
+    """Return static fields on the real land mask, and the land itself."""
+    land = regions.land(GRID.lat, GRID.lon)
+    fields = {
+        "area": regions.cell_area(GRID.lat, GRID.lon),
+        "band": np.broadcast_to(regions.band(GRID.lat)[:, None], GRID.shape),
+        "economy": regions.economies(GRID.lat, GRID.lon),
+    }
+    static = xr.Dataset(
+        {name: (("lat", "lon"), field) for name, field in fields.items()}, {"lat": GRID.lat, "lon": GRID.lon}
+    )
+    return static, xr.DataArray(land, dims=("lat", "lon"), coords=static.coords)
+
+
+def test_part_is_a_share_of_area_and_knows_places_bands_and_economies(planet):
+    static, land = planet
+    part = claims.parts(static, land)
+    north_of_45 = xr.DataArray(np.broadcast_to((GRID.lat > 45)[:, None], GRID.shape), dims=("lat", "lon"))
+    inside = land & (static.band == 0)
+    slow = 100 * float(static.area.where(inside & north_of_45).sum() / static.area.where(inside).sum())
+    assert part(north_of_45, NORTH) == pytest.approx(slow)
+    assert part(north_of_45, "Amazonia", "Brazil") == 0
+    assert 0 < part(north_of_45, "China", "Europe") < 100
+    assert np.isnan(claims.parts(static, land & False)(north_of_45, GLOBE))
+
+
+def test_every_claim_of_chapter_6_gets_a_verdict_and_places_decide_theirs(planet):
+    static, land = planet
+    part = claims.parts(static, land)
+    boxes = regions.places(GRID.lat, GRID.lon)
+    falls = xr.DataArray(boxes["Amazonia"] | boxes["Central Europe"], dims=("lat", "lon"))
+    on_places = claims.on_places(falls, falls, part)
+    assert {v for v, _ in on_places.values()} == {"holds"}
+    assert {v for v, _ in claims.on_places(~falls, ~falls, part).values()} == {"does not hold"}
+    rising = reported.table("table2").query("subset == 'all' and direction == 'increase'")
+    found = on_places | claims.on_annual_means(paper_slopes(), 0.1)
+    found |= claims.on_shares(
+        rising.set_index(["variable", "band"])["percent"],
+        reported.table("table3").set_index(["class", "band"])["percent"],
+    )
+    assert len(reported.verdicts("06", found)) == len(found)
+
+
+def test_every_claim_of_chapter_7_gets_a_verdict(planet):
+    static, land = planet
+    rng = np.random.default_rng(1)
+    gap = xr.DataArray(rng.normal(0.2, 1, GRID.shape), dims=("lat", "lon")).where(land.drop_vars(["lat", "lon"]))
+    igbp = xr.DataArray(rng.integers(1, 17, GRID.shape), dims=("lat", "lon"))
+    groupings = {
+        "band": (static.band.where(land, -1) * 0, {0: GLOBE}),
+        "biome": (igbp, {code: name for code, (name, _) in regions.IGBP.items() if code}),
+        "economy": (static.economy, dict(enumerate(regions.ECONOMIES, start=1))),
+    }
+    tables = {g: risk.faster_shares(gap, static.area, field, names) for g, (field, names) in groupings.items()}
+    bands = risk.faster_shares(gap, static.area, static.band, dict(enumerate(trends.REGIONS[1:])))
+    tables["band"] = pd.concat([tables["band"], bands])
+    table = pd.concat(tables, names=["grouping"]).reset_index("grouping")
+    part = claims.parts(static, np.isfinite(gap))
+    found = claims.on_sinks(table) | claims.on_sink_places(gap > 0, gap > -1, part)
+    verdicts = reported.verdicts("07", found)
+    assert set(verdicts["verdict"]) <= {"holds", "does not hold", "not testable here"}
+    assert found["global_npp_dominates"][0] == "holds"
+    assert (
+        claims.on_sinks(table.assign(npp_faster_area=1 - table.npp_faster_area))["global_npp_dominates"][0] != "holds"
+    )
+    order = table.set_index("name")["npp_faster_area"].copy()
+    order[list(regions.ECONOMIES)] = [0.6, 0.8, 0.7, 0.4, 0.5]
+    order["EBF"] = 0.01
+    ordered = claims.on_sinks(table.assign(npp_faster_area=order.to_numpy()))
+    assert ordered["economies_order"][0] == "holds" and ordered["ebf_smallest"][0] == "holds"
