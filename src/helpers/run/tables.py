@@ -66,9 +66,9 @@ def _code(value: Any) -> str:
 def of_products(registry: Path) -> str:
     """Tabulate the products of ``data/products.yml``: title, version, DOI, licence, how to get each."""
     try:
-        products = yaml.safe_load(registry.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
-        raise UserError(f"{registry}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+        products = yaml.safe_load(registry.read_text(encoding="utf-8"))["products"]
+    except (yaml.YAMLError, KeyError, TypeError) as error:
+        raise UserError(f"{registry}: expected products, found {' '.join(str(error).split())}; correct it") from error
     rows = [
         [f"`{name}`", p.get("title"), p.get("version"), _doi(p.get("doi")), p.get("licence"), p.get("get")]
         for name, p in products.items()
