@@ -151,3 +151,20 @@ def test_lazy_arrays_stay_lazy_and_agree(method):
 def test_an_unknown_method_is_refused():
     with pytest.raises(ValueError, match="method: expected one of nearest"):
         g.resample(field(10), g.Grid(20), "cubic")
+
+
+def test_cells_of_another_shape_keep_the_total():
+    """A model's grid with half cells at the poles: what is averaged onto it still adds up over the sphere."""
+    source = field(5, holes=0.0)
+    model = g.Cells(np.linspace(90, -90, 37), np.arange(-180, 180, 7.5))
+    out = g.resample(source, model, "average")
+    assert out.shape == model.shape == g.of(out).shape
+    widths = [np.diff(np.sin(np.deg2rad(np.clip([lat - 2.5, lat + 2.5], -90, 90))))[0] for lat in model.lat]
+    slow = (out.mean("lon").values * widths).sum()
+    rows = -np.diff(np.sin(np.deg2rad(np.linspace(90, -90, 37))))
+    assert slow == pytest.approx((source.mean("lon").values * rows).sum())
+
+
+def test_cells_of_a_field_are_its_own():
+    source = field(10)
+    np.testing.assert_array_equal(g.resample(source, g.of(source), "nearest").values, source.values)

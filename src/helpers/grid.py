@@ -83,6 +83,34 @@ class Grid:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The cells that some field stands on (see `of`): even along each axis, but of any height, width and extent."""
+
+    lat: np.ndarray
+    lon: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.lat.size, self.lon.size
+
+    @property
+    def resolution(self) -> float:
+        """Height of a cell (degrees)."""
+        return float(abs(self.lat[-1] - self.lat[0]) / (self.lat.size - 1))
+
+    def like(self) -> xr.DataArray:
+        """Return an empty field of these cells, as `Grid.like` does."""
+        coords = {"lat": ("lat", self.lat, LAT), "lon": ("lon", self.lon, LON)}
+        return xr.DataArray(np.full(self.shape, np.nan, dtype="float32"), dims=("lat", "lon"), coords=coords)
+
+
+def of(obj) -> Cells:
+    """Return the cells that a Dataset or DataArray stands on."""
+    return Cells(obj["lat"].values.astype("float64"), obj["lon"].values.astype("float64"))
+
+
 def normalise_lat_lon(obj):
     """Return ``obj`` with coordinates ``lat`` from north to south and ``lon`` from -180 to 180.
 
@@ -107,14 +135,14 @@ def normalise_lat_lon(obj):
     return obj.sortby("lat", ascending=False).sortby("lon")
 
 
-def resample(obj, grid: Grid, method: str = "nearest"):
+def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     """Bring a Dataset or DataArray on a latitude/longitude grid onto ``grid``.
 
     Parameters
     ----------
     obj : xarray.Dataset or xarray.DataArray
         With dimensions lat and lon last, as `normalise_lat_lon` leaves them; lazy (dask) arrays stay lazy.
-    grid : Grid
+    grid : Grid or Cells
         Where to go.
     method : {"nearest", "average", "bilinear", "mode"}
         ``nearest``: the cell that holds the target's centre; on an edge, the cell to the south-east, as GDAL does.

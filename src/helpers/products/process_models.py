@@ -12,7 +12,7 @@ MsTMIP: Huntzinger et al. (2013), doi:10.5194/gmd-6-2121-2013. TRENDY: Sitch et 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from helpers.products import netcdf
 from helpers.products.composites import stack
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
+from helpers.products.registry import product as registry_product
 
 SECONDS = 86400.0
 PER_SECOND = {"kg m-2 s-1": 1.0, "kg/m2/s": 1.0, "g m-2 s-1": 1e-3, "g/m2/s": 1e-3}
@@ -37,6 +38,38 @@ def models(product: Product, paths: Iterable[Path]) -> dict[str, list[Path]]:
         name = product.match(path)["model"] if folder.lower() == product.id else folder
         found.setdefault(name, []).append(path)
     return found
+
+
+FAMILY = ("mstmip", "trendy")
+"""Products of this family, in the order in which their models are shown."""
+
+
+def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
+    """Return which process models a run compares with, as {model: product id}.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with one sub-folder a product id.
+    wanted : mapping of str to iterable of str, optional
+        Models by product id; empty means every model that lies in the folder.
+
+    Raises
+    ------
+    ProductError
+        A product is none of `FAMILY`, or a model is not there.
+    """
+    if unknown := set(wanted or ()) - set(FAMILY):
+        raise ProductError(f"process_models: expected products among {', '.join(FAMILY)}, found {unknown.pop()!r}")
+    chosen: dict[str, str] = {}
+    for name in wanted or [name for name in FAMILY if (Path(folder) / name).is_dir()]:
+        entry, place = registry_product(name), Path(folder) / name
+        there = models(entry, (p for p in place.rglob("*") if p.is_file() and entry.file.search(p.name)))
+        if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
+            found = ", ".join(there) or "none"
+            raise ProductError(f"{place}: expected files of the process model {missing[0]!r}, found {found}")
+        chosen |= dict.fromkeys((wanted or {}).get(name, there), name)
+    return chosen
 
 
 def read(

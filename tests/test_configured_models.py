@@ -1,0 +1,36 @@
+"""Which process models a run compares with: those it names, or all that lie in the folder."""
+
+import pytest
+
+from helpers.products import ProductError, process_models
+
+
+@pytest.fixture
+def native(tmp_path):
+    for name in ("mstmip/B/B_SG3_Monthly_TotalResp.nc4", "mstmip/A/A_SG3_Monthly_ra.nc4", "trendy/C/C_S3_ra.nc"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    (tmp_path / "mstmip" / "A" / "readme.txt").touch()
+    return tmp_path
+
+
+def test_all_models_of_the_folder_by_default(native):
+    assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
+
+
+def test_named_models_in_the_order_named(native):
+    assert list(process_models.configured(native, {"trendy": ["C"], "mstmip": ["B"]})) == ["C", "B"]
+
+
+def test_none_where_none_lie(tmp_path):
+    assert process_models.configured(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [({"cmip": ["A"]}, "among mstmip, trendy"), ({"mstmip": ["Z"]}, "process model 'Z', found A, B")],
+)
+def test_an_unknown_product_or_model_is_named(native, wanted, message):
+    with pytest.raises(ProductError, match=message):
+        process_models.configured(native, wanted)
