@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from miniature import Miniature
 
 
 @pytest.fixture(scope="session")
 def real_data():
-    """Folder of real site-years, tower and product files; tests that ask for it skip, and say so, where it is not set."""
+    """Folder of real site-years, tower and product files; without it a test skips, and says so."""
     named = os.environ.get("RECO_REAL_DATA")
     if not named:
         pytest.skip("set RECO_REAL_DATA to the folder that holds fluxnet2015_site_years.csv to run this test")
@@ -23,3 +24,17 @@ def outputs(tmp_path, monkeypatch):
     """Send all workspaces of one test to a folder of its own."""
     monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path / "outputs"))
     return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """A small book (see miniature.py) whose chapters have all run."""
+    book = Miniature(tmp_path_factory.mktemp("miniature") / "book")
+    assert book.ran() == ["01", "02", "03", "04"]
+    return book
+
+
+@pytest.fixture
+def mini(made_once, tmp_path):
+    """A copy of that book, to change."""
+    return made_once.copy(tmp_path / "book")

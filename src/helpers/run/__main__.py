@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from helpers.run import chapters, execute, html, lock, profiles, staleness
@@ -114,8 +115,8 @@ def run(plan: Plan, force: bool = False) -> int:
     return ran
 
 
-def show(plan: Plan) -> None:
-    """Print which chapters would run, and why; a chapter after one that would run may follow it."""
+def examine(plan: Plan) -> Iterator[tuple[Chapter, str | None, list[str]]]:
+    """Yield each chapter, why it is stale (None: fresh), and the chapters before it that may change its inputs."""
     book, name, pending = plan.book, plan.profile.name, {}
     digests = Digests(book.state(name) / "digests.json")
     for chapter in plan.only:
@@ -123,10 +124,16 @@ def show(plan: Plan) -> None:
         outputs = staleness.made(book, chapter, name, digests)
         why = staleness.reason(staleness.noted(book, chapter.stem, name), source, outputs)
         waits = sorted({pending[name] for name in chapter.inputs if name in pending})
-        verdict = f"stale ({why})" if why else f"fresh, unless {', '.join(waits)} changes it" if waits else "fresh"
         if why or waits:
             pending |= dict.fromkeys(chapter.writes, chapter.stem)
-        print(f"{chapter.stem}: {verdict}")
+        yield chapter, why, waits
+
+
+def show(plan: Plan) -> None:
+    """Print which chapters would run, and why."""
+    for chapter, why, waits in examine(plan):
+        unless = f", unless {', '.join(waits)} changes it" if waits else ""
+        print(f"{chapter.stem}: " + (f"stale ({why})" if why else f"fresh{unless}"))
 
 
 def _work(options: argparse.Namespace) -> None:

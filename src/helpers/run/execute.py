@@ -6,6 +6,7 @@ last of all, so that a run killed before that moment counts as not having happen
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import time
@@ -87,6 +88,7 @@ def execute(book: Book, chapter: Chapter, settings: Settings, place: str) -> flo
 def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, place: str) -> None:
     # from a copy of what was read at the start: the file itself may be edited while the chapters before it run
     source = target.with_name(target.name.removesuffix(".part") + ".source.part")
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in the error that it raises
     with warnings.catch_warnings(), workspace.aside(source):
         warnings.filterwarnings("ignore", message=".* does not end in one of .*")
         nbformat.write(chapter.notebook, source)
@@ -96,7 +98,7 @@ def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, p
             parameters=settings.changed,
             kernel_name=KERNEL,
             cwd=str(book.notebooks),
-            extra_arguments=["--IPKernelApp.log_level=40"],
+            extra_arguments=["--IPKernelApp.log_level=50"],
             progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
         )
 

@@ -52,6 +52,11 @@ def of_chapter(chapter: Chapter) -> dict[str, Parameter]:
         When a type is none of `TYPES`, or the default is no literal of that type.
     """
     found = {}
+    for name in assigned(chapter) - set(papermill.inspect_notebook(chapter.path)):
+        raise UserError(
+            f"{chapter.path}: parameter {name}: expected one line 'name: type = value  # help' with one '=', found "
+            "something that Papermill cannot read; rewrite it"
+        )
     for name, line in papermill.inspect_notebook(chapter.path).items():
         kind = line["inferred_type_name"]
         place = f"{chapter.path}: parameter {name}"
@@ -62,6 +67,18 @@ def of_chapter(chapter: Chapter) -> dict[str, Parameter]:
         except (ValueError, SyntaxError) as error:
             raise UserError(f"{place}: expected a literal, found {line['default']}; write the value out") from error
         found[name] = Parameter(name, kind, typed(default, kind, place), line["help"])
+    return found
+
+
+def assigned(chapter: Chapter) -> set[str]:
+    """List the names that the parameters cell gives values to, by its syntax tree."""
+    code = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+    found = set()
+    for cell, tree in zip(code, chapter.trees, strict=True):
+        if "parameters" in cell.metadata.get("tags", []):
+            targets = [t for n in tree.body if isinstance(n, ast.Assign) for t in n.targets]
+            targets += [n.target for n in tree.body if isinstance(n, ast.AnnAssign)]
+            found.update(target.id for target in targets if isinstance(target, ast.Name))
     return found
 
 

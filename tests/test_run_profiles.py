@@ -1,0 +1,183 @@
+"""Profiles: four layers of values, and every mistake in them found before a chapter runs."""
+
+import nbformat
+import pytest
+from miniature import notebook
+
+from helpers.run import chapters, parameters, profiles
+from helpers.run.places import Book, UserError
+
+CELL = """profile: str = "demo"  # workspace (a name)
+seed: int = 1  # seeds every draw (any)
+rate: float = 0.5  # learning rate (above 0)
+flag: bool = False  # a switch
+names: list = ["a"]  # some names
+sizes: dict = {"a": 1}  # some sizes
+site_table: str = ""  # a table (empty: none)
+native_folder: str = ""  # a folder (empty: none)"""
+
+
+@pytest.fixture
+def book(tmp_path):
+    (tmp_path / "notebooks" / "profiles").mkdir(parents=True)
+    for stem in ("01_first", "02_second"):
+        nbformat.write(notebook(stem, CELL), tmp_path / "notebooks" / f"{stem}.ipynb")
+    nbformat.write(
+        notebook("03_third", 'profile: str = "demo"  # a name\nonly_here: int = 3  # a number'),
+        tmp_path / "notebooks" / "03_third.ipynb",
+    )
+    return Book(tmp_path, tmp_path / "outputs", tmp_path / "_build")
+
+
+def resolve(book, text, *overrides):
+    (book.notebooks / "profiles" / "trial.yml").write_text(text)
+    profile = profiles.load(book, "trial")
+    chosen = profiles.settings(profile, chapters.discover(book.notebooks), list(overrides), book.root)
+    profiles.check_outside(profile, chosen)
+    return chosen
+
+
+def test_each_layer_goes_over_the_one_before(book):
+    text = "common: {seed: 2, rate: 0.2}\n01_first: {seed: 3}\n"
+    chosen = resolve(book, text)
+    assert [chosen[s].values["seed"] for s in ("01_first", "02_second")] == [3, 2]
+    assert chosen["01_first"].values["flag"] is False
+    assert "seed" not in chosen["03_third"].values
+    chosen = resolve(book, text, "seed=4", "02.rate=1")
+    assert [chosen[s].values["seed"] for s in ("01_first", "02_second")] == [4, 4]
+    assert [chosen[s].values["rate"] for s in ("01_first", "02_second")] == [0.2, 1.0]
+    assert resolve(book, text, "02_second.seed=9")["01_first"].values["seed"] == 3
+
+
+def test_the_workspace_is_the_profile_and_only_what_differs_is_passed_on(book):
+    chosen = resolve(book, "01_first: {seed: 1, rate: 1}\n")["01_first"]
+    assert chosen.values["profile"] == "trial"
+    assert chosen.changed == {"profile": "trial", "rate": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("override", "value"),
+    [
+        ("rate=1e-3", 1e-3),
+        ("rate=2", 2.0),
+        ("flag=true", True),
+        ("names=[x, y]", ["x", "y"]),
+        ("sizes={b: 2}", {"b": 2}),
+    ],
+)
+def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book, override, value):
+    found = resolve(book, "", override)["01_first"].values[override.split("=")[0]]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        ("common: {sed: 2}", (), "common: there is no parameter 'sed'; did you mean 'seed'?"),
+        ("01_first: {rat: 2}", (), "01_first: there is no parameter 'rat'; did you mean 'rate'?"),
+        ("03_third: {seed: 2}", (), "03_third: there is no parameter 'seed'"),
+        ("01_first: {profile: demo}", (), "there is no parameter 'profile'"),
+        ("09_ninth: {seed: 2}", (), "there is no chapter '09_ninth'; the chapters are 01_first, 02_second, 03_third"),
+        ("chapters: ['08']", (), "there is no chapter '08'"),
+        ("chapters: 3", (), "chapters: expected list, found int 3"),
+        ("common: [1]", (), "common: expected dict, found list"),
+        ("01_first: {seed: 2.5}", (), "01_first.seed: expected int, found float 2.5"),
+        ("01_first: {seed: true}", (), "01_first.seed: expected int, found bool True"),
+        ("01_first: {rate: true}", (), "01_first.rate: expected float, found bool True"),
+        ("01_first: {rate: .inf}", (), "01_first.rate: expected float, found float inf"),
+        ("01_first: {flag: 1}", (), "01_first.flag: expected bool, found int 1"),
+        ("01_first: {names: a}", (), "01_first.names: expected list, found str 'a'"),
+        ("common: {seed: x}", (), "seed: expected int, found str 'x'"),
+        ("common: {seed: [}", (), "expected YAML"),
+        ("just words", (), "expected names and values, found str"),
+        ("", ("seed",), "--set seed: expected name=value"),
+        ("", ("seed=x",), "--set seed=x: expected int, found str 'x'"),
+        ("", ("sed=1",), "--set sed=1: there is no parameter 'sed'; did you mean 'seed'?"),
+        ("", ("03_third.seed=1",), "there is no parameter 'seed'"),
+        ("", ("09.seed=1",), "there is no chapter '09' in this run"),
+        ("", ("profile=x",), "chosen by --profile x"),
+        ("", ("names=[",), "expected list, found '['"),
+        ("common: {site_table: no.csv}", (), "01_first.site_table: expected a file, found nothing at"),
+        ("common: {native_folder: '${NOT_SET_HERE}/x'}", (), "needs the variable NOT_SET_HERE, which is not set"),
+    ],
+)
+def test_a_mistake_is_named_in_one_line(book, text, overrides, message):
+    with pytest.raises(UserError) as caught:
+        resolve(book, text, *overrides)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_that_is_not_there_is_named_with_those_that_are(book):
+    (book.notebooks / "profiles" / "tiny.yml").write_text("")
+    for name in ("demoo", "../tiny"):
+        with pytest.raises(UserError, match="there is no profile .* the profiles are tiny"):
+            profiles.load(book, name)
+
+
+def test_paths_outside_are_found_from_the_book_and_variables_filled_in(book, monkeypatch):
+    (book.root / "there").mkdir()
+    (book.root / "there" / "sites.csv").write_text("x")
+    monkeypatch.setenv("SOMEWHERE", str(book.root / "there"))
+    chosen = resolve(book, "common: {site_table: '${SOMEWHERE}/sites.csv', native_folder: there}")["02_second"]
+    assert chosen.outside == {"site_table": book.root / "there/sites.csv", "native_folder": book.root / "there"}
+    assert chosen.values["native_folder"] == str(book.root / "there")
+    assert chosen.shown["site_table"] == "${SOMEWHERE}/sites.csv"
+    with pytest.raises(UserError, match="native_folder: expected a folder, found something else"):
+        resolve(book, "common: {native_folder: there/sites.csv}")
+
+
+def test_a_path_on_the_command_line_is_found_from_where_one_stands(book, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "my.csv").write_text("x")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert resolve(book, "", "site_table=my.csv")["01_first"].outside["site_table"] == tmp_path / "elsewhere" / "my.csv"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("wrong: tuple = ()  # no", "expected a type among int, float, str, bool, list, dict, found tuple"),
+        ("wrong = 3  # no", "found None; annotate it"),
+        ("wrong: int = 3 * 4  # no", "expected a literal, found 3 * 4"),
+        ("wrong: int = 'x'  # no", "expected int, found str 'x'"),
+        ("wrong: int = 3  # no, a = b", "expected one line"),
+    ],
+)
+def test_a_parameter_that_cannot_be_set_is_named(book, line, message):
+    nbformat.write(notebook("01_first", line), book.notebooks / "01_first.ipynb")
+    with pytest.raises(UserError) as caught:
+        parameters.of_chapter(chapters.discover(book.notebooks)[0])
+    assert message in str(caught.value)
+
+
+def test_chapters_are_chosen_by_stem_or_number_and_keep_the_reading_order(book):
+    everything = chapters.discover(book.notebooks)
+    assert [c.stem for c in chapters.choose(everything, ["3", "01_first"], "x")] == ["01_first", "03_third"]
+
+
+def test_what_a_chapter_reads_and_writes_stands_in_its_code(book):
+    code = (
+        'if ws.has("native"):\n    a = ws.read("native")\nb = ws.read("static")\n%matplotlib inline',
+        'with ws.writing("models") as folder:\n    pass\nws.write("table1", b)\nws.read("models")\nother.read("x")',
+    )
+    nbformat.write(notebook("01_first", CELL, *code), book.notebooks / "01_first.ipynb")
+    chapter = chapters.discover(book.notebooks)[0]
+    assert chapter.writes == {"models", "table1"}
+    assert chapter.inputs == {"native", "static"}
+    assert chapter.needs == {"static"}
+
+
+@pytest.mark.parametrize("call", ["ws.read(name)", 'ws.write("no such thing", 1)'])
+def test_a_call_without_a_known_literal_name_is_refused(book, call):
+    nbformat.write(notebook("01_first", CELL, call), book.notebooks / "01_first.ipynb")
+    with pytest.raises(UserError, match="code cell 2: .* needs the literal name of an artefact"):
+        chapters.discover(book.notebooks)[0].writes  # noqa: B018
+
+
+def test_a_damaged_notebook_is_named(book):
+    path = book.notebooks / "02_second.ipynb"
+    path.write_text(path.read_text()[:100])
+    with pytest.raises(UserError, match="02_second.ipynb: expected a Jupyter notebook"):
+        chapters.discover(book.notebooks)[1].notebook  # noqa: B018

@@ -1,0 +1,255 @@
+"""What runs again after a change, on a small book: what depends on it, and nothing else."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from miniature import CHAPTERS
+
+from helpers.run import sources
+
+
+def test_a_second_run_does_nothing_and_says_so(mini):
+    done = mini.run()
+    assert done.returncode == 0
+    assert done.stdout == "profile demo: nothing to do, 4 of 4 chapters were fresh\n"
+    assert done.stderr == ""
+
+
+def test_a_changed_parameter_runs_what_depends_on_it(mini):
+    assert mini.ran("--set", "factor=3") == ["02", "03"]
+    assert mini.ran("--set", "factor=3") == []
+
+
+@pytest.mark.parametrize(
+    ("override", "stale"),
+    [
+        ("digits=1", ["03"]),
+        ("seed=8", ["01", "04"]),
+        ("04_apart.seed=8", ["04"]),
+        ("factor=2", []),
+        ("flag=no", ["04"]),
+    ],
+)
+def test_a_parameter_touches_the_chapters_that_have_it(mini, override, stale):
+    assert mini.stale("--set", override) == stale
+
+
+def test_going_back_to_the_old_value_gives_the_old_artefacts(mini, made_once):
+    mini.ran("--set", "factor=3")
+    assert mini.ran() == ["02", "03"]
+    for name in ("numbers.csv", "total.csv", "scaled/0.txt"):
+        assert (mini.outputs() / name).read_bytes() == (made_once.outputs() / name).read_bytes()
+
+
+def test_words_and_comments_train_nothing(mini):
+    cells = list(CHAPTERS["02_scaled"])
+    cells[2] = "# a comment\n" + cells[2]
+    mini.write("02_scaled", *cells, words="Other words.")
+    helper = mini.root / "src/helpers/arithmetic.py"
+    helper.write_text(helper.read_text().replace("    shift =", "    # why\n    shift ="))
+    pins = mini.root / "requirements.txt"
+    pins.write_text("# a comment\n" + pins.read_text())
+    (mini.root / "data" / "README.md").write_text("words")
+    (mini.root / "data" / "unused.csv").write_text("1")
+    assert mini.stale() == []
+
+
+def test_other_code_with_the_same_result_stops_there(mini):
+    cells = list(CHAPTERS["01_numbers"])
+    cells[2] = cells[2].replace("numbers(seed, size)", "numbers(seed, size).copy()")
+    mini.write("01_numbers", *cells)
+    assert mini.ran() == ["01"]
+
+
+def test_a_semicolon_that_hides_a_value_counts(mini):
+    cells = list(CHAPTERS["04_apart"])
+    mini.write("04_apart", *cells[:3], cells[3].rstrip(";"))
+    assert mini.stale() == ["04"]
+
+
+def test_a_changed_helper_touches_the_chapters_that_reach_it(mini):
+    helper = mini.root / "src/helpers/arithmetic.py"
+    helper.write_text(helper.read_text().replace("shift + i", "shift + 2 * i"))
+    assert mini.stale() == ["01"]
+    assert "01_numbers: stale (helper src/helpers/arithmetic.py changed)" in mini.run("--list").stdout
+
+
+def test_a_changed_data_file_touches_the_chapters_whose_helpers_name_it(mini):
+    (mini.root / "data" / "shift.csv").write_text("5")
+    assert mini.stale() == ["01"]
+
+
+def test_a_changed_pin_touches_everything(mini):
+    (mini.root / "requirements.txt").write_text("numpy==9.9.9\n")
+    assert mini.stale() == ["01", "02", "03", "04"]
+
+
+def test_an_outside_file_is_watched_by_content_not_by_place(mini):
+    here = mini.root / "offset.txt"
+    here.write_text("10")
+    mini.profile("demo", "01_numbers: {offset_file: offset.txt}\n")
+    assert mini.ran() == ["01", "02", "03"]
+    mini.profile("demo", "01_numbers: {offset_file: moved.txt}\n")
+    here.rename(mini.root / "moved.txt")
+    assert mini.stale() == []
+    (mini.root / "moved.txt").write_text("11")
+    assert mini.stale() == ["01"]
+
+
+@pytest.mark.parametrize(
+    ("path", "stale"),
+    [
+        ("scaled", ["02", "03"]),
+        ("scaled/1.txt", ["02", "03"]),
+        ("chapters/03_total.ipynb", ["03"]),
+        (".state/04_apart.json", ["04"]),
+    ],
+)
+def test_what_is_missing_is_made_again(mini, path, stale):
+    gone = mini.outputs() / path
+    shutil.rmtree(gone) if gone.is_dir() else gone.unlink()
+    assert mini.stale() == stale
+
+
+def test_an_altered_artefact_is_made_again(mini, made_once):
+    (mini.outputs() / "numbers.csv").write_text("x\n1\n")
+    assert "01_numbers: stale (numbers was altered)" in mini.run("--list").stdout
+    assert mini.ran() == ["01"]
+    assert (mini.outputs() / "numbers.csv").read_bytes() == (made_once.outputs() / "numbers.csv").read_bytes()
+
+
+def test_a_damaged_note_counts_as_none(mini):
+    note = mini.outputs() / ".state" / "03_total.json"
+    note.write_text(note.read_text()[:40])
+    (mini.outputs() / ".state" / "digests.json").write_text("{")
+    assert mini.stale() == ["03"]
+
+
+def test_an_artefact_that_a_run_no_longer_writes_does_not_stay(mini):
+    cells = [*CHAPTERS["04_apart"][:3], 'if not flag:\n    ws.write("apart", pd.DataFrame({"seed": [seed]}))']
+    mini.write("04_apart", *cells)
+    assert mini.ran() == ["04"]
+    assert not (mini.outputs() / "apart.csv").exists()
+    assert mini.stale() == []
+
+
+def test_leftovers_of_a_killed_run_are_cleared_away(mini):
+    left = [mini.outputs() / ".scaled.12345678.part", mini.outputs() / ".scaled.12345678.old"]
+    for folder in left:
+        folder.mkdir()
+    mini.ran()
+    assert not any(folder.exists() for folder in left)
+
+
+def test_only_runs_the_named_chapters_and_force_runs_fresh_ones(mini):
+    assert mini.ran("--only", "03", "--force") == ["03"]
+    assert mini.ran("--only", "04_apart", "1", "--set", "seed=9") == ["01", "04"]
+    assert mini.ran("--set", "seed=9") == ["02", "03"]
+
+
+def test_only_needs_what_the_left_out_chapters_make(mini):
+    (mini.outputs() / "numbers.csv").unlink()
+    done = mini.run("--only", "02")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "helpers.run: --only 02_scaled: it reads 'numbers', which is not there; run 01_numbers first\n"
+    )
+
+
+def test_a_list_runs_nothing_and_says_why(mini):
+    done = mini.run("--dry-run", "--set", "factor=5")
+    assert done.stdout.splitlines() == [
+        "01_numbers: fresh",
+        "02_scaled: stale (parameter factor 2.0 → 5.0 changed)",
+        "03_total: fresh, unless 02_scaled changes it",
+        "04_apart: fresh",
+    ]
+    assert mini.ran() == []
+
+
+def test_two_profiles_have_a_workspace_each(mini):
+    mini.profile("other", "common: {seed: 70}\nchapters: ['04']\n")
+    assert mini.ran("--profile", "other") == ["04"]
+    assert mini.ran() == []
+    assert (mini.outputs("other") / "apart.csv").read_text() == "seed,flag\n70,True\n"
+
+
+@pytest.mark.parametrize(
+    ("code", "line"),
+    [
+        ("1 / 0", "03_total: cell 4 (1 / 0): ZeroDivisionError: division by zero"),
+        ('# look\nraise ValueError("first\\nsecond")', '03_total: cell 4 (raise ValueError("first'),
+        ("import os\nos._exit(3)", "03_total: the kernel stopped"),
+    ],
+)
+def test_a_failing_chapter_names_itself_its_cell_and_its_error(mini, made_once, code, line):
+    cells = list(CHAPTERS["03_total"])
+    cells[2] = code
+    mini.write("03_total", *cells)
+    # a value set adds a cell to the executed notebook, which must not shift the number
+    done = mini.run(*(["--set", "digits=2"] if "ZeroDivision" in line else []))
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"helpers.run: {line}")
+    assert done.stderr.count("\n") == 1
+    assert mini.outputs("demo").joinpath("logs/03_total.log").stat().st_size
+    for name in ("total.csv", "chapters/03_total.ipynb"):
+        assert (mini.outputs() / name).read_bytes() == (made_once.outputs() / name).read_bytes()
+    mini.write("03_total")
+    assert mini.stale() == []
+
+
+def test_a_missing_input_names_the_chapter_that_makes_it(mini):
+    mini.profile("part", "chapters: ['03']\n")
+    done = mini.run("--profile", "part")
+    assert done.returncode == 1
+    assert "'scaled' is not there yet; run chapter 02_scaled to make it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "nope"], "there is no profile 'nope'"),
+        (["--set", "factor=x"], "expected float, found str 'x'"),
+        (["--only", "09"], "--only, profile demo: there is no chapter '09'"),
+        (["--what"], "unrecognized arguments: --what"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
+    done = mini.run(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_imports_are_followed_wherever_they_stand(tmp_path):
+    helpers = tmp_path / "helpers"
+    files = {
+        "__init__.py": "",
+        "a.py": "def f():\n    from helpers import b\n",
+        "b.py": "import helpers.c.one\n",
+        "c/__init__.py": "from . import one\n",
+        "c/one.py": "from .two import x\nfrom ..d import y\n",
+        "c/two.py": "x = 1\n",
+        "c/three.py": "",
+        "d.py": "y = 1\n",
+        "unused.py": "",
+    }
+    for name, text in files.items():
+        (helpers / name).parent.mkdir(parents=True, exist_ok=True)
+        (helpers / name).write_text(text)
+    found = sources.reached([sources.tree(helpers / "a.py")], helpers)
+    names = {path.relative_to(helpers).as_posix() for path in found}
+    # `from . import one` names the package c, which then counts whole
+    assert names == {"__init__.py", "b.py", "c/__init__.py", "c/one.py", "c/two.py", "c/three.py", "d.py"}
+
+
+def test_the_notes_hold_no_times(mini):
+    note = json.loads((mini.outputs() / ".state" / "01_numbers.json").read_text())
+    assert set(note) == {"made_from", "made"}
+    before = note
+    subprocess.run(["touch", mini.outputs() / "numbers.csv"], check=True)
+    assert mini.stale() == []
+    assert json.loads((mini.outputs() / ".state" / "01_numbers.json").read_text()) == before
