@@ -153,7 +153,7 @@ def lloyd_taylor(tmean: np.ndarray) -> np.ndarray:
 
 
 def moisture(water: np.ndarray) -> np.ndarray:
-    """Return g_W, 0.2 to 1: best with the bucket three quarters full, less when drier or sodden (Davidson et al. 2006)."""
+    """Return g_W, 0.2 to 1: best with the bucket three quarters full (after Davidson et al. 2006)."""
     return 1 - 0.8 * ((water - 0.75) / 0.75) ** 2
 
 

@@ -1,8 +1,8 @@
-"""Random fields on the sphere: seeded, smooth over a stated distance, the same planet at every resolution.
+r"""Random fields on the sphere: seeded, smooth over a stated distance, the same planet at every resolution.
 
 A field is a sum of plane waves through the globe, evaluated on its surface: with wave vectors drawn from a normal
 distribution of standard deviation 1/length, the covariance of two places at chord distance :math:`d` is
-:math:`\\exp(-d^2 / 2\\ell^2)` (random Fourier features [1]_). There is no pole and no date line to be seen in it.
+:math:`\exp(-d^2 / 2\ell^2)` (random Fourier features [1]_). There is no pole and no date line to be seen in it.
 
 References
 ----------

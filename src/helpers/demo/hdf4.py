@@ -61,7 +61,7 @@ def write(
 
 
 def _set(data, key: str, value, dtype: str) -> None:
-    """Set one attribute in the type that the real products use: fills and ranges in the data's own, scales as float64."""
+    """Set one attribute: fills and ranges in the data's own type, scales as float64, as the real products do."""
     if isinstance(value, str):
         data.attr(key).set(SDC.CHAR, value)
     elif key in ("_FillValue", "valid_range"):

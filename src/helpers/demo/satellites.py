@@ -1,4 +1,4 @@
-"""Native files of the satellite and soil products: GLASS, MODIS, SoilGrids. Names, scales and fills are the real ones."""
+"""Native files of the satellite and soil products, GLASS, MODIS and SoilGrids, with their names, scales and fills."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.demo.planet import Planet
 from helpers.demo.rasters import Observer, Raster, regular, sinusoidal
 
 CLASS_FILLS = {0: 32766, 16: 32765, 15: 32764, 11: 32763, 13: 32762}
-"""What MOD17A3HGF stores in place of production over water, barren land, ice, wetland and towns (User's Guide, 2019)."""
+"""What MOD17A3HGF stores in place of production: water, barren land, ice, wetland, towns (User's Guide, 2019)."""
 
 MADE = "2021001000000"
 """A fixed production time, so that a seed gives the same file names."""
@@ -110,7 +110,7 @@ def mod13a3(folder: Path, planet: Planet, size: float) -> list[Path]:
 
 
 def mod17a3hgf(folder: Path, planet: Planet, size: float) -> list[Path]:
-    """Write MOD17A3HGF .006: yearly NPP in sinusoidal tiles, int16 times 0.0001 kg C m-2, class fills 32761 to 32767."""
+    """Write MOD17A3HGF .006: yearly NPP in sinusoidal tiles, int16 times 0.0001 kg C m-2, class fills above 32760."""
     observer = Observer(sinusoidal(planet), size, "mod17a3hgf", planet.seed, relative=True)
     attributes = {"long_name": "Net Primary Productivity", "units": "kg_C/m^2", "scale_factor": 0.0001}
     attributes |= {"add_offset": 0.0, "_FillValue": 32767, "valid_range": [-30000, 32700]}

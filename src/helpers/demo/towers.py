@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,19 +71,22 @@ def network(planet: Planet, towers: int, validation: int, site_effect: float) ->
     """
     rng = stream(planet.seed, "towers")
     cells = _cells(planet, towers, 1, rng, taken=np.zeros(planet.lat.size, bool))
-    twins = rng.permutation(towers)[: round(0.15 * towers)]
-    cells[twins] = cells[(twins + 1) % towers]  # some share the cell of the next
+    twins = rng.permutation(cells.size)[: round(0.15 * cells.size)]
+    cells[twins] = cells[(twins + 1) % cells.size]  # some share the cell of the next
     training = _build(planet, cells, site_effect, LAST_TRAINING, rng)
     others = _cells(planet, validation, 2, rng, taken=_near(planet, cells))
     checking = _build(planet, others, site_effect, LAST_VALIDATION, rng, code="V")
     long = [t for t in training if np.sum(t.years <= LAST_VALIDATION) >= 3] or training
     same, beside = long[0], long[-1]
-    short = slice(None, 4)
     checking += [
-        Tower(same.site, same.lat, same.lon, same.cell, same.igbp, same.effect, same.years[short]),
-        Tower("XV-TWN", beside.lat + 0.004, beside.lon, beside.cell, beside.igbp, beside.effect, beside.years[short]),
+        replace(same, years=_early(same.years)),
+        replace(beside, site="XV-TWN", lat=round(beside.lat + 0.004, 4), years=_early(beside.years)),
     ]
     return training, checking
+
+
+def _early(years: np.ndarray) -> np.ndarray:
+    return years[years <= max(LAST_VALIDATION, years[0])]
 
 
 def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, taken: np.ndarray) -> np.ndarray:
@@ -101,8 +104,8 @@ def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, ta
         hubs = rng.choice(planet.lat.size, size=4, p=weight / weight.sum())
         apart = np.hypot(planet.lat[:, None] - planet.lat[hubs], planet.lon[:, None] - planet.lon[hubs]).min(axis=1)
         weight *= 0.15 + np.exp(-((apart / 6) ** 2))
-        number = min(number, np.count_nonzero(weight))
-        chosen.append(rng.choice(planet.lat.size, size=number, replace=False, p=weight / weight.sum()))
+        crowded = number > np.count_nonzero(weight)
+        chosen.append(rng.choice(planet.lat.size, size=number, replace=crowded, p=weight / weight.sum()))
     return np.concatenate(chosen)
 
 
