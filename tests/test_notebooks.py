@@ -1,0 +1,149 @@
+"""What every chapter keeps to: parameters that can be set, no stored outputs, figures that say what they show."""
+
+import ast
+import re
+import statistics
+
+import papermill
+import pytest
+
+from helpers import workspace
+from helpers.run import absent, chapters, parameters
+from helpers.workspace import ARTEFACTS
+
+CHAPTERS = chapters.discover(workspace.ROOT / "notebooks")
+SECTIONS = [
+    "What you will learn", "What you need", "What this shows", "Limits", "Exercises", "What next",
+]  # fmt: skip
+PLOTS = re.compile(r"\bplt\.(subplots|figure)\b|\bfigures\.(worlds?|categories)\(")
+
+
+@pytest.fixture(params=CHAPTERS, ids=lambda chapter: chapter.stem)
+def chapter(request):
+    return request.param
+
+
+def code_cells(chapter):
+    return [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
+
+
+def prose(chapter):
+    return "\n\n".join(cell.source for cell in chapter.notebook.cells if cell.cell_type == "markdown")
+
+
+def headings(text, level):
+    """Headings of a level, outside fenced blocks."""
+    outside = re.sub(r"^(`{3,}|:{3,}).*?^\1", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^{'#' * level} +(.+?)\s*$", outside, re.MULTILINE)
+
+
+def test_the_parameters_are_all_seen_by_papermill_with_type_and_help(chapter):
+    tagged = [cell for cell in code_cells(chapter) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(tagged) == 1
+    lines = [line for line in tagged[0].source.splitlines() if line.strip()]
+    seen = papermill.inspect_notebook(chapter.path)
+    assert [line.split(":")[0] for line in lines] == list(seen), "one parameter a line, each seen by Papermill"
+    assert list(seen)[:2] == ["profile", "seed"]
+    for name, line in seen.items():
+        assert re.search(r"\w.*\(.+\)", line["help"]), f"{name}: help must say what it is (unit; allowed values)"
+    found = parameters.of_chapter(chapter)
+    assert found["profile"].default == "demo"
+
+
+def test_the_source_stores_no_outputs(chapter):
+    for cell in code_cells(chapter):
+        assert cell.outputs == []
+        assert cell.execution_count is None
+
+
+def test_the_page_has_its_sections_in_order(chapter):
+    text = prose(chapter)
+    assert len(headings(text, 1)) == 1
+    assert chapter.notebook.cells[0].source.startswith("# ")
+    second = headings(text, 2)
+    places = [next((i for i, title in enumerate(second) if title.startswith(name)), None) for name in SECTIONS]
+    assert None not in places, f"missing: {[n for n, p in zip(SECTIONS, places, strict=True) if p is None]}"
+    assert places == sorted(places)
+
+
+def test_there_are_two_to_four_exercises_with_solutions(chapter):
+    text = prose(chapter)
+    exercises = [title for title in headings(text, 3) if title.startswith("Exercise")]
+    assert 2 <= len(exercises) <= 4
+    folded = len(re.findall(r"^:class: .*\bdropdown\b", text, re.MULTILINE))
+    folded += sum("hide-cell" in cell.metadata.get("tags", []) for cell in code_cells(chapter))
+    assert folded >= len(exercises)
+
+
+def test_code_is_short_and_prose_outweighs_it(chapter):
+    lengths = [len(cell.source.splitlines()) for cell in code_cells(chapter)]
+    assert statistics.median(lengths) <= 6
+    assert max(lengths) <= 25
+    assert len(prose(chapter).split()) >= 6 * sum(lengths)
+
+
+def test_cells_that_draw_say_what_they_show(chapter):
+    drawing = [cell for cell in code_cells(chapter) if "plt.show()" in cell.source]
+    assert drawing
+    names = []
+    for cell in drawing:
+        figure = cell.metadata.get("mystnb", {}).get("figure", {})
+        image = cell.metadata.get("mystnb", {}).get("image", {})
+        assert cell.source.rstrip().endswith("plt.show()")
+        assert re.fullmatch(r"(fig|ex)-[\w-]+", figure.get("name", "")), cell.source
+        assert len(figure.get("caption", "").split()) >= 5, figure["name"]
+        assert len(image.get("alt", "").split()) >= 5, figure["name"]
+        names.append(figure["name"])
+    assert len(names) == len(set(names))
+
+
+def test_cells_that_plot_end_by_showing(chapter):
+    for cell in code_cells(chapter):
+        if PLOTS.search(cell.source) and not cell.source.lstrip().startswith("def "):
+            assert "plt.show()" in cell.source, cell.source
+
+
+def test_nothing_tells_the_time_or_draws_without_a_seed(chapter):
+    text = "\n".join(cell.source for cell in code_cells(chapter))
+    found = re.findall(
+        r"time\.(?:time|perf_counter|monotonic)\(|datetime\.now|np\.random\.(?!default_rng|Generator)\w+", text
+    )
+    assert not found
+    assert "default_rng()" not in text
+    assert "tqdm.auto" not in text
+
+
+def test_a_chapter_opens_its_workspace_by_its_profile(chapter):
+    made = [ast.unparse(node) for tree in chapter.trees for node in ast.walk(tree)
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Workspace")]  # fmt: skip
+    assert made == ["Workspace(profile)"]
+
+
+def test_each_artefact_is_written_by_the_chapter_that_the_workspace_names():
+    by_chapter = {chapter.stem: chapter.writes for chapter in CHAPTERS}
+    for name, artefact in ARTEFACTS.items():
+        assert [stem for stem, names in by_chapter.items() if name in names] == [artefact.made_by], name
+
+
+def test_what_a_chapter_reads_is_written_before():
+    written = set()
+    for chapter in CHAPTERS:
+        assert chapter.inputs <= written, (
+            f"{chapter.stem} reads {chapter.inputs - written}, which no earlier one writes"
+        )
+        written |= chapter.writes
+
+
+def test_no_two_chapters_share_a_label():
+    labels = [label for chapter in CHAPTERS for label in absent.labels(chapter)]
+    assert len(labels) == len(set(labels))
+
+
+def test_the_same_parameter_means_the_same_in_every_chapter():
+    meanings = {}
+    for chapter in CHAPTERS:
+        for parameter in parameters.of_chapter(chapter).values():
+            first = meanings.setdefault(parameter.name, parameter)
+            assert (first.type, first.default) == (parameter.type, parameter.default), (
+                f"{chapter.stem}: {parameter.name}"
+            )

@@ -1,0 +1,171 @@
+"""The pages of a profile: words of the sources, outputs of the run, tables, and nothing from the network."""
+
+import os
+import re
+import time
+import zipfile
+
+import nbformat
+import pytest
+from miniature import CHAPTERS, notebook
+
+from helpers.run import absent, chapters, stage, tables
+from helpers.run.places import UserError
+
+
+@pytest.fixture(scope="module")
+def site(made_once, tmp_path_factory):
+    """A small book with the pages of two profiles: all of it, and a part with other values."""
+    book = made_once.copy(tmp_path_factory.mktemp("pages") / "book")
+    book.profile("part", "chapters: ['01', '04']\n01_numbers: {size: 2, offset_file: '${HERE}/secret/ten.txt'}\n")
+    (book.root / "secret").mkdir()
+    (book.root / "secret" / "ten.txt").write_text("10")
+    book.environment["HERE"] = str(book.root)
+    for name in ("demo", "part"):
+        done = book.run("--profile", name, pages=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return book
+
+
+def text(book, profile, page):
+    """The words of a built page, markup apart."""
+    html = (book.root / "_build" / profile / "html" / f"{page}.html").read_text()
+    article = html[html.index("<article") : html.index("</article")]
+    return " ".join(re.sub(r"<[^>]+>", " ", article).split())
+
+
+def test_the_command_prints_where_the_book_is_and_builds_once(site):
+    done = site.run(pages=True)
+    index = site.root / "_build" / "demo" / "html" / "index.html"
+    assert index.is_file()
+    assert done.stdout == (
+        "profile demo: nothing to do, 4 of 4 chapters were fresh and the pages are up to date\n"
+        f"the book is at {index}\n"
+    )
+
+
+def test_a_page_shows_outputs_but_no_progress(site):
+    page = text(site, "demo", "notebooks/04_apart")
+    assert "seen" in page
+    assert "working" not in page.replace('"working"', "")
+    assert "0 7 1 8 2 9" in text(site, "demo", "notebooks/01_numbers")
+
+
+def test_a_profile_shows_its_values_but_not_where_files_lie_here(site):
+    page = text(site, "part", "notebooks/01_numbers")
+    assert "what profile 'part' sets, in place of the defaults above" in page
+    assert "${HERE}/secret/ten.txt" in page.replace("$ {HERE} ", "${HERE}")
+    assert str(site.root) not in page
+    assert "0 17 1 18" in page
+    assert "what profile" not in text(site, "demo", "notebooks/01_numbers")
+
+
+def test_a_profile_leaves_out_what_it_does_not_run(site):
+    built = site.root / "_build" / "part"
+    assert {path.stem for path in (built / "html" / "notebooks").glob("*.html")} == {"01_numbers", "04_apart"}
+    page = text(site, "part", "notebooks/04_apart")
+    assert "See (in 03. Total , which this run leaves out) and 03. Total ." in page
+    assert "03_total" not in (built / "html" / "book" / "intro.html").read_text()
+    assert "03. Total" in text(site, "demo", "book/intro")
+
+
+def test_the_tables_hold_parameters_products_and_downloads(site):
+    page = text(site, "part", "book/tables")
+    assert "size int 2 3 how many (1 or more)" in page
+    assert "One 1 10.1/x free" in page
+    assert "numbers.csv some numbers" in page
+    assert "total" not in page
+    archives = list((site.root / "_build" / "demo" / "html" / "_downloads").rglob("scaled.zip"))
+    assert len(archives) == 1
+    with zipfile.ZipFile(archives[0]) as bundle:
+        assert bundle.read("scaled/0.txt") == (site.outputs() / "scaled" / "0.txt").read_bytes()
+
+
+def test_no_page_loads_anything_from_the_network(site):
+    loaded = re.compile(r"""<(?:script|img|iframe|source)[^>]*\ssrc=["'](?:https?:)?//|<link[^>]*rel=["'](?:stylesheet|preload|icon)["'][^>]*href=["'](?:https?:)?//""")  # noqa: E501  # fmt: skip
+    for path in (site.root / "_build" / "demo" / "html").rglob("*.html"):
+        assert not loaded.search(path.read_text()), path
+    page = (site.root / "_build" / "demo" / "html" / "notebooks" / "01_numbers.html").read_text()
+    mathjax = re.search(r'src="([^"]*tex-chtml\.js)', page)[1]
+    assert (site.root / "_build/demo/html/notebooks" / mathjax).resolve().is_file()
+
+
+def test_an_edit_of_prose_shows_without_a_run(site):
+    site.write("04_apart", words="Entirely other words.")
+    done = site.run(pages=True)
+    assert "running" not in done.stdout
+    assert "building the pages" in done.stdout
+    assert "Entirely other words." in text(site, "demo", "notebooks/04_apart")
+    site.write("04_apart")
+
+
+def test_a_warning_fails_the_build_names_itself_and_keeps_the_old_pages(site):
+    index = site.root / "_build" / "demo" / "html" / "index.html"
+    before = index.stat().st_mtime_ns
+    site.write("03_total", words="(the-total)=\n## Total\n\nSee {ref}`nowhere-at-all`.")
+    done = site.run(pages=True)
+    assert done.returncode == 2
+    assert "helpers.run: the pages have" in done.stderr
+    assert "nowhere-at-all" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert index.stat().st_mtime_ns == before
+    site.write("03_total")
+
+
+def test_code_newer_than_its_outputs_is_not_shown_with_them(mini):
+    mini.write("01_numbers", *CHAPTERS["01_numbers"][:2], "table = 'other'")
+    chapter = chapters.discover(mini.root / "notebooks")[0]
+    shown = stage.page(chapter, mini.outputs() / "chapters" / "01_numbers.ipynb", "demo", None)
+    assert "numbers(seed, size)" in shown.cells[3].source
+    assert shown.cells[3].outputs
+
+
+def test_an_archive_is_the_same_whenever_it_is_made(tmp_path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    for name in ("b", "a"):
+        (folder / name).write_text(name)
+    tables.archive(folder, tmp_path / "one.zip")
+    os.utime(folder / "a", (time.time() - 1e6,) * 2)
+    tables.archive(folder, tmp_path / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_a_large_artefact_is_named_where_it_is(mini, monkeypatch, tmp_path):
+    monkeypatch.setattr(tables, "OFFERED", 3)
+    assert tables._offer(mini.outputs() / "numbers.csv", tmp_path) == "`demo/numbers.csv` in the outputs folder"
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(tmp_path):
+    with pytest.raises(UserError, match="book/x.md: there is no table 'nope'; the tables are one"):
+        tables.fill("<!-- table: nope -->", {"one": str}, "book/x.md")
+    toc = {"root": "book/intro", "parts": [{"chapters": [{"file": "book/nope"}]}]}
+    with pytest.raises(UserError, match=r"_toc.yml: expected the page book/nope.md"):
+        stage.contents(toc, set(), tmp_path)
+
+
+def test_a_bar_in_a_cell_does_not_break_a_table():
+    assert tables.markdown(["a"], [["x | y\nz"]]).splitlines()[-1] == r"| x \| y z |"
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ("[there](../notebooks/05_map.ipynb#x)", "there"),
+        ("[](05_map)", "*5. Map*"),
+        ("{doc}`the map <../notebooks/05_map>`", "the map"),
+        ("{doc}`05_map`", "*5. Map*"),
+        ("{numref}`fig-1a`", "(in *5. Map*, which this run leaves out)"),
+        ("{numref}`Fig. %s <fig-1a>`", "(in *5. Map*, which this run leaves out)"),
+        ("{eq}`area` {ref}`a place <place>`", "(in *5. Map*, which this run leaves out) (in *5. Map*, which this run leaves out)"),  # noqa: E501
+        ("[a](03_cnn.ipynb) {numref}`fig-9` {doc}`06_x` ![](05_map.png)", None),
+    ],
+)  # fmt: skip
+def test_mentions_of_an_absent_chapter_become_words(tmp_path, given, plain):
+    made = notebook("05_map", "x = 1", words="(place)=\n## Place\n\n$$\na\n$$ (area)")
+    made.cells[0].source = made.cells[0].source.replace("# 05. Map", "# 5. Map")
+    made.cells[1].metadata["mystnb"] = {"figure": {"name": "fig-1a"}}
+    nbformat.write(made, tmp_path / "05_map.ipynb")
+    found = absent.plain(given, chapters.discover(tmp_path))
+    assert found == (given if plain is None else plain)
