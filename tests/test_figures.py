@@ -198,10 +198,13 @@ def test_scatter_is_square_with_a_line_of_equality():
 
 def test_bars_start_at_zero_and_carry_their_notes():
     _, ax = plt.subplots()
-    figures.bars(ax, {"CNN": 2.0, "model": -1.0, "none": np.nan}, label="x", notes={"model": "−150%"})
+    values = {"CNN": 2.0, "model": -1.0, "none": np.nan}
+    figures.bars(ax, values, label="x", notes={"model": "−150%"}, marks={"model": 2.5})
     assert [bar.get_width() for bar in ax.patches][:2] == [2.0, -1.0]
     assert [t.get_text() for t in ax.texts] == ["−150%"]
-    assert ax.get_xlim()[0] < -1 < 2 < ax.get_xlim()[1]
+    assert ax.get_xlim()[0] < -1 < 2.5 < ax.get_xlim()[1]
+    (line,) = ax.collections[0].get_segments()
+    assert (line[:, 0] == 2.5).all() and line[:, 1].mean() == 1.0  # across the second bar
     assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first stands on top
 
 

@@ -76,6 +76,7 @@ def bars(
     *,
     label: str,
     notes: Mapping[str, str] | None = None,
+    marks: Mapping[str, float] | None = None,
     colours: Mapping[str, str] | None = None,
     title: str | None = None,
     fontsize: float | None = None,
@@ -92,6 +93,8 @@ def bars(
         Quantity and unit, under the axis.
     notes : mapping of str to str, optional
         Text beyond the end of a bar, such as a percentage.
+    marks : mapping of str to float, optional
+        A line across a bar at the value that it is compared with.
     colours : mapping of str to str, optional
         Colour of a bar; default the grey of process models.
     fontsize : float, optional
@@ -103,12 +106,15 @@ def bars(
     ax.set_yticks(rows, names)
     ax.invert_yaxis()
     ax.tick_params(axis="y", length=0)
-    longest = np.nanmax(np.abs(lengths)) if np.isfinite(lengths).any() else 1.0
-    for row, (name, length) in enumerate(zip(names, lengths, strict=True)):
+    compared = np.array([(marks or {}).get(name, np.nan) for name in names], dtype=np.float64)
+    marked = np.isfinite(compared)
+    ax.vlines(compared[marked], rows[marked] - 0.42, rows[marked] + 0.42, color="black", linewidth=1.4)
+    ends = np.fmax(np.fmax(lengths, compared), 0.0)
+    longest = float(np.nanmax(np.abs([lengths, compared]), initial=0.0)) or 1.0
+    for row, (name, end) in enumerate(zip(names, np.nan_to_num(ends), strict=True)):
         if text := (notes or {}).get(name, ""):
-            end = max(length, 0.0) if np.isfinite(length) else 0.0
             ax.text(end + 0.03 * longest, row, text, va="center", fontsize=fontsize or 9)
-    ax.set_xlim(min(0.0, np.nanmin(lengths, initial=0.0) * 1.1), longest * (1.45 if notes else 1.08))
+    ax.set_xlim(min(0.0, np.nanmin(lengths, initial=0.0) * 1.1), longest * (1.4 if notes else 1.08))
     ax.set_xlabel(label, fontsize=fontsize)
     if fontsize:
         ax.tick_params(labelsize=fontsize, length=2)
