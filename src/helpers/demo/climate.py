@@ -81,20 +81,20 @@ def rain_climatology(lat: np.ndarray, height: np.ndarray, fetch: np.ndarray, cyc
 
     Three sources, whose zonal places follow Peixoto and Oort [1]_: the tropical rain belt, which follows the sun
     from 9°S to 15°N; the storm tracks at 47°, poleward in summer; and showers that grow by 6 % a kelvin, held down
-    where air sinks, about 24°. Air rains out on its way inland, over 1500 km; near the equator, where forests return
-    the water, over 5000 km. Mountains add 20 % a km, up to 3 km.
+    where air sinks, about 24°. Air rains out on its way inland, over 1500 km; over 5000 km near the equator, where
+    forests return the water, and over 4000 km poleward of 60°, where little of it falls. Mountains add 20 % a km, up to 3 km.
 
     References
     ----------
     .. [1] Peixoto and Oort (1992), Physics of Climate, American Institute of Physics, chapter 7.
     """
     cycle = cycle[:, None]
-    belt = 260 * np.exp(-(((lat - 3 - 12 * cycle) / 11) ** 2))
+    belt = 210 * np.exp(-(((lat - 3 - 12 * cycle) / 11) ** 2))
     away = np.abs(lat)
-    storms = 95 * np.exp(-(((away - 47 - 6 * cycle * np.sign(lat)) / 14) ** 2))
+    storms = 85 * np.exp(-(((away - 47 - 6 * cycle * np.sign(lat)) / 14) ** 2))
     warmth = 29 - 42 * np.sin(np.deg2rad(lat)) ** 2 + 8 * cycle * np.sin(np.deg2rad(lat))
-    showers = 8 * np.exp(0.06 * warmth) * (1 - 0.9 * np.exp(-(((away - 24) / 8) ** 2)))
-    reach = 1500 + 3500 * np.exp(-((lat / 12) ** 2))
+    showers = 9 * np.exp(0.06 * warmth) * (1 - 0.7 * np.exp(-(((away - 24) / 8) ** 2)))
+    reach = 1500 + 3500 * np.exp(-((lat / 12) ** 2)) + 2500 * np.clip((away - 35) / 25, 0, 1)
     left = 0.2 + 0.8 * np.exp(-fetch / reach)
     return (left * (belt + storms) + showers) * (1 + 0.2 * np.minimum(height, 3000) / 1000)
 
