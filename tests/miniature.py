@@ -109,7 +109,8 @@ class Miniature:
             self.write(stem)
         (root / "data" / "shift.csv").write_text("0")
         (root / "data" / "products.yml").write_text(
-            "products: {one: {title: One, version: '1', doi: 10.1/x, licence: free}}\n"
+            "products:\n  one: {title: One, version: '1', native: 1°, step: daily, doi: 10.1/x, licence: free, "
+            "get: 'From https://example.org/a/ (free).'}\n"
         )
         (root / "requirements.txt").write_text("numpy==2.4.6  # arrays\n")
         shutil.copy(ROOT / "_config.yml", root / "_config.yml")

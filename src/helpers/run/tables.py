@@ -19,6 +19,7 @@ from helpers.run.places import UserError
 from helpers.workspace import ARTEFACTS
 
 MARKER = re.compile(r"<!-- table: (\w+) -->")
+ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
 OFFERED = 30 * 2**20
 """Artefacts over this many bytes are not copied into the pages: the table says where they are."""
 
@@ -64,20 +65,23 @@ def _code(value: Any) -> str:
 
 
 def of_products(registry: Path) -> str:
-    """Tabulate the products of ``data/products.yml``: title, version, DOI, licence, how to get each."""
+    """Tabulate the products of ``data/products.yml``: version, resolution, DOI, licence, how to get each."""
     try:
         products = yaml.safe_load(registry.read_text(encoding="utf-8"))["products"]
-    except (yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(f"{registry}: expected products, found {' '.join(str(error).split())}; correct it") from error
+    except (yaml.YAMLError, KeyError) as error:
+        raise UserError(f"{registry}: expected products as YAML, cannot read {' '.join(str(error).split())}") from error
     rows = [
-        [f"`{name}`", p.get("title"), p.get("version"), _doi(p.get("doi")), p.get("licence"), p.get("get")]
-        for name, p in products.items()
+        [
+            f"{known.get('title')} (`{name}`)",
+            known.get("version"),
+            ", ".join(str(known[key]) for key in ("native", "step") if known.get(key)),
+            f"[{known['doi']}](https://doi.org/{known['doi']})" if known.get("doi") else "",
+            known.get("licence"),
+            ADDRESS.sub(r"<\1>", known.get("get", "")),
+        ]
+        for name, known in products.items()
     ]
-    return markdown(["product", "title", "version", "DOI", "licence", "how to get it"], rows)
-
-
-def _doi(doi: str | None) -> str:
-    return f"[{doi}](https://doi.org/{doi})" if doi else ""
+    return markdown(["product", "version", "native resolution", "DOI", "licence", "how to get it"], rows)
 
 
 def of_downloads(workspace: Path, target: Path, chapters: list[Chapter]) -> str:
