@@ -76,3 +76,16 @@ def test_points_lie_on_the_line_and_swapping_the_two_swaps_the_shares(gap, group
     finite = np.isfinite(gap)
     for code, row in zip(NAMES, one.itertuples(), strict=True):
         assert row.n_cells + row.n_ties == (finite & (groups == code)).sum()
+
+
+def test_the_table_covers_bands_biomes_and_economies():
+    flags = {"band": [[0, 1, 1, 2]], "igbp": [[1, 2, 0, 10]], "economy": [[1, 4, 0, 0]], "area": [[1.0, 2.0, 2.0, 1.5]]}
+    static = xr.Dataset({name: (("lat", "lon"), np.asarray(values)) for name, values in flags.items()})
+    table = risk.table(field([[0.5, -0.5, np.nan, np.nan]]), static).set_index(["grouping", "name"])
+    assert list(table.index.unique(0)) == ["band", "biome", "economy"]
+    assert len(table.loc["biome"]) == 16 and len(table.loc["economy"]) == 5 and len(table.loc["band"]) == 4
+    assert table.area_m2["band", "Global"] == 4.5, "water without a value is no land"
+    assert table.npp_faster_area["band", "Global"] == pytest.approx(1 / 3)
+    assert table.verdict["biome", "ENF"] == "carbon-sink potential"
+    assert table.verdict["economy", "Brazil"] == "carbon-source risk"
+    assert table.verdict["band", "Southern Extra-tropics"] == "no cells"

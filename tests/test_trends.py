@@ -226,3 +226,27 @@ def test_regional_means_agree_with_numpy_average_and_stay_off_the_sea():
         )
     lazy = trends.regional_means(y.chunk({"year": 5}), counted, area, band)
     xr.testing.assert_allclose(lazy, means)
+
+
+def test_scores_against_a_truth_by_hand():
+    """Two cells of one size: one slope right with a small p, one of the wrong sign with a large p."""
+    fit = xr.Dataset({"slope": ("cell", [0.002, -0.001, 9.0]), "p": ("cell", [0.01, 0.6, 0.01])})
+    true = xr.Dataset({"slope": ("cell", [0.003, 0.001, 9.0])})
+    counted, area = xr.DataArray([True, True, False], dims="cell"), xr.DataArray([1.0, 1.0, 1.0], dims="cell")
+    score = trends.against(fit, true, counted, area, 0.1)
+    assert score["cells"] == 2
+    assert score["sign right (% of land)"] == pytest.approx(50)
+    assert score["sign right where p < 0.1 (%)"] == pytest.approx(100)
+    assert score["rising in truth (% of land)"] == pytest.approx(100)
+    assert score["mean slope, truth (g C m-2 yr-2)"] == pytest.approx(2)
+    assert score["mean slope, this run (g C m-2 yr-2)"] == pytest.approx(0.5)
+
+
+def test_what_is_stored_carries_units_and_compact_types():
+    fit = trends.ols(cube((2, 2)))
+    fields = {f"{v}_{kind}": fit[name] for v in ("reco", "npp") for kind, name in (("slope", "slope"), ("p", "p"))}
+    fields |= {"direction": trends.direction(fit.slope, fit.slope), "analysis_mask": fit.slope > -9, "area": fit.slope}
+    stored = trends.describe(xr.Dataset(fields))
+    assert stored.reco_slope.dtype == np.float32 and stored.npp_slope.attrs["units"] == "kg m-2 yr-2"
+    assert stored.reco_p.attrs["units"] == "1" and stored.area.dtype == np.float64
+    assert stored.analysis_mask.dtype == np.int8 and stored.direction.attrs["flag_values"].tolist() == [0, 1, 2, 3, 4]

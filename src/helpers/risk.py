@@ -77,3 +77,35 @@ def faster_shares(
             "verdict": [verdict(share) for share in npp["share_area"]],
         }
     )
+
+
+def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
+    """Return `faster_shares` for the globe and its bands, for the biomes, and for the economies.
+
+    Parameters
+    ----------
+    difference : DataArray (lat, lon)
+        As in `faster_shares`.
+    static : Dataset (lat, lon)
+        With ``area`` (m2) and the flags ``band``, ``igbp`` and ``economy``.
+
+    Returns
+    -------
+    DataFrame
+        Column ``grouping`` (band, biome, economy) before those of `faster_shares`; biomes by their abbreviation.
+        ``area_m2`` is the land of a group: its cells whose land cover is not water, or that have a difference.
+    """
+    land = (static.igbp > 0) | difference.notnull()
+    biomes = {code: name for code, (name, _) in regions.IGBP.items() if code}
+    groupings = [
+        ("band", xr.zeros_like(static.band), {0: "Global"}),
+        ("band", static.band, dict(enumerate(regions.BAND_NAMES))),
+        ("biome", static.igbp, biomes),
+        ("economy", static.economy, dict(enumerate(regions.ECONOMIES, start=1))),
+    ]
+    tables = [
+        faster_shares(difference, static.area, flags.where(land, -1), names).assign(grouping=grouping)
+        for grouping, flags, names in groupings
+    ]
+    joined = pd.concat(tables, ignore_index=True)
+    return joined[["grouping", *joined.columns.drop("grouping")]]

@@ -219,6 +219,45 @@ def shares(
     return table[["what", "region", "n_cells", "pixel", "area"]].reset_index(drop=True)
 
 
+def against(
+    fit: xr.Dataset, true: xr.Dataset, counted: xr.DataArray, area: xr.DataArray, level: float
+) -> dict[str, float]:
+    """Score estimated trends by true ones, over the counted cells in which the truth has a trend.
+
+    Parameters
+    ----------
+    fit, true : Dataset (lat, lon)
+        From `ols`; slopes in kg m-2 yr-2, on one grid.
+    counted : DataArray (lat, lon), bool
+        Cells to score.
+    area : DataArray (lat, lon)
+        Cell area, m2: all shares and means are weighted by it; the pattern correlation is not.
+    level : float
+        p-value below which a trend is called significant.
+
+    Returns
+    -------
+    dict
+        Score by name, in the unit that the name states.
+    """
+    here = counted.to_numpy() & np.isfinite(true.slope.to_numpy())
+    ours, right, p = (a.to_numpy()[here] for a in (fit.slope, true.slope, fit.p))
+    w = area.to_numpy()[here] / area.to_numpy()[here].sum()
+    same, sure = np.sign(ours) == np.sign(right), p < level
+    return {
+        "cells": int(here.sum()),
+        "correlation of the two maps": float(np.corrcoef(ours, right)[0, 1]),
+        "sign right (% of land)": 100 * float(w @ same),
+        f"sign right where p < {level:g} (%)": 100 * float(w[sure] @ same[sure] / w[sure].sum())
+        if sure.any()
+        else np.nan,
+        "rising in truth (% of land)": 100 * float(w @ (right > 0)),
+        "rising in this run (% of land)": 100 * float(w @ (ours > 0)),
+        "mean slope, truth (g C m-2 yr-2)": 1000 * float(w @ right),
+        "mean slope, this run (g C m-2 yr-2)": 1000 * float(w @ ours),
+    }
+
+
 def regional_means(y: xr.DataArray, counted: xr.DataArray, area: xr.DataArray, band: xr.DataArray) -> xr.Dataset:
     """Average a yearly map over the globe and the three bands, each cell alike and each by its area.
 
