@@ -5,8 +5,10 @@
 """
 
 from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
+from helpers.figures.circles import balance
 from helpers.figures.maps import categories, inset, points, world, worlds
 from helpers.figures.projection import EQUAL_EARTH
+from helpers.figures.samples import boxes, histograms, window
 from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
 from helpers.figures.tables import table
 
@@ -19,15 +21,19 @@ __all__ = [
     "SEQUENTIAL",
     "SERIES",
     "WIDTH",
+    "balance",
     "bars",
+    "boxes",
     "categories",
     "common_limits",
+    "histograms",
     "inset",
     "letter",
     "points",
     "scatter",
     "table",
     "use_house_style",
+    "window",
     "world",
     "worlds",
 ]
