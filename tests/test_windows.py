@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.grid import Grid
-from helpers.windows import at_points, cells, fill_neighbours, from_values, strips
+from helpers.windows import around, at_points, cells, fill_neighbours, from_values, strips
 
 GRID = Grid(10)
 
@@ -183,6 +183,15 @@ def test_a_point_value_fills_its_window_and_a_known_window_is_kept():
     assert (windows[:, 1] == np.array([1.5, -2.0])[:, None, None]).all()
     np.testing.assert_array_equal(windows[0, 0], soc[0])
     assert windows[1, 0, 0, 0] == soc[1, 1, 1] and windows.filled_neighbours == 1
+
+
+def test_towers_get_windows_of_maps_or_of_their_own_table():
+    ds = world(years=[2001])
+    towers = xr.Dataset(
+        {"a": ("sample", [3.0])}, coords={n: ("sample", [v]) for n, v in {"lat": 5.0, "lon": 5.0, "year": 2001}.items()}
+    )
+    np.testing.assert_array_equal(around(towers, ds, ["b", "a"])[0, 0], slow_window(ds.b, 5, 5))
+    assert (around(towers, towers, ["a"]) == 3).all()
 
 
 def test_a_missing_point_value_is_a_missing_centre():

@@ -89,7 +89,7 @@ def spei(
         output_dtypes=[np.float64],
     )
     index = index.where(np.isfinite(index)) if limit is None else index.clip(-limit, limit)
-    index.attrs = {"units": "1", "long_name": f"SPEI over {scale} months", "scale_months": scale}
+    index.attrs = {"units": "1", "long_name": f"SPEI over {scale} months", "source": "computed from the water balance"}
     return index.rename(f"spei{scale}")
 
 

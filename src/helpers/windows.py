@@ -150,6 +150,23 @@ def from_values(ds: xr.Dataset, predictors: Sequence[str], *, fill: str = "centr
     return windows
 
 
+def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *, fill: str = "centre") -> xr.DataArray:
+    """Cut the windows of towers out of maps (`at_points`), or make them of the towers' own table (`from_values`).
+
+    Parameters
+    ----------
+    towers : Dataset (sample)
+        With coordinates lat, lon and year.
+    fields : Dataset
+        Maps, told by their dimensions lat and lon; else variables (sample) in the order of ``towers``.
+    predictors, fill
+        As in `from_values`.
+    """
+    if {"lat", "lon"} <= set(fields.dims):
+        return at_points(fields[list(predictors)], towers["lat"], towers["lon"], towers["year"], fill=fill)
+    return from_values(fields, predictors, fill=fill)
+
+
 def strips(
     predictors: xr.Dataset,
     static: xr.Dataset | None,

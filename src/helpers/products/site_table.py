@@ -97,7 +97,10 @@ def read(
     for name in ds:
         ds[name].attrs.setdefault("units", UNITS.get(name, ""))
         if name in columns:
-            ds[name].attrs["comment"] = f"column {columns[name]}"
+            told = columns[name]
+            ds[name].attrs["comment"] = (
+                f"column {told}" if isinstance(told, str) else f"columns {told[0]} to {told[-1]}"
+            )
     return ds
 
 
