@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from html import escape
 from itertools import groupby
@@ -10,6 +11,7 @@ from numbers import Integral, Real
 import pandas as pd
 
 MISSING = "–"
+NUMBER = re.compile(r"(about |[<>~] ?)?[+\-−]?[\d.,]+ ?%?|[–—]?")
 Format = str | Callable[[object], str]
 
 
@@ -46,10 +48,11 @@ class Table:
 
     def __init__(self, frame: pd.DataFrame, caption: str | None, formats: Mapping[str, Format]) -> None:
         self.frame, self.caption = frame, caption
-        self.numeric = [pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes]
         hows = [formats.get(column) for column in frame.columns]
         columns = [[show(v, how) for v in frame.iloc[:, i]] for i, how in enumerate(hows)]
         self.cells = list(zip(*columns, strict=True))
+        # numbers that came as text ("about 0.87") stand to the right like any other
+        self.numeric = [bool(column) and all(NUMBER.fullmatch(cell) for cell in column) for column in columns]
         self.named_rows = not isinstance(frame.index, pd.RangeIndex)
 
     def __repr__(self) -> str:
