@@ -13,6 +13,7 @@ import xarray as xr
 from helpers.demo import climate_files, planet, process_models, satellites
 from helpers.demo.towers import effects, network
 from helpers.demo.towers import write as write_towers
+from helpers.grid import Grid
 
 __all__ = ["NOISE", "PRODUCTS", "build"]
 
@@ -111,7 +112,7 @@ def build(
     FileExistsError
         A product's folder is there already.
     """
-    _check(years, resolution, climate_factor, dates, climate_start, towers, validation_towers, lag_weights)
+    _check(locals())
     sizes = {name: noise * size for name, size in NOISE.items()}
     world = planet.make(
         seed,
@@ -137,31 +138,22 @@ def build(
     return files, truth
 
 
-def _check(years, resolution, climate_factor, dates, climate_start, towers, validation_towers, lag_weights) -> None:
-    first, last = years
-    cells = 180 / resolution
-    rules = [
-        (first <= last, f"years: expected first and last in order, found {tuple(years)}"),
-        (
-            climate_start <= first - len(lag_weights),
-            f"climate_start: expected {first - len(lag_weights)} or earlier, so that every lag is known, "
-            f"found {climate_start}",
-        ),
-        (
-            climate_factor >= 1 and abs(cells / climate_factor - round(cells / climate_factor)) < 1e-9,
-            f"climate_factor: expected a whole number that divides the grid's {cells:g} rows, found {climate_factor}",
-        ),
-        (
-            all(abs(cells / k - round(cells / k)) < 1e-9 for k in (2, 3)),
-            f"resolution: expected one that gives rows in multiples of 6 (such as 0.5, 1 or 3), found {resolution}",
-        ),
-        (1 <= dates <= 46, f"dates: expected 1 to 46 files a year, found {dates}"),
-        (towers >= 5, f"towers: expected at least 5, found {towers}"),
-        (validation_towers >= 1, f"validation_towers: expected at least 1, found {validation_towers}"),
-    ]
-    for holds, message in rules:
+def _check(given: dict) -> None:
+    """Refuse parameters of `build` that it cannot work with, before anything is written."""
+    resolution, factor, (first, last) = given["resolution"], given["climate_factor"], given["years"]
+    rows, latest = Grid(resolution).shape[0], first - len(given["lag_weights"])
+    rules = {
+        "years": (first <= last, "first and last in order"),
+        "climate_start": (given["climate_start"] <= latest, f"{latest} or earlier, so that every lag is known"),
+        "climate_factor": (factor >= 1 and rows % factor == 0, f"a whole number that divides the grid's {rows} rows"),
+        "resolution": (rows % 6 == 0, "one that gives rows in multiples of 6, such as 0.5, 1 or 3"),
+        "dates": (1 <= given["dates"] <= 46, "1 to 46 files a year"),
+        "towers": (given["towers"] >= 5, "at least 5"),
+        "validation_towers": (given["validation_towers"] >= 1, "at least 1"),
+    } | {name: (given[name] >= 0, "0 or more") for name in ("noise", "site_effect", "tower_noise")}
+    for name, (holds, expected) in rules.items():
         if not holds:
-            raise ValueError(message)
+            raise ValueError(f"{name}: expected {expected}, found {given[name]!r}")
 
 
 def _write(folder: Path, world: planet.Planet, both: tuple, sizes: dict, tower_noise: float, dates: int) -> dict:

@@ -24,7 +24,7 @@ def months(first: int, last: int) -> pd.DatetimeIndex:
 
 def season(time: pd.DatetimeIndex) -> np.ndarray:
     """Return the northern season, from -1 (20 January, coldest) to 1 (20 July), shape (time,)."""
-    return -np.cos(2 * np.pi * (time.dayofyear.to_numpy() - 20) / 365.25)
+    return -np.cos(2 * np.pi * (time.day_of_year.to_numpy() - 20) / 365.25)
 
 
 def insolation(lat: np.ndarray) -> np.ndarray:
@@ -82,7 +82,8 @@ def rain_climatology(lat: np.ndarray, height: np.ndarray, fetch: np.ndarray, cyc
     Three sources, whose zonal places follow Peixoto and Oort [1]_: the tropical rain belt, which follows the sun
     from 9°S to 15°N; the storm tracks at 47°, poleward in summer; and showers that grow by 6 % a kelvin, held down
     where air sinks, about 24°. Air rains out on its way inland, over 1500 km; over 5000 km near the equator, where
-    forests return the water, and over 4000 km poleward of 60°, where little of it falls. Mountains add 20 % a km, up to 3 km.
+    forests return the water, and over 4000 km poleward of 60°, where little of it falls. Mountains add 20 % a km,
+    up to 3 km.
 
     References
     ----------

@@ -6,6 +6,7 @@ sinusoidal grid are metres; those of a latitude/longitude grid (GCTP_GEO) are pa
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -44,20 +45,26 @@ def write(
     -------
     Path
     """
-    file = SD(str(path), SDC.WRITE | SDC.CREATE | SDC.TRUNC)
-    for name, (values, attributes) in layers.items():
-        data = file.create(name, TYPES[values.dtype.name], values.shape)
-        data.setcompress(SDC.COMP_DEFLATE, 1)
-        for axis, dim in enumerate(("YDim", "XDim")):
-            data.dim(axis).setname(f"{dim}:{grid_name}")
-        for key, value in attributes.items():
-            _set(data, key, value, values.dtype.name)
-        data[:] = np.ascontiguousarray(values)
-        data.endaccess()
-    text = struct_metadata(layers, grid_name, corners, sinusoidal)
-    file.attr("StructMetadata.0").set(SDC.CHAR, text)
-    file.end()
+    # The library stores the path that it is given: from within the folder that is the bare name, and a seed gives the
+    # same bytes wherever the folder lies.
+    with contextlib.chdir(path.parent):
+        file = SD(path.name, SDC.WRITE | SDC.CREATE | SDC.TRUNC)
+        for name, (values, attributes) in layers.items():
+            _add(file, name, values, attributes, grid_name)
+        file.attr("StructMetadata.0").set(SDC.CHAR, struct_metadata(layers, grid_name, corners, sinusoidal))
+        file.end()
     return path
+
+
+def _add(file: SD, name: str, values: np.ndarray, attributes: dict, grid_name: str) -> None:
+    data = file.create(name, TYPES[values.dtype.name], values.shape)
+    data.setcompress(SDC.COMP_DEFLATE, 1)
+    for axis, dim in enumerate(("YDim", "XDim")):
+        data.dim(axis).setname(f"{dim}:{grid_name}")
+    for key, value in attributes.items():
+        _set(data, key, value, values.dtype.name)
+    data[:] = np.ascontiguousarray(values)
+    data.endaccess()
 
 
 def _set(data, key: str, value, dtype: str) -> None:

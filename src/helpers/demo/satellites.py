@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from rasterio.transform import from_bounds
+from rasterio import Affine
 
 from helpers.demo import hdf4
 from helpers.demo.fields import stream
@@ -174,7 +174,10 @@ def soilgrids2017(folder: Path, planet: Planet, size: float) -> list[Path]:
     height, width = raster.cell.shape
     west, north, east, south = raster.corners
     profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "height": height, "width": width, "nodata": -32768}
-    profile |= {"crs": "EPSG:4326", "transform": from_bounds(west, south, east, north, width, height)}
+    profile |= {
+        "crs": "EPSG:4326",
+        "transform": Affine((east - west) / width, 0, west, 0, (south - north) / height, north),
+    }
     paths = []
     for layer, depth in enumerate((0.0, 0.05, 0.15, 0.30), start=1):
         path = folder / f"ORCDRC_M_sl{layer}_250m.tif"
