@@ -140,9 +140,9 @@ def test_a_large_artefact_is_named_where_it_is(mini, monkeypatch, tmp_path):
 def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(tmp_path):
     with pytest.raises(UserError, match="book/x.md: there is no table 'nope'; the tables are one"):
         tables.fill("<!-- table: nope -->", {"one": str}, "book/x.md")
-    toc = {"root": "book/intro", "parts": [{"chapters": [{"file": "book/nope"}]}]}
+    (tmp_path / "_toc.yml").write_text("parts: [{chapters: [{file: book/nope}]}]")
     with pytest.raises(UserError, match=r"_toc.yml: expected the page book/nope.md"):
-        stage.contents(toc, set(), tmp_path)
+        stage.contents(tmp_path, set())
 
 
 def test_a_bar_in_a_cell_does_not_break_a_table():

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from helpers.run import chapters, execute, html, lock, profiles, staleness
+from helpers.run import chapters, execute, html, lock, profiles, stage, staleness
 from helpers.run.chapters import Chapter
 from helpers.run.digests import Digests
 from helpers.run.places import Book, ChapterFailed, UserError
 from helpers.run.profiles import Profile, Settings
-from helpers.workspace import ARTEFACTS, remove
+from helpers.workspace import ARTEFACTS
 
 
 class Parser(argparse.ArgumentParser):
@@ -77,6 +77,8 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
     profiles.check_outside(profile, {chapter.stem: settings[chapter.stem] for chapter in only})
     _check_inputs(book, profile.name, mine, only)
+    if not options.no_pages:
+        stage.contents(book.root, {chapter.stem for chapter in mine})
     return Plan(book, profile, everything, mine, only, settings)
 
 
@@ -143,8 +145,8 @@ def _work(options: argparse.Namespace) -> None:
         return show(todo)
     start, name = time.monotonic(), todo.profile.name
     with lock.hold(book.state(name) / "lock"), execute.environment(book, name):
-        for path in staleness.leftovers(book.outputs / name):
-            remove(path)
+        mine = book.outputs / name
+        staleness.clear_leftovers(mine, mine / ".state", mine / "chapters", mine / "logs", book.build / name)
         ran = run(todo, options.force)
         built = False if options.no_pages else html.build(book, todo.profile, todo.everything, todo.settings)
     kept = f"{len(todo.only) - ran} of {len(todo.only)} chapters were fresh"

@@ -41,8 +41,6 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
         return False
     print("building the pages", flush=True)
     home.mkdir(parents=True, exist_ok=True)
-    for left in [*home.glob(".*.part"), *home.glob(".*.old")]:
-        workspace.remove(left)
     with workspace.writing(home / "pages") as pages:
         stage.lay_out(book, profile, chapters, settings, pages)
     with workspace.writing(home / "html") as made, workspace.aside(made.with_suffix(".work.part")) as work:

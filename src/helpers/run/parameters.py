@@ -51,13 +51,19 @@ def of_chapter(chapter: Chapter) -> dict[str, Parameter]:
     UserError
         When a type is none of `TYPES`, or the default is no literal of that type.
     """
-    found = {}
-    for name in assigned(chapter) - set(papermill.inspect_notebook(chapter.path)):
+    try:
+        seen = papermill.inspect_notebook(chapter.path)
+    except ValueError as error:
+        raise UserError(
+            f"{chapter.path}: Papermill cannot read its parameters ({error}); save it from Jupyter"
+        ) from error
+    for name in assigned(chapter) - set(seen):
         raise UserError(
             f"{chapter.path}: parameter {name}: expected one line 'name: type = value  # help' with one '=', found "
             "something that Papermill cannot read; rewrite it"
         )
-    for name, line in papermill.inspect_notebook(chapter.path).items():
+    found = {}
+    for name, line in seen.items():
         kind = line["inferred_type_name"]
         place = f"{chapter.path}: parameter {name}"
         if kind not in TYPES:

@@ -69,8 +69,19 @@ def _clean(cell: nbformat.NotebookNode) -> None:
         cell.outputs = [output for output in cell.outputs if output.get("name") not in silent]
 
 
-def contents(toc: dict, stems: set[str], root: Path) -> dict:
-    """Return the table of contents without chapters that are not among ``stems``, and without empty parts."""
+def contents(root: Path, stems: set[str]) -> dict:
+    """Return the table of contents without chapters that are not among ``stems``, and without empty parts.
+
+    Raises
+    ------
+    UserError
+        When ``_toc.yml`` cannot be read, or names a page that is not there.
+    """
+    path = root / "_toc.yml"
+    try:
+        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
 
     def kept(entry: dict) -> bool:
         file = entry.get("file", "")
@@ -123,7 +134,6 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     for path in sorted((pages / "book").rglob("*.md")):
         filled = tables.fill(path.read_text(encoding="utf-8"), generated, f"book/{path.name}")
         path.write_text(absent.plain(filled, missing), encoding="utf-8")
-    toc = yaml.safe_load((book.root / "_toc.yml").read_text(encoding="utf-8"))
-    toc = contents(toc, {c.stem for c in ready}, book.root)
+    toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copy(book.root / "_config.yml", pages / "_config.yml")

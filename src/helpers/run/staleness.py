@@ -7,6 +7,7 @@ and everything it made is still there, unchanged. Times of files don't count; pr
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
 import platform
 from pathlib import Path
@@ -17,7 +18,7 @@ from helpers.run.chapters import Chapter
 from helpers.run.digests import Digests, of_text, of_value
 from helpers.run.places import Book
 from helpers.run.profiles import Settings
-from helpers.workspace import ARTEFACTS, writing
+from helpers.workspace import ARTEFACTS, remove, writing
 
 WORDS = {
     "code": "its code",
@@ -130,7 +131,9 @@ def _change(kind: str, then: dict, now: dict) -> str | None:
     return f"{WORDS[kind]} {', '.join(shown)}{more} changed"
 
 
-def leftovers(workspace: Path) -> list[Path]:
-    """List what a killed run left aside: half-written things and old ones that were being replaced."""
-    folders = [workspace, workspace / ".state", workspace / "chapters", workspace / "logs"]
-    return [path for folder in folders for kind in ("part", "old") for path in folder.glob(f".*.{kind}")]
+def clear_leftovers(*folders: Path) -> None:
+    """Remove what a killed run left aside in folders: half-written things, and old ones that were being replaced."""
+    for path in (path for folder in folders for kind in ("part", "old") for path in folder.glob(f".*.{kind}")):
+        # a process that outlives its runner for a moment may still be writing there: the next run clears the rest
+        with contextlib.suppress(OSError):
+            remove(path)
