@@ -1,0 +1,66 @@
+"""Chapter 2 on the real table of site-years: the samples are those that pandas alone would choose."""
+
+import os
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import yaml
+
+from helpers.workspace import ROOT, Workspace
+
+NOTEBOOK = ROOT / "notebooks" / "02_site_sampling.ipynb"
+
+
+def values_of_profile_sites(folder):
+    """What profile ``sites`` gives chapter 2, with ``folder`` in the place of RECO_REAL_DATA."""
+    text = (ROOT / "notebooks" / "profiles" / "sites.yml").read_text(encoding="utf-8")
+    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", folder.as_posix()))
+    return profile["common"] | profile["02_site_sampling"] | {"profile": "sites"}
+
+
+def run(tmp_path, **values):
+    papermill.execute_notebook(
+        NOTEBOOK, tmp_path / "run.ipynb", values, cwd=NOTEBOOK.parent, kernel_name="python3", progress_bar=False
+    )
+
+
+def expected(folder):
+    """The site-years that the rules leave, without any helper: SPEI36 is there from 2003, at sites with a climate."""
+    table = pd.read_csv(folder / "fluxnet2015_site_years.csv")
+    climate = set(pd.read_csv(folder / "fluxnet2015_monthly_climate.csv.gz").site)
+    good = (table.nee_qc >= 0.5) & (table.reco_nt > 10) & (table.reco_nt < 5000)
+    good &= (table.lai_months >= 10) & (table.evi_months >= 10) & table.soc_0_30_w4.notna()
+    return table[good & (table.year >= 2003) & table.site.isin(climate)]
+
+
+def test_real_table_gives_790_site_years_of_140_sites(real_data, outputs, tmp_path):
+    run(tmp_path, **values_of_profile_sites(real_data))
+    ws, chosen = Workspace("sites"), expected(real_data)
+    samples, dropped = ws.read("samples"), ws.read("dropped")
+    assert samples.sizes["sample"] == len(chosen) == 790 and len(set(samples.site.values)) == 140
+    assert set(zip(samples.site.values, samples.year.values, strict=True)) == set(
+        zip(chosen.site, chosen.year, strict=True)
+    )
+    np.testing.assert_allclose(samples.reco, chosen.reco_nt / 1000)
+    assert samples.window.notnull().all() and samples.window.dtype == np.float32
+    for name, column in {"mat": "mat", "par": "shortwave", "evi": "evi"}.items():
+        nine = samples.window.sel(predictor=name).values.reshape(-1, 9)
+        np.testing.assert_allclose(nine, np.tile(chosen[column].to_numpy()[:, None], 9), rtol=1e-6)
+    soc = chosen[[f"soc_0_30_w{k}" for k in range(9)]].to_numpy()
+    soc = np.where(np.isnan(soc), soc[:, 4:5], soc)
+    np.testing.assert_array_equal(samples.window.sel(predictor="soc_0_30").values.reshape(-1, 9), soc)
+    assert dropped["lost"].sum() + 790 == 1436 and dropped["left"].iloc[-1] == 790
+    assert ws.read("site_years").sizes["sample"] == 1436
+
+
+def test_a_table_cut_short_stops_the_chapter_in_one_line(real_data, outputs, tmp_path):
+    values = values_of_profile_sites(real_data)
+    content = (real_data / "fluxnet2015_site_years.csv").read_bytes()[:100_000]
+    values["towers_table"] = os.fspath(tmp_path / "cut.csv")
+    (tmp_path / "cut.csv").write_bytes(content[: content.rindex(b",")])
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        run(tmp_path, **values)
+    assert error.value.ename == "DamagedFile" and "cut.csv: row" in error.value.evalue
+    assert "\n" not in error.value.evalue and not Workspace("sites").has("samples")
