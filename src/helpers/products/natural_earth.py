@@ -79,12 +79,16 @@ def ring_polygon(ring: np.ndarray) -> shapely.Geometry:
         lon = np.concatenate([lon, [lon[-1], lon[0]]])
         lat = np.concatenate([lat, [pole, pole]])
     shape = shapely.make_valid(shapely.Polygon(np.column_stack([lon, lat])))
+    if lon.min() >= -180 and lon.max() <= 180:
+        return _areas(shape)
     turns = (translate(shape, xoff=360.0 * k) for k in (-1, 0, 1))
     return _areas(shapely.union_all([turn.intersection(WORLD) for turn in turns]))
 
 
 def _areas(shape: shapely.Geometry) -> shapely.Geometry:
     """Keep the polygons of a geometry: repairs and cuts leave stray lines and points behind."""
+    if shape.geom_type in ("Polygon", "MultiPolygon"):
+        return shape
     parts = shapely.get_parts(shapely.get_parts(shape))
     return shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
 
