@@ -110,7 +110,8 @@ class Table:
             yield f"<th {scope}>{escape(show(name))}</th>"
 
     def _align(self, column: int) -> str:
-        return ' style="text-align: right"' if self.numeric[column] else ' style="text-align: left"'
+        style = "text-align: right; white-space: nowrap" if self.numeric[column] else "text-align: left"
+        return f' style="{style}"'
 
 
 def table(frame: pd.DataFrame, caption: str | None = None, formats: Mapping[str, Format] | None = None) -> Table:
