@@ -51,11 +51,12 @@ def of_parameters(chapters: list[Chapter], ran_with: dict[str, dict]) -> str:
     parts = []
     for chapter in chapters:
         known = parameters.of_chapter(chapter)
-        rows = [
-            [f"`{p.name}`", p.type, _code(ran_with[chapter.stem][p.name]), _code(p.default), p.help]
-            for p in known.values()
-        ]
-        table = markdown(["name", "type", "this run", "default", "what it is"], rows)
+        rows = []
+        for parameter in known.values():
+            value = ran_with[chapter.stem][parameter.name]
+            default = "" if value == parameter.default else _code(parameter.default)
+            rows.append([f"`{parameter.name}`", parameter.type, _code(value), default, parameter.help])
+        table = markdown(["name", "type", "this run", "default, if other", "what it is"], rows)
         parts.append(f"## {chapter.title}\n\n{table}")
     return "\n\n".join(parts)
 
@@ -70,18 +71,14 @@ def of_products(registry: Path) -> str:
         products = yaml.safe_load(registry.read_text(encoding="utf-8"))["products"]
     except (yaml.YAMLError, KeyError) as error:
         raise UserError(f"{registry}: expected products as YAML, cannot read {' '.join(str(error).split())}") from error
-    rows = [
-        [
-            f"{known.get('title')} (`{name}`)",
-            known.get("version"),
-            ", ".join(str(known[key]) for key in ("native", "step") if known.get(key)),
-            f"[{known['doi']}](https://doi.org/{known['doi']})" if known.get("doi") else "",
-            known.get("licence"),
-            ADDRESS.sub(r"<\1>", known.get("get", "")),
-        ]
-        for name, known in products.items()
-    ]
-    return markdown(["product", "version", "native resolution", "DOI", "licence", "how to get it"], rows)
+    rows = []
+    for name, known in products.items():
+        title = f"{known.get('title')} (`{name}`)"
+        native = ", ".join(str(known[key]) for key in ("native", "step") if known.get(key))
+        doi = f" DOI [{known['doi']}](https://doi.org/{known['doi']})" if known.get("doi") else ""
+        source = ADDRESS.sub(r"<\1>", known.get("get", "")) + doi
+        rows.append([title, known.get("version"), native, known.get("licence"), source])
+    return markdown(["product", "version", "native resolution", "licence", "how to get it, DOI"], rows)
 
 
 def of_downloads(workspace: Path, target: Path, chapters: list[Chapter]) -> str:
