@@ -1,5 +1,6 @@
 """The Demo Earth as a whole: what is true closes, files look like the real products, errors are as stated."""
 
+import re
 import zipfile
 
 import netCDF4
@@ -13,6 +14,7 @@ from pyhdf.SD import SD
 from helpers import demo, products, regions
 from helpers.demo import carbon, planet, process_models, rasters, towers
 from helpers.grid import RADIUS, Grid, resample
+from helpers.workspace import ROOT
 
 SMALL = {
     "resolution": 6.0,
@@ -486,3 +488,10 @@ def test_a_wrong_parameter_is_refused_by_name_before_anything_is_written(tmp_pat
 def test_a_folder_that_holds_products_is_left_alone(exact):
     with pytest.raises(FileExistsError, match="cru_tmp"):
         demo.build(exact[0], seed=7, **SMALL)
+
+
+def test_the_page_states_the_sizes_that_the_code_uses():
+    page = (ROOT / "book" / "demo_earth.md").read_text(encoding="utf-8")
+    stated = {name: float(size) for name, size in re.findall(r"^\| `(\w+)` \| ([\d.]+)", page, re.MULTILINE)}
+    assert stated == demo.NOISE
+    assert all(name in page for name in process_models.STANDS)

@@ -1,4 +1,4 @@
-"""Six stand-ins for process models: the Demo Earth's own carbon cycle, each with one declared thing wrong.
+"""Six stand-ins for process models: the Demo Earth's own carbon cycle without its memory, each with a declared deficit.
 
 Each also sees the planet through a bias of its own, a smooth factor that reaches over 1500 km (standard deviation
 ``bias`` of its logarithm): forcing, land cover and parameters that differ from the truth. Three write as MsTMIP's
@@ -53,7 +53,7 @@ class Stand:
 
 STANDS = {
     "DEMO-ARID": Stand(
-        "mstmip", "soil water is that of the mean year: respiration knows no drought, past or present", ("TotalResp",)
+        "mstmip", "soil water is that of the mean year: decomposition knows no drought, past or present", ("TotalResp",)
     ),
     "DEMO-FORGET": Stand(
         "mstmip", "drought acts within its year only: no memory", ("AutoResp", "HeteroResp"), monthly=False, coarser=3
