@@ -85,10 +85,10 @@ def texts(node: ast.AST) -> set[str]:
 
 
 def data_reached(trees: list[ast.Module], data: Path) -> list[Path]:
-    """Return the shipped data files that code names, by the file's name or by a folder's, sorted."""
+    """Return the shipped data files that code names, sorted: one at the top by its name, others by their folder's."""
     named = set().union(*(texts(node) for node in trees))
     files = [path for path in data.rglob("*") if path.is_file() and path.suffix not in PROSE]
-    return sorted(path for path in files if named & set(path.relative_to(data).parts))
+    return sorted(path for path in files if path.relative_to(data).parts[0] in named)
 
 
 def digests(trees: list[ast.Module], root: Path) -> tuple[dict[str, str], dict[str, str]]:
