@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from miniature import Miniature
+from small_planet import exact, world  # noqa: F401 (fixtures)
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,10 @@ def elevation(lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
 
 
 def fertility(lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
-    """Return a factor on leaf area and light use (1): soils that differ from cell to cell, about 12 %."""
+    """Return a factor on leaf area and light use (1): soils that differ from cell to cell, about 8 %."""
     broad = smooth(lat, lon, 300, stream(seed, "fertility 300"), 300)
     fine = smooth(lat, lon, 120, stream(seed, "fertility 120"), 400)
-    return np.exp(0.09 * broad + 0.08 * fine)
+    return np.exp(0.06 * broad + 0.06 * fine)
 
 
 def upwind_fetch(land: np.ndarray, grid: Grid) -> np.ndarray:

@@ -98,9 +98,14 @@ def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, ta
     chosen = []
     for ((west, south, east, north), *_), number in zip(REGIONS.values(), numbers, strict=True):
         inside = growing & (planet.lat > south) & (planet.lat < north) & (planet.lon > west) & (planet.lon < east)
-        if number == 0 or not inside.any():
+        if number == 0:
             continue
-        weight = np.where(inside, planet.area, 0.0)
+        # A coarse planet may have nothing left to stand on in a region: its towers then go anywhere.
+        weight = np.where(inside if inside.any() else growing, planet.area, 0.0)
+        if not weight.any():
+            raise ValueError(
+                f"towers: found no vegetated cell left for {number} more; take fewer, or a finer resolution"
+            )
         hubs = rng.choice(planet.lat.size, size=4, p=weight / weight.sum())
         apart = np.hypot(planet.lat[:, None] - planet.lat[hubs], planet.lon[:, None] - planet.lon[hubs]).min(axis=1)
         weight *= 0.15 + np.exp(-((apart / 6) ** 2))

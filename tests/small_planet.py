@@ -1,0 +1,31 @@
+"""Two small planets that several tests look at."""
+
+import pytest
+
+from helpers import demo
+from helpers.demo import planet
+
+SMALL = {
+    "resolution": 6.0,
+    "climate_factor": 5,
+    "years": (2000, 2003),
+    "towers": 40,
+    "validation_towers": 8,
+    "dates": 4,
+}
+
+
+@pytest.fixture(scope="session")
+def exact(tmp_path_factory):
+    """A small planet seen without error: folder, files, truth."""
+    folder = tmp_path_factory.mktemp("exact")
+    files, truth = demo.build(folder, seed=7, noise=0.0, tower_noise=0.0, **SMALL)
+    return folder, files, truth
+
+
+@pytest.fixture(scope="session")
+def world():
+    """A planet of 6 degrees with all its years."""
+    return planet.make(
+        7, years=(2000, 2018), resolution=6.0, climate_factor=5, lag_weights=(0.05, 0.15, 0.08), climate_start=1981
+    )
