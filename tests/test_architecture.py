@@ -14,6 +14,7 @@ FLOORS = [
     {"figures"},
     {"reported", "claims"},
     {"demo"},
+    {"maps"},
     {"risk", "trends", "skill"},
     {"cnn"},
     {"windows"},

@@ -182,7 +182,11 @@ def test_an_inset_map_and_an_inset_chart():
     ax = figures.world(field(), label="x (1)")
     small = figures.inset(ax, "lower left", world=True)
     assert figures.world(field(), label=None, ax=small) is small
-    figures.bars(figures.inset(ax, "lower right"), {"a": 1.0}, label="x", fontsize=7)
+    chart = figures.inset_bars(ax, {"own": 1.0, "other": 2.0}, label="x", place="lower right")
+    assert [to_hex(bar.get_facecolor()) for bar in chart.patches] == [
+        figures.COLOURS["cnn"].lower(),
+        figures.COLOURS["models"].lower(),
+    ]
     with pytest.raises(ValueError, match="place"):
         figures.inset(ax, "middle")
 

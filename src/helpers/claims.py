@@ -1,7 +1,9 @@
-"""The paper's claims in words about trends and sinks, read as tests on numbers.
+"""The paper's claims in words about maps, trends and sinks, read as tests on numbers.
 
 A claim can only get a verdict once its words are numbers. The readings are ours and stand here, once:
 
+- RECO's *close* mean lies within `NEAR` percent of the CNN's, for *most* models for more than half of them, and a *much
+  higher* STDEV is one that every model stays `FAR` percent or more below;
 - *significant* is a p-value below the level of the chapter;
 - two slopes are *close* when they differ by less than `CLOSE` of the larger, and one is *much* larger from there on;
 - shares differ *vastly* by more than `VAST` percentage points; a *high* sink capacity is one above the globe's;
@@ -24,6 +26,8 @@ from helpers import regions
 
 CLOSE = 0.25
 VAST = 10.0
+NEAR = 25.0
+FAR = 50.0
 FEWEST = 30
 """Cells that a biome needs before its rank is compared."""
 
@@ -54,6 +58,51 @@ Part = Callable[..., float]
 def says(holds: bool, found: str) -> Verdict:
     """Turn a test and its finding into a verdict."""
     return ("holds" if holds else "does not hold", found)
+
+
+def cover_groups(static: xr.Dataset) -> dict[str, xr.DataArray]:
+    """Return the groups of cells by which the paper ranks RECO (Results, paragraph 3), by land cover and latitude.
+
+    Parameters
+    ----------
+    static : Dataset (lat, lon)
+        With ``igbp``.
+    """
+    igbp, tropics, far = static.igbp, abs(static.lat) <= 30, static.lat > 60
+    return {
+        "tropical rainforest": (igbp == 2) & tropics,
+        "extra-tropical forest": igbp.isin([1, 2, 3, 4, 5]) & ~tropics,
+        "savanna": igbp.isin([8, 9]) & ~far,
+        "fields": igbp.isin([12, 14]) & ~far,
+        "grass and shrub": igbp.isin([6, 7, 10]),
+        "far north": (igbp > 0) & far,
+    }
+
+
+def on_maps(ranking: pd.DataFrame, comparison: pd.DataFrame) -> dict[str, Verdict]:
+    """Give verdicts on the claims about Fig. 1 (Results, paragraphs 3 and 4).
+
+    Parameters
+    ----------
+    ranking : DataFrame
+        ``group`` and ``mean`` RECO of `cover_groups`, greatest first.
+    comparison : DataFrame
+        ``quantity`` ("mean" or "stdev") and ``percent`` (process model less CNN), a row a model and quantity.
+    """
+    order = ranking.dropna(subset="mean").group.tolist()
+    mean, stdev = (comparison.percent[comparison.quantity == name] for name in ("mean", "stdev"))
+    near, below, n = int((mean.abs() < NEAR).sum()), int((stdev <= -FAR).sum()), len(mean)
+    found = {
+        "rainforest_highest": says(order[0] == "tropical rainforest", f"highest: {order[0]}"),
+        "forests_second": says(order[1] == "extra-tropical forest", f"second: {order[1]}"),
+        "grass_shrub_lowest": says(
+            set(order[-2:]) == {"grass and shrub", "far north"}, f"lowest: {order[-1]}, then {order[-2]}"
+        ),
+        "mean_close": says(near > n / 2, f"{near} of {n} models within {NEAR:.0f} %"),
+        "stdev_much_higher": says(below == n, f"{below} of {n} models {FAR:.0f} % or more below"),
+    }
+    none = ("not testable here", "no process model was given")
+    return found if n else found | dict.fromkeys(("mean_close", "stdev_much_higher"), none)
 
 
 def parts(static: xr.Dataset, counted: xr.DataArray) -> Part:

@@ -6,7 +6,7 @@
 
 from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
 from helpers.figures.circles import balance
-from helpers.figures.maps import categories, inset, points, world, worlds
+from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
 from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
 from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
@@ -28,6 +28,7 @@ __all__ = [
     "common_limits",
     "histograms",
     "inset",
+    "inset_bars",
     "letter",
     "points",
     "scatter",

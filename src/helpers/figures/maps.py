@@ -14,8 +14,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from helpers.figures.charts import bars
 from helpers.figures.projection import EQUAL_EARTH, for_drawing, mesh, project, world_axes
-from helpers.figures.style import DIVERGING, MARKERS, SEQUENTIAL, WIDTH
+from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
 
 PLACES = {"lower left": (0.0, 0.0), "lower right": (1.0, 0.0), "upper left": (0.0, 1.0), "upper right": (1.0, 1.0)}
 
@@ -255,5 +256,21 @@ def inset(
     return small
 
 
-WIDE = (WIDTH, 4.4)
-"""Size of a figure with one map and its colour bar, inches."""
+def inset_bars(ax: GeoAxes, values: Mapping[str, float], *, label: str, place: str = "lower left", **more) -> Axes:
+    """Set a small bar chart into a corner of a map, as high as its bars need; the first bar is the map's own.
+
+    Parameters
+    ----------
+    ax : GeoAxes
+        The map.
+    values : mapping of str to float
+        Length of each named bar.
+    label : str
+        Quantity and unit.
+    place : str
+        Corner, as in `inset`.
+    **more
+        Further arguments of `bars`: ``notes``, ``marks``.
+    """
+    small = inset(ax, place, width=0.26, height=0.055 * (len(values) + 1))
+    return bars(small, values, label=label, colours={next(iter(values)): COLOURS["cnn"]}, fontsize=7.5, **more)
