@@ -23,6 +23,10 @@ ROWS = 600
 
 NAMES = {"reco": "ecosystem respiration, as carbon", "reco_sd": "spread of the ensemble's members (ddof 1)"}
 
+COMPARED = ["model", "product", "quantity", "n_cells", "value", "cnn_averaged", "cnn_unaveraged"]
+COMPARED += ["value_area", "cnn_averaged_area"]
+"""Columns of a table of comparisons: which map, and what `compare` returns."""
+
 Summary = Callable[[xr.DataArray], xr.Dataset]
 
 
@@ -62,7 +66,7 @@ def write_years(
         )
 
 
-def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary) -> pd.DataFrame:
+def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names: str) -> pd.DataFrame:
     """Compare two maps over the years on the second one's cells.
 
     Each year of ``ours`` is averaged, by area, onto the cells of ``theirs``; both are summed up over the years; both
@@ -74,13 +78,15 @@ def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary) -> pd.Da
         The same years on two grids, in one unit; missing is NaN.
     summary : callable (year, lat, lon) -> Dataset (lat, lon)
         What to compare, a variable each, such as the mean and the standard deviation over the years.
+    **names
+        ``model`` and ``product``: what ``theirs`` is.
 
     Returns
     -------
     DataFrame
-        A row a variable: quantity, n_cells; ``value`` (theirs) and ``cnn_averaged`` (ours), plain means over the common
-        cells; ``cnn_unaveraged``, the mean of ours as it is over its own cells there; ``value_area`` and
-        ``cnn_averaged_area``, means by area.
+        A row a variable, columns `COMPARED`. ``value`` (theirs) and ``cnn_averaged`` (ours) are plain means over the
+        ``n_cells`` common cells, ``cnn_unaveraged`` the mean of ours as it is over its own cells there; ``value_area``
+        and ``cnn_averaged_area`` are means by area.
     """
     there, here = grid.of(theirs), grid.of(ours)
     coarse, theirs = summary(grid.resample(ours, there, "average")).compute(), summary(theirs).compute()
@@ -90,7 +96,7 @@ def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary) -> pd.Da
         common = coarse[name].notnull() & theirs[name].notnull()
         below = grid.resample(common.astype("int8"), here, "nearest") == 1
         size = regions.cell_area(there.lat, there.lon) * common
-        row = {"quantity": str(name), "n_cells": int(common.sum())}
+        row = dict.fromkeys(COMPARED, "") | names | {"quantity": str(name), "n_cells": int(common.sum())}
         row |= {"value": theirs[name].where(common).mean(), "cnn_averaged": coarse[name].where(common).mean()}
         row |= {"cnn_unaveraged": fine[name].where(below).mean()}
         row |= {"value_area": theirs[name].where(common).weighted(size).mean()}
