@@ -1,0 +1,193 @@
+"""The door to product files, tried on real bytes where they are at hand, and on what users get wrong."""
+
+import calendar
+import csv
+import shutil
+import zipfile
+
+import netCDF4
+import numpy as np
+import pytest
+from pyproj import Transformer
+
+from helpers import products
+from helpers.grid import RADIUS, Grid
+from helpers.products import hdf4
+
+CRU = "cru_ts4.01.1901.2016.SouthGlacier.{}.dat.nc"
+
+
+def months_of(path, name, year):
+    """Read a year's months with another library: (12, y, x), north up."""
+    with netCDF4.Dataset(path) as ds:
+        when = netCDF4.num2date(ds["time"][:], ds["time"].units, ds["time"].calendar)
+        months = ds[name][[t.year == year for t in when]].filled(np.nan).astype(float)
+        return months[:, ::-1] if ds["lat"][0] < ds["lat"][-1] else months
+
+
+@pytest.mark.parametrize("year", [1904, 2015])
+def test_cru_temperature_is_the_mean_weighted_by_days(real_data, year):
+    path = real_data / "native" / CRU.format("tmp")
+    days = [calendar.monthrange(year, m)[1] for m in range(1, 13)]
+    expected = np.average(months_of(path, "tmp", year), axis=0, weights=days)
+    back = products.read("cru_tmp", path, years=[year]).mat
+    np.testing.assert_allclose(back.values[0], expected, rtol=1e-6)
+    assert back.attrs["units"] == "degC" and back.lat[0] > back.lat[-1]
+
+
+@pytest.mark.parametrize("year", [1904, 2015])
+def test_cru_precipitation_is_the_sum_of_months(real_data, year):
+    path = real_data / "native" / CRU.format("pre")
+    back = products.read("cru_pre", path, years=[year])["map"]
+    np.testing.assert_allclose(back.values[0], months_of(path, "pre", year).sum(axis=0), rtol=1e-6)
+    assert back.attrs["units"] == "mm yr-1"
+
+
+def test_a_year_that_cru_lacks_is_named(real_data):
+    with pytest.raises(products.ProductError, match="2017.*check years"):
+        products.read("cru_tmp", real_data / "native" / CRU.format("tmp"), years=[2017])
+
+
+def test_a_real_sinusoidal_tile_lies_where_its_name_says(real_data):
+    path = next((real_data / "native").glob("MOD09GA*h14v17*"))
+    with hdf4.opening(path) as file:
+        grids = hdf4.eos_grids(file, path)
+    side = np.pi * RADIUS / 18  # a tile is ten degrees of a meridian; h counts from -180 degrees, v from the north pole
+    for grid in grids:
+        assert (grid.left, grid.top) == pytest.approx(((14 - 18) * side, (9 - 17) * side), abs=1)
+        assert grid.transform.a == pytest.approx(side / grid.columns) == pytest.approx(-grid.transform.e)
+    to_degrees = Transformer.from_crs(f"+proj=sinu +R={RADIUS}", f"+proj=longlat +R={RADIUS}", always_xy=True)
+    lat = to_degrees.transform((grids[0].left + grids[0].right) / 2, grids[0].bottom)[1]
+    assert lat == pytest.approx(-90, abs=0.01)
+    assert {grid.columns for grid in grids} == {1200, 2400}
+
+
+def test_a_tile_of_fills_holds_no_value(real_data):
+    path = real_data / "native" / "MOD15A2_all_fill.hdf"
+    field = products.product("glass_lai").fields[0]
+    with hdf4.opening(path) as file:
+        stored, attributes = hdf4.read_stored(file, path, "Lai_1km")
+    like = type(field)(**{**vars(field), "stored": "Lai_1km"})
+    assert np.isnan(hdf4.decode(stored, attributes, like, path)).all() and stored.size == 1200**2
+
+
+@pytest.fixture
+def oensingen(real_data, tmp_path):
+    """Return a folder with the real yearly file of one tower and a list of sites."""
+    (path,) = (real_data / "native").glob("FLX_CH-Oe2*.csv")
+    shutil.copy(path, tmp_path)
+    (tmp_path / "sites.csv").write_text("site,latitude,longitude,igbp\nCH-Oe2,47.2864,7.7337,CRO\n")
+    return tmp_path
+
+
+def rows_of(folder):
+    (path,) = folder.glob("FLX*.csv")
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_real_fullset_file_comes_back_in_kilograms(oensingen, zipped):
+    rows = rows_of(oensingen)
+    (path,) = oensingen.glob("FLX*.csv")
+    if zipped:
+        with zipfile.ZipFile(oensingen / path.name.replace("_YY", "").replace(".csv", ".zip"), "w") as archive:
+            archive.write(path, path.name)
+        path.unlink()
+    back = products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
+    assert back.year.values.tolist() == [int(r["TIMESTAMP"]) for r in rows]
+    for name, column, factor in (
+        ("reco", "RECO_NT_VUT_REF", 1e-3),
+        ("reco_dt", "RECO_DT_VUT_REF", 1e-3),
+        ("nee_qc", "NEE_VUT_REF_QC", 1),
+    ):
+        expected = [np.nan if float(r[column]) == -9999 else factor * float(r[column]) for r in rows]
+        np.testing.assert_allclose(back[name].values, expected, rtol=1e-12)
+    assert set(back.igbp.values) == {12} and back.attrs["product"] == "fluxnet2015"
+
+
+def test_a_tower_without_a_place_is_refused(oensingen):
+    (oensingen / "sites.csv").unlink()
+    with pytest.raises(products.ProductError, match="sites.csv: expected a row for CH-Oe2"):
+        products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
+
+
+def test_a_zip_without_a_yearly_file_is_refused(real_data, oensingen):
+    (path,) = (real_data / "native").glob("AMF_US-CRT*.zip")
+    copy = oensingen / "AMF_US-CRT_FLUXNET_FULLSET_2011-2013_3-5.zip"
+    shutil.copy(path, copy)
+    with pytest.raises(products.ProductError, match=r"AMF_US-CRT.*expected one yearly file"):
+        products.read("fluxnet", [copy])
+
+
+def test_a_real_land_model_file_gives_yearly_sums(real_data, tmp_path):
+    (source,) = (real_data / "native").glob("gpp_Lmon_ACCESS*.nc")
+    folder = tmp_path / "trendy" / "ACCESS-ESM1-5"
+    folder.mkdir(parents=True)
+    path = folder / "ACCESS-ESM1-5_S3_gpp.nc"
+    shutil.copy(source, path)
+    back = products.read("trendy", path, years=[2003, 2004], variables=["gpp"]).reco
+    rate = months_of(path, "gpp", 2004)
+    seconds = 86400 * np.array([calendar.monthrange(2004, m)[1] for m in range(1, 13)])
+    expected = (rate * seconds[:, None, None]).sum(axis=0)
+    order = np.argsort((netCDF4.Dataset(path)["lon"][:] + 180) % 360)
+    np.testing.assert_allclose(back.sel(year=2004).values, expected[:, order], rtol=1e-5)
+    assert float(back.max()) < 10 and (np.diff(back.lon) > 0).all() and back.lon.min() >= -180
+
+
+def test_an_unknown_product_lists_the_known(tmp_path):
+    with pytest.raises(products.ProductError, match="cru_tmpp.*cru_tmp, cru_pre"):
+        products.find("cru_tmpp", tmp_path)
+
+
+def test_an_unknown_selection_lists_the_known(real_data):
+    with pytest.raises(products.ProductError, match="'yeers' is unknown; known are years"):
+        products.read("cru_tmp", real_data / "native" / CRU.format("tmp"), yeers=[2000])
+
+
+def test_a_folder_without_the_product_tells_where_to_get_it(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"expected files named like MOD17A3HGF.*found none\. \w+"):
+        products.find("mod17a3hgf", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "selection"),
+    [
+        ("cru_tmp", "cru_ts4.05.1901.2020.tmp.dat.nc", {"years": [2000]}),
+        ("spei", "spei12.nc", {"years": [2000]}),
+        ("glass_lai", "GLASS01B01.V50.A2000001.hdf", {"years": [2000], "allow_partial": True}),
+        ("mod17a3hgf", "MOD17A3HGF.A2000001.h18v04.006.2019.hdf", {"years": [2000], "grid": Grid(1)}),
+        ("soilgrids2017", "ORCDRC_M_sl1_250m.tif", {"grid": Grid(1)}),
+        ("fluxnet2015", "FLX_CH-Oe2_FLUXNET2015_FULLSET_2004-2014_1-4.zip", {}),
+    ],
+)
+def test_a_file_of_other_bytes_is_named(tmp_path, product, name, selection):
+    path = tmp_path / name
+    path.write_bytes(b"<html>please log in</html>")
+    with pytest.raises(products.ProductError, match=name) as found:
+        products.read(product, path, **selection)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("keep", [1000, 30000])
+def test_a_truncated_netcdf_file_is_named(real_data, tmp_path, keep):
+    whole = (real_data / "native" / CRU.format("tmp")).read_bytes()
+    path = tmp_path / CRU.format("tmp")
+    path.write_bytes(whole[:keep])
+    with pytest.raises(products.ProductError, match=f"{path.name}.*again"):
+        products.read("cru_tmp", path, years=[2000])
+
+
+def test_a_truncated_hdf4_file_is_named(real_data, tmp_path):
+    whole = next((real_data / "native").glob("MOD09GA*")).read_bytes()
+    path = tmp_path / "MOD13A3.A2008275.h14v17.006.2015181011753.hdf"
+    path.write_bytes(whole[:40000])
+    with pytest.raises(products.ProductError, match=path.name):
+        products.read("mod13a3", path, years=[2008], grid=Grid(1), allow_partial=True)
+
+
+def test_two_versions_in_a_folder_are_refused(tmp_path):
+    for version in ("006", "061"):
+        (tmp_path / f"MOD17A3HGF.A2001001.h18v04.{version}.2019.hdf").touch()
+    with pytest.raises(products.ProductError, match="one version.*006 and 061"):
+        products.find("mod17a3hgf", tmp_path)
