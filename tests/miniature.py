@@ -51,7 +51,7 @@ CHAPTERS = {
         "from pathlib import Path\nfrom helpers.arithmetic import numbers\n"
         "from helpers.workspace import Workspace\nws = Workspace(profile)",
         "table = numbers(seed, size)\nif offset_file:\n    table['x'] += int(Path(offset_file).read_text())\ntable",
-        'ws.write("numbers", table);',
+        'ws.write("numbers", table)',
     ),
     "02_scaled": (
         'profile: str = "demo"  # workspace (a name)\nfactor: float = 2.0  # what to multiply by (any)',
@@ -65,14 +65,14 @@ CHAPTERS = {
         "weights: list = [1, 2]  # unused",
         "import pandas as pd\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'total = sum(float(p.read_text()) for p in sorted(ws.read("scaled").iterdir()))\nround(total, digits)',
-        'ws.write("total", pd.DataFrame({"total": [round(total, digits)]}));',
+        'ws.write("total", pd.DataFrame({"total": [round(total, digits)]}))',
     ),
     "04_apart": (
         'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds every draw (any)\n'
         "flag: bool = True  # a switch (true, false)",
         "import sys\nimport pandas as pd\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'print("working", file=sys.stderr)\nprint("seen")',
-        'ws.write("apart", pd.DataFrame({"seed": [seed], "flag": [flag]}));',
+        'ws.write("apart", pd.DataFrame({"seed": [seed], "flag": [flag]}))',
     ),
 }
 

@@ -103,6 +103,11 @@ def test_cells_that_plot_end_by_showing(chapter):
             assert "plt.show()" in cell.source, cell.source
 
 
+def test_no_cell_hides_its_value_by_a_semicolon(chapter):
+    """Not every way of running a notebook heeds it: the value would come back when the chapter is run again."""
+    assert not [cell.source for cell in code_cells(chapter) if cell.source.rstrip().endswith(";")]
+
+
 def test_nothing_tells_the_time_or_draws_without_a_seed(chapter):
     text = "\n".join(cell.source for cell in code_cells(chapter))
     found = re.findall(

@@ -65,7 +65,7 @@ def test_other_code_with_the_same_result_stops_there(mini):
 
 def test_a_semicolon_that_hides_a_value_counts(mini):
     cells = list(CHAPTERS["04_apart"])
-    mini.write("04_apart", *cells[:3], cells[3].rstrip(";"))
+    mini.write("04_apart", *cells[:3], cells[3] + ";")
     assert mini.stale() == ["04"]
 
 

@@ -37,7 +37,8 @@ def test_missing_names_the_chapter(ws):
 
 @pytest.mark.parametrize("name", ["samples", "reco"])
 def test_damaged_names_the_file_and_the_way_out(ws, name):
-    path = ws.write(name, field())
+    ws.write(name, field())
+    path = ws.path(name)
     for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
         file.write_bytes(file.read_bytes()[:7])
     with pytest.raises(workspace.DamagedArtefact, match=f"{path.name}.*run chapter"):

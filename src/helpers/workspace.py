@@ -207,8 +207,8 @@ class Workspace:
                 f"{path}: {name!r} cannot be read ({_first_line(error)}); delete it and run chapter {made_by} again"
             ) from error
 
-    def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> Path:
-        """Write an artefact aside, then put it in place; return its path.
+    def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> None:
+        """Write an artefact aside, then put it in place.
 
         Datasets lose inherited encodings (chunks and scales of the files they came from); float64 fields stay as
         they are, so cast to float32 where the contract says so.
@@ -228,7 +228,6 @@ class Workspace:
                     content.to_csv(new, index=False)
                 case _:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
-        return path
 
     def writing(self, name: str):
         """Return a context manager that yields an empty folder aside, put in place when the block ends well."""
