@@ -8,10 +8,12 @@ import papermill
 import pytest
 
 from helpers import workspace
-from helpers.run import absent, chapters, parameters
+from helpers.run import absent, chapters, parameters, profiles
+from helpers.run.places import Book
 from helpers.workspace import ARTEFACTS
 
 CHAPTERS = chapters.discover(workspace.ROOT / "notebooks")
+PROFILES = sorted((workspace.ROOT / "notebooks" / "profiles").glob("*.yml"))
 SECTIONS = [
     "What you will learn", "What you need", "What this shows", "Limits", "Exercises", "What next",
 ]  # fmt: skip
@@ -152,3 +154,14 @@ def test_the_same_parameter_means_the_same_in_every_chapter():
             assert (first.type, first.default) == (parameter.type, parameter.default), (
                 f"{chapter.stem}: {parameter.name}"
             )
+
+
+@pytest.mark.parametrize(
+    "path", sorted((workspace.ROOT / "notebooks" / "profiles").glob("*.yml")), ids=lambda p: p.stem
+)
+def test_every_profile_names_parameters_that_exist(path, monkeypatch, tmp_path):
+    book = Book(workspace.ROOT, tmp_path, tmp_path)
+    for variable in profiles.VARIABLE.findall(path.read_text(encoding="utf-8")):
+        monkeypatch.setenv(variable, str(tmp_path))
+    profile = profiles.load(book, path.stem)
+    assert set(profiles.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}
