@@ -94,6 +94,11 @@ def test_land_without_a_value_is_grey_and_sea_is_white():
     assert pixel(ax, 0.0, -140.0) == "#ffffff"
 
 
+def test_land_without_a_value_is_darker_on_a_diverging_map():
+    ax = figures.world(field(value=np.nan), label="x (1)", diverging=True)
+    assert pixel(ax, 23.0, 10.0) == figures.COLOURS["blank"].lower()
+
+
 def test_zero_has_the_middle_colour_of_a_diverging_map():
     values = field()
     ax = figures.world(values, label="x (1)", diverging=True)

@@ -20,6 +20,9 @@ from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
 
 PLACES = {"lower left": (0.0, 0.0), "lower right": (1.0, 0.0), "upper left": (0.0, 1.0), "upper right": (1.0, 1.0)}
 
+INSET_TITLE = {"fontsize": 8, "pad": 2, "loc": "center"}
+"""Smaller than a map's own, and away from the corner, where the edge of the large map runs."""
+
 
 def limits(
     values: np.ndarray, *, diverging: bool, vmin: float | None = None, vmax: float | None = None
@@ -65,7 +68,7 @@ def world(
     Parameters
     ----------
     field : xarray.DataArray
-        Values (lat, lon); NaN shows the grey of land without a value.
+        Values (lat, lon); NaN shows the grey of land without a value, a darker one when ``diverging``.
     label : str or None
         Quantity and unit, under the colour bar; None draws no colour bar (for an inset that shares its map's).
     cmap : str or Colormap, optional
@@ -84,12 +87,12 @@ def world(
     GeoAxes
         The axes drawn on.
     """
-    ax = world_axes(ax)
+    ax = world_axes(ax, land_colour=COLOURS["blank" if diverging else "land"])
     shown = for_drawing(field)
     norm = Normalize(*limits(shown.values, diverging=diverging, vmin=vmin, vmax=vmax))
     drawn = mesh(ax, shown, norm=norm, cmap=cmap or (DIVERGING if diverging else SEQUENTIAL))
     if title:
-        ax.set_title(title, **({} if ax in ax.figure.axes else {"fontsize": 8, "pad": 2}))  # smaller in an inset
+        ax.set_title(title, **({} if ax in ax.figure.axes else INSET_TITLE))
     if label is not None:
         bar = ax.figure.colorbar(
             drawn,

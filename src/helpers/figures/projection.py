@@ -65,7 +65,9 @@ def globe_outline() -> Outline:
     return Outline(np.concatenate([np.column_stack(side) for side in edge]), closed=False)
 
 
-def world_axes(ax: GeoAxes | None = None, *, figsize: tuple[float, float] | None = None) -> GeoAxes:
+def world_axes(
+    ax: GeoAxes | None = None, *, figsize: tuple[float, float] | None = None, land_colour: str = COLOURS["land"]
+) -> GeoAxes:
     """Return axes that show the world without Antarctica: grey land, its outline above, the map's edge around.
 
     Raises
@@ -88,7 +90,7 @@ def world_axes(ax: GeoAxes | None = None, *, figsize: tuple[float, float] | None
     ax.add_artist(PathPatch(edge, facecolor="white", edgecolor="none", zorder=-1))
     frame = ax.add_artist(PathPatch(edge, fill=False, edgecolor=COLOURS["outline"], linewidth=0.6, zorder=4))
     for style in (
-        {"facecolor": COLOURS["land"], "edgecolor": "none", "zorder": 0},
+        {"facecolor": land_colour, "edgecolor": "none", "zorder": 0},
         {"fill": False, "edgecolor": COLOURS["outline"], "linewidth": 0.4, "zorder": 3},
     ):
         ax.add_artist(PathPatch(land, **style)).set_clip_path(frame)

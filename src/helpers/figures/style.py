@@ -34,9 +34,11 @@ COLOURS: dict[str, str] = {
     "sink": "#009E73",
     "source": "#D55E00",
     "land": "#E4E4E2",
+    "blank": "#B3B3B1",
     "outline": "#4D4D4D",
 }
-"""One colour for each thing that several figures show."""
+"""One colour for each thing that several figures show. Land without a value is ``land``, and on a diverging map, whose
+own middle is nearly white, the darker ``blank``: else it would look like land where nothing changes."""
 
 SERIES: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 """Colours for things without one of their own, in the order to use them."""
