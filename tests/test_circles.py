@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use("agg")
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,3 +66,13 @@ def test_circles_stand_on_the_line_and_their_areas_are_the_sizes(axes):
     assert radius[70.0] ** 2 / radius[40.0] ** 2 == pytest.approx(4.0)
     assert radius[1.0] == pytest.approx(radius[70.0]), "the circle for scale must follow the same rule"
     assert circles[0].get_color() != circles[1].get_color()
+
+
+def test_regions_of_a_table_stand_at_their_shares_by_area():
+    table = pd.DataFrame({"name": ["China", "India"], "npp_faster_area": [0.53, 0.44], "area_m2": [9.4e12, 3.2e12]})
+    ax = figures.faster(table)
+    circles = [line for line in ax.lines if line.get_marker() == "o"]
+    places = {(round(float(c.get_xdata()[0])), round(float(c.get_ydata()[0]))) for c in circles[:2]}
+    assert places == {(53, 47), (44, 56)}
+    assert {"China 53 %", "India 44 %", "5 million km²"} == {text.get_text() for text in ax.texts}
+    plt.close(ax.figure)

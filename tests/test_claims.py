@@ -122,3 +122,27 @@ def test_every_claim_of_chapter_7_gets_a_verdict(planet):
     order["EBF"] = 0.01
     ordered = claims.on_sinks(table.assign(npp_faster_area=order.to_numpy()))
     assert ordered["economies_order"][0] == "holds" and ordered["ebf_smallest"][0] == "holds"
+
+
+def test_every_number_on_trends_has_its_counterpart():
+    table2 = reported.table("table2").query("subset == 'all' and direction == 'increase'")
+    rising = table2.set_index(["variable", "band"])["percent"]
+    found = claims.trend_numbers(paper_slopes(), rising, pd.Series({NORTH: 47.0, TROPICS: 49.0, SOUTH: 4.0}), 0.1)
+    shown = reported.beside("06", found)
+    assert len(shown) == len(found)
+    for id in ("global_npp_slope", "tropics_reco_slope", "band_limit", "map_p"):
+        assert found[id] == reported.number(id)
+    assert found["north_excess"] == pytest.approx(80.12 - 55.69)
+    assert found["tropics_area"] == 49.0
+
+
+def test_every_number_on_sinks_has_its_counterpart():
+    names = ("global", "north", "tropics", "south")
+    columns = {
+        f"{side}_faster_pixel": [reported.number(f"{name}_{side}_faster") / 100 for name in names]
+        for side in ("npp", "reco")
+    }
+    found = claims.sink_numbers(pd.DataFrame(columns, index=list(regions.BANDS)), year=2018)
+    shown = reported.beside("07", found)
+    assert len(shown) == len(found) == 9
+    assert all(found[id] == pytest.approx(reported.number(id)) for id in found)

@@ -1,6 +1,7 @@
 """The rule of sink and source, against slow counts and its own algebra."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -89,3 +90,48 @@ def test_the_table_covers_bands_biomes_and_economies():
     assert table.verdict["biome", "ENF"] == "carbon-sink potential"
     assert table.verdict["economy", "Brazil"] == "carbon-source risk"
     assert table.verdict["band", "Southern Extra-tropics"] == "no cells"
+
+
+def rows(**columns):
+    """Return rows of a table of risk, as few columns as a test needs."""
+    return pd.DataFrame({"grouping": "biome", "name": ["DBF", "EBF", "URB"], **columns})
+
+
+def test_a_page_shows_percent_and_one_word():
+    table = rows(
+        n_cells=[10, 5, 1],
+        area_m2=[2e12, 1e12, 5e10],
+        npp_faster_pixel=[0.6, 0.2, 0.5],
+        npp_faster_area=[0.7, 0.3, 0.5],
+        reco_faster_area=[0.3, 0.7, 0.5],
+    )
+    table["verdict"] = table.npp_faster_area.map(risk.verdict)
+    shown = risk.land_table(table)
+    assert shown["", "verdict"].tolist() == ["sink", "source", "even"]
+    assert shown.loc[("biome", "DBF")].tolist() == [10, 2.0, 60.0, 70.0, 30.0, "sink"]
+
+
+def test_verdicts_that_turn_stand_side_by_side():
+    z = rows(n_cells=[10, 5, 0], npp_faster_pixel=[0.6, 0.2, np.nan], npp_faster_area=[0.4, 0.2, np.nan])
+    carbon = z.assign(npp_faster_pixel=[0.7, 0.1, np.nan], npp_faster_area=[0.7, 0.1, np.nan])
+    tables = {"z": z.set_index(["grouping", "name"]), "carbon": carbon.set_index(["grouping", "name"])}
+    answers = risk.answers(tables)
+    assert answers.index.get_level_values("name").tolist() == ["DBF", "EBF"], "no cells, no answer"
+    assert answers.loc[("biome", "DBF")].to_dict() == {
+        "z, by area": "source",
+        "z, by pixel": "sink",
+        "carbon, by area": "sink",
+        "carbon, by pixel": "sink",
+    }
+    assert answers.loc[("biome", "EBF")].unique().tolist() == ["source"]
+
+
+def test_a_rule_is_right_where_it_has_the_sign_of_the_true_sink():
+    """Four cells of areas 1, 1, 2, 4; the last has no truth and the rule is wrong in the third."""
+    static = xr.Dataset({"area": field([[1.0, 1.0, 2.0, 4.0]]), "band": field(np.array([[0, 0, 1, 1]], "int8"))})
+    sink, rule = field([[0.1, -0.1, 0.3, np.nan]]), field([[1.0, -2.0, -1.0, 1.0]])
+    scores = risk.against({"D": rule}, sink, field([[True] * 4]), static)
+    assert scores.index.tolist() == ["D: right", "D: above zero", "the true sink grows"]
+    assert scores["Global"].tolist() == [50.0, 25.0, 75.0]
+    assert scores["Tropics"].tolist() == [0.0, 0.0, 100.0]
+    assert scores["Southern Extra-tropics"].isna().all()

@@ -250,3 +250,29 @@ def test_what_is_stored_carries_units_and_compact_types():
     assert stored.reco_slope.dtype == np.float32 and stored.npp_slope.attrs["units"] == "kg m-2 yr-2"
     assert stored.reco_p.attrs["units"] == "1" and stored.area.dtype == np.float64
     assert stored.analysis_mask.dtype == np.int8 and stored.direction.attrs["flag_values"].tolist() == [0, 1, 2, 3, 4]
+
+
+def test_conditions_may_have_names_of_several_parts():
+    counted, area, band = planet()
+    rises = xr.DataArray(np.random.default_rng(6).random(counted.shape) > 0.5, dims=("lat", "lon"))
+    parts = trends.shares({("reco", "up"): rises, ("reco", "down"): ~rises}, counted, area, band, ["variable", "way"])
+    plain = trends.shares({"up": rises, "down": ~rises}, counted, area, band)
+    assert parts.columns.tolist() == ["variable", "way", "region", "n_cells", "pixel", "area"]
+    assert parts.variable.unique().tolist() == ["reco"]
+    np.testing.assert_array_equal(parts[["way", "pixel", "area"]], plain[["what", "pixel", "area"]])
+
+
+def test_what_is_gathered_stays_inside_the_mask_and_counts_the_rest():
+    reco = cube((1, 4))
+    reco[:, 0, 1] = 2.0  # a constant: in the mask, without a class
+    npp = cube((1, 4), seed=1)
+    npp[3, 0, 2] = np.nan
+    fits = {"reco": trends.ols(reco), "npp": trends.ols(npp)}
+    mask = trends.analysis_mask(reco, npp)
+    way = trends.direction(fits["npp"].slope, fits["reco"].slope).where(mask, 0)
+    z = {v: trends.z_slope(fit.r, YEARS) for v, fit in fits.items()}
+    stored = trends.gather(fits, z, way, mask, xr.ones_like(fits["reco"].slope))
+    assert (stored.attrs["counted"], stored.attrs["zero_or_undefined"]) == (2, 1)
+    assert np.isnan(stored.reco_slope[0, 2]) and np.isfinite(fits["reco"].slope[0, 2])
+    np.testing.assert_allclose(stored.npp_zslope[0, 3], fits["npp"].r[0, 3] / math.sqrt(30), rtol=1e-6)
+    assert {v.dtype.name for name, v in stored.items() if "_" in name and name[0] in "rn"} == {"float32"}

@@ -9,6 +9,8 @@ larger than the area in which RECO grows faster, and a *carbon-source risk* when
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -16,6 +18,9 @@ import xarray as xr
 from helpers import regions
 
 SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
+
+WORD = {SINK: "sink", RISK: "source"}
+"""The two verdicts in a word, for tables."""
 
 
 def verdict(npp_share: float) -> str:
@@ -109,3 +114,85 @@ def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
     ]
     joined = pd.concat(tables, ignore_index=True)
     return joined[["grouping", *joined.columns.drop("grouping")]]
+
+
+def land_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Lay out a table of shares for a page: cells, land, the shares in percent, the verdict in a word.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `table`.
+
+    Returns
+    -------
+    DataFrame
+        By grouping and name; columns of two levels, land in million square kilometres.
+    """
+    rows = table.set_index(["grouping", "name"])
+    columns = {
+        ("", "cells"): rows["n_cells"],
+        ("", "Mkm2"): rows["area_m2"] / 1e12,
+        ("NPP faster (%)", "cells"): 100 * rows["npp_faster_pixel"],
+        ("NPP faster (%)", "land"): 100 * rows["npp_faster_area"],
+        ("RECO faster (%)", "land"): 100 * rows["reco_faster_area"],
+        ("", "verdict"): rows["verdict"].replace(WORD),
+    }
+    return pd.DataFrame(columns)
+
+
+def answers(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Set the verdicts by several measures of growth, each by area and by number of cells, side by side.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        By measure, from `table`, indexed by grouping and name.
+
+    Returns
+    -------
+    DataFrame
+        By grouping and name, without regions that have no cells; columns such as "z, by area"; a verdict in a word.
+    """
+    columns = {}
+    for measure, rows in tables.items():
+        columns[f"{measure}, by area"] = rows["npp_faster_area"].map(verdict)
+        columns[f"{measure}, by pixel"] = rows["npp_faster_pixel"].map(verdict)
+    some = next(iter(tables.values()))["n_cells"] > 0
+    return pd.DataFrame(columns)[some].replace(WORD)
+
+
+def against(
+    rules: Mapping[str, xr.DataArray], sink: xr.DataArray, counted: xr.DataArray, static: xr.Dataset
+) -> pd.DataFrame:
+    """Ask how often a measure of growth has the sign of the sink's true trend.
+
+    Parameters
+    ----------
+    rules : mapping of str to DataArray (lat, lon)
+        Measures, such as growth of NPP minus growth of RECO.
+    sink : DataArray (lat, lon)
+        True trend of GPP minus RECO; cells without one are left out.
+    counted : DataArray (lat, lon), bool
+        The cells that count.
+    static : Dataset (lat, lon)
+        With ``area`` (m2) and ``band``.
+
+    Returns
+    -------
+    DataFrame
+        Percent of the land, a column for the globe and each band: for each rule where it is right, then where it is
+        above zero, and at last where the true sink grows.
+    """
+    grows = {name: rule > 0 for name, rule in rules.items()}
+    conditions = {f"{name}: right": sign == (sink > 0) for name, sign in grows.items()}
+    conditions |= {f"{name}: above zero": sign for name, sign in grows.items()}
+    conditions["the true sink grows"] = sink > 0
+    globe, *bands = regions.BANDS
+    inside = {globe: np.ones(counted.shape, bool)} | regions.groups(static.band, dict(enumerate(bands)))
+    within = counted & np.isfinite(sink)
+    shares = {
+        name: regions.group_shares(holds, static.area, inside, within).set_index("name")["share_area"]
+        for name, holds in conditions.items()
+    }
+    return 100 * pd.DataFrame(shares).T.rename_axis(columns=None)

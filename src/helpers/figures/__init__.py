@@ -5,12 +5,13 @@
 """
 
 from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
-from helpers.figures.circles import balance
+from helpers.figures.circles import balance, faster
 from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
 from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
 from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
 from helpers.figures.tables import table
+from helpers.figures.trends import trend_lines, trend_map
 
 __all__ = [
     "COLOURS",
@@ -26,6 +27,7 @@ __all__ = [
     "boxes",
     "categories",
     "common_limits",
+    "faster",
     "histograms",
     "inset",
     "inset_bars",
@@ -33,6 +35,8 @@ __all__ = [
     "points",
     "scatter",
     "table",
+    "trend_lines",
+    "trend_map",
     "use_house_style",
     "window",
     "world",

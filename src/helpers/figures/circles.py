@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.transforms import offset_copy
 from numpy.typing import ArrayLike
@@ -77,6 +79,23 @@ def balance(
     _label(ax, names, share, radius, high - low)
     _scale(ax, LARGEST * np.sqrt(size_unit[0] / max(size.max(), size_unit[0])), size_unit[1])
     return ax
+
+
+def faster(table: pd.DataFrame, *, width: float = 6.6) -> Axes:
+    """Draw the regions of a table of risk as circles: where NPP grows faster, across; where RECO does, up.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``area_m2``, as `risk.table` has them.
+    width : float
+        Width and height of the figure, inches.
+    """
+    _, ax = plt.subplots(figsize=(width, width))
+    share = 100 * table["npp_faster_area"]
+    names = [f"{name} {x:.0f} %" for name, x in zip(table["name"], share, strict=True)]
+    labels = ("NPP grows faster (% of land)", "RECO grows faster (% of land)")
+    return balance(ax, names, share, table["area_m2"] / 1e12, labels=labels, size_unit=(5, "5 million km²"))
 
 
 def _label(ax: Axes, names: Sequence[str], share: np.ndarray, radius: np.ndarray, extent: float) -> None:

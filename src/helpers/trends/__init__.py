@@ -1,0 +1,55 @@
+"""Straight lines through yearly maps: slopes, their p-values, and the shares of land that rise or fall.
+
+Every cell of a map is a series of its own. The room fits all of them at once, says which cells could not be fitted and
+why, and sums the rest up by pixel count and by true area.
+
+>>> import numpy as np, xarray as xr
+>>> years = np.arange(2000, 2019)
+>>> y = xr.DataArray(0.5 + 0.02 * (years - 2000), coords={"year": years}, dims="year")
+>>> round(float(ols(y).slope), 6)
+0.02
+>>> round(float(z_slope(1.0, years)), 4)  # the steepest that 19 standardised years can rise
+0.1826
+"""
+
+from helpers.trends.lines import (
+    CONSTANT,
+    DIRECTIONS,
+    FITTED,
+    MISSING_YEAR,
+    OUTCOMES,
+    analysis_mask,
+    direction,
+    ols,
+    z_slope,
+    zscore,
+)
+from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
+from helpers.trends.tables import beside, by_region, check, held_by_bands, margins, of_means, tally, weight_ranges
+
+__all__ = [
+    "CONSTANT",
+    "DIRECTIONS",
+    "FITTED",
+    "MISSING_YEAR",
+    "OUTCOMES",
+    "REGIONS",
+    "against",
+    "analysis_mask",
+    "beside",
+    "by_region",
+    "check",
+    "describe",
+    "direction",
+    "gather",
+    "held_by_bands",
+    "margins",
+    "of_means",
+    "ols",
+    "regional_means",
+    "shares",
+    "tally",
+    "weight_ranges",
+    "z_slope",
+    "zscore",
+]

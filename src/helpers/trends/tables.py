@@ -1,0 +1,209 @@
+"""The tables of the chapter on trends: cells counted, trends of annual means, and shares beside the paper's.
+
+>>> rows = {"class": "NPP+RECO+", "region": "Tropics", "pixel": 0.5, "area": 0.4, "n_cells": 8}
+>>> paper = pd.DataFrame({"band": ["Tropics"], "class": ["NPP+RECO+"], "percent": [35.06]})
+>>> beside(pd.DataFrame([rows]), paper)[["pixel", "area", "paper"]].iloc[0].tolist()
+[50.0, 40.0, 35.06]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers.regions import BAND_NAMES, group_shares, groups
+from helpers.trends.lines import CONSTANT, MISSING_YEAR, ols, z_slope
+from helpers.trends.summaries import REGIONS
+
+WORDS = {"increase": "rise", "decrease": "fall", "reco": "RECO", "npp": "NPP"}
+"""What the paper's tables in data/reported call things, and how a page writes them."""
+
+
+def check(alpha: float, annual_mean: str) -> None:
+    """Refuse a significance level outside 0 to 1, and a way of averaging that `of_means` doesn't know.
+
+    Raises
+    ------
+    ValueError
+        Names the parameter of the chapter.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError(f"alpha: expected a level between 0 and 1 (the paper's: 0.1), found {alpha}; change it")
+    if annual_mean not in ("area", "pixel"):
+        raise ValueError(f"annual_mean: expected 'area' or 'pixel', found {annual_mean!r}; choose one of them")
+
+
+def tally(fits: Mapping[str, xr.Dataset], mask: xr.DataArray, counted: xr.DataArray) -> pd.DataFrame:
+    """Count the cells that have a value in all years, that are analysed, and that stand in the shares.
+
+    Parameters
+    ----------
+    fits : mapping of str to Dataset (lat, lon)
+        What `ols` gave, by variable.
+    mask, counted : DataArray (lat, lon), bool
+        The analysis mask, and the cells in the denominator of every share.
+
+    Returns
+    -------
+    DataFrame
+        Column ``cells``, a row a kind of cell.
+    """
+    constant = xr.zeros_like(mask)
+    kinds = {}
+    for v, fit in fits.items():
+        kinds[f"{v.upper()} valid in all years"] = fit.outcome != MISSING_YEAR
+        constant = constant | (mask & (fit.outcome == CONSTANT))
+    kinds |= {
+        "both valid: the analysis mask": mask,
+        "… of these, all years equal": constant,
+        "… of these, a slope of exactly zero": mask & ~constant & ~counted,
+        "counted in every share": counted,
+    }
+    return pd.DataFrame({"cells": {kind: int(here.sum()) for kind, here in kinds.items()}})
+
+
+def of_means(means: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """Fit a line to annual means of regions.
+
+    Parameters
+    ----------
+    means : mapping of str to Dataset (region, year)
+        By variable ("reco", "npp"), the means that `regional_means` gives: ``pixel`` and ``area``.
+
+    Returns
+    -------
+    DataFrame
+        By region, variable ("RECO", "NPP") and mean by ("area", "pixel"): ``slope`` (unit of the means, yr-1),
+        ``z_slope`` (yr-1) and ``p``.
+    """
+    rows = {}
+    for v, both in means.items():
+        for how in ("area", "pixel"):
+            fit = ols(both[how])
+            steady = z_slope(fit.r, both.year)
+            for region in REGIONS:
+                here = (field.sel(region=region) for field in (fit.slope, steady, fit.p))
+                rows[region, v.upper(), how] = [float(value) for value in here]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=["slope", "z_slope", "p"])
+    table.index = pd.MultiIndex.from_tuples(table.index, names=["region", "variable", "mean by"])
+    return table.loc[list(REGIONS)]
+
+
+def beside(share: pd.DataFrame, paper: pd.DataFrame) -> pd.DataFrame:
+    """Return this run's shares in percent, each beside the paper's.
+
+    Parameters
+    ----------
+    share : DataFrame
+        From `shares`.
+    paper : DataFrame
+        ``band``, ``percent`` and columns by which a share is named in both tables.
+
+    Returns
+    -------
+    DataFrame
+        The columns of ``share``, its ``region`` called ``band`` and its shares in percent; ``paper``, NaN where the
+        paper has no such share.
+    """
+    share = share.rename(columns={"region": "band"})
+    share[["pixel", "area"]] *= 100
+    return share.merge(paper.rename(columns={"percent": "paper"}), how="left")
+
+
+def by_region(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Turn a table of shares so that each region has a row for each way of counting.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `beside` or `shares`: ``pixel``, ``area`` and, if there, ``paper``; ``band`` or ``region``; ``columns``.
+    columns : sequence of str
+        What the new columns are named by, in the order in which their values occur.
+
+    Returns
+    -------
+    DataFrame
+        By region and shares ("paper", "pixel", "area"), in that order.
+    """
+    table = table.rename(columns={"band": "region"}).replace(dict.fromkeys(columns, WORDS))
+    sides = [side for side in ("paper", "pixel", "area") if side in table]
+    long = table.melt([*columns, "region"], sides, var_name="shares")
+    wide = long.pivot(index=["region", "shares"], columns=list(columns), values="value")
+    rows = pd.MultiIndex.from_product([REGIONS, sides], names=wide.index.names)
+    return wide.reindex(index=rows)[table.set_index(list(columns)).index.unique()]
+
+
+def margins(table2: pd.DataFrame, table3: pd.DataFrame, side: str) -> pd.DataFrame:
+    """Compare the shares that rise in Table 2 with the sums of the two rising classes of Table 3.
+
+    Parameters
+    ----------
+    table2, table3 : DataFrame
+        From `beside`.
+    side : {"paper", "pixel", "area"}
+        Whose shares.
+
+    Returns
+    -------
+    DataFrame
+        By "NPP rises" or "RECO rises" and band: ``Table 2``, ``Table 3, summed`` and ``difference``, in percent.
+    """
+    rising = table2[(table2["subset"] == "all") & (table2["direction"] == "increase")]
+    rows = {}
+    for v in ("npp", "reco"):
+        classes = table3[table3["class"].str.contains(v.upper() + "+", regex=False)]
+        summed = classes.groupby("band")[side].sum(min_count=2)
+        for band, two in rising[rising["variable"] == v].set_index("band")[side].items():
+            rows[f"{v.upper()} rises", band] = (two, summed[band], summed[band] - two)
+    return pd.DataFrame(rows, index=["Table 2", "Table 3, summed", "difference"]).T
+
+
+def weight_ranges(solved: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Write solved weights of the bands with the range that rounding allows, in percent.
+
+    Parameters
+    ----------
+    solved : mapping of str to DataFrame
+        By the rows they were solved from: by band, ``best``, ``low`` and ``high`` (0 to 1; NaN when no weights serve).
+
+    Returns
+    -------
+    DataFrame
+        Text such as "58.4 (57.6 to 59.2)", a row a set of rows and a column a band.
+    """
+    none = "none serve"
+    texts = {
+        name: [
+            f"{100 * w.best:.1f} ({none if np.isnan(w.low) else f'{100 * w.low:.1f} to {100 * w.high:.1f}'})"
+            for w in weights.itertuples()
+        ]
+        for name, weights in solved.items()
+    }
+    bands = next(iter(solved.values())).index
+    return pd.DataFrame(texts, index=bands).T.rename_axis("rows of the paper's")
+
+
+def held_by_bands(places: Mapping[str, xr.DataArray], area: xr.DataArray, band: xr.DataArray) -> pd.DataFrame:
+    """Return how much of some land each band holds, by number of cells and by true area.
+
+    Parameters
+    ----------
+    places : mapping of str to DataArray (lat, lon), bool
+        The land, by name.
+    area, band : DataArray (lat, lon)
+        As in `shares`.
+
+    Returns
+    -------
+    DataFrame
+        By name and "pixel" or "area", a column a band, percent.
+    """
+    inside, rows = groups(band, dict(enumerate(BAND_NAMES))), {}
+    for name, here in places.items():
+        parts = [group_shares(cells, area, {name: here}).iloc[0] for cells in inside.values()]
+        for how in ("pixel", "area"):
+            rows[name, how] = [100 * part[f"share_{how}"] for part in parts]
+    return pd.DataFrame(rows, index=list(BAND_NAMES)).T
