@@ -15,6 +15,7 @@ FLOORS = [
     {"reported", "claims"},
     {"demo"},
     {"maps"},
+    {"maps"},
     {"risk", "trends", "skill"},
     {"cnn"},
     {"windows"},
