@@ -52,18 +52,29 @@ def write_years(
     title : str
         What made the maps.
     """
-    for position, year in enumerate(years):
+    for year in years:
         fields = {
             name: (("year", "lat", "lon"), values[None].astype("float32"), {"units": "kg m-2 yr-1", "long_name": what})
             for (name, what), values in zip(NAMES.items(), one_year(year), strict=True)
         }
         when = ("year", [int(year)], {"long_name": "calendar year"})
-        annual = xr.Dataset(fields, {"year": when, "lat": like.lat, "lon": like.lon}, {"title": title})
-        chunks = (1, min(ROWS, like.sizes["lat"]), like.sizes["lon"])
-        new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in NAMES}}
-        annual.drop_encoding().to_zarr(
-            folder, consolidated=False, zarr_format=3, **({"append_dim": "year"} if position else new)
-        )
+        append_year(folder, xr.Dataset(fields, {"year": when, "lat": like.lat, "lon": like.lon}, {"title": title}))
+
+
+def append_year(folder: Path, annual: xr.Dataset) -> None:
+    """Write the maps of one year to zarr, behind those of the years before.
+
+    Parameters
+    ----------
+    folder : Path
+        Empty for the first year, such as ``Workspace.writing`` yields.
+    annual : Dataset (year, lat, lon)
+        Of one year; the same variables and cells each time.
+    """
+    chunks = (1, min(ROWS, annual.sizes["lat"]), annual.sizes["lon"])
+    new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in annual.data_vars}}
+    how = {"append_dim": "year"} if (folder / "zarr.json").exists() else new
+    annual.drop_encoding().to_zarr(folder, consolidated=False, zarr_format=3, **how)
 
 
 def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names: str) -> pd.DataFrame:
