@@ -1,0 +1,45 @@
+"""What chapter 1 leans on: how large a file says its pixels are, and its maps written year by year."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from helpers import maps, products
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("cru_tmp", 30.0),
+        ("spei", 30.0),
+        ("glass_par", 6.0),
+        ("mod13a3", 180 / 75),
+        ("mod17a3hgf", 180 / 75),
+        ("soilgrids2017", 2.0),
+        ("mcd12c1", 6.0),
+    ],
+)
+def test_a_files_pixels_are_as_large_as_it_was_written(exact, name, size):
+    _, files, _ = exact
+    metres = np.deg2rad(size) * 6371007.181  # of the sinusoidal grid, along a meridian
+    expected = f"{metres / 1000:.3g} km" if name.startswith("mod1") else f"{size:g}°"
+    assert products.pixel(name, files[name][0]) == expected
+
+
+def test_towers_have_no_pixels(exact):
+    _, files, _ = exact
+    with pytest.raises(products.ProductError, match="expected a file with pixels"):
+        products.pixel("fluxnet2015", files["fluxnet2015"][0])
+
+
+def test_years_are_appended_with_their_names_and_units(tmp_path):
+    rng = np.random.default_rng(5)
+    coords = {"year": [2001, 2002], "lat": [45.0, -45.0], "lon": [-90.0, 90.0]}
+    cube = xr.Dataset(
+        {v: (tuple(coords), rng.random((2, 2, 2), dtype="float32"), {"units": "1"}) for v in "ab"}, coords
+    )
+    for year in cube.year.values:
+        maps.append_year(tmp_path, cube.sel(year=[year]))
+    back = xr.open_zarr(tmp_path, consolidated=False)
+    xr.testing.assert_identical(back.load(), cube)
+    assert back.a.encoding["chunks"] == (1, 2, 2)
