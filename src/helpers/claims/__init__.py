@@ -18,6 +18,7 @@ from helpers.claims.maps import cover_groups, on_maps
 from helpers.claims.reading import CLOSE, FAR, FEWEST, NEAR, SHORT, VAST, more_there, most_of_each, parts, says
 from helpers.claims.sinks import on_sink_places, on_sinks, sink_numbers
 from helpers.claims.slopes import on_annual_means, on_places, on_shares, trend_numbers
+from helpers.claims.validation import on_validation
 
 __all__ = [
     "CLOSE",
@@ -35,6 +36,7 @@ __all__ = [
     "on_shares",
     "on_sink_places",
     "on_sinks",
+    "on_validation",
     "parts",
     "says",
     "sink_numbers",

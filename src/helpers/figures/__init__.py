@@ -9,6 +9,7 @@ from helpers.figures.circles import balance, faster
 from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
 from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
+from helpers.figures.scatters import scatters
 from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
 from helpers.figures.tables import table
 from helpers.figures.trends import trend_lines, trend_map
@@ -34,6 +35,7 @@ __all__ = [
     "letter",
     "points",
     "scatter",
+    "scatters",
     "table",
     "trend_lines",
     "trend_map",

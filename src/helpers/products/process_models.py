@@ -80,6 +80,7 @@ def read(
     model: str | None = None,
     variables: Iterable[str] | None = None,
     allow_partial: bool = False,
+    allow_missing: bool = False,
 ) -> xr.Dataset:
     """Read one model's annual respiration on its own grid.
 
@@ -94,6 +95,8 @@ def read(
         ``TotalResp``; ``AutoResp HeteroResp``; ``ra rh``.
     allow_partial : bool
         Accept years with missing months.
+    allow_missing : bool
+        Leave out years that no file holds; one at least must be there.
 
     Returns
     -------
@@ -115,7 +118,7 @@ def read(
     if chosen is None:
         wanted, found = " or ".join("+".join(s) for s in sets), ", ".join(holding)
         raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; name them by variables=[…]")
-    parts = [_annual(name, holding[name], years, allow_partial) for name in chosen]
+    parts = [_annual(name, holding[name], years, allow_partial, allow_missing) for name in chosen]
     total = xr.concat(parts, dim="part", join="exact").sum("part", skipna=False)
     ds = xr.Dataset({"reco": total.astype("float32")}, attrs={"model": model, "stored_as": " + ".join(chosen)})
     return describe(ds, product, experiments[0] if experiments else "")
@@ -132,7 +135,7 @@ def _holding(files: list[Path]) -> dict[str, list[Path]]:
     return holding
 
 
-def _annual(name: str, files: list[Path], years: list[int], allow_partial: bool) -> xr.DataArray:
+def _annual(name: str, files: list[Path], years: list[int], allow_partial: bool, allow_missing: bool) -> xr.DataArray:
     fields: dict[int, xr.DataArray] = {}
     for path in files:
         with netcdf.opening(path) as ds:
@@ -145,9 +148,9 @@ def _annual(name: str, files: list[Path], years: list[int], allow_partial: bool)
                         raise ProductError(f"{path}: holds {name} of {year}, which another file holds too; remove one")
                     fields[year] = _year(steps, factor, path, year, allow_partial)
     missing = [year for year in years if year not in fields]
-    if missing:
+    if missing and not (allow_missing and fields):
         raise ProductError(f"{files[0]}: expected {name} of {missing[0]}, found no step of it; check years")
-    return stack({year: fields[year] for year in years})
+    return stack({year: fields[year] for year in years if year in fields})
 
 
 def _factor(rate: xr.DataArray, path: Path) -> float:
