@@ -138,6 +138,13 @@ def test_the_excess_shares_in_words_agree_with_table2():
     assert excess["Tropics"] < reported.number("tropics_excess")
 
 
+def test_validation_r2_is_of_no_one_kind():
+    sd = reported.number("cnn_rmse") / np.sqrt(1 - reported.number("cnn_r2"))
+    best, worst = (1 - (reported.number(f"others_rmse_{end}") / sd) ** 2 for end in ("min", "max"))
+    assert best == pytest.approx(reported.number("others_r2_max"), abs=0.001)
+    assert worst == pytest.approx(-0.73, abs=0.005) and reported.number("others_r2_min") > 0
+
+
 def test_the_slopes_and_their_significance_agree_as_z_scores_of_19_years():
     years = np.arange(19)
     for band in ("global", "north", "tropics"):
