@@ -127,7 +127,7 @@ def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -
     number = _cell_number(error.cell_index, chapter, settings)
     code = [line for line in error.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     first = code[0].strip() if code else ""
-    value = (str(error.evalue).splitlines() or [""])[0]
+    value = next((line for line in str(error.evalue).splitlines() if line.strip()), "")
     return f"{chapter.stem}: cell {number} ({first:.60}): {error.ename}: {value} (traceback in {log})"
 
 

@@ -84,4 +84,5 @@ def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
     log.write_text(text, encoding="utf-8")
     if done.returncode:
         found = [line for line in text.splitlines() if WARNING.search(line)] or text.splitlines()[-1:] or ["no message"]
-        raise UserError(f"the pages have {len(found)} warnings, first: {found[0].strip()} (all are in {log})")
+        count = f"{len(found)} warning" + "s" * (len(found) > 1)
+        raise UserError(f"the pages have {count}, first: {found[0].strip()} (the whole log is {log})")
