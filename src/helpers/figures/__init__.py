@@ -4,6 +4,7 @@
 ['scatter', 'table', 'world']
 """
 
+from helpers.figures.blocks import blocks
 from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
 from helpers.figures.circles import balance, faster
 from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
@@ -25,6 +26,7 @@ __all__ = [
     "WIDTH",
     "balance",
     "bars",
+    "blocks",
     "boxes",
     "categories",
     "common_limits",
