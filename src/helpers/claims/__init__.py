@@ -14,6 +14,7 @@ A claim can only get a verdict once its words are numbers. The readings are ours
 ('holds', 'rises over 55 % of the land')
 """
 
+from helpers.claims.ablation import on_ablation
 from helpers.claims.maps import cover_groups, on_maps
 from helpers.claims.reading import CLOSE, FAR, FEWEST, NEAR, SHORT, VAST, more_there, most_of_each, parts, says
 from helpers.claims.sinks import on_sink_places, on_sinks, sink_numbers
@@ -30,6 +31,7 @@ __all__ = [
     "cover_groups",
     "more_there",
     "most_of_each",
+    "on_ablation",
     "on_annual_means",
     "on_maps",
     "on_places",

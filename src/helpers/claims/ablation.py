@@ -1,0 +1,59 @@
+"""Claims about Table 1: how the six networks do, and what SPEI adds."""
+
+from __future__ import annotations
+
+import pandas as pd
+import xarray as xr
+
+from helpers.claims.reading import Verdict, says
+
+HIGH = 0.9
+"""An R² from here on is *high*: every score of the paper's Table 1 is far above."""
+
+
+def on_ablation(score: xr.DataArray, dead: int, gains: pd.DataFrame, control: str) -> dict[str, Verdict]:
+    """Give verdicts on the claims about the ablation (Results, paragraphs 1 and 2; Discussion, paragraph 1).
+
+    A gain that its interval over seeds does not tell from zero decides nothing. What the protocol cannot show at all,
+    overfitting and the length of a lag, is not testable whatever the scores are.
+
+    Parameters
+    ----------
+    score : DataArray (model, seed, split, metric)
+        As in ``ablation.nc``.
+    dead : int
+        Number of dead networks.
+    gains : DataFrame
+        By model: ``gain`` of test R² over CNN1 and the half width ``half`` of its interval (NaN with one seed).
+    control : str
+        The row of ``gains`` whose SPEI were shuffled among the samples.
+    """
+    r2 = score.sel(metric="r2").mean("seed")
+    lowest, apart = float(r2.min()), float(abs(r2.sel(split="train") - r2.sel(split="test")).max())
+    best = str(r2.sel(split="test").idxmax("model").item())
+
+    def improves(model: str) -> Verdict:
+        gain, half = gains.loc[model, ["gain", "half"]]
+        found = f"{model}: {_signed(gain)} in test R²"
+        if not abs(gain) > half:
+            return "not testable here", f"{found}, within the scatter of seeds"
+        return says(gain > 0, f"{found}, more than seeds scatter")
+
+    spei12, found12 = improves("CNN2")
+    turned = {"holds": "does not hold", "does not hold": "holds"}.get(spei12, spei12)
+    shuffled = f"SPEI shuffled among samples: {_signed(gains.loc[control, 'gain'])} in test R²"
+    return {
+        "stable": says(lowest > HIGH and dead == 0, f"lowest mean R² {lowest:.3f}, dead networks: {dead}"),
+        "no_overfitting": ("not testable here", f"they agree to {apart:.3f}, as they must: no test sample is unseen"),
+        "spei12_no_help": (turned, found12),
+        "spei24_helps": improves("CNN3"),
+        "spei36_helps": improves("CNN4"),
+        "cnn5_best": says(best == "CNN5", f"highest mean test R²: {best}"),
+        "lag_1_2_years": ("not testable here", shuffled),
+        "current_year_insensitive": ("not testable here", "a score of known samples cannot show it"),
+        "lag_longer_than_npp": ("not testable here", "NPP is an input; its own lag is not studied"),
+    }
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
