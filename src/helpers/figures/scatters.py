@@ -33,7 +33,7 @@ def scatters(
     what : str
         The quantity, for the labels of the axes.
     notes : mapping of str to str, optional
-        Scores of a model, written under its name, above the points.
+        Scores of a model, written under its name, above the points; lines parted by a line break.
     kinds : mapping of str to {"CNN", "process model", "data-driven"}, optional
         Gives the colours; default the network's.
     ncols : int
@@ -48,7 +48,7 @@ def scatters(
     """
     wide = min(ncols, len(panels))
     tall = -(-len(panels) // wide)
-    figure, axes = plt.subplots(tall, wide, figsize=(WIDTH, tall * (WIDTH / wide + 0.25) + 0.25), squeeze=False)
+    figure, axes = plt.subplots(tall, wide, figsize=(WIDTH, tall * (WIDTH / wide + 0.4) + 0.25), squeeze=False)
     axes, limits = axes.ravel(), common_limits(*(values for pair in panels.values() for values in pair))
     for ax in axes[len(panels) :]:
         ax.remove()
