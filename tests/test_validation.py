@@ -1,0 +1,212 @@
+"""Chapter 4: only independent towers, each model's own cells and years, scores as others compute them."""
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import torch
+import xarray as xr
+import yaml
+from scipy import stats
+from sklearn.metrics import mean_squared_error, r2_score
+
+from helpers import claims, cnn, products, reported
+from helpers.products import process_models
+from helpers.workspace import ROOT, Workspace
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def run(stem, tmp_path, **values):
+    """Execute a chapter."""
+    papermill.execute_notebook(
+        NOTEBOOKS / f"{stem}.ipynb", tmp_path / f"{stem}.ipynb", values,
+        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
+    )  # fmt: skip
+
+
+def brief(samples, steps=15):
+    """Train one model of two networks, briefly."""
+    members = [cnn.Member("CNN5", tuple(samples.predictor.values.tolist()), s) for s in (1, 2)]
+    return cnn.train(
+        samples.window, samples.reco.values, members, iterations=steps, progress=False,
+        loss=lambda predicted, observed: (predicted - observed) ** 2,
+        draw_split=lambda n, generator: torch.randperm(n, generator=generator) < round(n * 10 / 13),
+    )  # fmt: skip
+
+
+def train(ws, steps=15):
+    """Leave what chapter 4 needs of chapter 3."""
+    ensemble, _ = brief(ws.read("samples"), steps)
+    with ws.writing("models") as folder:
+        cnn.save(ensemble, folder, optimal="CNN5")
+    attrs = {"optimal": "CNN5", "iterations": steps, "learning_rate": 0.001, "n_train": 10, "n_test": 3}
+    coords = {"model": ["CNN5"], "seed": [1, 2], "split": ["train", "test"], "metric": ["r2", "cc", "rmse", "sde"]}
+    score = xr.DataArray(np.full((1, 2, 2, 4), 0.5), coords)
+    ws.write("ablation", xr.Dataset({"score": score}, attrs=attrs))
+
+
+def check_scores(validation, scores, min_years):
+    """Recompute every score from the artefact with scikit-learn and scipy."""
+    assert scores.model.tolist() == validation.model.values.tolist()
+    observed = validation.observed.values.astype("float64")
+    for row in scores.itertuples():
+        simulated = validation.simulated.sel(model=row.model).values.astype("float64")
+        has = np.isfinite(simulated)
+        o, s, c = observed[has], simulated[has], validation.simulated[0].values.astype("float64")[has]
+        assert row.n == has.sum() > 0
+        assert row.r2 == pytest.approx(r2_score(o, s))
+        assert row.r2_pearson == pytest.approx(stats.pearsonr(o, s).statistic ** 2)
+        assert row.rmse == pytest.approx(mean_squared_error(o, s) ** 0.5)
+        assert (row.cnn_r2, row.cnn_rmse) == pytest.approx((r2_score(o, c), mean_squared_error(o, c) ** 0.5))
+        sites = validation.site.values[has]
+        many = [site for site in sorted(set(sites)) if (sites == site).sum() >= min_years]
+        sd = np.array([[np.std(v[sites == site], ddof=1) for v in (o, s)] for site in many])
+        assert row.sd_sites == len(many) > 2
+        assert (row.sd_r, row.sd_p) == pytest.approx(tuple(stats.pearsonr(*sd.T)), rel=1e-6)
+        assert row.sd_ratio == pytest.approx(sd[:, 1].mean() / sd[:, 0].mean())
+
+
+@pytest.fixture(scope="module")
+def planet(exact, tmp_path_factory):
+    """Chapter 4 on a small planet without error, whose maps are its truth; process models end early."""
+    folder, files, truth = exact
+    tmp_path = tmp_path_factory.mktemp("validation")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECO_OUTPUTS", str(tmp_path))
+        ws = Workspace("small")
+        names = ["mat", "map", "lai", "npp", "spei12"]
+        ws.write("predictors", truth[names].astype("float32"))
+        ws.write("static", truth[["igbp"]].astype("int8"))
+        run("02_site_sampling", tmp_path, profile="small", data_folder=str(folder), channels=names, min_qc=0.0)
+        train(ws)
+        run("04_validation", tmp_path, profile="small", data_folder=str(folder), min_qc=0.0, min_years=2)
+        yield ws, folder
+
+
+def test_the_two_towers_that_only_look_independent_are_refused(planet):
+    ws, folder = planet
+    towers = products.read("fluxnet", products.find("fluxnet", folder))
+    samples, validation = ws.read("samples"), ws.read("validation")
+    mine = set(validation.site.values)
+    same, beside = set(towers.site.values) & set(samples.site.values), {"XV-TWN"}
+    assert len(same) == 1 and beside < set(towers.site.values)
+    assert mine == set(towers.site.values[np.isfinite(towers.reco.values)]) - same - beside
+    assert str(validation.model.values[0]) == "CNN-SPEIopt"
+    assert validation.simulated.dtype == validation.observed.dtype == np.float32
+
+
+def test_each_process_model_is_read_at_the_towers_own_cell_and_year(planet):
+    ws, folder = planet
+    validation = ws.read("validation")
+    chosen = process_models.configured(folder)
+    assert validation.model.values.tolist()[1:] == list(chosen) and len(chosen) == 6
+    years = sorted(set(validation.year.values))
+    for name, product in chosen.items():
+        maps = products.read(product, products.find(product, folder), model=name, years=years).reco
+        for k in range(0, validation.sizes["sample"], 3):
+            here = validation.isel(sample=k)
+            cell = maps.sel(year=int(here.year)).sel(lat=float(here.lat), lon=float(here.lon), method="nearest")
+            np.testing.assert_allclose(here.simulated.sel(model=name), cell, rtol=1e-6)
+
+
+def test_scores_on_the_small_planet_are_those_of_others(planet):
+    ws, _ = planet
+    check_scores(ws.read("validation"), ws.read("validation_scores"), min_years=2)
+
+
+def test_years_that_a_model_does_not_hold_can_be_left_out(exact):
+    paths = exact[1]["mstmip"]
+    kept = products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004, 2050], allow_missing=True)
+    assert kept.year.values.tolist() == [2003]
+    with pytest.raises(products.ProductError, match="2004"):
+        products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004])
+    with pytest.raises(products.ProductError, match="2050"):
+        products.read("mstmip", paths, model="DEMO-ARID", years=[2050], allow_missing=True)
+
+
+@pytest.fixture(scope="module")
+def sites(real_data, tmp_path_factory):
+    """Chapters 2 and 4 of profile ``sites`` with brief training; a function that runs chapter 4 with other values."""
+    tmp_path = tmp_path_factory.mktemp("sites")
+    text = (NOTEBOOKS / "profiles" / "sites.yml").read_text(encoding="utf-8")
+    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", real_data.as_posix()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECO_OUTPUTS", str(tmp_path))
+        run("02_site_sampling", tmp_path, profile="sites", **profile["common"], **profile["02_site_sampling"])
+        ws = Workspace("sites")
+        train(ws)
+
+        def validate(**values):
+            run("04_validation", tmp_path, **({"profile": "sites"} | profile["04_validation"] | values))
+            return ws.read("validation"), ws.read("validation_scores")
+
+        yield ws, validate
+
+
+def test_ozflux_is_met_by_a_network_that_saw_no_australian_tower(sites, real_data):
+    ws, validate = sites
+    validation, scores = validate()
+    check_scores(validation, scores, min_years=3)
+    assert scores.kind.tolist() == ["CNN", "process model", "data-driven"]
+    table = pd.read_csv(real_data / "ozflux_annual_reco.csv").set_index(["site", "year"])
+    rows = table.loc[list(zip(validation.site.values, validation.year.values, strict=True))]
+    assert len(rows) == rows.index.nunique() == validation.sizes["sample"] >= 40
+    np.testing.assert_allclose(validation.observed, rows.reco_observed / 1000, rtol=1e-6)
+    for name, column in {"CABLE-BIOS": "reco_cable_bios", "FLUXCOM-RS": "reco_fluxcom_rs"}.items():
+        np.testing.assert_allclose(validation.simulated.sel(model=name), rows[column] / 1000, rtol=1e-6)
+    samples, known = ws.read("samples"), ws.read("site_years")
+    elsewhere = ~np.char.startswith(samples.site.values.astype(str), "AU-")
+    assert 50 < (~elsewhere).sum() < 200
+    again, _ = brief(samples.isel(sample=elsewhere))
+    place = np.stack([known.lat, known.lon, 1000 * known.year], axis=1)
+    there = np.stack([validation.lat, validation.lon, 1000 * validation.year], axis=1)
+    nearest = np.linalg.norm(there[:, None] - place, axis=2).argmin(axis=1)
+    expected = cnn.predict(again, known.window[nearest]).mean(axis=0)
+    np.testing.assert_allclose(validation.simulated[0], expected, rtol=1e-5)
+
+
+def test_without_a_held_out_continent_only_towers_far_from_training_are_left(sites):
+    ws, validate = sites
+    validation, _ = validate(held_out="")
+    samples = ws.read("samples")
+    assert 0 < validation.sizes["sample"] < 40
+    apart = np.hypot(*(validation[c].values[:, None] - samples[c].values for c in ("lat", "lon")))
+    assert apart.min() > 25 / 111.2
+
+
+def scores_like_the_papers():
+    """Return the numbers of the paper's text, with what it only says in words filled in as it says."""
+    models = [("CNN-SPEIopt", "CNN", 0.535, 0.444, 0.475, 0.008, 0.9)]
+    models += [("M1", "process model", 0.468, 0.475, 0.1, 0.6, 0.3)]
+    models += [("M2", "process model", 0.002, 0.856, -0.1, 0.6, 0.2)]
+    table = pd.DataFrame(models, columns=["model", "kind", "r2", "rmse", "sd_r", "sd_p", "sd_ratio"])
+    return table.assign(n=173, cnn_r2=0.535, cnn_rmse=0.444)
+
+
+def test_the_papers_own_numbers_meet_its_claims():
+    found = claims.on_validation(scores_like_the_papers())
+    assert set(found) == set(reported.claims("04")["id"])
+    assert {verdict for verdict, _ in found.values()} == {"holds"}
+
+
+@pytest.mark.parametrize(
+    ("row", "column", "value", "turned"),
+    [
+        (1, "r2", 0.6, {"cnn_best_at_sites"}),
+        (1, "sd_p", 0.03, {"others_low_r"}),
+        (1, "sd_p", 0.003, {"others_low_r", "only_cnn_captures"}),
+        (0, "sd_p", 0.02, {"only_cnn_captures"}),
+        (2, "sd_ratio", 1.2, {"others_low_sd"}),
+    ],
+)
+def test_a_changed_number_turns_its_claim(row, column, value, turned):
+    scores = scores_like_the_papers()
+    scores.loc[row, column] = value
+    found = claims.on_validation(scores)
+    assert {id for id, (verdict, _) in found.items() if verdict == "does not hold"} == turned
+
+
+def test_what_was_trained_on_towers_is_no_process_model():
+    scores = scores_like_the_papers().replace("process model", "data-driven")
+    assert {verdict for verdict, _ in claims.on_validation(scores).values()} == {"not testable here"}
