@@ -12,7 +12,6 @@ import nbformat
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 
 from helpers import workspace
 from helpers.run import chapters
@@ -117,11 +116,10 @@ def test_maps_trends_and_risk_agree_with_each_other(artefacts):
     reco, trends, risk = artefacts["reco"], artefacts["trends"], artefacts["risk"]
     assert reco.reco.dims == ("year", "lat", "lon")
     assert reco.reco.dtype == np.float32
-    slope = reco.reco.load().polyfit("year", 1).polyfit_coefficients.sel(degree=1)
-    mask = trends.analysis_mask.astype(bool)
-    xr.testing.assert_allclose(
-        slope.where(mask).drop_vars("degree"), trends.reco_slope.where(mask).astype("float64"), rtol=1e-3, atol=1e-6
-    )
+    fitted = reco.reco.load().astype("float64").polyfit("year", 1).polyfit_coefficients.sel(degree=1, drop=True)
+    # a cell whose RECO never changes has no slope
+    mask = trends.analysis_mask.astype(bool) & (reco.reco.max("year") > reco.reco.min("year"))
+    np.testing.assert_allclose(trends.reco_slope.where(mask), fitted.where(mask), rtol=1e-4, atol=1e-8)
     assert set(np.unique(trends.direction)) <= {0, 1, 2, 3, 4}
     shares = risk.dropna(subset=["npp_faster_area"])
     assert np.allclose(shares.npp_faster_area + shares.reco_faster_area, 1)
