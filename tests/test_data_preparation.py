@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import maps, products
+from helpers import grid, maps, products, regions
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,19 @@ def test_years_are_appended_with_their_names_and_units(tmp_path):
     back = xr.open_zarr(tmp_path, consolidated=False)
     xr.testing.assert_identical(back.load(), cube)
     assert back.a.encoding["chunks"] == (1, 2, 2)
+
+
+def test_the_parts_of_the_world_say_what_their_flags_mean():
+    target = grid.Grid(5)
+    parts = regions.parts(target.lat, target.lon)
+    assert float(parts.area.sum()) == pytest.approx(4 * np.pi * 6371007.181**2)
+    named = {}
+    for name in ("band", "economy"):
+        words = parts[name].attrs["flag_meanings"].split()
+        assert parts[name].dtype == np.int8 and len(words) == len(parts[name].attrs["flag_values"])
+        named[name] = dict(zip(words, parts[name].attrs["flag_values"], strict=True))
+    at = {"lat": -7.5, "lon": -52.5}  # in Amazonia
+    assert parts.economy.sel(at) == named["economy"]["Brazil"]
+    assert parts.band.sel(at) == named["band"]["Tropics"]
+    assert parts.economy.sel(lat=62.5, lon=-107.5) == named["economy"]["none"]  # in Canada
+    assert parts.band.sel(lat=62.5, lon=-107.5) == named["band"]["Northern_Extra-tropics"]

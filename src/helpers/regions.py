@@ -16,10 +16,11 @@ import pandas as pd
 import rasterio
 import rasterio.features
 import shapely
+import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.grid import RADIUS
+from helpers.grid import LAT, LON, RADIUS
 from helpers.products import natural_earth
 from helpers.workspace import DATA
 
@@ -170,6 +171,32 @@ def economy_shapes() -> dict[str, shapely.Geometry]:
 def economies(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     """Return the economy of each cell of a regular grid: 0 none, 1 the first of `ECONOMIES`, … (int8, (lat, lon))."""
     return burn([(shape, code) for code, shape in enumerate(economy_shapes().values(), start=1)], lat, lon)
+
+
+def parts(lat: ArrayLike, lon: ArrayLike) -> xr.Dataset:
+    """Return the parts of the world on a regular grid, as fields with CF attributes.
+
+    Parameters
+    ----------
+    lat, lon : array_like
+        Cell centres in degrees (lat,), (lon,), evenly spaced; longitudes between -180 and 180.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (lat, lon): ``band`` and ``economy`` (int8 flags, as `band` and `economies` give them), ``area`` (m2).
+    """
+    bands = np.repeat(band(lat)[:, None], np.size(lon), axis=1)
+    flags = {"band": (bands, "latitude band", BAND_NAMES)}
+    flags["economy"] = (economies(lat, lon), "economy", ("none", *ECONOMIES))
+    fields = {"area": cell_area(lat, lon)}
+    about = {"area": {"units": "m2", "long_name": "area of the cell", "standard_name": "cell_area"}}
+    for name, (codes, long_name, meanings) in flags.items():
+        words = " ".join(meaning.replace(" ", "_") for meaning in meanings)
+        fields[name] = codes
+        about[name] = {"long_name": long_name, "flag_values": list(range(len(meanings))), "flag_meanings": words}
+    coords = {"lat": ("lat", np.asarray(lat), LAT), "lon": ("lon", np.asarray(lon), LON)}
+    return xr.Dataset({name: (("lat", "lon"), field, about[name]) for name, field in fields.items()}, coords)
 
 
 def places(lat: ArrayLike, lon: ArrayLike) -> dict[str, np.ndarray]:
