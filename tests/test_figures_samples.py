@@ -20,10 +20,11 @@ def ax():
 
 def test_a_window_shows_its_nine_cells_and_marks_the_missing(ax):
     values = np.arange(9.0).reshape(3, 3)
-    values[0, 2] = np.nan
+    values[0, 2], values[1, 1] = np.nan, -2.918
     figures.window(ax, values, "MAT")
     written = {text.get_position(): text.get_text() for text in ax.texts}
     assert written[(2, 0)] == "missing" and written[(0, 1)] == "3" and len(written) == 9
+    assert written[(1, 1)] == "−2.92", "with a minus, not a hyphen"
     frame = ax.patches[0]
     assert (frame.get_x(), frame.get_y()) == (0.5, 0.5)  # around the middle cell
 

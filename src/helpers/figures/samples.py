@@ -32,7 +32,7 @@ def window(ax: Axes, values: ArrayLike, title: str | None = None) -> Axes:
     ax.imshow(values, cmap=SEQUENTIAL, vmin=low - room, vmax=high + room)
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2}
     for (y, x), value in np.ndenumerate(values):
-        text = f"{value:.3g}" if np.isfinite(value) else "missing"
+        text = f"{value:.3g}".replace("-", "−") if np.isfinite(value) else "missing"
         ax.text(x, y, text, ha="center", va="center", fontsize=9, bbox=box)
     middle = values.shape[0] // 2 - 0.5
     ax.add_patch(Rectangle((middle, middle), 1, 1, fill=False, linewidth=2.5, edgecolor=COLOURS["reco"]))
