@@ -25,8 +25,10 @@ def gains(score, half):
     return table
 
 
-def found(score, half, dead=0):
-    result = claims.on_ablation(score, dead, gains(score, half), CONTROL)
+def found(score, half, dead=0, drift=0.0):
+    r2 = score.sel(metric="r2", drop=True)
+    curve = xr.concat([r2 - drift] * 18 + [r2] * 2, dim="iteration").transpose(..., "iteration")
+    result = claims.on_ablation(score, curve, dead, gains(score, half), CONTROL)
     return reported.verdicts("03", result).set_index("the paper's claim"), {k: v[0] for k, v in result.items()}
 
 
@@ -51,8 +53,10 @@ def test_a_changed_score_turns_its_claim(paper):
     assert verdict["cnn5_best"] == "does not hold"
 
 
-def test_a_dead_network_or_a_low_score_is_not_stable(paper):
+def test_a_dead_network_a_drift_or_a_low_score_is_not_stable(paper):
     assert found(paper, 0.001, dead=1)[1]["stable"] == "does not hold"
+    assert found(paper, 0.001, drift=0.02)[1]["stable"] == "does not hold"
+    assert found(paper, 0.001, drift=0.005)[1]["stable"] == "holds"
     low = xr.where(paper.metric == "r2", paper - 0.2, paper).transpose(*paper.dims)
     assert found(low, 0.001)[1]["stable"] == "does not hold"
 

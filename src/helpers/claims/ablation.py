@@ -10,8 +10,13 @@ from helpers.claims.reading import Verdict, says
 HIGH = 0.9
 """An R² from here on is *high*: every score of the paper's Table 1 is far above."""
 
+STEADY = 0.01
+"""Mean R² of a *stable* network changes by less between the last two tenths of its training."""
 
-def on_ablation(score: xr.DataArray, dead: int, gains: pd.DataFrame, control: str) -> dict[str, Verdict]:
+
+def on_ablation(
+    score: xr.DataArray, curve: xr.DataArray, dead: int, gains: pd.DataFrame, control: str
+) -> dict[str, Verdict]:
     """Give verdicts on the claims about the ablation (Results, paragraphs 1 and 2; Discussion, paragraph 1).
 
     A gain that its interval over seeds does not tell from zero decides nothing. What the protocol cannot show at all,
@@ -21,6 +26,8 @@ def on_ablation(score: xr.DataArray, dead: int, gains: pd.DataFrame, control: st
     ----------
     score : DataArray (model, seed, split, metric)
         As in ``ablation.nc``.
+    curve : DataArray (model, seed, split, iteration)
+        R² along training.
     dead : int
         Number of dead networks.
     gains : DataFrame
@@ -30,6 +37,9 @@ def on_ablation(score: xr.DataArray, dead: int, gains: pd.DataFrame, control: st
     """
     r2 = score.sel(metric="r2").mean("seed")
     lowest, apart = float(r2.min()), float(abs(r2.sel(split="train") - r2.sel(split="test")).max())
+    tenth = max(curve.sizes["iteration"] // 10, 1)
+    last, before = curve[..., -tenth:], curve[..., -2 * tenth : -tenth]
+    drift = float(abs(last.mean(("seed", "iteration")) - before.mean(("seed", "iteration"))).max())
     best = str(r2.sel(split="test").idxmax("model").item())
 
     def improves(model: str) -> Verdict:
@@ -43,7 +53,10 @@ def on_ablation(score: xr.DataArray, dead: int, gains: pd.DataFrame, control: st
     turned = {"holds": "does not hold", "does not hold": "holds"}.get(spei12, spei12)
     shuffled = f"SPEI shuffled among samples: {_signed(gains.loc[control, 'gain'])} in test R²"
     return {
-        "stable": says(lowest > HIGH and dead == 0, f"lowest mean R² {lowest:.3f}, dead networks: {dead}"),
+        "stable": says(
+            lowest > HIGH and drift < STEADY and dead == 0,
+            f"lowest R² {lowest:.3f}, drift {drift:.4f}, dead networks: {dead}",
+        ),
         "no_overfitting": ("not testable here", f"they agree to {apart:.3f}, as they must: no test sample is unseen"),
         "spei12_no_help": (turned, found12),
         "spei24_helps": improves("CNN3"),
