@@ -40,6 +40,8 @@ def environment(book: Book, profile: str) -> Iterator[None]:
         "JUPYTER_PREFER_ENV_PATH": "1",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",
         "PYTHONHASHSEED": "0",
+        # a thread that waits gives its core away; spinning trebles the time of training on a machine that is shared
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
     }
     before = {name: os.environ.get(name) for name in mine}
     os.environ.update(mine)
