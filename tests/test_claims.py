@@ -136,6 +136,24 @@ def test_every_number_on_trends_has_its_counterpart():
     assert found["tropics_area"] == 49.0
 
 
+def test_numbers_on_trends_by_cells_and_by_area_come_from_their_own_means(planet):
+    static, land = planet
+    ramp = xr.DataArray(np.arange(19.0), {"year": np.arange(2000, 2019)}, dims="year")
+    jump = xr.zeros_like(ramp).where(ramp.year < 2018, 1.0)
+    north_of_60 = xr.DataArray(GRID.lat > 60, {"lat": GRID.lat}, dims="lat")
+    y = xr.where(north_of_60, 100 * jump, ramp) * xr.ones_like(static.area)
+    slopes = trends.of_means(dict.fromkeys(("reco", "npp"), trends.regional_means(y, land, static.area, static.band)))
+    held = pd.Series(dict.fromkeys(regions.BAND_NAMES, 0.0))
+    rising = pd.Series(0.0, pd.MultiIndex.from_product([("reco", "npp"), regions.BANDS]))
+    steady = {}
+    for how, w in {"pixel": land.astype(float), "area": static.area.where(land, 0)}.items():
+        mean = (y * w).sum(("lat", "lon")) / w.sum()
+        steady[how] = np.corrcoef(ramp, mean)[0, 1] / np.sqrt(30)
+        found = claims.trend_numbers(slopes.xs(how, level="mean by"), rising, held, 0.1)
+        assert found["global_reco_slope"] == pytest.approx(steady[how])
+    assert steady["area"] - steady["pixel"] > 0.005, "the unsteady far north weighs more by cells"
+
+
 def test_every_number_on_sinks_has_its_counterpart():
     names = ("global", "north", "tropics", "south")
     columns = {

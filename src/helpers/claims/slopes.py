@@ -28,9 +28,9 @@ def trend_numbers(slopes: pd.DataFrame, rising: pd.Series, held: pd.Series, leve
     slopes : DataFrame
         As in `on_annual_means`.
     rising : Series
-        By ("reco" or "npp", region): share of the cells with a rising trend (%).
+        By ("reco" or "npp", region): share with a rising trend (%).
     held : Series
-        By band: share of the land's area that lies in it (%).
+        By band: share of all land that lies in it (%). All three count cells alike, as the paper does, or all by area.
     level : float
         p-value below which a trend is called significant.
 
