@@ -71,3 +71,10 @@ def test_a_workspace_name_is_no_path(tmp_path, bad):
 def test_an_unknown_artefact_lists_the_known(ws):
     with pytest.raises(KeyError, match="known are native"):
         ws.path("recco")
+
+
+def test_a_dropped_artefact_is_gone_and_may_be_dropped_again(ws):
+    ws.write("truth", field())
+    ws.drop("truth")
+    ws.drop("truth")
+    assert not ws.has("truth")

@@ -179,6 +179,10 @@ class Workspace:
         """Say whether artefact ``name`` is there."""
         return self.path(name).exists()
 
+    def drop(self, name: str) -> None:
+        """Delete an artefact of an earlier run, if it is there."""
+        remove(self.path(name))
+
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
 
