@@ -1,0 +1,112 @@
+"""What real runs gave: said when, from what and by which command; and the same when computed again without the book."""
+
+import datetime
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+from sklearn.metrics import mean_squared_error, r2_score
+
+from helpers import measured
+from helpers.run.places import UserError
+from helpers.workspace import MissingArtefact, Workspace
+
+FILES = sorted(measured.FOLDER.glob("*.csv"))
+COLUMNS = {"CABLE-BIOS": "reco_cable_bios", "FLUXCOM-RS": "reco_fluxcom_rs"}
+
+
+def test_the_run_on_real_towers_is_there():
+    assert [f"sites_{name}.csv" for name in sorted(measured.KEPT)] == [path.name for path in FILES]
+    _, table1 = measured.read(measured.FOLDER / "sites_table1.csv")
+    assert set(table1.model) == {f"CNN{i}" for i in range(1, 7)}
+    assert set(table1.split) == {"train", "test"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+class TestEachFile:
+    def test_says_when_and_from_what_it_was_made(self, path):
+        head, _ = measured.read(path)
+        assert list(head) == ["date", "commit", "commands"]
+        assert datetime.date.fromisoformat(head["date"]) >= datetime.date(2021, 12, 3), "after the paper"
+        assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
+        profile = path.name.split("_")[0]
+        assert head["commands"] == measured.COMMANDS.format(profile)
+
+    def test_holds_aggregates_only(self, path):
+        _, table = measured.read(path)
+        assert not {"site", "year", "lat", "lon", "latitude", "longitude"} & set(table.columns)
+        assert 0 < len(table) <= 60
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    ws = Workspace("made", root=tmp_path / "outputs")
+    ws.write("table1", pd.DataFrame({"model": ["CNN1"], "this run": [0.987654321]}))
+    return ws
+
+
+def test_written_tables_read_back(workspace, tmp_path):
+    scores = pd.DataFrame({"model": ["A", "B"], "n": [3, 0], "r2": [0.5, np.nan]})
+    workspace.write("validation_scores", scores)
+    head = {"date": "2024-02-29", "commit": "0" * 40, "commands": "a: b"}
+    files = measured.write(workspace, head, tmp_path)
+    assert [path.name for path in files] == ["made_table1.csv", "made_validation_scores.csv"]
+    said, table = measured.read(files[1])
+    assert said == head
+    pd.testing.assert_frame_equal(table, scores)
+
+
+def test_nothing_is_written_while_an_artefact_is_missing(workspace, tmp_path):
+    with pytest.raises(MissingArtefact, match="04_validation"):
+        measured.write(workspace, {}, tmp_path)
+    assert not list(tmp_path.glob("*.csv"))
+
+
+def test_a_folder_without_git_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    with pytest.raises(UserError, match="run this in a clone"):
+        measured.commit(tmp_path)
+
+
+def kilometres(lat, lon, to_lat, to_lon):
+    """Great-circle distance, by the angle between unit vectors."""
+    a, b = (
+        np.stack([np.cos(p) * np.cos(m), np.cos(p) * np.sin(m), np.sin(p)], axis=-1)
+        for p, m in ((np.radians(lat), np.radians(lon)), (np.radians(to_lat), np.radians(to_lon)))
+    )
+    return 6371.007181 * np.arctan2(np.linalg.norm(np.cross(a, b), axis=-1), (a * b).sum(axis=-1))
+
+
+def joined(folder):
+    """OzFlux site-years whose predictors the FLUXNET2015 table has, with pandas alone."""
+    oz, fluxnet = (pd.read_csv(folder / name) for name in ("ozflux_annual_reco.csv", "fluxnet2015_site_years.csv"))
+    climate = set(pd.read_csv(folder / "fluxnet2015_monthly_climate.csv.gz").site)
+    known = ["mat", "map", "shortwave", "lai", "evi", "soc_0_30_w4"]
+    whole = fluxnet[fluxnet.site.isin(climate) & (fluxnet.year >= 2003)].dropna(subset=known)
+    both = oz.merge(whole, on="year", suffixes=("", "_there"))
+    apart = kilometres(both.latitude, both.longitude, both.latitude_there, both.longitude_there)
+    both = both[apart <= 2].drop_duplicates(["site", "year"])
+    return both[both.reco_observed.between(10, 5000, inclusive="neither")]
+
+
+def test_rows_of_the_given_models_are_those_of_the_table(real_data):
+    _, scores = measured.read(measured.FOLDER / "sites_validation_scores.csv")
+    rows = joined(real_data)
+    assert scores.n.iloc[0] == len(rows)
+    for name, column in COLUMNS.items():
+        row = scores.set_index("model").loc[name]
+        p = rows.dropna(subset=[column])
+        observed, simulated = p.reco_observed / 1000, p[column] / 1000
+        assert row.n == len(p)
+        assert row.r2 == pytest.approx(r2_score(observed, simulated), rel=1e-4)
+        assert row.r2_pearson == pytest.approx(stats.pearsonr(observed, simulated).statistic ** 2, rel=1e-4)
+        assert row.rmse == pytest.approx(mean_squared_error(observed, simulated) ** 0.5, rel=1e-4)
+        assert row.bias == pytest.approx((simulated - observed).mean(), rel=1e-4)
+        sites = [g for _, g in p.groupby("site") if len(g) >= 3]
+        sd = np.array([[np.std(g[c], ddof=1) for c in ("reco_observed", column)] for g in sites])
+        r, level = stats.pearsonr(*sd.T)
+        assert row.sd_sites == len(sites)
+        assert (row.sd_r, row.sd_p) == pytest.approx((r, level), rel=1e-3)
+        assert row.sd_ratio == pytest.approx(sd[:, 1].mean() / sd[:, 0].mean(), rel=1e-4)
