@@ -43,6 +43,7 @@ class Warp:
         self.grid, self.method = grid, method
         self.total = np.full(grid.shape, np.nan, "float32") if method == "nearest" else np.zeros(grid.shape)
         self.weight = None if method == "nearest" else np.zeros(grid.shape)
+        self.least = 0.5
 
     def add(self, values: np.ndarray, transform: Affine) -> None:
         """Add one tile.
@@ -55,32 +56,26 @@ class Warp:
             From (column, row) to metres of a pixel's upper left corner.
         """
         window = self._window(values.shape, transform)
-        place = Affine(
-            self.grid.transform.a,
-            0,
-            self.grid.lon[window[1].start] - self.grid.transform.a / 2,
-            0,
-            self.grid.transform.e,
-            self.grid.lat[window[0].start] - self.grid.transform.e / 2,
-        )
+        # The centre of a 0.05 degree cell falls on the edge between two pixels of 1 km or 500 m, in every row. A hair
+        # to the south-east settles such ties alike everywhere, as `helpers.grid.resample` does; rounding would not.
+        step = self.grid.transform.a
+        hair = 1e-6 * step
+        west, north = self.grid.lon[window[1].start] - step / 2, self.grid.lat[window[0].start] + step / 2
+        place = Affine(step, 0, west + hair, 0, -step, north - hair)
         shape = tuple(part.stop - part.start for part in window)
         if self.method == "nearest":
-            out = _warp(
-                values.astype("float32"),
-                transform,
-                place,
-                np.full(shape, np.nan, "float32"),
-                Resampling.nearest,
-                nodata=np.nan,
-            )
-            target = self.total[window]
-            np.copyto(target, out, where=np.isfinite(out))
+            empty = np.full(shape, np.nan, "float32")
+            out = _warp(values.astype("float32"), transform, place, empty, Resampling.nearest, nodata=np.nan)
+            np.copyto(self.total[window], out, where=np.isfinite(out))
             return
-        kernel = Resampling.sum if self.method == "average" else Resampling.bilinear
         valid = np.isfinite(values)
         # A rim of zero weight keeps GDAL from renormalising at the tile's edge, where the neighbour will add its part.
-        rim = 2 + 2 * int(np.ceil(self.grid.transform.a * np.pi / 180 * RADIUS / transform.a))
+        pixels = np.deg2rad(step) * RADIUS / transform.a
+        rim = 2 + int(np.ceil(pixels))
+        if self.method == "average":  # weights count pixels; a ten-thousandth of a cell is the least that counts
+            self.least = 1e-4 * pixels**2 * np.cos(np.deg2rad(self.grid.lat))[:, None]
         moved = transform @ Affine.translation(-rim, -rim)
+        kernel = Resampling.sum if self.method == "average" else Resampling.bilinear
         for store, part in ((self.total, np.where(valid, values, 0)), (self.weight, valid)):
             padded = np.pad(part.astype("float64"), rim)
             store[window] += _warp(padded, moved, place, np.zeros(shape), kernel)
@@ -89,9 +84,8 @@ class Warp:
         """Return the field (lat, lon), float32, NaN where no tile has a value."""
         if self.method == "nearest":
             return self.total
-        least = 1e-9 if self.method == "average" else 0.5 - 1e-9
         out = np.full(self.grid.shape, np.nan, "float32")
-        np.divide(self.total, self.weight, out=out, where=self.weight >= least, casting="unsafe")
+        np.divide(self.total, self.weight, out=out, where=self.weight > self.least - 1e-9, casting="unsafe")
         return out
 
     def _window(self, shape: tuple[int, int], transform: Affine) -> tuple[slice, slice]:
@@ -122,5 +116,8 @@ def _warp(values, transform, place, out, kernel, nodata=None):
         dst_crs=DEGREES,
         dst_nodata=nodata,
         resampling=kernel,
+        # Between the four nearest pixels, however fine: GDAL would widen the kernel by a ratio it guesses per window.
+        XSCALE=1,
+        YSCALE=1,
     )
     return out

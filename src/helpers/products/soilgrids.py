@@ -12,6 +12,7 @@ import numpy as np
 import rasterio
 import rasterio.warp
 import xarray as xr
+from rasterio import Affine
 from rasterio.enums import Resampling
 
 from helpers.grid import LAT, LON, Grid
@@ -75,12 +76,15 @@ def _native(source, field: Field, path: Path) -> xr.DataArray:
 def _warped(source, field: Field, grid: Grid, method: str) -> xr.DataArray:
     nodata = source.nodata if source.nodata is not None else field.fill[0]
     out = np.full(grid.shape, nodata, dtype="float64")
+    # The centre of a 0.05 degree cell is a corner of four 250 m pixels; a hair to the south-east settles which.
+    t, hair = grid.transform, 1e-6 * grid.transform.a
+    place = Affine(t.a, 0, t.c + hair, 0, t.e, t.f - hair)
     rasterio.warp.reproject(
         rasterio.band(source, 1),
         out,
         src_nodata=nodata,
         dst_nodata=nodata,
-        dst_transform=grid.transform,
+        dst_transform=place,
         dst_crs="EPSG:4326",
         resampling=Resampling[method],
     )

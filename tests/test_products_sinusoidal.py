@@ -1,0 +1,136 @@
+"""Sinusoidal tiles on a latitude/longitude grid, against the projection's own two lines and a slow count of pixels."""
+
+import numpy as np
+import pytest
+from eos_files import RADIUS, TILE
+from rasterio import Affine
+
+from helpers.grid import Grid
+from helpers.products import ProductError, hdf4
+from helpers.products.sinusoidal import Warp
+
+
+def place(h, v, n):
+    """Return the transform of MODIS tile (h, v) with n pixels an edge."""
+    return Affine(TILE / n, 0, (h - 18) * TILE, 0, -TILE / n, (9 - v) * TILE)
+
+
+def degrees(transform, shape):
+    """Return longitude and latitude of all pixel centres (longitudes beyond 180 are off the globe)."""
+    j, i = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
+    x, y = transform.c + transform.a * j, transform.f + transform.e * i
+    lat = np.rad2deg(y / RADIUS)
+    return np.rad2deg(x / RADIUS / np.cos(np.deg2rad(lat))), lat
+
+
+def nearest(values, transform, grid):
+    """Look up the pixel that holds a point just south-east of each cell's centre: x = R lon cos(lat), y = R lat."""
+    hair = 1e-6 * grid.resolution
+    lon, lat = np.deg2rad(np.meshgrid(grid.lon + hair, grid.lat - hair))
+    j = np.floor((RADIUS * lon * np.cos(lat) - transform.c) / transform.a).astype(int)
+    i = np.floor((RADIUS * lat - transform.f) / transform.e).astype(int)
+    inside = (i >= 0) & (i < values.shape[0]) & (j >= 0) & (j < values.shape[1])
+    return np.where(inside, values[i.clip(0, values.shape[0] - 1), j.clip(0, values.shape[1] - 1)], np.nan)
+
+
+@pytest.mark.parametrize("tile", [(18, 8), (17, 3), (21, 3), (14, 14), (0, 8), (35, 9), (18, 0), (14, 17)])
+def test_nearest_copies_the_pixel_under_each_centre(tile):
+    n, grid = 60, Grid(0.5)  # three pixels a cell: every centre falls on an edge between two rows of pixels
+    values = np.random.default_rng(tile).normal(size=(n, n)).astype("float32")
+    warp = Warp(grid)
+    warp.add(values, place(*tile, n))
+    expected = nearest(values, place(*tile, n), grid)
+    assert np.isfinite(expected).sum() >= 5
+    np.testing.assert_array_equal(warp.result(), expected)
+
+
+def test_nearest_settles_ties_at_the_papers_resolution():
+    n, grid = 1200, Grid(0.05)  # six pixels of 1 km a cell
+    rows = np.repeat(np.arange(n, dtype="float32")[:, None], n, axis=1)
+    warp = Warp(grid)
+    warp.add(rows, place(22, 2, n))
+    below = np.flatnonzero((grid.lat < 70) & (grid.lat > 60))
+    for k, i in enumerate(below):  # the centre lies between rows 6k + 2 and 6k + 3: always the southern one
+        found = warp.result()[i]
+        assert set(found[np.isfinite(found)]) == {6 * k + 3}
+
+
+@pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
+def test_tiles_come_out_as_one_mosaic_would(method):
+    n, grid = 30, Grid(3)
+    whole = np.random.default_rng(4).normal(size=(2 * n, 2 * n))
+    whole[np.random.default_rng(5).random(whole.shape) < 0.2] = np.nan
+    once, cut = Warp(grid, method), Warp(grid, method)
+    once.add(whole, place(18, 8, n))
+    for h in (0, 1):
+        for v in (0, 1):
+            cut.add(whole[v * n : v * n + n, h * n : h * n + n], place(18 + h, 8 + v, n))
+    assert np.isfinite(once.result()).sum() > 30
+    np.testing.assert_allclose(cut.result(), once.result(), rtol=1e-6, atol=1e-7)
+
+
+def test_average_is_the_mean_of_the_pixels_in_each_cell():
+    n, grid = 600, Grid(3)
+    transform = place(18, 4, n)
+    lon, lat = degrees(transform, (n, n))
+    values = 10 + lon + 2 * lat + np.random.default_rng(1).normal(size=lon.shape)
+    values[lat > 48.7] = np.nan
+    warp = Warp(grid, "average")
+    warp.add(values, transform)
+    out = warp.result()
+    row, column = np.floor((90 - lat) / 3).astype(int), np.floor((lon + 180) / 3).astype(int)
+    for i, j in [(14, 60), (14, 61), (15, 62), (16, 60)]:  # cells that lie within the tile
+        members = values[(row == i) & (column == j)]
+        # Pixels on the cell's edge count in part with GDAL, wholly or not at all here.
+        assert out[i, j] == pytest.approx(np.nanmean(members), abs=0.05)
+
+
+def test_bilinear_reproduces_what_is_linear_in_metres():
+    n, grid = 200, Grid(0.5)
+    transform = place(19, 8, n)
+    lon, lat = degrees(transform, (n, n))
+    warp = Warp(grid, "bilinear")
+    warp.add(lat, transform)
+    rows, columns = (grid.lat > 1) & (grid.lat < 9), (grid.lon > 11.5) & (grid.lon < 19)
+    inner = warp.result()[np.ix_(rows, columns)]
+    np.testing.assert_allclose(inner, np.broadcast_to(grid.lat[rows, None], inner.shape), atol=1e-4)
+
+
+def test_bilinear_weighs_the_four_nearest_pixels_however_fine():
+    n, grid = 300, Grid(1)  # thirty pixels a cell
+    values = np.random.default_rng(8).normal(size=(n, n))
+    transform = place(18, 8, n)
+    warp = Warp(grid, "bilinear")
+    warp.add(values, transform)
+    lon, lat = np.deg2rad(3.5), np.deg2rad(4.5)
+    x = (RADIUS * lon * np.cos(lat) - transform.c) / transform.a - 0.5
+    y = (RADIUS * lat - transform.f) / transform.e - 0.5
+    j, i = int(x), int(y)
+    four = np.outer([1 - (y - i), y - i], [1 - (x - j), x - j]) * values[i : i + 2, j : j + 2]
+    assert warp.result()[85, 183] == pytest.approx(four.sum(), abs=1e-4)
+
+
+def test_cells_that_no_tile_reaches_have_no_value():
+    warp = Warp(Grid(10), "average")
+    warp.add(np.ones((20, 20)), place(18, 8, 20))
+    assert np.argwhere(np.isfinite(warp.result())).tolist() == [[8, 18], [8, 19]]  # at 10° N it reaches to 10.15° E
+
+
+def test_classes_cannot_be_averaged_here():
+    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear"):
+        Warp(Grid(1), "mode")
+
+
+def test_a_real_tile_lands_where_the_projection_says(real_data):
+    path = next((real_data / "native").glob("MOD09GA*h14v17*"))
+    with hdf4.opening(path) as file:
+        (grid,) = [g for g in hdf4.eos_grids(file, path) if g.columns == 1200]
+        stored, _ = hdf4.read_stored(file, path, "SolarZenith_1")
+    values, target = stored.astype("float32"), Grid(0.05)
+    warp = Warp(target)
+    warp.add(values, grid.transform)
+    got, expected = warp.result(), nearest(values, grid.transform, target)
+    # Most of the tile lies off the globe: what is left is a sliver beyond 80 degrees south.
+    assert np.isfinite(expected).sum() > 500
+    np.testing.assert_array_equal(got, expected)
+    assert target.lat[np.isfinite(got).any(axis=1)].max() < -80
