@@ -73,7 +73,7 @@ def test_the_tables_hold_parameters_products_and_downloads(site):
     page = text(site, "part", "book/tables")
     assert "size int 2 3 how many (1 or more)" in page
     assert "One ( one ) 1 1°, daily free From https://example.org/a/ (free). DOI 10.1/x" in page
-    assert "numbers.csv some numbers" in page
+    assert "numbers.csv 1 KiB 01. Numbers some numbers" in page
     assert "seed int 7 seeds every draw (any)" in page, "a default that is this run's value is not repeated"
     assert "total" not in page
     archives = list((site.root / "_build" / "demo" / "html" / "_downloads").rglob("scaled.zip"))

@@ -5,6 +5,7 @@ A prose page holds a marker such as ``<!-- table: parameters -->`` where its tab
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
 from collections.abc import Callable
@@ -31,7 +32,7 @@ def markdown(head: list[str], rows: list[list[Any]]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return " ".join(str(value if value is not None else "").split()).replace("|", r"\|")
+    return re.sub(r"[ \t\n]+", " ", str(value if value is not None else "").strip()).replace("|", r"\|")
 
 
 def fill(page: str, tables: dict[str, Callable[[], str]], place: str) -> str:
@@ -97,8 +98,8 @@ def of_downloads(workspace: Path, target: Path, chapters: list[Chapter]) -> str:
         for name in (name for name in ARTEFACTS if name in chapter.writes):
             source = workspace / ARTEFACTS[name].file
             if source.exists():
-                rows.append([_offer(source, target), ARTEFACTS[name].what, _size(source), chapter.title])
-    return markdown(["file", "what it holds", "size", "made by"], rows)
+                rows.append([_offer(source, target), _size(source), chapter.title, ARTEFACTS[name].what])
+    return markdown(["file", "size", "made by", "what it holds"], rows)
 
 
 def _offer(source: Path, target: Path) -> str:
@@ -129,4 +130,4 @@ def _bytes(path: Path) -> int:
 
 def _size(path: Path) -> str:
     kibibytes = _bytes(path) / 2**10
-    return f"{kibibytes:.0f} KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f} MiB"
+    return f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
