@@ -16,7 +16,7 @@ import xarray as xr
 
 from helpers.grid import LAT, LON, Grid
 from helpers.products import hdf4
-from helpers.products.dates import days_of, require_year
+from helpers.products.dates import require_year, weights
 from helpers.products.errors import ProductError
 from helpers.products.registry import Field, Product
 from helpers.products.sinusoidal import Warp
@@ -111,10 +111,10 @@ def annual(
     files, means = by_date(product, paths), {}
     for year in years:
         of_year = select_year(product, files, year, allow_partial, dates_per_year)
-        weights = days_of(list(of_year), year)
+        stands_for = weights(list(of_year), year, product.step, dates_per_year)
         for field in product.fields:
             mean = RunningMean()
-            for tiles, weight in zip(of_year.values(), weights, strict=True):
+            for tiles, weight in zip(of_year.values(), stands_for, strict=True):
                 values = read_date(field, tiles.values())
                 if values is not None:
                     mean.add(values.values, weight)

@@ -52,6 +52,22 @@ def days_of(days: Sequence[int], year: int) -> list[int]:
     return [end - begin for begin, end in zip(days, ends, strict=True)]
 
 
+def weights(days: Sequence[int], year: int, step: str, dates_per_year: int | None = None) -> list[int]:
+    """Return the days that each date of a product stands for, also where others are missing.
+
+    A date of a full product keeps its own period: a neighbour doesn't speak for a month that is missing. The dates of a
+    thinned one (``dates_per_year``) share out the year.
+
+    >>> weights([1, 60], 2001, "monthly"), weights([1, 60], 2001, "monthly", dates_per_year=2)
+    ([31, 31], [59, 306])
+    """
+    expected = expected_days(year, step)
+    if dates_per_year is not None or not set(days) <= set(expected):
+        return days_of(days, year)
+    period = dict(zip(expected, days_of(expected, year), strict=True))
+    return [period[day] for day in days]
+
+
 def _named(year: int, days: Iterable[int], step: str) -> str:
     days = sorted(days)
     shown = days[:6]

@@ -31,7 +31,7 @@ def read(product: Product, paths: list[Path], *, grid: Grid | None = None, metho
     grid : Grid, optional
         Where to go; GDAL then reads only what the target needs. Without it the files' own grid is kept.
     method : {"nearest", "average", "bilinear"}
-        How to get there.
+        How to get there. GDAL leaves out the file's own nodata; numbers out of range are blanked afterwards only.
 
     Returns
     -------

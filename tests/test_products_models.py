@@ -1,0 +1,155 @@
+"""Output of process models: calendars, parts, units, and the ways in which their files differ."""
+
+import numpy as np
+import pytest
+from netcdf_files import months, write
+
+from helpers import products
+from helpers.products import ProductError, process_models
+
+RATE = 2.0e-8
+DAYS = {"standard": (366, 365), "noleap": (365, 365), "360_day": (360, 360)}
+
+
+def one(folder, name, variable, values=RATE, when=None, **how):
+    folder.mkdir(parents=True, exist_ok=True)
+    when = when or months(2000, 2001)
+    how = {"units": "kg m-2 s-1", "fill": np.float32(-99999)} | how
+    return write(folder / name, variable, np.full((len(when), 2, 4), values, "float32"), when, **how)
+
+
+@pytest.mark.parametrize("calendar", DAYS)
+def test_a_year_is_as_long_as_the_models_calendar_makes_it(tmp_path, calendar):
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", calendar=calendar)
+    one(tmp_path / "A", "A_S3_rh.nc", "rh", values=3 * RATE, calendar=calendar)
+    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000, 2001])
+    for year, days in zip((2000, 2001), DAYS[calendar], strict=True):
+        np.testing.assert_allclose(back.reco.sel(year=year), 4 * RATE * 86400 * days, rtol=1e-6)
+    assert back.attrs["model"] == path.parent.name and back.attrs["stored_as"] == "ra + rh"
+    assert back.reco.attrs["units"] == "kg m-2 yr-1" and back.reco.dims == ("year", "lat", "lon")
+
+
+def test_months_weigh_by_their_length(tmp_path):
+    values = np.arange(24, dtype="float32")[:, None, None] * np.float32(1e-9) * np.ones((24, 2, 4), "float32")
+    path = one(tmp_path / "A", "A_SG3_Monthly_TotalResp.nc4", "TotalResp", values=values, calendar="noleap")
+    back = products.read("mstmip", path, years=[2001]).reco
+    days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    expected = sum(d * 86400 * 1e-9 * (12 + m) for m, d in enumerate(days))
+    np.testing.assert_allclose(back.values, expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("calendar", "days"), [("standard", 366), ("noleap", 365), ("360_day", 360)])
+def test_one_value_a_year_is_the_mean_rate_of_the_whole_of_it(tmp_path, calendar, days):
+    when = [(2000, 7), (2001, 7)]
+    path = one(tmp_path / "A", "A_SG3_Annual_TotalResp.nc4", "TotalResp", when=when, calendar=calendar)
+    back = products.read("mstmip", path, years=[2000]).reco
+    np.testing.assert_allclose(back.values, RATE * 86400 * days, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("since", "when"),
+    [("months since 1700-01-01", months(2000, 2001)), ("years since 1700-01-01", [(2000, 1), (2001, 1)])],
+)
+def test_time_may_be_counted_in_months_or_years(tmp_path, since, when):
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", when=when, since=since)
+    back = products.read("trendy", path, years=[2000, 2001], variables=["ra"]).reco
+    np.testing.assert_allclose(back.sel(year=2000), RATE * 86400 * 366, rtol=1e-6)
+    np.testing.assert_allclose(back.sel(year=2001), RATE * 86400 * 365, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("units", "factor"),
+    [
+        ("kg m-2 s-1", 1),
+        ("kgC m-2 s-1", 1),
+        ("kg C m-2 s-1", 1),
+        ("kg C/m^2/s", 1),
+        ("kgC/m2/s", 1),
+        ("kg(C) m-2 s-1", 1),
+        ("kg m^-2 s^-1", 1),
+        ("kg C m**-2 s**-1", 1),
+        ("gC m-2 s-1", 1e-3),
+        ("g C/m2/s", 1e-3),
+    ],
+)
+def test_units_may_name_the_substance(tmp_path, units, factor):
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=RATE / factor, units=units)
+    back = products.read("trendy", path, years=[2001], variables=["ra"]).reco
+    np.testing.assert_allclose(back.values, RATE * 86400 * 365, rtol=1e-6)
+
+
+@pytest.mark.parametrize("units", ["kg m-2 yr-1", "umol m-2 s-1", "", "kgCO2 m-2 s-1"])
+def test_other_units_are_refused(tmp_path, units):
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", units=units)
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra in kg m-2 s-1 or .*, found '"):
+        products.read("trendy", path, years=[2001], variables=["ra"])
+
+
+def test_cells_without_a_value_in_one_part_have_none(tmp_path):
+    values = np.full((24, 2, 4), RATE, "float32")
+    values[:, 0, 0], values[5, 0, 1], values[:, 0, 2] = -99999, -99999, 1e20  # the last: a fill that is not declared
+    one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)
+    one(tmp_path / "A", "A_S3_rh.nc", "rh")
+    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000]).reco.isel(year=0)
+    assert np.isnan(back.sel(lat=-45)).values.tolist() == [True, True, True, False]
+    assert np.isfinite(back.sel(lat=45)).all()
+
+
+def test_longitudes_to_360_and_years_in_files_of_their_own(tmp_path):
+    east = np.array([45.0, 135.0, 225.0, 315.0])
+    for year in (2000, 2001):
+        values = np.full((12, 2, 4), RATE, "float32")
+        values[:, :, 2] *= year - 1999
+        one(tmp_path / "A", f"A_S3_ra_{year}.nc", "ra", values=values, when=months(year, year), lon=east)
+    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000, 2001], variables=["ra"]).reco
+    assert back.lon.values.tolist() == [-135, -45, 45, 135]
+    np.testing.assert_allclose(back.sel(year=2001)[:, 0] / back.sel(year=2001)[:, 1], 2, rtol=1e-6)
+
+
+def test_several_models_are_told_apart_by_their_folders(tmp_path):
+    home = tmp_path / "trendy"
+    for name in ("A", "B-2"):
+        one(home / name, "X_S3_ra.nc", "ra")
+        one(home / name, "X_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
+    paths = products.find("trendy", tmp_path)
+    assert {name: len(files) for name, files in process_models.models(products.product("trendy"), paths).items()} == {
+        "A": 2,
+        "B-2": 2,
+    }
+    with pytest.raises(ProductError, match="trendy: expected model to be one of A, B-2, found None"):
+        products.read("trendy", paths, years=[2001])
+    ratio = (
+        products.read("trendy", paths, years=[2001], model="B-2").reco
+        / products.read("trendy", paths, years=[2001], model="A").reco
+    )
+    np.testing.assert_allclose(ratio, 1.5, rtol=1e-6)
+
+
+def test_files_side_by_side_go_by_their_names(tmp_path):
+    for name in ("CLM5.0", "JULES-ES"):
+        one(tmp_path / "trendy", f"{name}_S3_rh.nc", "rh")
+    paths = products.find("trendy", tmp_path)
+    assert set(process_models.models(products.product("trendy"), paths)) == {"CLM5.0", "JULES-ES"}
+
+
+def test_two_experiments_are_refused(tmp_path):
+    for experiment in ("S2", "S3"):
+        one(tmp_path / "A", f"A_{experiment}_ra.nc", "ra")
+    with pytest.raises(ProductError, match="expected one experiment, found S2, S3; keep one"):
+        products.read("trendy", products.find("trendy", tmp_path), years=[2001])
+
+
+def test_half_of_the_respiration_is_not_enough(tmp_path):
+    one(tmp_path / "A", "A_S3_ra.nc", "ra")
+    with pytest.raises(
+        ProductError, match=r"expected TotalResp or AutoResp\+HeteroResp or ra\+rh, found ra; name them"
+    ):
+        products.read("trendy", products.find("trendy", tmp_path), years=[2001])
+
+
+def test_a_missing_month_or_year_is_named(tmp_path):
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", when=months(2000, 2001)[:23])
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: ra 2001 lacks 2001-12"):
+        products.read("trendy", path, years=[2001], variables=["ra"])
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found no step of it"):
+        products.read("trendy", path, years=[2000, 2005], variables=["ra"])
