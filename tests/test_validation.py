@@ -181,7 +181,7 @@ def scores_like_the_papers():
     models += [("M1", "process model", 0.468, 0.475, 0.1, 0.6, 0.3)]
     models += [("M2", "process model", 0.002, 0.856, -0.1, 0.6, 0.2)]
     table = pd.DataFrame(models, columns=["model", "kind", "r2", "rmse", "sd_r", "sd_p", "sd_ratio"])
-    return table.assign(n=173, cnn_r2=0.535, cnn_rmse=0.444)
+    return table.assign(n=173, r2_pearson=table.r2, cnn_r2=0.535, cnn_r2_pearson=0.535, cnn_rmse=0.444)
 
 
 def test_the_papers_own_numbers_meet_its_claims():
@@ -205,6 +205,15 @@ def test_a_changed_number_turns_its_claim(row, column, value, turned):
     scores.loc[row, column] = value
     found = claims.on_validation(scores)
     assert {id for id, (verdict, _) in found.items() if verdict == "does not hold"} == turned
+
+
+def test_the_best_of_bad_models_is_told_as_such():
+    """A network below zero may still be the best by R², and not by r²: both stand beside the verdict."""
+    scores = scores_like_the_papers().assign(r2=[-0.5, -4.0, -2.0], r2_pearson=[0.2, 0.7, 0.1])
+    scores[["cnn_r2", "cnn_r2_pearson"]] = -0.5, 0.2
+    verdict, found = claims.on_validation(scores)["cnn_best_at_sites"]
+    assert verdict == "holds"
+    assert found == "better than 2 of 2 process models, own R² = −0.50; by r² better than 1"
 
 
 def test_what_was_trained_on_towers_is_no_process_model():

@@ -16,12 +16,16 @@ def on_validation(scores: pd.DataFrame) -> dict[str, Verdict]:
     Parameters
     ----------
     scores : DataFrame
-        A row a model, the network's first: ``kind`` ("CNN", "process model", "data-driven"), ``n``, ``r2``, ``rmse``,
-        ``cnn_r2``, ``cnn_rmse`` (the network's on the same site-years), ``sd_r``, ``sd_p``, ``sd_ratio`` (mean
-        standard deviation of the sites, simulated over observed). Only process models are judged against the network.
+        A row a model, the network's first: ``kind`` ("CNN", "process model", "data-driven"), ``n``, ``r2``,
+        ``r2_pearson``, ``rmse``, the same three with ``cnn_`` before them (the network's on the same site-years),
+        ``sd_r``, ``sd_p``, ``sd_ratio`` (mean standard deviation of the sites, simulated over observed). Only process
+        models are judged against the network.
     """
     best, others = scores.iloc[0], scores[(scores.kind == "process model") & (scores.n > 0)]
     better = int(((others.cnn_r2 > others.r2) & (others.cnn_rmse < others.rmse)).sum())
+    # being the best says little where R² is below zero, or where the other number called R² reverses the order
+    correlated = int((others.cnn_r2_pearson > others.r2_pearson).sum())
+    accuracy = f"own R² = {best.r2:.2f}".replace("= -", "= −")
     tested = others.dropna(subset=["sd_r"])
     matching = int(((tested.sd_r > 0) & (tested.sd_p < LEVEL)).sum())
     strictly = int(((tested.sd_r > 0) & (tested.sd_p < STRICT)).sum())
@@ -30,7 +34,9 @@ def on_validation(scores: pd.DataFrame) -> dict[str, Verdict]:
     captures = best.sd_r > 0 and best.sd_p < STRICT
     n, m = len(others), len(tested)
     found = {
-        "cnn_best_at_sites": says(better == n, f"better than {better} of {n} process models"),
+        "cnn_best_at_sites": says(
+            better == n, f"better than {better} of {n} process models, {accuracy}; by r² better than {correlated}"
+        ),
         "others_low_r": says(
             matching == 0 and negative > 0, f"of {m}: {matching} positive with p < {LEVEL:g}, {negative} negative"
         ),
