@@ -10,7 +10,7 @@ import ast
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from helpers.run.digests import of_text
+from helpers.run.digests import Digests, of_text
 from helpers.run.places import UserError
 
 PROSE = {".md", ".txt", ""}
@@ -97,4 +97,4 @@ def digests(trees: list[ast.Module], root: Path) -> tuple[dict[str, str], dict[s
     code = {path.relative_to(root).as_posix(): of_text(ast.dump(tree(path))) for path in helpers}
     everything = [*trees, *(tree(path) for path in helpers)]
     files = data_reached(everything, root / "data")
-    return code, {p.relative_to(root).as_posix(): of_text(p.read_bytes().hex()) for p in files}
+    return code, {path.relative_to(root).as_posix(): Digests().of(path) for path in files}
