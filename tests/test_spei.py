@@ -1,5 +1,7 @@
 """SPEI against scipy's distributions and L-moments, brute-force fits, and the worked examples of FAO-56."""
 
+import dask.array
+import lmoments3.distr
 import numpy as np
 import pandas as pd
 import pytest
@@ -38,6 +40,17 @@ NO_PET = monthly(np.zeros(1)).isel(time=0, drop=True)
 
 
 # --- the fit ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [5, 16, 40, 119])
+def test_fit_and_score_are_those_of_lmoments3(n):
+    """The generalised logistic distribution, fitted by another library's L-moments."""
+    x = np.random.default_rng(n).gamma(1.5, 40.0, n) - 30
+    theirs = lmoments3.distr.glo.lmom_fit(x)
+    location, scale, shape = fit_log_logistic(x)
+    np.testing.assert_allclose([location[0], scale[0], shape[0]], [theirs[k] for k in ("loc", "scale", "k")], rtol=1e-9)
+    expected = stats.norm.ppf(lmoments3.distr.glo(**theirs).cdf(x))
+    np.testing.assert_allclose(log_logistic_score(x, location, scale, shape), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("n", [4, 16, 119])
@@ -163,6 +176,19 @@ def test_dask_and_numpy_agree():
     lazy = spei(rain.chunk({"lat": 2, "time": 50}), NO_PET, 24)
     assert lazy.chunks is not None
     np.testing.assert_array_equal(lazy.compute(), spei(rain, NO_PET, 24))
+
+
+def test_a_lazy_cube_is_cut_into_whole_series_of_few_cells():
+    time = pd.date_range("1901-01", periods=1440, freq="MS")
+    cube = xr.DataArray(
+        dask.array.zeros((1440, 360, 720), chunks=(12, 360, 720), dtype="float32"),
+        dims=("time", "lat", "lon"),
+        coords={"time": time},
+    )
+    index = spei(cube, cube, 12)
+    assert index.chunksizes["time"] == (1440,)
+    largest = 1440 * max(index.chunksizes["lat"]) * max(index.chunksizes["lon"]) * 8
+    assert largest <= 2 * 16 * 2**20
 
 
 def test_missing_months_spoil_only_the_sums_that_hold_them():
