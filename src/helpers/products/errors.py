@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zipfile
 import zlib
@@ -22,7 +23,18 @@ class DamagedFile(ProductError):
 
 
 # What the libraries underneath raise on damaged bytes; our own one-line errors pass through untouched.
-_DAMAGE = (OSError, RuntimeError, EOFError, HDF4Error, RasterioError, zipfile.BadZipFile, zlib.error, struct.error)
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    UnicodeDecodeError,
+    HDF4Error,
+    RasterioError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+)
 
 
 @contextmanager

@@ -57,7 +57,8 @@ class Product:
     """One product: where it comes from, what its files are called, what they hold.
 
     ``file`` matches a file's name; its named groups (``version``, ``year``, ``day``, ``tile``, …) say what the name
-    tells. ``family`` is the module that reads it.
+    tells. ``family`` is the module that reads it. ``starts`` gives the first year of versions that begin later than
+    others, ``fetch`` how the product is downloaded.
     """
 
     id: str
@@ -76,6 +77,8 @@ class Product:
     superseded_by: str = ""
     predictors: str = ""
     rule: str = ""
+    starts: dict[str, int] = field(default_factory=dict, compare=False)
+    fetch: dict = field(default_factory=dict, compare=False)
     notes: dict = field(default_factory=dict, compare=False)
 
     def match(self, path: Path) -> re.Match[str]:
@@ -132,6 +135,15 @@ def product(product_id: str) -> Product:
     if product_id not in products():
         raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(products())}")
     return products()[product_id]
+
+
+def first_year(entry: Product, version: str) -> int | None:
+    """Return the first year of a version of a product, None where the registry states none.
+
+    >>> first_year(product("cru_tmp"), "4.05") is None
+    True
+    """
+    return entry.starts.get(version)
 
 
 def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:

@@ -1,0 +1,161 @@
+"""Product files as they come: plain, gzipped (``.gz``), or alone in a zip archive (``.zip``).
+
+What is packed is unpacked by streaming into a private temporary folder, under a name of ours: what an archive calls its
+members never becomes a path. Unpacking stops where a file grows beyond what data do (a "zip bomb").
+"""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import shutil
+import stat
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from helpers.products.errors import DamagedFile, ProductError, reading
+
+PACKED = (".gz", ".zip")
+DATA = (".nc", ".nc4", ".hdf", ".h4", ".tif", ".tiff", ".csv", ".txt")
+"""Endings that a member of an archive must have to be taken for the data rather than for a note beside them."""
+
+SMALL = 2**30
+"""Anything up to this many bytes may be unpacked."""
+RATIO = 200
+"""A larger file may be so many times as large as its packed form; that of land in a sea of fills is some 10 times."""
+LARGEST = 2**37
+"""No file of any product comes near this many bytes (128 GiB)."""
+
+CHUNK = 2**20
+ENCRYPTED = 0x1  # of a member's flags
+GZIP = b"\x1f\x8b"
+FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # not every system has quotas
+
+
+def plain_name(name: str) -> str:
+    """Return a file's name without ``.gz`` or ``.zip``.
+
+    >>> plain_name("spei12.nc.gz"), plain_name("spei12.nc")
+    ('spei12.nc', 'spei12.nc')
+    """
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in PACKED else name
+
+
+@contextmanager
+def opened(path: str | Path, suffixes: Iterable[str] = DATA) -> Iterator[Path]:
+    """Give the path of a plain file: the file itself, or an unpacked copy that lives as long as the context.
+
+    Parameters
+    ----------
+    path : str or Path
+        A plain file, ``*.gz``, or a ``*.zip`` that holds one data file (notes beside it don't matter).
+    suffixes : iterable of str
+        Endings of a data file inside an archive, in lower case.
+
+    Yields
+    ------
+    Path
+        Ends in the data file's own ending. It is not to be kept beyond the context, nor shown to the user.
+
+    Raises
+    ------
+    DamagedFile
+        The packed file is cut short, corrupt, encrypted, a link, or of a size that no data have.
+    ProductError
+        The archive holds no data file or several, or there is no room to unpack.
+    """
+    path = Path(path)
+    unpack = {".gz": _gzipped, ".zip": _zipped}.get(path.suffix.lower())
+    if unpack is None:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="packed-") as folder:
+        with reading(path):
+            plain = unpack(path, Path(folder), tuple(suffixes))
+        yield plain
+
+
+def _gzipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+    with path.open("rb") as stream:
+        begin = stream.read(2)
+    if begin != GZIP:
+        raise DamagedFile(
+            f"{path}: expected gzip, found {begin!r} at its start; fetch it again, or drop .gz if it is unpacked"
+        )
+    plain = folder / f"data{Path(path.stem).suffix.lower()}"
+    with gzip.open(path) as source:
+        _copy(source, plain, path, path.stat().st_size)
+    return plain
+
+
+def _zipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        member = _member(archive, path, suffixes)
+        plain = folder / f"data{Path(member.filename).suffix.lower()}"
+        _refuse_size(member.file_size, member.compress_size, path)
+        if member.file_size > shutil.disk_usage(folder).free:
+            raise _no_room(path, folder)
+        try:
+            with archive.open(member) as source:
+                _copy(source, plain, path, member.compress_size)
+        except NotImplementedError as error:
+            raise DamagedFile(f"{path}: is packed by an unknown method ({error}); unpack it, and give that") from error
+    return plain
+
+
+def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> zipfile.ZipInfo:
+    """Return the one data file of an archive."""
+    members = [member for member in archive.infolist() if not member.is_dir()]
+    # macOS packs a hidden twin of each file.
+    shown = [m for m in members if not m.filename.startswith("__MACOSX/") and not _base(m).startswith(".")]
+    data = [m for m in shown if Path(_base(m)).suffix.lower() in suffixes]
+    if len(data) > 1:
+        data = [m for m in data if _base(m) == plain_name(path.name)] or data
+    if len(data) != 1:
+        names = [_base(m) for m in shown]
+        held = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        raise ProductError(
+            f"{path}: expected one data file ({' '.join(suffixes)}), found {len(data)} among {held or 'nothing'}; "
+            "unpack it, and give the file"
+        )
+    (member,) = data
+    if member.flag_bits & ENCRYPTED:
+        raise DamagedFile(f"{path}: {_base(member)} is encrypted; unpack it with its password, and give that")
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise DamagedFile(f"{path}: {_base(member)} is a link, not data; fetch it again")
+    return member
+
+
+def _base(member: zipfile.ZipInfo) -> str:
+    return member.filename.replace("\\", "/").rpartition("/")[2]
+
+
+def _copy(source: BinaryIO, plain: Path, path: Path, packed: int) -> None:
+    """Stream to a file; stop when it becomes absurdly large."""
+    size = 0
+    try:
+        with plain.open("wb") as target:
+            while block := source.read(CHUNK):
+                size += len(block)
+                _refuse_size(size, packed, path)
+                target.write(block)
+    except OSError as error:
+        if error.errno in FULL:
+            raise _no_room(path, plain.parent) from error
+        raise
+
+
+def _refuse_size(size: int, packed: int, path: Path) -> None:
+    if size > LARGEST or size > max(SMALL, RATIO * packed):
+        raise DamagedFile(
+            f"{path}: expected data, found {packed} packed bytes that unpack to {size} or more; "
+            "fetch it again, or unpack it yourself if you trust it"
+        )
+
+
+def _no_room(path: Path, folder: Path) -> ProductError:
+    return ProductError(f"{path}: no room to unpack it in {folder.parent}; free some, or set TMPDIR to a larger folder")
