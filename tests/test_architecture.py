@@ -17,7 +17,7 @@ FLOORS = [
     {"demo"},
     {"maps"},
     {"maps"},
-    {"risk", "trends", "skill"},
+    {"risk", "trends", "skill", "splits", "applicability"},
     {"cnn"},
     {"windows"},
     {"regions"},

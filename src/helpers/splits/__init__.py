@@ -1,0 +1,40 @@
+"""Splits: which samples are one place, and which of them are tested together.
+
+The score of a network depends on who sets its exam. This room holds the ladder of rules: random folds, folds of whole
+places, of regions, of years, and folds that lie as far from the training data as the map does. It also measures how far
+that is.
+
+>>> import numpy as np
+>>> places = window_groups([51.08, 51.10, 52.17], [10.45, 10.40, 5.74])
+>>> folds = grouped_folds(places, k=2, rng=np.random.default_rng(1))
+>>> bool(folds[0] == folds[1] != folds[2]), divided(folds, places).size
+(True, 0)
+"""
+
+from helpers.splits.areas import block_folds, blocks, region_folds
+from helpers.splits.folds import frozen_split, grouped_folds, random_folds, year_folds
+from helpers.splits.labels import divided, train_masks
+from helpers.splits.matching import Matching, fold_distances, knndm, wasserstein
+from helpers.splits.places import near_groups, place_groups, window_groups
+from helpers.splits.sphere import nearest_distances, weighted_ecdf
+
+__all__ = [
+    "Matching",
+    "block_folds",
+    "blocks",
+    "divided",
+    "fold_distances",
+    "frozen_split",
+    "grouped_folds",
+    "knndm",
+    "near_groups",
+    "nearest_distances",
+    "place_groups",
+    "random_folds",
+    "region_folds",
+    "train_masks",
+    "wasserstein",
+    "weighted_ecdf",
+    "window_groups",
+    "year_folds",
+]
