@@ -106,10 +106,11 @@ def test_a_real_fullset_file_comes_back_in_kilograms(oensingen, zipped):
     assert set(back.igbp.values) == {12} and back.attrs["product"] == "fluxnet2015"
 
 
-def test_a_tower_without_a_place_is_refused(oensingen):
+def test_a_tower_without_a_place_is_read_and_warned_of(oensingen):
     (oensingen / "sites.csv").unlink()
-    with pytest.raises(products.ProductError, match="sites.csv: expected a row for CH-Oe2"):
-        products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
+    with pytest.warns(UserWarning, match=r"expected the place of CH-Oe2 in sites\.csv beside it, found none"):
+        back = products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
+    assert back.sizes["sample"] == 20 and np.isnan(back.lat).all()
 
 
 def test_a_zip_without_a_yearly_file_is_refused(real_data, oensingen):

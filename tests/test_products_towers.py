@@ -1,32 +1,26 @@
-"""Flux towers: FULLSET and SUBSET, CSV and zip, today's FLUXMET zips with their own site table, and what is wrong."""
+"""Flux towers: what comes back, from every layout of a download, lone or zipped; and what selections do."""
 
+import csv
+import gzip
+import shutil
+import warnings
 import zipfile
+import zlib
 
 import numpy as np
-import pandas as pd
 import pytest
+from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
 
 from helpers import products
-from helpers.products import ProductError
+from helpers.products import DamagedFile, ProductError
+from helpers.products.towers.places import IGBP
 from helpers.regions import IGBP_CODES
-
-NAME = "FLX_{}_FLUXNET2015_{}_YY_2001-2003_1-4.csv"
-
-
-def yearly(reco=(500.0, -9999, 700.25), qc=(0.9, 0.0, -9999), years=(2001, 2002, 2003), **more):
-    columns = {"TIMESTAMP": years, "TA_F": 9.5, "NEE_VUT_REF_QC": qc, "RECO_NT_VUT_REF": reco}
-    return pd.DataFrame(columns | {"RECO_DT_VUT_REF": [1.0] * len(years)} | more)
-
-
-def sites(folder, **places):
-    rows = [(site, *place) for site, place in places.items()]
-    pd.DataFrame(rows, columns=["site", "latitude", "longitude", "igbp"]).to_csv(folder / "sites.csv", index=False)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    yearly().to_csv(tmp_path / NAME.format("AA-One", "FULLSET"), index=False)
-    yearly(reco=(1.0, 2.0, 3.0)).to_csv(tmp_path / NAME.format("BB-Two", "SUBSET"), index=False)
+    write(tmp_path)
+    write(tmp_path, "BB-Two", "SUBSET", yearly(reco=(1.0, 2.0, 3.0)))
     sites(tmp_path, **{"AA-One": (51.5, 10.25, "DBF"), "BB-Two": (-33.0, 150.0, "ebf "), "CC-Not": (0, 0, "")})
     return tmp_path
 
@@ -40,117 +34,260 @@ def test_site_years_come_in_kilograms_and_gaps_as_nan(folder):
     assert back.site.values.tolist() == ["AA-One"] * 3 + ["BB-Two"] * 3
     assert back.year.values.tolist() == [2001, 2002, 2003] * 2
     np.testing.assert_allclose(back.reco, [0.5, np.nan, 0.70025, 0.001, 0.002, 0.003])
+    np.testing.assert_allclose(back.reco_dt, [0.51, np.nan, 0.71025, 0.011, 0.012, 0.013])
     np.testing.assert_allclose(back.nee_qc, [0.9, 0, np.nan] * 2)
-    np.testing.assert_allclose(back.reco_dt, 0.001)
     assert back.lat.values.tolist() == [51.5] * 3 + [-33] * 3 and back.lon.values[-1] == 150
     assert back.igbp.values.tolist() == [IGBP_CODES["DBF"]] * 3 + [IGBP_CODES["EBF"]] * 3
     assert back.reco.attrs["units"] == "kg m-2 yr-1" and back.nee_qc.attrs["units"] == "1"
+    assert back.attrs["product"] == "fluxnet2015" and back.attrs["product_version"] == "1-4"
+    assert back.attrs["site_years_read"] == 6 and products.dropped(back).empty
 
 
-def test_years_may_be_chosen(folder):
+def test_years_may_be_chosen_and_others_are_not_losses(folder):
     back = read(folder, years=[2003, 2010])
     assert back.site.values.tolist() == ["AA-One", "BB-Two"] and set(back.year.values) == {2003}
+    assert back.attrs["site_years_read"] == 2 and products.dropped(back).empty
 
 
 def test_the_names_of_land_cover_are_those_of_the_regions():
-    from helpers.products.fluxnet import IGBP
-
     assert {name: code for code, name in enumerate(IGBP)} == IGBP_CODES
 
 
 def test_a_table_without_the_other_partitioning_is_read(folder):
-    path = folder / NAME.format("AA-One", "FULLSET")
-    yearly().drop(columns="RECO_DT_VUT_REF").to_csv(path, index=False)
+    write(folder, table=yearly().drop(columns="RECO_DT_VUT_REF"))
     assert np.isnan(read(folder).reco_dt.values[:3]).all()
+    write(folder, table=yearly().drop(columns="RECO_NT_VUT_REF"))
+    np.testing.assert_allclose(read(folder, partitioning="day").reco.values[:2], [0.51, 0.71025])
+    with pytest.raises(ProductError, match="expected columns RECO_NT_VUT_REF, found none among 4"):
+        read(folder)
 
 
-@pytest.mark.parametrize("hub", ["AMF", "ICOSETC", "EUF", "TERN"])
-@pytest.mark.parametrize("bif", [True, False])
-def test_todays_zips_hold_the_sites_place(tmp_path, hub, bif):
-    stem = f"{hub}_US-MMS_FLUXNET_{{}}2001-2003_v1.3_r1"
-    path = tmp_path / (stem.format("") + ".zip")
-    told = [
-        ("LOCATION_LAT", "39.3232"),
-        ("LOCATION_LONG", "-86.4131"),
-        ("IGBP", "DBF"),
-        ("SITE_NAME", "Morgan, Monroe"),
-    ]
-    table = pd.DataFrame([("US-MMS", 1, "GRP", *row) for row in told])
-    table.columns = ["SITE_ID", "GROUP_ID", "VARIABLE_GROUP", "VARIABLE", "DATAVALUE"]
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(stem.format("FLUXMET_YY_") + ".csv", yearly().to_csv(index=False))
-        archive.writestr(stem.format("FLUXMET_MM_") + ".csv", "TIMESTAMP\n200101\n")
-        archive.writestr(stem.format("ERA5_YY_") + ".csv", "TIMESTAMP\n1981\n")
-        archive.writestr(stem.format("BIFVARINFO_YY_") + ".csv", "SITE_ID\nUS-MMS\n")
-        if bif:
-            archive.writestr(stem.format("BIF_") + ".csv", table.to_csv(index=False))
-    if not bif:
+@pytest.mark.parametrize("fill", [-9999, -9999.0, -9999.9, -9999.99999])
+def test_every_way_of_writing_the_fill_is_a_gap_and_nothing_else_is(folder, fill):
+    write(folder, table=yearly(reco=(fill, -9000.0, -12000.0), qc=(fill, 0.5, 0.5)))
+    back = read(folder, years=range(2001, 2004)).isel(sample=slice(0, 3))
+    np.testing.assert_allclose(back.reco, [np.nan, -9.0, -12.0])
+    np.testing.assert_allclose(back.nee_qc, [np.nan, 0.5, 0.5])
+
+
+# --- layouts ---------------------------------------------------------------------------------------------------------
+
+LAYOUTS = [
+    # product, file, member (none: the file is the table), release
+    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_1-4.csv", None, "1-4"),
+    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_SUBSET_YY_2001-2003_1-4.csv.gz", None, "1-4"),
+    (
+        "fluxnet2015",
+        "FLX_AA-One_FLUXNET2015_{}_2001-2003_1-4.zip",
+        "FLX_AA-One_FLUXNET2015_{}_YY_2001-2003_1-4.csv",
+        "1-4",
+    ),
+    (
+        "fluxnet2015",
+        "FLX_AA-One_FLUXNET2015_FULLSET_2001-2003_beta-3.zip",
+        "deep/in/FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_beta-3.csv",
+        "beta-3",
+    ),
+    (
+        "fluxnet2015",
+        "FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_2-3.csv.zip",
+        "FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_2-3.csv",
+        "2-3",
+    ),
+    ("fluxnet", "AMF_AA-One_FLUXNET_{}_2001-2003_3-5.zip", "AMF_AA-One_FLUXNET_{}_YY_2001-2003_3-5.csv", "3-5"),
+    ("fluxnet", "AMF_AA-One_FLUXNET_FULLSET_YY_2001-2003_3-5.csv", None, "3-5"),
+    (
+        "fluxnet",
+        "TERN_AA-One_FLUXNET_2001-2003_v1.3_r1.zip",
+        "TERN_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv",
+        "v1.3_r1",
+    ),
+    ("fluxnet", "EUF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv", None, "v1.3_r1"),
+    ("fluxnet", "ICOSETC_AA-One_ARCHIVE_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", "L2"),
+    ("fluxnet", "ICOSETC_AA-One_ARCHIVE_INTERIM_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_INTERIM_L2.csv", "INTERIM_L2"),
+    ("fluxnet", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", None, "L2"),
+]
+
+
+@pytest.mark.parametrize("group", ["FULLSET", "SUBSET"])
+@pytest.mark.parametrize(("product", "name", "member", "release"), LAYOUTS)
+def test_every_layout_gives_the_same(tmp_path, product, name, member, release, group):
+    path, text = tmp_path / name.format(group), yearly().to_csv(index=False)
+    if member:
+        member = member.format(group)
+        stem, span = member.split("YY_")[0] + "{}", "2001-2003_1-4"
+        zipped(path, **surroundings(stem, span), **{member: text, f"__MACOSX/._{member.split('/')[-1]}": "\0\5\26\7"})
+    else:
+        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    for other in surroundings("XX_AA-One_FLUXNET_{}", "x"):
+        (tmp_path / other).write_text("never,read\n")
+    sites(tmp_path, **{"AA-One": (51.5, 10.25, "DBF")})
+    assert products.find(product, tmp_path) == [path]
+    back = products.read(product, path)
+    np.testing.assert_allclose(back.reco, [0.5, np.nan, 0.70025])
+    assert set(back.site.values) == {"AA-One"} and back.attrs["product_version"] == release
+
+
+def test_of_a_zip_only_the_yearly_member_is_unpacked(folder):
+    for path in folder.glob("FLX_AA*"):
+        path.unlink()
+    stem = "FLX_AA-One_FLUXNET2015_FULLSET_{}2001-2003_1-4"
+    path = folder / (stem.format("") + ".zip")
+    halves = stem.format("HH_") + ".csv"
+    zipped(path, **{halves: "x" * 100, stem.format("YY_") + ".csv": yearly()})
+    with zipfile.ZipFile(path) as archive:
+        at = archive.getinfo(halves).header_offset + 30 + len(halves)
+    content = bytearray(path.read_bytes())
+    content[at : at + 4] = b"\xff\xff\xff\xff"  # whoever unpacks the half-hours meets a broken stream
+    path.write_bytes(content)
+    with zipfile.ZipFile(path) as archive, pytest.raises(zlib.error):
+        archive.read(halves)
+    np.testing.assert_allclose(read(folder).reco[:3], [0.5, np.nan, 0.70025])
+
+
+def test_a_file_that_ends_before_its_name_does_is_told(folder):
+    path = write(folder, table=steady(2001, 2002))
+    with pytest.warns(UserWarning, match=r"AA-One.*csv: the name tells of 2001 to 2003, the rows of 2001 to 2002"):
+        read(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        path.unlink()
+        read(folder)
+
+
+# --- selections ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def varied(tmp_path):
+    reco, qc = (500.0, -9999, 10.0, 4999.0, 5000.0, 300.0), (0.9, 0.9, 0.9, 0.5, 0.9, -9999)
+    table = yearly(reco, qc, range(2001, 2007))
+    table.loc[5, "RECO_DT_VUT_REF"] = -9999
+    write(tmp_path, table=table, years=(2001, 2006))
+    sites(tmp_path, **{"AA-One": (51.5, 10.25, "DBF")})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("selection", "kept", "reasons"),
+    [
+        ({"partitioning": "night"}, [2001, 2003, 2004, 2005, 2006], {"RECO missing": [2002]}),
+        ({"partitioning": "day"}, [2001, 2003, 2004, 2005], {"RECO missing": [2002, 2006]}),
+        ({"min_qc": 0.5}, [2001, 2002, 2003, 2004, 2005], {"QC missing or below 0.5": [2006]}),
+        ({"min_qc": 0.6}, [2001, 2002, 2003, 2005], {"QC missing or below 0.6": [2004, 2006]}),
+        (
+            {"reco_range": (10, 5000), "partitioning": "night"},
+            [2001, 2004, 2006],
+            {"RECO missing": [2002], "RECO not between 10 and 5000 g m-2 yr-1": [2003, 2005]},
+        ),
+        (
+            {"reco_range": (10, 5000), "partitioning": "day"},
+            [2001, 2003],
+            {"RECO missing": [2002, 2006], "RECO not between 10 and 5000 g m-2 yr-1": [2004, 2005]},
+        ),
+        (
+            {"reco_range": (10, 5000)},
+            [2001, 2002, 2006],
+            {"RECO not between 10 and 5000 g m-2 yr-1": [2003, 2004, 2005]},
+        ),
+    ],
+)
+def test_what_is_not_wanted_is_listed_with_its_reason(varied, selection, kept, reasons):
+    back = read(varied, **selection)
+    assert back.year.values.tolist() == kept
+    lost = products.dropped(back)
+    assert {reason: rows.year.tolist() for reason, rows in lost.groupby("reason")} == reasons
+    assert set(lost.site) == {"AA-One"} and set(lost.file) == {"FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2006_1-4.csv"}
+    assert back.attrs["site_years_read"] == 6 == len(kept) + len(lost)
+
+
+def test_a_partitioning_is_what_the_dataset_says_it_is(varied):
+    night, day, both = (read(varied, partitioning=p, years=[2001]) for p in ("night", "day", None))
+    assert [ds.reco.item() for ds in (night, day, both)] == pytest.approx([0.5, 0.51, 0.5])
+    assert [ds.reco.attrs["partitioning"] for ds in (night, day, both)] == ["night", "day", "night"]
+    assert "reco_dt" not in night and "reco_dt" not in day and both.reco_dt.item() == pytest.approx(0.51)
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"partitioning": "noon"}, "partitioning: expected 'night', 'day' or None, found 'noon'"),
+        ({"min_qc": 80}, "min_qc: expected a share from 0 to 1, or None, found 80"),
+        ({"reco_range": (5000, 10)}, r"reco_range: expected \(low, high\)"),
+        ({"reco_range": (1, 2, 3)}, r"reco_range: expected \(low, high\)"),
+    ],
+)
+def test_a_selection_that_cannot_be_is_named(varied, selection, message):
+    with pytest.raises(ProductError, match=message):
+        read(varied, **selection)
+
+
+# --- real files ------------------------------------------------------------------------------------------------------
+
+
+def real_rows(path):
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("how", ["lone", "gz", "zip", "subset"])
+def test_a_real_file_says_what_the_csv_module_says(real_data, tmp_path, how):
+    (source,) = (real_data / "native").glob("FLX_CH-Oe2*.csv")
+    rows, path = real_rows(source), tmp_path / source.name
+    if how == "lone":
+        shutil.copy(source, path)
+    elif how == "gz":
+        path = path.with_name(path.name + ".gz")
+        path.write_bytes(gzip.compress(source.read_bytes()))
+    elif how == "zip":
+        path = zipped(
+            tmp_path / source.name.replace("_YY", "").replace(".csv", ".zip"), **{path.name: source.read_text()}
+        )
+    else:
+        path = tmp_path / source.name.replace("FULLSET", "SUBSET")
+        columns = ["TIMESTAMP", "NEE_VUT_REF_QC", "RECO_DT_VUT_REF", "RECO_NT_VUT_REF"]
+        path.write_text("\n".join(",".join(row) for row in [columns, *([r[c] for c in columns] for r in rows)]))
+    with pytest.warns(UserWarning, match=r"CH-Oe2.*expected the place of CH-Oe2 in sites\.csv beside it, found none"):
+        back = products.read("fluxnet2015", path)
+    assert back.year.values.tolist() == [int(row["TIMESTAMP"]) for row in rows] and back.sizes["sample"] == 20
+    columns = {"reco": ("RECO_NT_VUT_REF", 1e-3), "reco_dt": ("RECO_DT_VUT_REF", 1e-3), "nee_qc": ("NEE_VUT_REF_QC", 1)}
+    for name, (column, factor) in columns.items():
+        expected = [np.nan if float(row[column]) == -9999 else factor * float(row[column]) for row in rows]
+        np.testing.assert_allclose(back[name].values, expected, rtol=1e-12)
+    assert np.isnan(back.lat).all() and np.isnan(back.lon).all() and set(back.igbp.values) == {-1}
+
+
+def test_a_real_base_zip_is_answered_with_what_to_fetch(real_data, tmp_path):
+    path = real_data / "native" / "AMF_US-CRT_BASE-BADM_2-5.zip"
+    halves = "AMF_US-CRT_BASE_HH_2-5.csv"
+    with zipfile.ZipFile(path) as archive:
+        archive.extract(halves, tmp_path)
+    renamed = tmp_path / "AMF_US-CRT_FLUXNET_FULLSET_YY_2011-2013_2-5.csv"
+    shutil.copy(tmp_path / halves, renamed)
+    as_zip = shutil.copy(path, tmp_path / "AMF_US-CRT_FLUXNET_FULLSET_2011-2013_3-5.zip")
+    for bad in (path, tmp_path / halves, renamed, as_zip):
         with pytest.raises(
-            ProductError, match=r"sites\.csv: expected a row for US-MMS, found none; write site, latitude"
-        ):
-            products.read("fluxnet", path)
-        return
+            ProductError, match=r"AMF_US-CRT.*AmeriFlux BASE.*fetch the site's FLUXNET product"
+        ) as error:
+            products.read("fluxnet", bad)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("keep", [0.2, 0.9])
+def test_a_real_file_cut_in_mid_row_is_noticed(real_data, tmp_path, keep):
+    (source,) = (real_data / "native").glob("FLX_CH-Oe2*.csv")
+    content = source.read_bytes()[: int(keep * source.stat().st_size)]
+    path = tmp_path / source.name
+    path.write_bytes(content[: content.rindex(b",")])
+    with pytest.raises(DamagedFile, match=r"CH-Oe2.*csv: row \d+: expected 331 fields, found \d+; .*fetch it again"):
+        products.read("fluxnet2015", path)
+
+
+def test_today_s_zip_tells_the_place_itself(tmp_path):
+    stem = "AMF_US-MMS_FLUXNET_{}2001-2003_v1.3_r1"
+    path = tmp_path / (stem.format("") + ".zip")
+    text = bif("US-MMS", "39.3232", "-86.4131")
+    zipped(path, **{stem.format("FLUXMET_YY_") + ".csv": yearly(), stem.format("BIF_") + ".csv": text})
     back = products.read("fluxnet", products.find("fluxnet", tmp_path))
     assert back.site.values.tolist() == ["US-MMS"] * 3 and set(back.igbp.values) == {4}
     np.testing.assert_allclose([back.lat[0], back.lon[0]], [39.3232, -86.4131])
-    sites(tmp_path, **{"US-MMS": (39.0, -86.0, "MF")})  # a table of one's own has the last word
-    assert products.read("fluxnet", path).lat.values.tolist() == [39.0] * 3
-
-
-def test_two_files_of_one_site_are_refused(folder):
-    yearly().to_csv(folder / NAME.format("AA-One", "SUBSET"), index=False)
-    with pytest.raises(ProductError, match="one file a site, found .*FULLSET.* for AA-One too; keep one"):
-        read(folder)
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        (yearly().drop(columns="RECO_NT_VUT_REF"), "expected columns RECO_NT_VUT_REF, found none"),
-        (yearly().drop(columns="TIMESTAMP"), "expected columns TIMESTAMP, found none"),
-        (yearly(years=(200101, 200102, 200103)), "expected years in TIMESTAMP, found .*200101"),
-        (yearly(years=(2001, 2001, 2002)), "expected each year once, found 2001 twice"),
-        (yearly(reco=("a lot", 1, 2)), "expected numbers in RECO_NT_VUT_REF, found text"),
-    ],
-)
-def test_a_table_that_is_wrong_is_named(folder, table, message):
-    path = folder / NAME.format("AA-One", "FULLSET")
-    table.to_csv(path, index=False)
-    with pytest.raises(ProductError, match=f"AA-One.*: {message}"):
-        read(folder)
-
-
-@pytest.mark.parametrize(
-    ("name", "place", "message"),
-    [
-        ("AA-One", (151.5, 10.0, "DBF"), "expected latitude of AA-One within ±90, found 151.5"),
-        ("AA-One", (51.5, 370.0, "DBF"), "expected longitude of AA-One within ±180, found 370"),
-    ],
-)
-def test_a_place_off_the_globe_is_named(folder, name, place, message):
-    sites(folder, **{name: place, "BB-Two": (0, 0, "EBF")})
-    with pytest.raises(ProductError, match=f"sites.csv: {message}"):
-        read(folder)
-
-
-def test_a_site_table_without_its_columns_is_named(folder):
-    (folder / "sites.csv").write_text("site,lat,lon\nAA-One,1,2\n")
-    with pytest.raises(
-        ProductError, match=r"sites\.csv: expected columns igbp, latitude, longitude, found none; add them"
-    ):
-        read(folder)
-
-
-def test_an_unknown_land_cover_is_no_class(folder):
-    sites(folder, **{"AA-One": (51.5, 10.25, "MOON"), "BB-Two": (0, 0, "")})
-    assert set(read(folder).igbp.values) == {-1}
-
-
-@pytest.mark.parametrize("share", [0.3, 0.9])
-def test_a_zip_cut_short_is_named(folder, share):
-    path = folder / "FLX_DD-Cut_FLUXNET2015_FULLSET_2001-2003_1-4.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(NAME.format("DD-Cut", "FULLSET"), yearly().to_csv(index=False))
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ProductError, match=r"DD-Cut.*zip: cannot be read .*fetch it again"):
-        read(folder)

@@ -1,6 +1,7 @@
 """Tables of site-years and of monthly climate at sites: what they give, and every way in which they can be wrong."""
 
 import gzip
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -26,7 +27,12 @@ def table(tmp_path):
 
     def write(text=GOOD, name="table.csv"):
         path = tmp_path / name
-        path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+        if name.endswith(".zip"):
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("inside/any.csv", text)
+                archive.writestr("README.txt", "how it was made")
+        else:
+            path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
         return path
 
     return write
@@ -60,7 +66,7 @@ def test_land_cover_may_be_codes_or_absent(table):
     assert read(table(numbered), igbp="igbp").igbp.values.tolist() == [1, 1, -1]
 
 
-@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz"])
+@pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.zip"])
 @pytest.mark.parametrize("text", [GOOD, "\ufeff" + GOOD, GOOD.replace("\n", "\r\n"), GOOD.rstrip()])
 def test_common_ways_of_writing_a_csv_read_alike(table, name, text):
     assert read(table(text, name)).drop_attrs().identical(read(table(GOOD, "plain.csv")).drop_attrs())

@@ -18,6 +18,8 @@ import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 
+from helpers.products.towers.places import refuse_unknown
+
 FILLS = ("centre", "drop", "nan")
 OFFSETS = np.array([-1, 0, 1])
 STRIP_BYTES = 64_000_000
@@ -55,8 +57,7 @@ def cells(grid_lat, grid_lon, lat, lon) -> tuple[np.ndarray, np.ndarray]:
     row = np.floor((np.asarray(grid_lat)[0] + down / 2 - lat) / down + 1e-6)
     east = lon - np.asarray(grid_lon)[0] + right / 2
     column = np.floor((east % 360) / right + 1e-6)
-    at_pole = (lat == -90) & (row == len(grid_lat))
-    row = row - at_pole  # the South Pole is an edge with no cell south of it
+    row = row - ((lat == -90) & (row == len(grid_lat)))  # the South Pole is an edge with no cell south of it
     if _round_the_globe(grid_lon):
         column = column % len(grid_lon)
     off = ~((row >= 0) & (row < len(grid_lat)) & (column >= 0) & (column < len(grid_lon)))
@@ -156,13 +157,14 @@ def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *,
     Parameters
     ----------
     towers : Dataset (sample)
-        With coordinates lat, lon and year.
+        With coordinates site, year, lat and lon; towers whose place is unknown are refused by name where maps are.
     fields : Dataset
         Maps, told by their dimensions lat and lon; else variables (sample) in the order of ``towers``.
     predictors, fill
         As in `from_values`.
     """
     if {"lat", "lon"} <= set(fields.dims):
+        refuse_unknown(towers)
         return at_points(fields[list(predictors)], towers["lat"], towers["lon"], towers["year"], fill=fill)
     return from_values(fields, predictors, fill=fill)
 
@@ -212,8 +214,7 @@ def strips(
     rows = rows or max(1, STRIP_BYTES // (width * len(channels) * 9 * 4))
     for start in range(0, height, rows):
         stop = min(start + rows, height)
-        halo = slice(max(start - 1, 0), min(stop + 1, height))
-        block = np.stack([f[halo].values.astype("float32") for f in fields])
+        block = np.stack([f[max(start - 1, 0) : min(stop + 1, height)].values.astype("float32") for f in fields])
         beyond = ((0, 0), (int(start == 0), int(stop == height)), (0, 0))
         block = np.pad(block, beyond, constant_values=np.nan)  # no neighbour beyond a pole
         sides = dict(mode="wrap") if wraps else dict(constant_values=np.nan)

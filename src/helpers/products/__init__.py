@@ -21,8 +21,9 @@ from helpers.products import registry
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.pixels import pixel
 from helpers.products.registry import Product, product, products, table
+from helpers.products.towers.accounts import dropped
 
-__all__ = ["DamagedFile", "Product", "ProductError", "find", "pixel", "product", "products", "read", "table"]
+__all__ = ["DamagedFile", "Product", "ProductError", "dropped", "find", "pixel", "product", "products", "read", "table"]
 
 
 def find(product_id: str, folder: str | Path) -> list[Path]:

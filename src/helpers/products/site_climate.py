@@ -8,9 +8,10 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
+from helpers.products.csv_table import column_of, numbers_of, refuse_twice, rows, whole_numbers, within
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
-from helpers.products.site_table import column_of, numbers_of, one_file, refuse_twice, rows, whole_numbers, within
+from helpers.products.site_table import one_file
 
 COLUMNS = {
     "site": "site",
@@ -38,7 +39,7 @@ def read(
     Parameters
     ----------
     paths : sequence of one path
-        A CSV file with a header; compressed if its name ends in .gz.
+        A CSV file with a header, as it is or packed (.gz, or alone in a .zip).
     columns : mapping of str to str, optional
         Column names that differ from `COLUMNS`.
     precipitation : {"mm d-1", "mm month-1"}

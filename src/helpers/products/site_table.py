@@ -6,8 +6,6 @@ columns hold a 3x3 neighbourhood, row by row from the north-west, they become on
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,15 +13,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.fluxnet import IGBP
+from helpers.products.csv_table import EMPTY, column_of, numbers_of, refuse_twice, rows, whole_numbers, within
+from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
+from helpers.products.towers.places import IGBP
 
 REQUIRED = ("site", "year", "lat", "lon", "reco")
 LIMITS = {"lat": (-90.0, 90.0), "lon": (-180.0, 180.0)}
-EMPTY = ("", "NA", "N/A", "NaN", "nan", "-9999", "-9999.0")
-"""How tables of site-years write a missing number."""
-
 UNITS = {
     "nee_qc": "1",
     "evi": "1",
@@ -46,7 +42,7 @@ def read(
     Parameters
     ----------
     paths : sequence of one path
-        A CSV file with a header; compressed if its name ends in .gz.
+        A CSV file with a header, as it is or packed (.gz, or alone in a .zip).
     columns : mapping of str to str or nine str
         For each variable, the column that holds it, or the nine columns of its 3x3 window. ``site``, ``year``,
         ``lat``, ``lon`` and ``reco`` must be there; ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation or
@@ -102,116 +98,6 @@ def read(
                 f"column {told}" if isinstance(told, str) else f"columns {told[0]} to {told[-1]}"
             )
     return ds
-
-
-def rows(path: Path) -> pd.DataFrame:
-    """Read a CSV as text, and make sure that every row is whole.
-
-    Raises
-    ------
-    DamagedFile
-        The file is empty or no text, or a row has more or fewer fields than the header.
-    """
-    unpack = gzip.open if path.suffix == ".gz" else open
-    try:
-        with reading(path), unpack(path, "rt", encoding="utf-8-sig", newline="") as file:
-            header, *body = [row for row in csv.reader(file) if row] or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DamagedFile(f"{path}: expected a CSV file, found something else ({error}); check the path") from error
-    if not body:
-        raise DamagedFile(f"{path}: expected a header and at least one row, found an empty table; fetch it again")
-    lengths = np.array([len(row) for row in body])
-    if (lengths != len(header)).any():
-        at = int(np.argmax(lengths != len(header)))
-        raise DamagedFile(
-            f"{path}: row {at + 2}: expected {len(header)} fields, found {lengths[at]}; "
-            "the file is damaged or cut short, so fetch it again"
-        )
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise ProductError(f"{path}: expected one column {twice[0]!r}, found {header.count(twice[0])}; rename one")
-    return pd.DataFrame(body, columns=header)
-
-
-def column_of(table: pd.DataFrame, path: Path, column: str) -> pd.Series:
-    """Return a column as text.
-
-    Raises
-    ------
-    ProductError
-        It is not there; the message lists those that are.
-    """
-    if column not in table:
-        raise ProductError(f"{path}: column {column!r} is not there; the file has {', '.join(table.columns)}")
-    return table[column].str.strip()
-
-
-def numbers_of(table: pd.DataFrame, path: Path, column: str) -> np.ndarray:
-    """Return a column as float64, missing cells as NaN.
-
-    Raises
-    ------
-    ProductError
-        It is not there, or a cell is no number.
-    """
-    text = column_of(table, path, column)
-    empty = text.isin(EMPTY)
-    values = pd.to_numeric(text.where(~empty), errors="coerce").to_numpy(dtype="float64")
-    wrong = ~np.isfinite(values) & ~empty.to_numpy()
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{path}: row {at + 2}, column {column!r}: expected a number, found {text.iloc[at]!r}; correct or empty it"
-        )
-    return values
-
-
-def whole_numbers(values: np.ndarray, path: Path, column: str) -> np.ndarray:
-    """Return the values as int64.
-
-    Raises
-    ------
-    ProductError
-        One of them is missing or not whole.
-    """
-    wrong = ~(values == np.floor(values))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{path}: row {at + 2}, column {column!r}: expected a whole number, found {values[at]:g}; correct it"
-        )
-    return values.astype("int64")
-
-
-def within(values: np.ndarray, path: Path, column: str, low: float, high: float) -> None:
-    """Refuse values that are missing or out of range.
-
-    Raises
-    ------
-    ProductError
-        Names the first.
-    """
-    wrong = ~((values >= low) & (values <= high))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{path}: row {at + 2}, column {column!r}: expected {low:g} to {high:g}, found {values[at]:g}; correct it"
-        )
-
-
-def refuse_twice(keys: pd.DataFrame, path: Path) -> None:
-    """Refuse a table in which a key stands twice.
-
-    Raises
-    ------
-    ProductError
-        Names the first that does.
-    """
-    twice = keys.duplicated().to_numpy()
-    if twice.any():
-        at = int(np.argmax(twice))
-        shown = ", ".join(f"{name} {value}" for name, value in keys.iloc[at].items())
-        raise ProductError(f"{path}: row {at + 2}: {shown} is there twice; keep one of the two rows")
 
 
 def one_file(paths: Sequence[Path | str], product: str) -> Path:

@@ -1,0 +1,139 @@
+"""Which site-years of towers cannot stand together, and which a caller does not want.
+
+The first kind is always resolved:
+
+- *Two towers under one identifier*, told by places more than a kilometre apart in the site's files or tables: nobody
+  can say whose a year is, so that all years of the identifier go.
+- *Two files of one site*: one is kept whole, for years of two processings make no series. It is the one whose record
+  ends last; of several, the newest release; of one release, FULLSET before SUBSET.
+- *A year twice in a file*: one row is kept if they agree in everything that is read, else none.
+
+The second kind, missing values, quality and range, is a matter of parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+
+import pandas as pd
+
+from helpers.products.errors import ProductError
+from helpers.products.towers import places
+from helpers.products.towers.accounts import Account
+from helpers.products.towers.places import Place, Places
+from helpers.products.towers.yearly import Record
+
+TWO_TOWERS = "two towers under one identifier"
+OTHER_FILE = "another file of the site kept"
+REPEATED = "year repeated with the same values"
+CONTRADICTED = "year repeated with other values"
+MISSING = "RECO missing"
+
+PARTITIONINGS = {None: ("reco", "reco_dt"), "night": ("reco",), "day": ("reco_dt",)}
+"""Which variables of the files a partitioning asks for."""
+
+
+def chosen(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """Return each site's files, the one to be kept first."""
+    by_site: dict[str, list[Record]] = {}
+    for record in sorted(records, key=lambda r: r.newness, reverse=True):
+        by_site.setdefault(record.name.site, []).append(record)
+    return by_site
+
+
+def located(by_site: Mapping[str, list[Record]], given: Places) -> tuple[dict[str, Place], set[str]]:
+    """Settle where each site stands.
+
+    For each file counts what is told first: by the caller, by ``sites.csv`` beside it, by the metadata in its zip, by
+    metadata beside it.
+
+    Parameters
+    ----------
+    by_site : mapping of str to list of Record
+        As `chosen` gives them.
+    given : mapping of str to sequence of Place
+        What the caller tells.
+
+    Returns
+    -------
+    places : dict of str to Place
+        By site; sites of which nothing is told are not in it. The class is empty where tables contradict each other.
+    ambiguous : set of str
+        Sites that are two towers.
+    """
+    folders = {record.path.parent for records in by_site.values() for record in records}
+    near = {folder: places.beside(folder) for folder in folders}
+    found, ambiguous = {}, set()
+    for site, records in by_site.items():
+        told = []
+        for record in records:
+            table, metadata = near[record.path.parent]
+            sources = (given.get(site), table.get(site), record.own, metadata.get(site))
+            told += next(filter(None, sources), [])
+        if told:
+            classes = {place.igbp for place in told} - {""}
+            found[site] = told[0]._replace(igbp=classes.pop() if len(classes) == 1 else "")
+        own = [record.own for record in records if record.own]
+        far = [places.apart(*pair).min() > places.SAME_PLACE_KM for pair in combinations(own, 2)]
+        if any(far) or (told and places.apart(told, told).max() > places.SAME_PLACE_KM):
+            ambiguous.add(site)
+    return found, ambiguous
+
+
+def resolve(account: Account, by_site: Mapping[str, list[Record]], ambiguous: set[str]) -> None:
+    """Strike what cannot stand together. Rows have ``site``, ``year``, ``file``, ``path`` and the values read."""
+    first = {site: str(records[0].path) for site, records in by_site.items()}
+    account.strike(account.kept["site"].isin(ambiguous), TWO_TOWERS)
+    account.strike(account.kept["path"] != account.kept["site"].map(first), OTHER_FILE)
+    rows = account.kept
+    keys = ["site", "year"]
+    values = [name for name in rows if name not in (*keys, "file", "path")]
+    # Rows that differ in any value are no repetitions of each other, and then none of the year can be believed.
+    distinct = ~rows.duplicated(keys + values)
+    contradicted = distinct.groupby([rows["site"], rows["year"]]).transform("sum") > 1
+    account.strike(contradicted, CONTRADICTED)
+    account.strike(account.kept.duplicated(keys), REPEATED)
+
+
+def select(
+    account: Account, partitioning: str | None, min_qc: float | None, reco_range: tuple[float, float] | None
+) -> None:
+    """Strike what the caller does not want; ``reco_range`` in g m-2 yr-1, the values in kg."""
+    wanted = list(PARTITIONINGS[partitioning])
+    if partitioning is not None:
+        account.strike(account.kept[wanted[0]].isna(), MISSING)
+    if min_qc is not None:
+        account.strike(~(account.kept["nee_qc"] >= min_qc), f"QC missing or below {min_qc:g}")
+    if reco_range is not None:
+        low, high = reco_range
+        grams = account.kept[wanted] * 1000
+        outside = (grams.notna() & ~((grams > low) & (grams < high))).any(axis=1)
+        account.strike(outside, f"RECO not between {low:g} and {high:g} g m-2 yr-1")
+
+
+def check(partitioning, min_qc, reco_range) -> None:
+    """Refuse selections that cannot be.
+
+    Raises
+    ------
+    ProductError
+        Names the parameter, what was expected and what was found.
+    """
+    if partitioning not in PARTITIONINGS:
+        raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
+    if min_qc is not None and not 0 <= min_qc <= 1:
+        raise ProductError(f"min_qc: expected a share from 0 to 1, or None, found {min_qc!r}; give a share")
+    if reco_range is not None and not (len(reco_range) == 2 and reco_range[0] < reco_range[1]):
+        raise ProductError(
+            f"reco_range: expected (low, high) in g m-2 yr-1, or None, found {reco_range!r}; give low before high"
+        )
+
+
+def rows_of(records: Sequence[Record], years: set[int] | None) -> pd.DataFrame:
+    """Return the rows of all files: ``site``, ``file`` (name), ``path``, ``year`` and the values."""
+    tables = [
+        record.table.assign(site=record.name.site, file=record.path.name, path=str(record.path)) for record in records
+    ]
+    rows = pd.concat(tables, ignore_index=True)
+    return rows if years is None else rows[rows["year"].isin(years)]

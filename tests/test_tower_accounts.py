@@ -1,0 +1,215 @@
+"""Site-years that cannot stand together: each is resolved, listed with its reason, and the losses add up."""
+
+import itertools
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tower_files import bif, sites, steady, write, yearly, zipped
+
+from helpers import products
+from helpers.products.towers import rules
+
+PLACE = {"AA-One": (51.5, 10.25, "DBF")}
+
+
+def read(folder, **selection):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # rows and names need not agree here
+        return products.read("fluxnet2015", products.find("fluxnet2015", folder), **selection)
+
+
+def reasons(ds):
+    """Return years by reason."""
+    return {reason: rows.year.tolist() for reason, rows in products.dropped(ds).groupby("reason")}
+
+
+def test_a_repeated_year_is_kept_once_if_its_rows_agree(tmp_path):
+    table = pd.concat([yearly(), yearly().iloc[[1]], yearly().iloc[[1]]])  # a gap, three times
+    write(tmp_path, table=table)
+    sites(tmp_path, **PLACE)
+    back = read(tmp_path)
+    assert back.year.values.tolist() == [2001, 2002, 2003]
+    assert reasons(back) == {rules.REPEATED: [2002, 2002]} and back.attrs["site_years_read"] == 5
+
+
+@pytest.mark.parametrize("column", ["RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "NEE_VUT_REF_QC"])
+def test_a_repeated_year_goes_altogether_if_its_rows_contradict_each_other(tmp_path, column):
+    table = pd.concat([yearly(), yearly().iloc[[0]], yearly().iloc[[0]].assign(**{column: 0.25})])
+    write(tmp_path, table=table)
+    sites(tmp_path, **PLACE)
+    back = read(tmp_path)
+    assert back.year.values.tolist() == [2002, 2003]
+    assert reasons(back) == {rules.CONTRADICTED: [2001] * 3} and back.attrs["site_years_read"] == 5
+
+
+ORDER = [
+    # older or lesser, newer or fuller: group, release, years
+    (("SUBSET", "1-4", (2001, 2003)), ("FULLSET", "1-4", (2001, 2003))),
+    (("FULLSET", "1-3", (2001, 2003)), ("FULLSET", "1-4", (2001, 2003))),
+    (("FULLSET", "1-3", (2001, 2003)), ("SUBSET", "1-4", (2001, 2003))),
+    (("FULLSET", "1-9", (2001, 2003)), ("FULLSET", "1-10", (2001, 2003))),
+    (("FULLSET", "1-4", (2001, 2003)), ("FULLSET", "1-3", (2001, 2005))),
+    (("FULLSET", "beta-3", (2001, 2003)), ("FULLSET", "1-3", (2001, 2003))),
+    (("FULLSET", "1-4", (2001, 2003)), ("FULLSET", "beta-3", (2001, 2004))),
+]
+
+
+@pytest.mark.parametrize(("lesser", "greater"), ORDER)
+@pytest.mark.parametrize("swap", [False, True])
+def test_of_two_files_of_a_site_one_is_kept_whole(tmp_path, lesser, greater, swap):
+    paths = []
+    for (group, release, years), reco in ((lesser, 100.0), (greater, 200.0)):
+        paths.append(write(tmp_path, "AA-One", group, steady(*years, reco=reco), release, years))
+    sites(tmp_path, **PLACE)
+    back = products.read("fluxnet2015", paths[::-1] if swap else paths)
+    assert set(back.reco.values) == {0.2} and back.year.values.tolist() == list(range(*greater[2])) + [greater[2][1]]
+    assert reasons(back) == {rules.OTHER_FILE: list(range(*lesser[2])) + [lesser[2][1]]}
+    assert set(products.dropped(back).file) == {paths[0].name}
+
+
+@pytest.mark.parametrize(
+    ("lesser", "greater"),
+    [
+        ("AMF_AA-One_FLUXNET_FULLSET_YY_2001-2003_3-5.csv", "AMF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv"),
+        ("EUF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.2_r9.csv", "EUF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv"),
+        ("ICOSETC_AA-One_FLUXNET_YY_INTERIM_L2.csv", "ICOSETC_AA-One_FLUXNET_YY_L2.csv"),
+        ("ICOSETC_AA-One_FLUXNET_YY_L2.csv", "EUF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv"),
+    ],
+)
+def test_todays_products_have_an_order_too(tmp_path, lesser, greater):
+    for name, reco in ((lesser, 100.0), (greater, 200.0)):
+        (tmp_path / name).write_text(steady(2001, 2003, reco).to_csv(index=False))
+    sites(tmp_path, **PLACE)
+    back = products.read("fluxnet", products.find("fluxnet", tmp_path))
+    assert set(back.reco.values) == {0.2} and set(products.dropped(back).file) == {lesser}
+
+
+def test_a_zip_beside_what_was_unpacked_from_it_counts_once(tmp_path):
+    path = write(tmp_path, table=steady(2001, 2003))
+    zipped(tmp_path / path.name.replace("_YY", "").replace(".csv", ".zip"), **{path.name: steady(2001, 2003)})
+    sites(tmp_path, **PLACE)
+    back = read(tmp_path)
+    assert back.sizes["sample"] == 3 and set(products.dropped(back).file) == {path.name}
+    twice = products.read("fluxnet2015", [path, path])
+    assert twice.sizes["sample"] == twice.attrs["site_years_read"] == 3
+
+
+@pytest.mark.parametrize(("km", "two"), [(0.0, False), (0.9, False), (1.1, True), (5000.0, True)])
+def test_two_rows_of_one_identifier_are_two_towers_if_far_apart(tmp_path, km, two):
+    write(tmp_path)
+    write(tmp_path, "BB-Two")
+    north = km / (np.pi * 6371.007181 / 180)  # degrees along a meridian
+    rows = [("AA-One", 10.0, 20.0, "DBF"), ("BB-Two", 0, 0, "EBF"), ("AA-One", 10.0 + north, 20.0, "CRO")]
+    sites(tmp_path, *rows)
+    back = read(tmp_path)
+    assert set(back.site.values) == ({"BB-Two"} if two else {"AA-One", "BB-Two"})
+    assert reasons(back) == ({rules.TWO_TOWERS: [2001, 2002, 2003]} if two else {})
+    if not two:
+        assert set(back.igbp.values[:3]) == {-1}, "two classes are none"
+    given = read(tmp_path, places={"AA-One": (10.0, 20.0, "DBF")})  # the caller settles it
+    assert given.sizes["sample"] == 6 and given.igbp[0] == 4
+
+
+def test_two_files_whose_metadata_lie_far_apart_are_two_towers(tmp_path):
+    for k, (release, lat) in enumerate((("v1.2_r1", 10.0), ("v1.3_r1", 40.0))):
+        stem = f"AMF_AA-One_FLUXNET_{{}}2001-2003_{release}"
+        yy, metadata = stem.format("FLUXMET_YY_") + ".csv", stem.format("BIF_") + ".csv"
+        zipped(tmp_path / (stem.format("") + ".zip"), **{yy: yearly(), metadata: bif("AA-One", lat, 5.0, group=k)})
+    paths = products.find("fluxnet", tmp_path)
+    both = products.read("fluxnet", paths)
+    assert both.sizes["sample"] == 0 and reasons(both) == {rules.TWO_TOWERS: [2001, 2002, 2003] * 2}
+    sites(tmp_path, **PLACE)  # a table tells where one stands, not whose the years are
+    assert products.read("fluxnet", paths).sizes["sample"] == 0
+    one = products.read("fluxnet", paths[1])
+    assert one.sizes["sample"] == 3 and products.dropped(one).empty
+
+
+def test_two_folders_that_place_one_identifier_far_apart_hold_two_towers(tmp_path):
+    for name, lat, years in (("a", 10.0, (2001, 2003)), ("b", 40.0, (2004, 2006))):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, table=steady(*years), years=years)
+        sites(tmp_path / name, **{"AA-One": (lat, 5.0, "DBF")})
+    assert reasons(read(tmp_path)) == {rules.TWO_TOWERS: list(range(2001, 2007))}
+
+
+def test_a_site_that_moved_within_its_metadata_is_settled_by_a_table(tmp_path):
+    path, metadata = write(tmp_path, table=steady(2001, 2003)), tmp_path / "AMF_AA-One_BIF_20201005.csv"
+    moved = bif("AA-One", 10.0, 20.0) + bif("AA-One", 10.5, 20.0, group=2).split("\n", 1)[1]
+    metadata.write_text(moved)
+    assert reasons(products.read("fluxnet2015", path)) == {rules.TWO_TOWERS: [2001, 2002, 2003]}
+    metadata.write_text(moved.replace("10.5", "10.0001"))
+    assert products.read("fluxnet2015", path).lat.values.tolist() == [10.0] * 3
+    metadata.write_text(moved)
+    sites(tmp_path, **PLACE)
+    assert products.read("fluxnet2015", path).sizes["sample"] == 3
+
+
+def test_the_account_survives_a_file(tmp_path):
+    table = pd.concat([yearly(), yearly().iloc[[0]]])
+    write(tmp_path, table=table)
+    sites(tmp_path, **PLACE)
+    back = read(tmp_path, min_qc=0.5)
+    back.to_netcdf(tmp_path / "towers.nc")
+    with xr.open_dataset(tmp_path / "towers.nc") as again:
+        pd.testing.assert_frame_equal(products.dropped(again), products.dropped(back))
+        assert len(products.dropped(again)) + again.sizes["sample"] == again.attrs["site_years_read"] == 4
+
+
+def test_what_was_not_read_as_towers_dropped_nothing(tmp_path):
+    (tmp_path / "table.csv").write_text("site,year,lat,lon,reco\nAA,2001,1,2,3\n")
+    columns = {name: name for name in ("site", "year", "lat", "lon", "reco")}
+    empty = products.dropped(products.read("site_table", tmp_path / "table.csv", columns=columns))
+    assert empty.empty and list(empty) == ["site", "year", "reason", "file"] and empty.year.dtype == np.int64
+
+
+rows_drawn = st.lists(
+    st.tuples(
+        st.integers(2000, 2004),
+        st.sampled_from([-9999, -5.0, 100.0, 6000.0]),
+        st.sampled_from([-9999, 0.0, 0.5, 1.0]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    files=st.lists(
+        st.tuples(st.sampled_from(["AA-One", "BB-Two", "CC-Tri"]), st.sampled_from(["FULLSET", "SUBSET"]), rows_drawn),
+        min_size=1,
+        max_size=4,
+        unique_by=lambda file: file[:2],
+    ),
+    partitioning=st.sampled_from([None, "night", "day"]),
+    min_qc=st.sampled_from([None, 0.0, 0.5]),
+    reco_range=st.sampled_from([None, (0.0, 5000.0)]),
+    years=st.sampled_from([None, [2001, 2002]]),
+    two=st.booleans(),
+)
+def test_rows_read_are_those_kept_and_those_dropped(
+    tmp_path_factory, files, partitioning, min_qc, reco_range, years, two
+):
+    folder = tmp_path_factory.mktemp("towers")
+    read_by_hand = []
+    for site, group, rows in files:
+        year, reco, qc = zip(*rows, strict=True)
+        write(folder, site, group, yearly(reco, qc, year))
+        read_by_hand += [(site, y) for y in year if years is None or y in years]
+    sites(folder, *[(site, 10.0 * k, 10.0, "DBF") for k in (1, 2)[: 1 + two] for site in ("AA-One", "BB-Two")])
+    back = read(folder, partitioning=partitioning, min_qc=min_qc, reco_range=reco_range, years=years)
+    lost, kept = products.dropped(back), list(zip(back.site.values.tolist(), back.year.values.tolist(), strict=True))
+    assert len(set(kept)) == len(kept), "no site-year stands twice"
+    assert sorted([*kept, *zip(lost.site, lost.year, strict=True)]) == sorted(read_by_hand)
+    assert back.attrs["site_years_read"] == len(read_by_hand)
+    assert not two or not {"AA-One", "BB-Two"} & set(back.site.values)
+    values = [back[name].values for name in ("reco", "reco_dt") if name in back]
+    for value, (low, high) in itertools.product(values, [reco_range] if reco_range else []):
+        assert (np.isnan(value) | ((value * 1000 > low) & (value * 1000 < high))).all()
+    assert partitioning is None or np.isfinite(back.reco).all()
+    assert min_qc is None or (back.nee_qc >= min_qc).all()

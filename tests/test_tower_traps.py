@@ -1,0 +1,252 @@
+"""Files of towers that are not what they should be: each is answered in one line that names it and the remedy."""
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
+
+from helpers import products, windows
+from helpers.grid import Grid
+from helpers.products import DamagedFile, ProductError
+
+STEM = "FLX_AA-One_FLUXNET2015_FULLSET_"
+PLACE = {"AA-One": (51.5, 10.25, "DBF")}
+
+
+def refused(path, message, product="fluxnet2015", kind=ProductError, **selection):
+    with pytest.raises(ProductError) as error:
+        products.read(product, path, **selection)
+    assert type(error.value) is kind and "\n" not in str(error.value)
+    assert re.search(message, str(error.value)), error.value
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "product", "message"),
+    [
+        ("FLX_AA-One_FLUXNET2015_FULLSET_HH_2001-2003_1-4.csv", "fluxnet2015", r"half-hourly one \(HH\); give .* _YY_"),
+        ("AMF_AA-One_FLUXNET_FULLSET_HR_2001-2003_3-5.csv", "fluxnet", r"the hourly one \(HR\)"),
+        ("AMF_AA-One_FLUXNET_FLUXMET_DD_2001-2003_v1.3_r1.csv", "fluxnet", r"the daily one \(DD\)"),
+        ("FLX_AA-One_FLUXNET2015_SUBSET_WW_2001-2003_1-4.csv", "fluxnet2015", r"the weekly one \(WW\)"),
+        ("ICOSETC_AA-One_FLUXNET_MM_L2.csv", "fluxnet", r"the monthly one \(MM\)"),
+        ("FLX_AA-One_FLUXNET2015_ERAI_YY_1989-2014_1-4.csv", "fluxnet2015", "a reanalysis"),
+        ("AMF_AA-One_FLUXNET_ERA5_YY_1981-2020_3-5.csv", "fluxnet", "a reanalysis"),
+        ("FLX_AA-One_FLUXNET2015_AUXNEE_2001-2003_1-4.csv", "fluxnet2015", "auxiliary data"),
+        ("AMF_AA-One_FLUXNET_BIFVARINFO_YY_2001-2003_v1.3_r1.csv", "fluxnet", "metadata"),
+        ("ICOSETC_AA-One_FLUXNET_YY_VARINFO_L2.csv", "fluxnet", "metadata"),
+        ("AMF_US-CRT_BASE-BADM_2-5.zip", "fluxnet2015", "AmeriFlux BASE, .*; fetch the site's FLUXNET product"),
+        ("AMF_US-CRT_BASE_HH_2-5.csv", "fluxnet", "AmeriFlux BASE, .*; fetch the site's FLUXNET product"),
+        ("ICOSETC_AA-One_FLUXES_L2.zip", "fluxnet", "half-hours of ICOS .*; fetch the site's FLUXNET product"),
+        ("AMF_AA-One_FLUXNET_FULLSET_YY_2001-2003_3-5.csv", "fluxnet2015", "this one is of product fluxnet"),
+        ("FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_1-4.csv", "fluxnet", "this one is of product fluxnet2015"),
+        (
+            "my_towers.csv",
+            "fluxnet2015",
+            "file named like FLX_AT-Neu.*; check the product id, or give the file its own",
+        ),
+    ],
+)
+def test_a_file_of_another_kind_is_named(tmp_path, name, product, message):
+    path = tmp_path / name
+    path.write_text(yearly().to_csv(index=False))
+    assert name in refused(path, message, product)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (yearly().drop(columns="RECO_NT_VUT_REF"), "expected columns RECO_NT_VUT_REF, found none among 4; fetch"),
+        (yearly().drop(columns="NEE_VUT_REF_QC"), "expected columns NEE_VUT_REF_QC, found none"),
+        (yearly().drop(columns="TIMESTAMP"), "expected columns TIMESTAMP, found none"),
+        (yearly(years=(200101, 200102, 200103)), r"expected years in TIMESTAMP, found .*200101.*yearly \(YY\) file"),
+        (yearly(years=("2001.5", "2002", "2003")), "expected years in TIMESTAMP, found .*2001.5"),
+        (yearly().rename(columns={"TIMESTAMP": "TIMESTAMP_START"}), "found TIMESTAMP_START, as in half-hourly"),
+        (yearly(reco=("a lot", 1, 2)), "row 2, column 'RECO_NT_VUT_REF': expected a number, found 'a lot'"),
+        (yearly(reco=(1, "inf", 2)), "row 3, column 'RECO_NT_VUT_REF': expected a number, found 'inf'"),
+        (yearly(qc=(0.5, 93, 0.5)), r"expected a share from 0 to 1 in NEE_VUT_REF_QC, found 93 in 2002"),
+        (yearly(qc=(0.5, 0.5, -0.1)), "expected a share from 0 to 1 in NEE_VUT_REF_QC, found -0.1 in 2003"),
+        (yearly().iloc[:0], "found an empty table; fetch it again"),
+    ],
+)
+def test_a_table_that_is_wrong_is_named(tmp_path, table, message):
+    path = write(tmp_path, table=table)
+    kind = DamagedFile if "empty" in message else ProductError
+    assert path.name in refused(path, message, kind=kind)
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        (
+            {STEM + "HH_2001-2003_1-4.csv": "x\n"},
+            r"expected one yearly file \(…_YY_….csv\), found 0 among .*_HH_.*; fetch",
+        ),
+        ({}, "found 0 among nothing; fetch it again"),
+        ({"AMF_AA-One_BASE_HH_2-5.csv": "x\n"}, "this is AmeriFlux BASE.*fetch the site's FLUXNET product"),
+        ({STEM + "2001-2003_1-4.zip": "x\n"}, "found 0 among .*; unpack this zip, which holds zips"),
+        (
+            {STEM + "YY_2001-2003_1-4.csv": "x\n", STEM.replace("FULL", "SUB") + "YY_2001-2003_1-4.csv": "x\n"},
+            "expected one yearly file .*, found 2 among",
+        ),
+        (
+            {(STEM + "YY_2001-2003_1-4.csv").replace("AA-One", "BB-Two"): "x\n"},
+            "expected the yearly file of AA-One, found FLX_BB-Two.*; rename the zip",
+        ),
+        (
+            {STEM + "YY_2001-2003_1-4.csv": "TIMESTAMP,RECO_NT_VUT_REF\n2001,1\n2002"},
+            "row 3: expected 2 fields, found 1",
+        ),
+    ],
+)
+def test_a_zip_without_its_yearly_file_is_named(tmp_path, members, message):
+    path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **members)
+    kind = DamagedFile if "fields" in message else ProductError
+    assert path.name in refused(path, message, kind=kind)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
+def test_a_zip_cut_short_is_named(tmp_path, share):
+    path = tmp_path / f"{STEM}2001-2003_1-4.zip"
+    zipped(path, **surroundings(STEM + "{}", "2001-2003_1-4"), **{STEM + "YY_2001-2003_1-4.csv": yearly()})
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    refused(path, "AA-One.*zip: cannot be read .*fetch it again", kind=DamagedFile)
+
+
+def test_a_member_with_a_wrong_checksum_is_named(tmp_path):
+    path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{STEM + "YY_2001-2003_1-4.csv": yearly()})
+    content = bytearray(path.read_bytes())
+    content[60 + len(STEM)] ^= 0xFF
+    path.write_bytes(content)
+    refused(path, "AA-One.*zip: cannot be read", kind=DamagedFile)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"<html>\n<p>log in, please</p>\n</html>", "found a web page; log in where it comes from"),
+        (b"\x1f\x8b\x08\x00\xff\xfe", "found something else"),
+        (b"", "found an empty table; fetch it again"),
+    ],
+)
+def test_a_file_of_other_bytes_is_named(tmp_path, content, message):
+    path = tmp_path / f"{STEM}YY_2001-2003_1-4.csv"
+    path.write_bytes(content)
+    refused(path, "AA-One.*csv: .*" + message, kind=DamagedFile)
+    packed = path.with_name(path.name + ".gz")
+    packed.write_bytes(content)
+    refused(packed, "AA-One.*csv.gz: .*fetch it again", kind=DamagedFile)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ((151.5, 10.0, "DBF"), "expected latitude of AA-One within ±90, found 151.5"),
+        ((51.5, 370.0, "DBF"), "expected longitude of AA-One within ±180, found 370"),
+        (("north", 1.0, "DBF"), "row 2, column 'latitude': expected a number, found 'north'"),
+        (("", 1.0, "DBF"), "expected latitude of AA-One within ±90, found nan"),
+    ],
+)
+def test_a_place_off_the_globe_is_named(tmp_path, place, message):
+    sites(tmp_path, **{"AA-One": place})
+    refused(write(tmp_path), r"sites\.csv: " + message)
+
+
+def test_a_bif_file_with_a_place_off_the_globe_is_named(tmp_path):
+    metadata = tmp_path / "AMF_AA-One_BIF_20201005.csv"
+    for place, message in ((("151.5", "1"), "latitude of AA-One within ±90"), (("north", "1"), "expected a number")):
+        metadata.write_text(bif("AA-One", *place))
+        refused(write(tmp_path), r"AMF_AA-One_BIF_20201005\.csv: .*" + message)
+        refused(write(tmp_path), r"AMF_AA-One_BIF_20201005\.csv: .*" + message, places=metadata)
+
+
+def test_a_site_table_without_its_columns_is_named(tmp_path):
+    (tmp_path / "sites.csv").write_text("site,lat,lon\nAA-One,1,2\n")
+    refused(write(tmp_path), r"sites\.csv: expected columns igbp, latitude, longitude, found none; add them")
+
+
+def test_an_unknown_land_cover_is_no_class(tmp_path):
+    write(tmp_path)
+    path = write(tmp_path, "BB-Two")
+    sites(tmp_path, **{"AA-One": (51.5, 10.25, "MOON"), "BB-Two": (0, 0, "")})
+    back = products.read("fluxnet2015", [path, tmp_path / path.name.replace("BB-Two", "AA-One")])
+    assert set(back.igbp.values) == {-1}
+
+
+def places_of(path, **selection):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        back = products.read("fluxnet2015", path, **selection)
+    return back.lat.values[0], back.lon.values[0], int(back.igbp[0])
+
+
+def test_what_is_told_first_counts(tmp_path):
+    inner = tmp_path / "towers"
+    inner.mkdir()
+    name = f"{STEM}2001-2003_1-4.zip"
+    member = {STEM + "YY_2001-2003_1-4.csv": yearly()}
+    path = zipped(inner / name, **member)
+    (inner / "FLX_AA-Flx_BIF_YY_20200501.csv").write_text(bif("AA-One", 1.0, 2.0))
+    assert places_of(path) == (1.0, 2.0, 4)
+    zipped(path, **member, **{"FLX_AA-One_FLUXNET_BIF_2001-2003_v1.csv": bif("AA-One", 3.0, 4.0, igbp="CRO")})
+    assert places_of(path) == (3.0, 4.0, 12)
+    sites(tmp_path, **{"AA-One": (5.0, 6.0, "ENF")})  # in the folder above
+    assert places_of(path) == (5.0, 6.0, 1)
+    sites(inner, **{"AA-One": (7.0, 8.0, "EBF")})
+    assert places_of(path) == (7.0, 8.0, 2)
+    assert places_of(path, places=tmp_path / "sites.csv") == (5.0, 6.0, 1)
+    assert places_of(path, places=inner / "FLX_AA-Flx_BIF_YY_20200501.csv") == (1.0, 2.0, 4)
+    assert places_of(path, places={"AA-One": (9.0, 10.0)}) == (9.0, 10.0, -1)
+    assert places_of(path, places={"AA-One": (9.0, 10.0, "wet")}) == (9.0, 10.0, 11)
+
+
+def test_an_archive_of_icos_tells_the_place_in_its_siteinfo(tmp_path):
+    info = "ICOSETC_AA-One_SITEINFO_L2.csv"
+    swapped = ["VARIABLE", "DATAVALUE", "SITE_ID", "GROUP_ID", "VARIABLE_GROUP"]
+    path = tmp_path / "ICOSETC_AA-One_ARCHIVE_L2.zip"
+    text = bif("AA-One", " 50.5", "4.25", columns=swapped)
+    zipped(path, **{"ICOSETC_AA-One_FLUXNET_YY_L2.csv": yearly(), info: text})
+    back = products.read("fluxnet", path)
+    assert (back.lat[0], back.lon[0], back.igbp[0]) == (50.5, 4.25, 4)
+
+
+@pytest.mark.parametrize(
+    ("places", "message"),
+    [
+        ({"AA-One": (1.0,)}, r"places: expected \(latitude, longitude\[, igbp\]\) for AA-One, found \(1.0,\)"),
+        ({"AA-One": "51.5 10.25"}, r"places: expected \(latitude, longitude\[, igbp\]\) for AA-One"),
+        ({"AA-One": (91.0, 0.0)}, "places: expected latitude of AA-One within ±90, found 91"),
+        ({"AA-One": ("north", 0.0)}, "places: expected latitude of AA-One within ±90, found north"),
+        ("sites.xlsx", r"sites\.xlsx: expected places as CSV, found \.xlsx; save the table as CSV"),
+    ],
+)
+def test_places_that_cannot_be_are_named(tmp_path, places, message):
+    if isinstance(places, str):
+        (tmp_path / places).write_bytes(b"PK")
+        places = tmp_path / places
+    refused(write(tmp_path), message, places=places)
+
+
+def test_places_that_are_not_there_are_named(tmp_path):
+    with pytest.raises(
+        FileNotFoundError, match=r"nowhere\.csv: expected a table of sites or a BIF file, found nothing"
+    ):
+        products.read("fluxnet2015", write(tmp_path), places=tmp_path / "nowhere.csv")
+
+
+def test_towers_nobody_places_are_warned_of_and_get_no_window(tmp_path):
+    paths = [write(tmp_path, site, table=steady(2001, 2003)) for site in ("AA-One", "BB-Two", "CC-Tri")]
+    sites(tmp_path, **PLACE)
+    with pytest.warns(UserWarning, match=r"BB-Two.*the place of BB-Two and of 1 more sites in sites\.csv") as seen:
+        back = products.read("fluxnet2015", paths)
+    assert len(seen) == 1 and "\n" not in str(seen[0].message)
+    assert np.isnan(back.lat.values).tolist() == [False] * 3 + [True] * 6
+    maps = Grid(10).like().fillna(1.0).to_dataset(name="mat")
+    with pytest.raises(ProductError, match="towers: expected the place of BB-Two, CC-Tri, found none .*sites.csv"):
+        windows.around(back, maps, ["mat"])
+    known = windows.around(back.isel(sample=slice(0, 3)), maps, ["mat"])
+    assert (known == 1).all()
