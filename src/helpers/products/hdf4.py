@@ -6,21 +6,35 @@ number of columns and rows, the two outer corners and the projection. Nothing el
 
 from __future__ import annotations
 
+import math
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pyhdf.SD import SD, SDC
+from pyhdf.SD import SD, SDC, SDS
 from rasterio import Affine
 
+from helpers.products import hdf4_streams, packed
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.registry import Field
 
 SIGNATURE = b"\x0e\x03\x13\x01"
 SINUSOIDAL, GEOGRAPHIC = "GCTP_SNSOID", "GCTP_GEO"
+
+# The HDF4 library keeps its state in global variables: two threads within it read each other's files, or crash.
+_LIBRARY = threading.RLock()
+
+
+class Opened(SD):
+    """An open HDF4 file that knows where it lies on disk (where it came packed, that is an unpacked copy)."""
+
+    def __init__(self, plain: Path) -> None:
+        super().__init__(str(plain), SDC.READ)
+        self._plain = plain  # pyhdf takes names without an underscore for attributes of the file
 
 
 @dataclass(frozen=True)
@@ -59,66 +73,140 @@ class EosGrid:
 
 
 @contextmanager
-def opening(path: Path) -> Iterator[SD]:
-    """Open an HDF4 file for reading.
+def opening(path: Path) -> Iterator[Opened]:
+    """Open an HDF4 file for reading, plain or packed (``.gz``, ``.zip``).
+
+    While it is open no other thread can open one, since the library cannot serve two: keep it short. One thread may
+    hold several.
 
     Raises
     ------
     DamagedFile
         It is not HDF4, or cannot be read.
     """
-    with reading(path):
-        with path.open("rb") as stream:
-            begin = stream.read(4)
-        if begin != SIGNATURE:
-            raise DamagedFile(f"{path}: expected an HDF4 file, found {begin!r} at its start; fetch it again")
-        file = SD(str(path), SDC.READ)
-        try:
-            yield file
-        finally:
-            file.end()
+    with packed.opened(path) as plain, reading(path):
+        _require_hdf4(path, plain)
+        with _LIBRARY:
+            file = Opened(plain)
+            try:
+                yield file
+            finally:
+                file.end()
 
 
-def read_stored(file: SD, path: Path, name: str) -> tuple[np.ndarray, dict]:
+def _require_hdf4(path: Path, plain: Path) -> None:
+    """Refuse a file of another format, and say which one."""
+    with plain.open("rb") as stream:
+        begin = stream.read(64)
+    if begin.startswith(SIGNATURE):
+        return
+    text = begin.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not begin:
+        found, remedy = "an empty file", "fetch it again"
+    elif text.startswith((b"<!doctype html", b"<html", b"<?xml")):
+        found, remedy = "a web page (such as that of a login)", "log in, and fetch it again"
+    elif begin.startswith(b"\x89HDF\r\n\x1a\n"):
+        found, remedy = "HDF5 (as netCDF-4 is), whatever its name says", "fetch the product's HDF4 file"
+    elif begin.startswith(b"CDF"):
+        found, remedy = "netCDF-3, whatever its name says", "fetch the product's HDF4 file"
+    elif begin.startswith((b"\x1f\x8b", b"PK\x03\x04")):
+        ending = ".gz" if begin[0] == 0x1F else ".zip"
+        found, remedy = f"a packed file ({ending})", f"add {ending} to its name"
+    else:
+        found, remedy = f"{begin[:4]!r} at its start", "fetch it again"
+    raise DamagedFile(f"{path}: expected an HDF4 file, found {found}; {remedy}")
+
+
+def read_stored(file: Opened, path: Path, name: str) -> tuple[np.ndarray, dict]:
     """Return one field's stored numbers and its attributes.
+
+    The library passes over errors within compressed data and returns whatever was in memory; so the sums that the
+    compressed data carry are checked first.
+
+    Raises
+    ------
+    ProductError
+        There is no such field; the message lists those there are.
+    DamagedFile
+        Its data are damaged.
+    """
+    field = _select(file, path, name)
+    try:
+        with reading(path):
+            hdf4_streams.verify(file._plain, field.ref())
+        return field.get(), field.attributes()
+    except ProductError:
+        raise
+    except ValueError as error:  # what pyhdf raises where the library fails to read
+        raise DamagedFile(f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again") from error
+    finally:
+        field.endaccess()
+
+
+def shape_of(file: Opened, path: Path, name: str) -> tuple[int, ...]:
+    """Return the shape of one field, without reading it.
 
     Raises
     ------
     ProductError
         There is no such field; the message lists those there are.
     """
-    if name not in file.datasets():
-        raise ProductError(f"{path}: expected a field {name!r}, found {', '.join(sorted(file.datasets()))}")
-    field = file.select(name)
+    field = _select(file, path, name)
     try:
-        return field.get(), field.attributes()
+        return tuple(np.atleast_1d(field.info()[2]).tolist())
     finally:
         field.endaccess()
+
+
+def _select(file: Opened, path: Path, name: str) -> SDS:
+    names = file.datasets()
+    if name not in names:
+        raise ProductError(f"{path}: expected a field {name!r}, found {', '.join(sorted(names)) or 'none'}")
+    return file.select(name)
 
 
 def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np.ndarray:
     """Turn stored numbers into values: fills to NaN, the rest times the scale (float32).
 
     The scale comes from the registry, since MODIS files state it in two ways: as what a stored number is multiplied by
-    (MOD17: 0.0001) or divided by (MOD13: 10000). A file that states neither of the two is refused.
+    (MOD17: 0.0001) or divided by (MOD13: 10000). A file that states neither of the two is refused, and so is one that
+    shifts its numbers.
 
     Raises
     ------
     ProductError
-        The file states another scale than the registry.
+        The file states another scale than the registry, or an offset.
     """
-    stated = attributes.get("scale_factor")
+    stated, offset = (_number(attributes, key, path) for key in ("scale_factor", "add_offset"))
     if stated is not None and not np.isclose([stated, 1 / stated if stated else 0], field.scale, rtol=1e-5).any():
         raise ProductError(
             f"{path}: expected {field.stored!r} with scale {field.scale:g}, found {stated:g}; is this another version?"
         )
-    fills = [*field.fill, *np.ravel(attributes.get("_FillValue", []))]
-    missing = np.isin(stored, fills)
-    if field.valid:
-        missing |= (stored < field.valid[0]) | (stored > field.valid[1])
-    values = stored.astype("float32") * np.float32(field.scale)
+    if offset:
+        raise ProductError(
+            f"{path}: expected {field.stored!r} without offset, found add_offset {offset:g}; is this another version?"
+        )
+    low, high = field.valid or (-np.inf, np.inf)
+    if stored.dtype.kind in "iu":  # whole limits spare a conversion of the whole field
+        kind = np.iinfo(stored.dtype)
+        low, high = max(kind.min, math.ceil(max(low, kind.min))), min(kind.max, math.floor(min(high, kind.max)))
+    missing = (stored < low) | (stored > high)
+    for fill in {*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist()}:
+        if low <= fill <= high:
+            missing |= stored == (int(fill) if float(fill).is_integer() else fill)
+    values = np.multiply(stored, np.float32(field.scale), dtype="float32", casting="unsafe")
     values[missing] = np.nan
     return values
+
+
+def _number(attributes: dict, name: str, path: Path) -> float | None:
+    """Return an attribute that is to be one number (some files write it as text), None where there is none."""
+    if name not in attributes:
+        return None
+    try:
+        return float(np.ravel(attributes[name]).item())
+    except ValueError:
+        raise ProductError(f"{path}: expected {name} to be a number, found {attributes[name]!r}; fetch it again") from None
 
 
 def _degrees(packed: float) -> float:
@@ -129,7 +217,7 @@ def _degrees(packed: float) -> float:
     return sign * (rest // 1e6 + rest // 1e3 % 1e3 / 60 + rest % 1e3 / 3600)
 
 
-def eos_grids(file: SD, path: Path) -> list[EosGrid]:
+def eos_grids(file: Opened, path: Path) -> list[EosGrid]:
     """Read the grids that an HDF-EOS file declares; empty where it declares none.
 
     Raises
@@ -167,7 +255,7 @@ def _grid(text: str, path: Path) -> EosGrid:
     return EosGrid(name, int(value("XDim")), int(value("YDim")), projection, left, top, right, bottom, fields)
 
 
-def grid_of(file: SD, path: Path, field: Field) -> EosGrid | None:
+def grid_of(file: Opened, path: Path, field: Field) -> EosGrid | None:
     """Return the grid that a field stands on, or None where the file declares no grid.
 
     Raises
