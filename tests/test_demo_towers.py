@@ -1,9 +1,12 @@
 """Towers of the Demo Earth, and the errors of its products: as many, as clustered and as wrong as stated."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from helpers import products
 from helpers.demo import planet, rasters, towers
+from helpers.products.towers import rules
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +89,19 @@ def test_each_pixel_sees_the_cell_under_its_centre(world):
     cells = raster.cell[y, x]
     assert np.abs(world.lat[cells] - lat[y]).max() <= 3 and np.abs(world.lon[cells] - lon[x]).max() <= 3
     assert len(np.unique(field[cells])) == np.count_nonzero((world.lat < 84) & (world.lat > -60))
+
+
+def test_the_folder_of_training_towers_is_untidy_and_the_reader_sorts_it_out(exact):
+    folder, files, _ = exact
+    back = products.read("fluxnet2015", products.find("fluxnet2015", folder))
+    dropped = products.dropped(back)
+    site_years = pd.DataFrame({"site": back.site.values, "year": back.year.values})
+    assert not site_years.duplicated().any() and len(site_years) + len(dropped) == back.attrs["site_years_read"]
+    by_reason = {reason: rows for reason, rows in dropped.groupby("reason")}
+    assert set(by_reason) == {rules.OTHER_FILE, rules.REPEATED} and len(by_reason[rules.REPEATED]) == 1
+    (site,), (name,) = set(by_reason[rules.OTHER_FILE].site), set(by_reason[rules.OTHER_FILE].file)
+    record = site_years[site_years.site == site].year
+    assert "_SUBSET_" in name and record.size == site_years.groupby("site").size().max()
+    assert by_reason[rules.OTHER_FILE].year.tolist() == record.tolist()[:-1]
+    assert by_reason[rules.REPEATED].site.item() != site
+    assert products.dropped(products.read("fluxnet", files["fluxnet"])).empty

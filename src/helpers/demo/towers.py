@@ -190,6 +190,9 @@ def observe(planet: Planet, towers: list[Tower], noise: float, name: str) -> pd.
 def write(folder: Path, planet: Planet, towers: list[Tower], noise: float, product: str) -> list[Path]:
     """Write one zip a tower with its yearly file, and ``sites.csv`` beside them.
 
+    FLUXNET2015 is as untidy as a folder that grew over the years: the tower with the longest record has an earlier
+    release (SUBSET, a year shorter) beside it, and in the file of the next the last year stands twice.
+
     Parameters
     ----------
     product : {"fluxnet2015", "fluxnet"}
@@ -203,17 +206,18 @@ def write(folder: Path, planet: Planet, towers: list[Tower], noise: float, produ
     table = observe(planet, towers, noise, product)
     table["ta"] = planet.annual("tmp")[table["year"] - planet.years[0], table["cell"]]
     table["p"] = planet.annual("pre", total=True)[table["year"] - planet.years[0], table["cell"]]
+    reports = {tower.site: table[table["site"] == tower.site] for tower in towers}
     paths = []
-    for tower in towers:
-        rows = table[table["site"] == tower.site]
-        span = f"{tower.years[0]}-{tower.years[-1]}"
+    if product == "fluxnet2015":
+        first, second = sorted(reports, key=lambda site: len(reports[site]), reverse=True)[:2]
+        earlier = reports[first].iloc[: max(len(reports[first]) - 1, 1)]
+        paths.append(_release(folder, f"FLX_{first}_FLUXNET2015_SUBSET_{{}}", "1-3", earlier))
+        reports[second] = pd.concat([reports[second], reports[second].tail(1)])
+    for site, rows in reports.items():
         if product == "fluxnet2015":
-            stem = f"FLX_{tower.site}_FLUXNET2015_FULLSET"
-            inner, path = f"{stem}_YY_{span}_1-4.csv", folder / f"{stem}_{span}_1-4.zip"
+            paths.append(_release(folder, f"FLX_{site}_FLUXNET2015_FULLSET_{{}}", "1-4", rows))
         else:
-            stem = f"DEMO_{tower.site}_FLUXNET"
-            inner, path = f"{stem}_FLUXMET_YY_{span}_v1.3_r1.csv", folder / f"{stem}_{span}_v1.3_r1.zip"
-        paths.append(_zip(path, inner, _yearly(rows)))
+            paths.append(_release(folder, f"DEMO_{site}_FLUXNET_{{}}", "v1.3_r1", rows, "FLUXMET_YY_"))
     places = pd.DataFrame(
         {
             "site": [t.site for t in towers],
@@ -224,6 +228,12 @@ def write(folder: Path, planet: Planet, towers: list[Tower], noise: float, produ
     )
     places.to_csv(folder / "sites.csv", index=False)
     return paths
+
+
+def _release(folder: Path, stem: str, release: str, rows: pd.DataFrame, step: str = "YY_") -> Path:
+    """Write the zip of one release; ``step`` is what its yearly member's name has more than its own."""
+    span = f"{rows['year'].min()}-{rows['year'].max()}_{release}"
+    return _zip(folder / f"{stem.format('')}{span}.zip", f"{stem.format(step)}{span}.csv", _yearly(rows))
 
 
 def _yearly(rows: pd.DataFrame) -> str:
