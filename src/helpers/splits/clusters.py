@@ -31,7 +31,10 @@ def hierarchical(centre: np.ndarray, numbers: np.ndarray, method: str = "ward") 
     -----
     Memory grows with the square of the number of places: 5,000 take 0.1 GB.
     """
-    return cut_tree(linkage(arc(pdist(centre)), method=method), n_clusters=numbers)
+    # the most clusters first: scipy 1.17 writes the cut into single places to the first column, whichever was asked for
+    falling = np.argsort(numbers)[::-1]
+    cut = cut_tree(linkage(arc(pdist(centre)), method=method), n_clusters=np.asarray(numbers)[falling])
+    return cut[:, np.argsort(falling)]
 
 
 def kmeans(centre: np.ndarray, numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:

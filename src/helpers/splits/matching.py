@@ -216,14 +216,12 @@ def knndm(
     weights, in W as in the test. And the limit on a fold's size holds for samples too, since groups differ in size.
     Of candidates with the same W the one with fewest clusters is taken.
     """
-    labels, which = indexed(groups)
+    vectors, (labels, which) = unit_vectors(lat, lon), indexed(groups)
+    if which.size != len(vectors):
+        raise ValueError(f"groups: expected a label for each of {len(vectors)} samples, found {which.size}; pair them")
     check_k(k, labels.size, "groups")
     _check(k, clustering, max_share, n_candidates)
-    vectors, target = unit_vectors(lat, lon), unit_vectors(target_lat, target_lon)
-    if which.size != len(vectors):
-        raise ValueError(
-            f"groups: expected one label for each of {len(vectors)} samples, found {which.size}; pair them"
-        )
+    target = unit_vectors(target_lat, target_lon)
     centre, weight = centres(vectors, which), weights(target_weight, len(target), "target_weight")
     tree = cKDTree(centre)
     to_sample, between = arc(tree.query(target)[0]), arc(tree.query(centre, k=2)[0][:, 1])

@@ -23,10 +23,13 @@ from helpers.grid import Grid
 from helpers.splits.sphere import RADIUS_KM, chord, unit_vectors
 
 
-def _components(pairs: np.ndarray, size: int) -> np.ndarray:
-    """Return the connected component of each of ``size`` nodes that ``pairs`` (pair, 2) link, numbered from 0."""
+def _components(pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    """Return the connected component of each sample, which stands at one of the nodes that ``pairs`` (pair, 2) link."""
+    size = nodes.max() + 1
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
-    return connected_components(graph, directed=False)[1].astype("int64")
+    component = connected_components(graph, directed=False)[1][nodes]
+    _, first, which = np.unique(component, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[which]
 
 
 def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None, reach: int = 2) -> np.ndarray:
@@ -46,7 +49,7 @@ def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None
     Returns
     -------
     ndarray of int (sample,)
-        Number of the group, from 0.
+        Number of the group, from 0 in the order in which samples meet them.
 
     Raises
     ------
@@ -69,7 +72,7 @@ def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None
     cells, which = np.unique(np.column_stack([row, column]), axis=0, return_inverse=True)
     tree = cKDTree(cells, boxsize=None if n_columns is None else [0, n_columns])
     pairs = tree.query_pairs(reach + 0.5, p=np.inf, output_type="ndarray")
-    return _components(pairs, len(cells))[which.ravel()]
+    return _components(pairs, which.ravel())
 
 
 def window_groups(lat: ArrayLike, lon: ArrayLike, cell: float = 0.05, reach: int = 2) -> np.ndarray:
@@ -87,7 +90,7 @@ def window_groups(lat: ArrayLike, lon: ArrayLike, cell: float = 0.05, reach: int
     Returns
     -------
     ndarray of int (sample,)
-        Number of the group, from 0.
+        Number of the group, from 0 in the order in which samples meet them.
 
     Raises
     ------
@@ -116,7 +119,7 @@ def near_groups(lat: ArrayLike, lon: ArrayLike, distance: float) -> np.ndarray:
     Returns
     -------
     ndarray of int (sample,)
-        Number of the group, from 0.
+        Number of the group, from 0 in the order in which samples meet them.
 
     Raises
     ------
@@ -127,4 +130,4 @@ def near_groups(lat: ArrayLike, lon: ArrayLike, distance: float) -> np.ndarray:
         raise ValueError(f"distance: expected 0 to {np.pi * RADIUS_KM:.0f} km, found {distance:g}; correct it")
     points, which = np.unique(unit_vectors(lat, lon), axis=0, return_inverse=True)
     pairs = cKDTree(points).query_pairs(chord(distance), output_type="ndarray")
-    return _components(pairs, len(points))[which.ravel()]
+    return _components(pairs, which.ravel())
