@@ -1,4 +1,4 @@
-"""Chapter 2 on the real table of site-years: the samples are those that pandas alone would choose."""
+"""Chapter 2 on the real table of site-years, whose samples pandas alone would choose, and on an untidy folder."""
 
 import os
 
@@ -7,7 +7,9 @@ import pandas as pd
 import papermill
 import pytest
 import yaml
+from tower_files import sites, steady, write, yearly
 
+from helpers.grid import Grid
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOK = ROOT / "notebooks" / "02_site_sampling.ipynb"
@@ -64,3 +66,49 @@ def test_a_table_cut_short_stops_the_chapter_in_one_line(real_data, outputs, tmp
         run(tmp_path, **values)
     assert error.value.ename == "DamagedFile" and "cut.csv: row" in error.value.evalue
     assert "\n" not in error.value.evalue and not Workspace("sites").has("samples")
+
+
+@pytest.fixture
+def untidy(outputs, tmp_path):
+    """Workspace with a planet of one predictor, and a folder of tower files with all that can be wrong in one."""
+    grid = Grid(10)
+    field = (grid.like().fillna(1.0) + grid.like().fillna(0.0).lat / 100).expand_dims(year=[2001, 2002, 2003])
+    ws = Workspace("small")
+    ws.write("predictors", field.astype("float32").assign_attrs(units="degC").to_dataset(name="mat"))
+    ws.write("static", grid.like().fillna(4).astype("int8").to_dataset(name="igbp"))
+    write(tmp_path, "AA-One", table=steady(2001, 2003, 400.0))
+    write(tmp_path, "AA-One", "SUBSET", steady(2001, 2002, 300.0), "1-3", (2001, 2002))
+    write(tmp_path, "BB-Two", table=pd.concat([steady(2001, 2003, 600.0), steady(2003, 2003, 900.0)]))
+    write(tmp_path, "CC-Tri", table=yearly(reco=(-50.0, -9999, 700.0), qc=(0.9, 0.9, 0.9)))
+    write(tmp_path, "DD-Two")
+    sites(tmp_path, ("DD-Two", 1, 1, "EBF"), ("DD-Two", 50, 1, "EBF"), **{"AA-One": (51.5, 10.25, "DBF")})
+    return ws, {"profile": "small", "data_folder": str(tmp_path), "channels": ["mat"]}
+
+
+def test_the_losses_add_up_from_the_rows_of_the_files(untidy, tmp_path):
+    ws, values = untidy
+    sites(
+        tmp_path,
+        ("DD-Two", 1, 1, "EBF"),
+        ("DD-Two", 50, 1, "EBF"),
+        **{"AA-One": (51.5, 10.25, "DBF"), "BB-Two": (0.5, 20.0, "EBF"), "CC-Tri": (-33.0, 150.0, "WSA")},
+    )
+    run(tmp_path, **values)
+    samples, dropped = ws.read("samples"), ws.read("dropped").set_index("rule")
+    assert [*zip(samples.site.values, samples.year.values, samples.reco.values.round(3), strict=True)] == [
+        *[("AA-One", year, 0.4) for year in (2001, 2002, 2003)],
+        *[("BB-Two", year, 0.6) for year in (2001, 2002)],
+        ("CC-Tri", 2003, 0.7),
+    ]
+    read = dropped[dropped.index.str.startswith("reading: ")]
+    assert read["lost"].tolist() == [3, 2, 2] and read["left"].tolist() == [12, 10, 8]
+    assert read["sites left"].tolist() == [3, 3, 3] and dropped.loc["RECO is there", "lost"] == 1
+    assert dropped["lost"].sum() + samples.sizes["sample"] == 15  # rows in all files
+
+
+def test_a_tower_that_nobody_places_stops_the_chapter_in_one_line(untidy, tmp_path):
+    ws, values = untidy
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        run(tmp_path, **values)
+    assert error.value.ename == "ProductError" and "the place of BB-Two, CC-Tri" in error.value.evalue
+    assert "\n" not in error.value.evalue and not ws.has("samples")
