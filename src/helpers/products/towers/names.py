@@ -1,7 +1,8 @@
 """What the name of a tower's file tells: whose it is, which release, which years, and whether it is the yearly file.
 
-Four ways of naming are read. The first and the third as in the README files of the data sets, which list the members
-of a zip too; the others after names in use, for want of such a list:
+Four ways of naming are read. The second and the third are stated by the README files that come with these products,
+members of the zips included; the first is that of the files themselves (what else lies in a FLUXNET2015 zip is from
+memory); of the fourth no description was at hand: it follows names that published code reads.
 
     FLX_AT-Neu_FLUXNET2015_FULLSET_[YY_]2002-2012_1-4          FLUXNET2015; release beta-3 in later European collections
     AMF_US-Ha1_FLUXNET_FULLSET_[YY_]1992-2020_3-5              AmeriFlux FLUXNET
