@@ -61,9 +61,9 @@ def weights(days: Sequence[int], year: int, step: str, dates_per_year: int | Non
     >>> weights([1, 60], 2001, "monthly"), weights([1, 60], 2001, "monthly", dates_per_year=2)
     ([31, 31], [59, 306])
     """
-    expected = expected_days(year, step)
-    if dates_per_year is not None or not set(days) <= set(expected):
+    if dates_per_year is not None:
         return days_of(days, year)
+    expected = expected_days(year, step)
     period = dict(zip(expected, days_of(expected, year), strict=True))
     return [period[day] for day in days]
 
@@ -85,41 +85,51 @@ def require_year(
     *,
     allow_partial: bool = False,
     dates_per_year: int | None = None,
-) -> None:
-    """Refuse a year whose dates are not all there.
+) -> str:
+    """Refuse a year whose dates are not all there, or not those of the product.
 
     Parameters
     ----------
     what : str
         Product (and tile) that the message names.
     days : iterable of int
-        Days of the year for which there is a file.
+        Days of the year for which there is a file; at least one.
     allow_partial : bool
-        Let any year pass that has at least one date.
+        Let a year pass of which dates are missing.
     dates_per_year : int, optional
         A thinned product: so many dates make a year, whichever they are.
+
+    Returns
+    -------
+    str
+        Which dates are missing, in words; empty where none is.
 
     Raises
     ------
     ProductError
-        Dates are missing; the message names them.
+        Dates are missing, or are no dates of the product; the message names them.
     """
-    days = set(days)
-    if not days:
-        raise ProductError(f"{what} {year}: expected files of that year, found none; check years and folder")
-    if allow_partial:
-        return
-    if dates_per_year is not None:
-        if len(days) != dates_per_year:
-            raise ProductError(
-                f"{what} {year}: expected {dates_per_year} dates (dates_per_year), found {len(days)}; "
-                "add the missing files, or pass allow_partial=True"
-            )
-        return
-    expected = expected_days(year, step)
-    missing = set(expected) - days
-    if missing:
+    missing = _missing(what, year, set(days), step, dates_per_year)
+    if missing and not allow_partial:
+        add = "add the missing files" if dates_per_year else "add them"
+        raise ProductError(f"{what} {year}: {missing}; {add}, or pass allow_partial=True")
+    return missing
+
+
+def _missing(what: str, year: int, days: set[int], step: str, dates_per_year: int | None) -> str:
+    """Say which dates a year lacks."""
+    expected = set(expected_days(year, step))
+    strange = days - expected
+    if strange and dates_per_year is None:
         raise ProductError(
-            f"{what} {year}: {len(missing)} of {len(expected)} dates are missing ({_named(year, missing, step)}); "
-            "add them, or pass allow_partial=True"
+            f"{what} {year}: expected dates of {step} files, found day {min(strange)} of the year too; "
+            "remove it, or fetch it again"
         )
+    if dates_per_year is not None:
+        return (
+            ""
+            if len(days) == dates_per_year
+            else f"expected {dates_per_year} dates (dates_per_year), found {len(days)}"
+        )
+    lacking = expected - days
+    return f"{len(lacking)} of {len(expected)} dates are missing ({_named(year, lacking, step)})" if lacking else ""

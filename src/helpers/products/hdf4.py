@@ -206,7 +206,9 @@ def _number(attributes: dict, name: str, path: Path) -> float | None:
     try:
         return float(np.ravel(attributes[name]).item())
     except ValueError:
-        raise ProductError(f"{path}: expected {name} to be a number, found {attributes[name]!r}; fetch it again") from None
+        raise ProductError(
+            f"{path}: expected {name} to be a number, found {attributes[name]!r}; fetch it again"
+        ) from None
 
 
 def _degrees(packed: float) -> float:
@@ -258,16 +260,23 @@ def _grid(text: str, path: Path) -> EosGrid:
 def grid_of(file: Opened, path: Path, field: Field) -> EosGrid | None:
     """Return the grid that a field stands on, or None where the file declares no grid.
 
+    Where several grids have a field of that name, the registry says which of them is meant.
+
     Raises
     ------
     ProductError
-        The file declares grids, but none holds the field.
+        The file declares grids, but none holds the field, or several do.
     """
     grids = eos_grids(file, path)
     if not grids:
         return None
-    holding = [g for g in grids if field.stored in g.fields and field.grid in (None, g.name)]
-    if not holding:
-        names = ", ".join(g.name for g in grids)
-        raise ProductError(f"{path}: expected {field.stored!r} on a declared grid, found grids {names} without it")
-    return holding[0]
+    holding = [g for g in grids if field.stored in g.fields]
+    if len(holding) > 1 and field.grid:
+        holding = [g for g in holding if g.name == field.grid]
+    if len(holding) == 1:
+        return holding[0]
+    names = ", ".join(g.name for g in (holding or grids))
+    found = "on several" if holding else "without it"
+    raise ProductError(
+        f"{path}: expected {field.stored!r} on a declared grid, found grids {names} {found}; is this another version?"
+    )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import rasterio
 
 from helpers import grid
-from helpers.products import hdf4, netcdf, registry
+from helpers.products import hdf4, netcdf, packed, registry
 from helpers.products.errors import ProductError, reading
 
 
@@ -33,14 +32,14 @@ def pixel(product_id: str, path: str | Path) -> str:
         The product has no pixels, or the file does not say how large they are.
     """
     entry, path = registry.product(product_id), Path(path)
-    match path.name.removesuffix(".gz").rpartition(".")[2]:
+    match packed.plain_name(path.name).rpartition(".")[2]:
         case "hdf":
             return _hdf4(entry, path)
         case "nc" | "nc4":
             with netcdf.opening(path) as ds:
                 return _degrees(grid.of(ds).resolution)
         case "tif":
-            with reading(path), rasterio.open(path) as source:
+            with packed.opened(path) as plain, reading(path), rasterio.open(plain) as source:
                 return (_degrees if source.crs and source.crs.is_geographic else _metres)(source.res[0])
     raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")
 
@@ -49,8 +48,8 @@ def _hdf4(entry: registry.Product, path: Path) -> str:
     field = entry.fields[0]
     with hdf4.opening(path) as file:
         declared = hdf4.grid_of(file, path, field)
-        rows = np.shape(hdf4.read_stored(file, path, field.stored)[0])[0] if declared is None else declared.rows
-    if declared is None:  # a global field of degrees, as in `composites`
+        rows = hdf4.shape_of(file, path, field.stored)[0]
+    if declared is None:  # a global field of degrees, as in `layers`
         return _degrees(180 / rows)
     size = (declared.top - declared.bottom) / rows
     return _degrees(size) if declared.projection == hdf4.GEOGRAPHIC else _metres(size)
