@@ -190,7 +190,7 @@ def knndm(
     clustering : {"hierarchical", "kmeans"}
         On great-circle distances, or on unit vectors.
     linkage : str
-        Of the hierarchical clustering: "ward" (the paper's), "complete", "average" or "single".
+        Of the hierarchical clustering: "ward" (as in CAST), "complete", "average" or "single".
     max_share : float
         No fold may hold more than this share of the groups, nor of the samples (above 1/k, below 1).
     n_candidates : int
@@ -211,9 +211,10 @@ def knndm(
 
     Notes
     -----
-    The paper's search, with three additions. Places are groups, and lie on the sphere: the axis along which clusters
-    are dealt out is the first principal component of their unit vectors, which knows no date line. Targets carry
-    weights, in W as in the test. And the limit on a fold's size holds for samples too, since groups differ in size.
+    The paper's search, in the steps of its authors' R package CAST, with three additions. Places are groups, and lie on
+    the sphere: the axis along which clusters are dealt out is the first principal component of their unit vectors,
+    which knows no date line. Targets carry weights, in W as in the test. And the limit on a fold's size holds for
+    samples too, since groups differ in size.
     Of candidates with the same W the one with fewest clusters is taken.
     """
     vectors, (labels, which) = unit_vectors(lat, lon), indexed(groups)
