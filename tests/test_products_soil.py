@@ -1,5 +1,9 @@
-"""SoilGrids: depths by file name, fills, regions, and the way to a target grid."""
+"""SoilGrids, of 2017 and 2.0: depths by file name, fills, regions, the way to a target grid, and what is refused."""
 
+import gzip
+import zipfile
+
+import dask
 import numpy as np
 import pytest
 import rasterio
@@ -7,15 +11,16 @@ from rasterio import Affine
 
 from helpers import products
 from helpers.grid import Grid
-from helpers.products import ProductError, soilgrids
+from helpers.products import ProductError, soilgrids, soilgrids2
+
+OLD, NEW = "ORCDRC_M_sl{}_250m_ll.tif", "soc_{}cm_mean_5000.tif"
+INTERVALS = ("0-5", "5-15", "15-30", "30-60")
 
 
-def write(
-    folder, layer, values, *, size=1.0, west=-180.0, north=90.0, name="ORCDRC_M_sl{}_250m_ll.tif", crs="EPSG:4326"
-):
+def write(folder, layer, values, *, size=1.0, west=-180.0, north=90.0, name=OLD, crs="EPSG:4326", nodata=-32768):
     path = folder / name.format(layer)
     height, width = values.shape
-    profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "height": height, "width": width, "nodata": -32768}
+    profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "height": height, "width": width, "nodata": nodata}
     with rasterio.open(path, "w", crs=crs, transform=Affine(size, 0, west, 0, -size, north), **profile) as file:
         file.write(values.astype("int16"), 1)
     return path
@@ -33,11 +38,17 @@ def layers(tmp_path):
     return tmp_path, stored
 
 
-def test_four_of_seven_depths_are_read(layers):
+def one(path, **how):
+    """Read the uppermost layer alone."""
+    return products.read("soilgrids2017", path, layers=["soc_0"], **how).soc_0
+
+
+def test_four_of_seven_depths_are_read_when_they_are_asked_for(layers):
     folder, stored = layers
     back = products.read("soilgrids2017", products.find("soilgrids2017", folder))
     assert list(back) == ["soc_0", "soc_5", "soc_15", "soc_30"] and back.soc_15.attrs["units"] == "g kg-1"
     for layer, name in enumerate(back, 1):
+        assert dask.is_dask_collection(back[name].data) and back[name].data.npartitions == 1
         np.testing.assert_array_equal(back[name].values, stored[layer])
     assert back.lat.values[0] == 87 and back.lon.values[0] == -177 and "15 cm" in back.soc_15.attrs["long_name"]
 
@@ -45,54 +56,172 @@ def test_four_of_seven_depths_are_read(layers):
 @pytest.mark.parametrize("method", ["nearest", "average"])
 def test_the_way_to_a_grid(layers, method):
     folder, stored = layers
-    back = products.read("soilgrids2017", folder / "ORCDRC_M_sl1_250m_ll.tif", grid=Grid(12), method=method).soc_0
-    assert back.shape == (15, 30) and back.dtype == np.float32
-    quads = stored[1].reshape(15, 2, 30, 2)
-    if method == "nearest":  # a centre between four pixels: the south-eastern one, as everywhere in the book
-        np.testing.assert_array_equal(back.values, quads[:, 1, :, 1])
-    else:
-        np.testing.assert_allclose(back.values[2, 0], np.nanmean(quads[2, :, 0]), rtol=1e-5)
-        np.testing.assert_allclose(back.values[7, 9], quads[7, :, 9].mean(), rtol=1e-5)
+    back = products.read("soilgrids2017", products.find("soilgrids2017", folder), grid=Grid(12), method=method)
+    assert back.soc_0.shape == (15, 30) and back.soc_0.dtype == np.float32
+    for layer, name in enumerate(back, 1):
+        quads = stored[layer].reshape(15, 2, 30, 2)
+        if method == "nearest":  # a centre between four pixels: the south-eastern one, as everywhere in the book
+            np.testing.assert_array_equal(back[name].values, quads[:, 1, :, 1])
+            continue
+        edges = np.sin(np.deg2rad(90 - 6 * np.arange(31)))
+        area = np.where(np.isnan(quads), 0, -np.diff(edges).reshape(15, 2, 1, 1))
+        expected = (np.nan_to_num(quads) * area).sum(axis=(1, 3)) / area.sum(axis=(1, 3))
+        np.testing.assert_allclose(back[name].values, expected, rtol=1e-5)
+
+
+def test_layers_are_read_side_by_side_by_threads(layers):
+    folder, stored = layers
+    back = products.read("soilgrids2017", products.find("soilgrids2017", folder), grid=Grid(6))
+    with dask.config.set(scheduler="threads", num_workers=4):
+        back = back.compute()
+    for layer, name in enumerate(back, 1):
+        np.testing.assert_array_equal(back[name].values, stored[layer])
 
 
 def test_land_south_of_the_file_has_no_value(tmp_path):
-    write(tmp_path, 1, np.full((144, 360), 50), north=84.0)
-    back = products.read("soilgrids2017", tmp_path / "ORCDRC_M_sl1_250m_ll.tif", grid=Grid(1)).soc_0
+    path = write(tmp_path, 1, np.full((144, 360), 50), north=84.0)
+    back = one(path, grid=Grid(1))
     assert float(back.sel(lat=83.5, lon=0.5)) == 50 and float(back.sel(lat=-59.5, lon=0.5)) == 50
     assert np.isnan(back.sel(lat=slice(90, 84))).all() and np.isnan(back.sel(lat=slice(-60, -90))).all()
+
+
+@pytest.mark.parametrize("ending", ["gz", "zip"])
+def test_packed_layers_are_taken_as_they_come(layers, tmp_path_factory, ending):
+    folder, stored = layers
+    packed = tmp_path_factory.mktemp("packed")
+    for path in sorted(folder.glob("*.tif")):
+        target = packed / f"{path.name}.{ending}"
+        if ending == "gz":
+            target.write_bytes(gzip.compress(path.read_bytes()))
+        else:
+            with zipfile.ZipFile(target, "w") as archive:
+                archive.write(path, path.name)
+    back = products.read("soilgrids2017", products.find("soilgrids2017", packed))
+    np.testing.assert_array_equal(back.soc_30.values, stored[4])
+
+
+def test_missing_layers_are_named_unless_fewer_are_asked_for(layers):
+    folder, stored = layers
+    paths = [path for path in products.find("soilgrids2017", folder) if "sl3" not in path.name]
+    with pytest.raises(ProductError, match=r"found none of soc_15 but .*sl4_250m_ll\.tif; add the missing, or"):
+        products.read("soilgrids2017", paths)
+    back = products.read("soilgrids2017", paths, layers=["soc_30", "soc_0"])
+    assert list(back) == ["soc_30", "soc_0"]
+    np.testing.assert_array_equal(back.soc_30.values, stored[4])
+    with pytest.raises(ProductError, match="layer 'soc_60' is unknown; known are soc_0, soc_5, soc_15, soc_30"):
+        products.read("soilgrids2017", paths, layers=["soc_60"])
 
 
 def test_two_files_of_a_depth_are_refused(layers):
     folder, _ = layers
     write(folder, 1, np.ones((3, 6)), size=60.0, name="ORCDRC_M_sl{}_5km_ll.tif")
-    with pytest.raises(ProductError, match="expected one file of layer 1, found two; keep one resolution"):
+    with pytest.raises(ProductError, match=r"sl1_5km_ll\.tif.*layer 1, found \S*sl1_250m_ll\.tif too; keep one"):
+        products.read("soilgrids2017", products.find("soilgrids2017", folder))
+
+
+def test_layers_of_two_resolutions_are_refused(layers):
+    folder, _ = layers
+    (folder / OLD.format(2)).unlink()
+    write(folder, 2, np.ones((3, 6)), size=60.0, name="ORCDRC_M_sl{}_5km_ll.tif")
+    with pytest.raises(ProductError, match=r"sl2_5km_ll\.tif.*sl1_250m.*\(30, 60\), found others, \(3, 6\); keep one"):
         products.read("soilgrids2017", products.find("soilgrids2017", folder))
 
 
 def test_soilgrids_two_is_another_quantity(tmp_path):
-    (tmp_path / "soc_0-5cm_mean.tif").touch()
-    with pytest.raises(FileNotFoundError, match="expected files named like ORCDRC_M_sl1_250m_ll.tif, found none"):
+    path = write(tmp_path, "0-5", np.ones((3, 6)), size=60.0, name=NEW)
+    with pytest.raises(FileNotFoundError, match=f"{path.name} is there, which is another .*: read it as soilgrids2"):
         products.find("soilgrids2017", tmp_path)
-    with pytest.raises(ProductError, match="expected a soilgrids2017 file named like"):
-        products.read("soilgrids2017", tmp_path / "soc_0-5cm_mean.tif")
+    with pytest.raises(ProductError, match=f"{path.name}.*another quantity; read it as soilgrids2"):
+        products.read("soilgrids2017", path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"found none\. Fetch sl1 to sl4"):
+        products.find("soilgrids2017", tmp_path)
 
 
 def test_a_file_too_large_to_read_whole_asks_for_a_grid(layers, monkeypatch):
     monkeypatch.setattr(soilgrids, "LARGEST", 100)
     with pytest.raises(ProductError, match=r"30x60 cells are too many to read whole; pass grid=Grid\(resolution\)"):
-        products.read("soilgrids2017", layers[0] / "ORCDRC_M_sl1_250m_ll.tif")
+        one(layers[0] / OLD.format(1))
 
 
 def test_a_projected_file_needs_a_grid(tmp_path):
     path = write(tmp_path, 1, np.full((20, 40), 7), size=1e6, west=-2e7, north=1e7, crs="ESRI:54009")
     with pytest.raises(ProductError, match="expected latitude and longitude, found ESRI:54009"):
-        products.read("soilgrids2017", path)
-    assert float(products.read("soilgrids2017", path, grid=Grid(10)).soc_0.sel(lat=5, lon=5)) == 7
+        one(path)
+    assert float(one(path, grid=Grid(10)).sel(lat=5, lon=5)) == 7
 
 
-def test_a_tiff_cut_short_is_named(tmp_path):
+def test_a_file_without_a_place_is_refused(tmp_path):
+    path = write(tmp_path, 1, np.ones((3, 6)), crs=None)
+    with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: expected pixels along .* found no projection"):
+        one(path, grid=Grid(1))
+
+
+def test_a_tiff_cut_short_is_named_before_anything_is_computed(tmp_path):
     path = write(tmp_path, 1, np.random.default_rng(1).integers(0, 400, (300, 600)), size=0.6)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     for how in ({}, {"grid": Grid(1)}):
-        with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: cannot be read .*fetch it again"):
-            products.read("soilgrids2017", path, **how)
+        with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: cannot be read .*fetch it again") as found:
+            one(path, **how)
+        assert "\n" not in str(found.value)
+
+
+def test_an_unknown_method_is_refused_before_anything_is_computed(layers):
+    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear for numbers, found 'mode'"):
+        one(layers[0] / OLD.format(1), grid=Grid(6), method="mode")
+
+
+@pytest.fixture
+def intervals(tmp_path):
+    """Return four layers of SoilGrids 2.0 in whole dg kg-1, with a gap, on a coarse homolosine projection."""
+    stored = {}
+    for k, interval in enumerate(INTERVALS):
+        values = np.full((174, 402), 1000 - 200 * k)
+        values[:, 201:] += 37
+        values[:, :120] = -32768
+        write(tmp_path, interval, values, size=1e5, west=-20.1e6, north=8.7e6, name=NEW, crs="ESRI:54052")
+        stored[interval] = values
+    return tmp_path, stored
+
+
+@pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
+def test_soilgrids_two_gives_tenths_over_intervals(intervals, method):
+    folder, _ = intervals
+    back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5), method=method)
+    assert list(back) == ["soc_0_5", "soc_5_15", "soc_15_30", "soc_30_60"]
+    for k, name in enumerate(back):
+        place = back[name].sel(lat=12.5)
+        np.testing.assert_allclose(place.sel(lon=22.5), 103.7 - 20 * k, rtol=1e-6)
+        np.testing.assert_allclose(place.sel(lon=-32.5), 100 - 20 * k, rtol=1e-6)
+        assert np.isnan(place.sel(lon=-152.5)) and back[name].attrs["units"] == "g kg-1"
+    assert "5 to 15 cm" in back.soc_5_15.attrs["long_name"]
+
+
+def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
+    folder, _ = intervals
+    back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5))
+    at = soilgrids2.at_depths(back)
+    assert list(at) == ["soc_0", "soc_5", "soc_15", "soc_30"] and dask.is_dask_collection(at.soc_5.data)
+    means = np.array([103.7, 83.7, 63.7, 43.7])
+    for name, depth in (("soc_0", 0), ("soc_5", 5), ("soc_15", 15), ("soc_30", 30)):
+        expected = np.interp(depth, [2.5, 10, 22.5, 45], means)
+        np.testing.assert_allclose(at[name].sel(lat=12.5, lon=22.5), expected, rtol=1e-6)
+        assert "stand-in" in at[name].attrs["comment"] and at[name].attrs["units"] == "g kg-1"
+    assert at.attrs["product"] == "soilgrids2" and at.soc_0.dtype == np.float32
+    assert "0.333 soc_15_30 + 0.667" not in at.soc_30.attrs["comment"]
+    assert "0.667 soc_15_30 + 0.333 soc_30_60" in at.soc_30.attrs["comment"]
+    with pytest.raises(ProductError, match="expected soc_0_5, .*found no soc_30_60; read all four"):
+        soilgrids2.at_depths(back.drop_vars("soc_30_60"))
+
+
+def test_soilgrids_two_is_read_on_degrees_too_and_checks_its_files(tmp_path):
+    for interval in INTERVALS[:3]:
+        write(tmp_path, interval, np.full((18, 36), 250), size=10.0, name="soc_{}cm_mean_4326.tif")
+    paths = products.find("soilgrids2", tmp_path)
+    back = products.read("soilgrids2", paths, layers=["soc_0_5", "soc_5_15", "soc_15_30"])
+    assert (back.soc_15_30 == 25).all() and back.soc_0_5.shape == (18, 36)
+    with pytest.raises(ProductError, match="found none of soc_30_60 but soc_0-5cm_mean_4326.tif"):
+        products.read("soilgrids2", paths)
+    write(tmp_path, "0-5", np.ones((9, 18)), size=20.0, name="soc_{}cm_mean_1000.tif")
+    with pytest.raises(ProductError, match=r"mean_4326\.tif.*layer 0-5, found soc_0-5cm_mean_1000\.tif too"):
+        products.read("soilgrids2", products.find("soilgrids2", tmp_path), layers=["soc_0_5"])

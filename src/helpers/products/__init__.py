@@ -54,10 +54,9 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     place = folder / product_id if (folder / product_id).is_dir() else folder
     paths = sorted(path for path in place.rglob("*") if path.is_file() and entry.file.search(path.name))
     if not paths:
-        raise FileNotFoundError(f"{place}: expected files named like {entry.example}, found none. {entry.get}")
-    versions = entry.versions(paths)
-    if len(versions) > 1:
-        raise ProductError(f"{place}: expected one version of {product_id}, found {' and '.join(versions)}; keep one")
+        instead = _mistaken(entry, folder)
+        raise FileNotFoundError(f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}")
+    _one_of_each(entry, place, paths)
     return paths
 
 
@@ -75,6 +74,31 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
 
     Returns
     -------
+def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
+    """Refuse files of several versions, and a packed file beside its unpacked copy."""
+    examples, plain = {}, {}
+    for path in paths:
+        if found := entry.file.search(path.name):
+            examples.setdefault(found.groupdict().get("version"), path.name)
+        twin = plain.setdefault(path.parent / plain_name(path.name), path)
+        if twin != path:
+            raise ProductError(f"{path}: expected one copy of each file, found {twin.name} too; remove one of the two")
+    told = sorted((version, name) for version, name in examples.items() if version)
+    if len(told) > 1:
+        named = " and ".join(f"{version} (such as {name})" for version, name in told)
+        raise ProductError(f"{place}: expected one version of {entry.id}, found {named}; keep one")
+
+
+def _mistaken(entry: Product, folder: Path) -> str:
+    """Say so where a folder holds files of a product that is easily taken for this one."""
+    for other in entry.notes.get("mistaken_for", ()):
+        pattern = registry.product(other).file
+        names = sorted(path.name for path in folder.rglob("*") if path.is_file() and pattern.search(path.name))
+        if names:
+            return f"{names[0]} is there, which is another product: read it as {other}, not as {entry.id}. "
+    return ""
+
+
     xarray.Dataset
         Gridded: (year, lat, lon), latitudes from north to south, longitudes from -180 to 180. Towers: (sample).
         Attributes ``product``, ``product_version``, ``source``, ``references``.

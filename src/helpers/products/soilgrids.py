@@ -1,91 +1,162 @@
 """SoilGrids250m (2017): soil organic carbon content at 0, 5, 15 and 30 cm, one GeoTIFF a depth.
 
 Hengl et al. (2017), doi:10.1371/journal.pone.0169748: g of carbon per kg of fine earth *at* a depth. SoilGrids 2.0
-(``soc_0-5cm_mean``) gives dg per kg over *intervals* of depth: another quantity, and refused here.
+(``soc_0-5cm_mean``) gives dg per kg over *intervals* of depth: another quantity, which `soilgrids2` reads, not this.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+import dask
+import dask.array
 import numpy as np
-import rasterio
-import rasterio.warp
 import xarray as xr
-from rasterio import Affine
-from rasterio.enums import Resampling
 
 from helpers.grid import LAT, LON, Grid
-from helpers.products.errors import ProductError, reading
+from helpers.products import pieces, rasters, registry
+from helpers.products.errors import ProductError
 from helpers.products.registry import Field, Product, describe
 
 LARGEST = 10**8
 """Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""
 
 
-def read(product: Product, paths: list[Path], *, grid: Grid | None = None, method: str = "nearest") -> xr.Dataset:
+def read(
+    product: Product,
+    paths: list[Path],
+    *,
+    grid: Grid | None = None,
+    method: str = "nearest",
+    layers: Iterable[str] | None = None,
+) -> xr.Dataset:
     """Read soil organic carbon.
 
     Parameters
     ----------
     grid : Grid, optional
-        Where to go; GDAL then reads only what the target needs. Without it the files' own grid is kept.
+        Where to go; see `helpers.products.pieces.onto`. Without it the files' own grid is kept.
     method : {"nearest", "average", "bilinear"}
-        How to get there. GDAL leaves out the file's own nodata; numbers out of range are blanked afterwards only.
+        How to get there.
+    layers : iterable of str, optional
+        Which of the product's variables to read, such as ``["soc_0"]``; default all four, each of which must be there.
 
     Returns
     -------
     xarray.Dataset
-        ``soc_0 soc_5 soc_15 soc_30`` (g kg-1) on (lat, lon), as many as there are files of.
+        ``soc_0 soc_5 soc_15 soc_30`` (g kg-1) on (lat, lon): dask arrays of one chunk a layer, read when computed.
+
+    Raises
+    ------
+    ProductError
+        A layer is missing, is there twice or is none of the product's, or a file cannot be read.
     """
-    layers = {}
+    return describe(read_layers(product, paths, grid, method, layers), product)
+
+
+def read_layers(
+    product: Product, paths: list[Path], grid: Grid | None, method: str, layers: Iterable[str] | None
+) -> xr.Dataset:
+    """Return the layers of a soil product, lazily, without attributes.
+
+    The name of each file has a group ``layer`` that one of the product's fields is stored as; other layers are left
+    out.
+
+    Raises
+    ------
+    ProductError
+        As `read`.
+    """
+    known = {field.name: field for field in product.fields}
+    asked = list(known if layers is None else layers)
+    if unknown := [name for name in asked if name not in known]:
+        raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    pieces.require_method(method)
+    files = _by_layer(product, paths)
+    places = {name: _raster(files[name]) for name in asked if name in files}
+    for name, place in places.items():
+        first = next(iter(places))
+        if (place.shape, place.transform) != (places[first].shape, places[first].transform):
+            raise ProductError(
+                f"{files[name]}: expected the pixels of {files[first].name}, {places[first].shape}, found others, "
+                f"{place.shape}; keep one resolution"
+            )
+    found = {name: _layer(known[name], files[name], place, grid, method) for name, place in places.items()}
+    if missing := [name for name in asked if name not in found]:
+        there = ", ".join(path.name for path in files.values()) or "files of other layers"
+        raise ProductError(
+            f"{paths[0].parent}: expected a file of each of {', '.join(asked)}, found none of {', '.join(missing)} but "
+            f"{there}; add the missing, or pass layers={list(found) or asked[:1]}"
+        )
+    return xr.Dataset(found)
+
+
+def _by_layer(product: Product, paths: list[Path]) -> dict[str, Path]:
+    """Return {variable: file}."""
+    names, files = {field.stored: field.name for field in product.fields}, {}
     for path in sorted(paths):
+        for other in product.notes.get("mistaken_for", ()):
+            if registry.product(other).file.search(path.name):
+                raise ProductError(
+                    f"{path}: expected a {product.id} file named like {product.example}, found one of {other}, "
+                    f"which is another quantity; read it as {other}"
+                )
         layer = product.match(path)["layer"]
-        field = next((f for f in product.fields if f.stored == layer), None)
-        if field is None:
-            continue  # sl5 to sl7 lie below 30 cm
-        if field.name in layers:
-            raise ProductError(f"{path}: expected one file of layer {layer}, found two; keep one resolution")
-        with reading(path), rasterio.open(path) as source:
-            layers[field.name] = _native(source, field, path) if grid is None else _warped(source, field, grid, method)
-    return describe(xr.Dataset(layers), product)
+        if layer not in names:
+            continue
+        if names[layer] in files:
+            other = files[names[layer]].name
+            raise ProductError(f"{path}: expected one file of layer {layer}, found {other} too; keep one resolution")
+        files[names[layer]] = path
+    return files
+
+
+def _raster(path: Path) -> rasters.Raster:
+    """Return where a file's pixels lie; what they hold can no longer be read from it."""
+    with rasters.opening(path) as source:
+        return rasters.Raster.of(source, path)
+
+
+def _layer(field: Field, path: Path, place: rasters.Raster, grid: Grid | None, method: str) -> xr.DataArray:
+    """Return one layer, whose values are read when they are computed."""
+    cells = _own_cells(place, path) if grid is None else grid.like().coords
+    values = dask.delayed(_values, pure=True)(str(path), field, grid, method)
+    lazy = dask.array.from_delayed(values, place.shape if grid is None else grid.shape, dtype="float32")
+    return xr.DataArray(lazy, dims=("lat", "lon"), coords=cells)
+
+
+def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarray:
+    path = Path(path)
+    with rasters.opening(path) as source:
+        raster = rasters.Raster.of(source, path)
+
+        def decode(stored: np.ndarray) -> np.ndarray:
+            return _decode(stored, field, source.nodata)
+
+        if grid is None:
+            return decode(raster.read(slice(0, raster.shape[0]), slice(0, raster.shape[1])))
+        return pieces.onto(raster, grid, method, decode)
 
 
 def _decode(stored: np.ndarray, field: Field, nodata: float | None) -> np.ndarray:
-    values = stored.astype("float32") * np.float32(field.scale)
-    missing = np.isin(stored, field.fill) | (stored < field.valid[0]) | (stored > field.valid[1])
-    if nodata is not None:
-        missing |= stored == nodata
+    values = stored.astype("float32")
+    if field.scale != 1:
+        values *= np.float32(field.scale)
+    missing = (stored < field.valid[0]) | (stored > field.valid[1])
+    for fill in (*field.fill, *([] if nodata is None else [nodata])):
+        missing |= stored == fill
     values[missing] = np.nan
     return values
 
 
-def _native(source, field: Field, path: Path) -> xr.DataArray:
-    if source.width * source.height > LARGEST:
-        raise ProductError(
-            f"{path}: {source.height}x{source.width} cells are too many to read whole; pass grid=Grid(resolution)"
-        )
-    if not (source.crs and source.crs.is_geographic):
-        raise ProductError(f"{path}: expected latitude and longitude, found {source.crs}; pass grid=Grid(resolution)")
-    values, t = _decode(source.read(1), field, source.nodata), source.transform
-    lat = t.f + (np.arange(source.height) + 0.5) * t.e
-    lon = t.c + (np.arange(source.width) + 0.5) * t.a
-    return xr.DataArray(values, dims=("lat", "lon"), coords={"lat": ("lat", lat, LAT), "lon": ("lon", lon, LON)})
-
-
-def _warped(source, field: Field, grid: Grid, method: str) -> xr.DataArray:
-    nodata = source.nodata if source.nodata is not None else field.fill[0]
-    out = np.full(grid.shape, nodata, dtype="float64")
-    # The centre of a 0.05 degree cell is a corner of four 250 m pixels; a hair to the south-east settles which.
-    t, hair = grid.transform, 1e-6 * grid.transform.a
-    place = Affine(t.a, 0, t.c + hair, 0, t.e, t.f - hair)
-    rasterio.warp.reproject(
-        rasterio.band(source, 1),
-        out,
-        src_nodata=nodata,
-        dst_nodata=nodata,
-        dst_transform=place,
-        dst_crs="EPSG:4326",
-        resampling=Resampling[method],
-    )
-    return xr.DataArray(_decode(out, field, nodata), dims=("lat", "lon"), coords=grid.like().coords)
+def _own_cells(raster: rasters.Raster, path: Path) -> dict:
+    """Return the coordinates of a file's own grid, refusing one that is too large or not of degrees."""
+    if raster.shape[0] * raster.shape[1] > LARGEST:
+        size = "x".join(map(str, raster.shape))
+        raise ProductError(f"{path}: {size} cells are too many to read whole; pass grid=Grid(resolution)")
+    if not raster.geographic:
+        found = raster.crs.to_string()[:60]
+        raise ProductError(f"{path}: expected latitude and longitude, found {found}; pass grid=Grid(resolution)")
+    lat, lon = raster.centres()
+    return {"lat": ("lat", lat, LAT), "lon": ("lon", lon, LON)}
