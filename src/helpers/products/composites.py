@@ -29,8 +29,9 @@ from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
 from helpers.products.selection import Dates, choose
 
-# Dask works on as many years as there are cores, each of which holds some fields.
-_AT_WORK = threading.BoundedSemaphore(2)
+# Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
+# time loses little, and holds the fields of one.
+_AT_WORK = threading.Lock()
 
 ROWS = 200
 """Rows of a field that are added at a time, so that what is computed on the way stays small."""

@@ -17,7 +17,7 @@ from rasterio import Affine
 from helpers.grid import RADIUS, Grid
 from helpers.products.errors import ProductError
 
-STRIPS = 256
+STRIPS = 64
 """Strips of pixels that are averaged at a time, which bounds memory near the poles."""
 
 
@@ -127,11 +127,18 @@ class Warp:
         fields = [(self.total, _RowSums(np.where(valid, values, 0))), (self.weight, _RowSums(valid))]
         strips = self._strips(values.shape[0], transform, window[0])
         for begin in range(0, strips[0].size, STRIPS):
-            row, cell, top, bottom, height = (of_strip[begin : begin + STRIPS] for of_strip in strips)
-            enters, leaves = ((meridians * np.cos(lat)[:, None] - transform.c) / transform.a for lat in (top, bottom))
+            row, cell, top, bottom, height = (of_strip[begin : begin + STRIPS, None] for of_strip in strips)
+            enters, leaves = ((meridians * np.cos(lat) - transform.c) / transform.a for lat in (top, bottom))
+            # Near the poles, these strips reach few of the window's columns.
+            most, least = np.maximum(enters, leaves).max(axis=0), np.minimum(enters, leaves).min(axis=0)
+            reached = np.flatnonzero((most[1:] > 0) & (least[:-1] < values.shape[1]))
+            if not reached.size:
+                continue
+            west, east = reached[0], reached[-1] + 1
+            reach = slice(window[1].start + west, window[1].start + east)
             for store, sums in fields:
-                between = np.diff(sums.left_of(row[:, None], enters, leaves), axis=1) * height[:, None]
-                np.add.at(store[:, window[1]], cell, between)
+                left = sums.left_of(row, enters[:, west : east + 1], leaves[:, west : east + 1])
+                np.add.at(store[:, reach], cell[:, 0], np.diff(left, axis=1) * height)
 
     def _strips(self, count: int, transform: Affine, window: slice) -> tuple[np.ndarray, ...]:
         """Cut rows of pixels by rows of cells.
