@@ -26,24 +26,41 @@ def write(
     since="days since 1900-1-1",
     calendar="gregorian",
     attributes=None,
+    clock="time",
+    ends=False,
+    packing=None,
 ):
-    """Write (time, lat, lon), one time a (year, month): its 15th, or counted in months where ``since`` counts those."""
+    """Write (time, lat, lon), one time a (year, month): its 15th, or counted in months where ``since`` counts those.
+
+    ``clock`` names the time axis; with ``ends`` each month is stamped by its end and has bounds; ``packing`` is scale
+    and offset by which the values are stored as 16-bit integers.
+    """
     with netCDF4.Dataset(path, "w") as file:
         file.setncatts(attributes or {})
         for axis, centres in zip(axes, (lat, lon), strict=True):
             file.createDimension(axis, centres.size)
             file.createVariable(axis, "f4", (axis,))[:] = centres
-        file.createDimension("time", len(when))
-        clock = file.createVariable("time", "f8", ("time",))
-        clock.setncatts({"units": since, "calendar": calendar})
+        file.createDimension(clock, len(when))
+        time = file.createVariable(clock, "f8", (clock,))
+        time.setncatts({"units": since, "calendar": calendar})
         if since.startswith("months"):
-            clock[:] = [12 * (year - int(since.split()[2][:4])) + month - 1 + 0.5 for year, month in when]
+            time[:] = [12 * (year - int(since.split()[2][:4])) + month - 1 + 0.5 for year, month in when]
         elif since.startswith("years"):
-            clock[:] = [year - int(since.split()[2][:4]) for year, _ in when]
+            time[:] = [year - int(since.split()[2][:4]) for year, _ in when]
+        elif ends:
+            first = [cftime.datetime(year, month, 1, calendar=calendar) for year, month in when]
+            after = [cftime.datetime(y + m // 12, m % 12 + 1, 1, calendar=calendar) for y, m in when]
+            file.createDimension("edge", 2)
+            bounds = file.createVariable(f"{clock}_bounds", "f8", (clock, "edge"))
+            bounds[:] = np.transpose([cftime.date2num(edge, since, calendar) for edge in (first, after)])
+            time.bounds, time[:] = f"{clock}_bounds", bounds[:, 1]
         else:
             stamps = [cftime.datetime(year, month, 15, calendar=calendar) for year, month in when]
-            clock[:] = cftime.date2num(stamps, since, calendar)
-        variable = file.createVariable(name, "f4", ("time", *axes), fill_value=fill)
+            time[:] = cftime.date2num(stamps, since, calendar)
+        kind, fill = ("i2", -32767) if packing else ("f4", fill)
+        variable = file.createVariable(name, kind, (clock, *axes), fill_value=fill)
         variable.units = units
+        if packing:
+            variable.scale_factor, variable.add_offset = packing
         variable[:] = values
     return path

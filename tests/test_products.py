@@ -187,8 +187,37 @@ def test_a_truncated_hdf4_file_is_named(real_data, tmp_path):
         products.read("mod13a3", path, years=[2008], grid=Grid(1), allow_partial=True)
 
 
-def test_two_versions_in_a_folder_are_refused(tmp_path):
-    for version in ("006", "061"):
-        (tmp_path / f"MOD17A3HGF.A2001001.h18v04.{version}.2019.hdf").touch()
-    with pytest.raises(products.ProductError, match="one version.*006 and 061"):
-        products.find("mod17a3hgf", tmp_path)
+@pytest.mark.parametrize("how", ["folder", "paths", "read a folder"])
+def test_two_versions_are_refused_with_examples(tmp_path, how):
+    paths = [tmp_path / f"MOD17A3HGF.A2001001.h18v04.{version}.2019.hdf" for version in ("006", "061")]
+    for path in paths:
+        path.touch()
+    named = r"006 \(such as MOD17A3HGF.*\.006\.2019\.hdf\) and 061 \(such as MOD17A3HGF.*\.061\.2019\.hdf\); keep one"
+    with pytest.raises(products.ProductError, match=f"expected one version of mod17a3hgf, found {named}"):
+        if how == "folder":
+            products.find("mod17a3hgf", tmp_path)
+        else:
+            products.read("mod17a3hgf", paths if how == "paths" else tmp_path, years=[2001], grid=Grid(1))
+
+
+def test_a_folder_reads_as_the_files_that_are_found_in_it(real_data, tmp_path):
+    source = real_data / "native" / CRU.format("tmp")
+    (tmp_path / "cru_tmp").mkdir()
+    shutil.copy(source, tmp_path / "cru_tmp")
+    (tmp_path / "cru_tmp" / "notes.txt").touch()
+    by_file = products.read("cru_tmp", source, years=[2000])
+    for folder in (tmp_path, tmp_path / "cru_tmp", str(tmp_path)):
+        assert products.read("cru_tmp", folder, years=[2000]).identical(by_file)
+    with pytest.raises(FileNotFoundError, match="expected files named like cru_ts4.05"):
+        products.read("cru_pre", tmp_path, years=[2000])
+
+
+def test_a_century_of_real_months_is_what_another_library_reads(real_data):
+    for product, stored, name in (("cru_tmp", "tmp", "mat"), ("cru_pre", "pre", "map")):
+        path = real_data / "native" / CRU.format(stored)
+        back = products.read(product, path, years=range(1901, 2017), monthly=True)[name]
+        with netCDF4.Dataset(path) as file:
+            np.testing.assert_array_equal(back.values, file[stored][:].filled(np.nan)[:, ::-1])
+        assert back.sizes["time"] == 12 * 116 and back.time.dt.day.values.max() == 1
+        assert back.attrs["units"] == {"tmp": "degC", "pre": "mm month-1"}[stored]
+        assert back.attrs["source"].endswith("version 4.01")

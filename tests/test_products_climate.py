@@ -1,21 +1,22 @@
-"""CRU TS and SPEIbase from small files with known numbers: fills, calendars, missing months, versions."""
+"""CRU TS from small files with known numbers: fills, calendars, missing months, blocks of years, versions."""
 
 import calendar
 import gzip
 
+import dask
 import netCDF4
 import numpy as np
 import pytest
 from netcdf_files import FILL, months, write
 
 from helpers import products
-from helpers.products import ProductError, spei_base
+from helpers.products import DamagedFile, ProductError, series
 
 
 @pytest.fixture
 def numbers():
     """Two years of months (24, 2, 4), one cell without values, one that lacks a single month."""
-    values = np.random.default_rng(3).uniform(0.5, 90, (24, 2, 4)).astype("float32")
+    values = np.random.default_rng(3).uniform(0.5, 45, (24, 2, 4)).astype("float32")
     values[:, 0, 0] = FILL
     values[14, 1, 3] = FILL
     return values
@@ -74,7 +75,9 @@ def test_decades_in_several_files_are_joined(tmp_path, numbers):
     back = products.read("cru_pre", paths, years=[2000, 2001])["map"]
     np.testing.assert_allclose(back.sel(year=2001), expected(numbers, 2001, [1] * 12), rtol=1e-6)
     write(tmp_path / "cru_ts4.05.2001.2002.pre.dat.nc", "pre", numbers, months(2001, 2002))
-    with pytest.raises(ProductError, match="holds 2001, which another file holds too; remove one"):
+    with pytest.raises(
+        ProductError, match=r"2002\.pre\.dat\.nc: holds 2001-01 of pre, which cru.*2001\.2001\.pre\.dat\.nc holds"
+    ):
         products.read("cru_pre", products.find("cru_pre", tmp_path), years=[2001])
 
 
@@ -85,19 +88,106 @@ def test_missing_months_are_named(tmp_path, numbers):
         products.read("cru_pre", path, years=[2000, 2001])
     back = products.read("cru_pre", path, years=[2001], allow_partial=True)["map"]
     np.testing.assert_allclose(back.values[0, 0, 1], numbers[12:22, 1, 1].sum(), rtol=1e-6)
+    whole = products.read("cru_pre", path, years=[2000, 2001], allow_partial=True)
+    assert whole.attrs["incomplete_years"] == "2001 (10 of 12 months)"
+    assert "incomplete_years" not in products.read("cru_pre", path, years=[2000]).attrs
+
+
+def test_a_year_may_straddle_two_blocks(tmp_path, numbers):
+    when = months(2000, 2001)
+    write(tmp_path / "cru_ts4.05.2000.2001.a.pre.dat.nc", "pre", numbers[:18], when[:18])
+    write(tmp_path / "cru_ts4.05.2000.2001.b.pre.dat.nc", "pre", numbers[18:], when[18:])
+    back = products.read("cru_pre", tmp_path, years=[2001])["map"]
+    np.testing.assert_allclose(back.values[0], expected(numbers, 2001, [1] * 12), rtol=1e-6)
+
+
+def test_blocks_of_other_cells_are_refused(tmp_path, numbers):
+    write(tmp_path / "cru_ts4.05.2000.2000.pre.dat.nc", "pre", numbers[:12], months(2000, 2000))
+    lon = np.array([-135.0, -45.0, 45.0])
+    write(tmp_path / "cru_ts4.05.2001.2001.pre.dat.nc", "pre", numbers[12:, :, :3], months(2001, 2001), lon=lon)
+    with pytest.raises(
+        ProductError, match=r"2001\.2001\.pre.*one grid in all files, found 2x3 cells, not the 2x4 of cru"
+    ):
+        products.read("cru_pre", tmp_path, years=[2000])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_long_record_is_lazy_and_the_same(tmp_path, numbers, monkeypatch, packed):
+    path = write(tmp_path / "cru_ts4.05.1901.2020.pet.dat.nc", "pet", numbers, months(2000, 2001))
+    if packed:
+        (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    for monthly in (False, True):
+        at_once = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
+        monkeypatch.setattr(series, "LAZY", 10)
+        lazy = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
+        monkeypatch.undo()
+        assert not dask.is_dask_collection(at_once) and dask.is_dask_collection(lazy)
+        assert [sum(sizes) for sizes in lazy.chunks] == list(at_once.shape) and lazy.chunks[0] in ((1, 1), (12, 12))
+        assert lazy.compute(scheduler="threads", num_workers=4).identical(at_once)
+
+
+def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, numbers, monkeypatch):
+    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers, months(2000, 2001))
+    monkeypatch.setattr(series, "LAZY", 10)
+    lazy = products.read("cru_pre", path, years=[2000, 2001])
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read .* fetch it again"):
+        lazy.load()
+
+
+def test_a_century_of_months_is_counted_as_large():
+    assert 12 * 100 * 360 * 720 > series.LAZY >= 3600 * 7200
+
+
+@pytest.mark.parametrize(
+    ("product", "stored", "units", "shift", "message"),
+    [
+        ("cru_tmp", "tmp", "K", 273.15, "expected tmp in degrees Celsius, found 'K'"),
+        ("cru_tmp", "tmp", "", 273.15, "expected tmp from -100 to 70, found 273.* is it another quantity, or in other"),
+        ("cru_pre", "pre", "mm/day", 0, "expected pre in mm/month, found 'mm/day'"),
+        ("cru_pet", "pet", "mm/month", 0, "expected pet in mm/day, found 'mm/month'"),
+    ],
+)
+def test_other_units_are_refused(tmp_path, numbers, product, stored, units, shift, message):
+    values = np.where(numbers == FILL, FILL, numbers + np.float32(shift))
+    path = write(tmp_path / f"cru_ts4.05.1901.2020.{stored}.dat.nc", stored, values, months(2000, 2001), units=units)
+    with pytest.raises(ProductError, match=rf"{stored}\.dat\.nc: {message}"):
+        products.read(product, path, years=[2000])
+
+
+@pytest.mark.parametrize("fill", [-999.0, -9999.0, 1e20, 9.96921e36])
+def test_fills_that_the_file_does_not_declare_are_none(tmp_path, numbers, fill):
+    values = np.where(numbers == FILL, np.float32(fill), numbers)
+    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", values, months(2000, 2001), fill=None)
+    back = products.read("cru_pre", path, years=[2000, 2001])["map"]
+    for year in (2000, 2001):
+        np.testing.assert_allclose(back.sel(year=year), expected(numbers, year, [1] * 12), rtol=1e-6)
+
+
+def test_packed_integers_are_unpacked_by_the_files_own_scale(tmp_path, numbers):
+    values = np.ma.masked_array(np.minimum(numbers, 50), numbers == FILL)
+    path = tmp_path / "cru_ts4.05.1901.2020.tmp.dat.nc"
+    write(path, "tmp", values, months(2000, 2001), packing=(0.01, 20.0))
+    with netCDF4.Dataset(path) as file:
+        file.set_auto_maskandscale(False)
+        assert file["tmp"].dtype == "int16" and file["tmp"][:].max() < 3000
+    back = products.read("cru_tmp", path, years=[2000]).mat
+    days = np.array(lengths(2000))
+    np.testing.assert_allclose(back[0], expected(numbers, 2000, days / days.sum()), atol=0.006)
 
 
 def test_a_month_that_stands_twice_is_refused(tmp_path, numbers):
     when = [*months(2000, 2000), *months(2000, 2000)]
     path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers, when)
-    with pytest.raises(ProductError, match="each month of 2000 once in cru_pre 2000, found some twice"):
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected each month of 2000 once in pre, found 24 steps"):
         products.read("cru_pre", path, years=[2000])
 
 
 def test_two_editions_of_the_climate_are_refused(tmp_path):
     for version in ("4.03", "4.05"):
         (tmp_path / f"cru_ts{version}.1901.2020.tmp.dat.nc").touch()
-    with pytest.raises(ProductError, match="expected one version of cru_tmp, found 4.03 and 4.05; keep one"):
+    with pytest.raises(ProductError, match=r"cru_tmp, found 4\.03 \(such as cru.*4\.03.*\) and 4\.05 .*; keep one"):
         products.find("cru_tmp", tmp_path)
 
 
@@ -127,64 +217,3 @@ def test_another_variable_is_named(tmp_path, numbers):
     path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "tmp", numbers, months(2000, 2001))
     with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected a variable 'pre', found tmp"):
         products.read("cru_pre", path, years=[2000])
-
-
-def spei_files(folder, attributes, scales=(12, 24, 36)):
-    values = {}
-    for scale in scales:
-        stored = np.random.default_rng(scale).normal(size=(24, 2, 4)).astype("float32")
-        stored[:, 0, 0], stored[11, 1, 1] = 1e30, np.nan
-        write(
-            folder / f"spei{scale}.nc", "spei", stored, months(2000, 2001), fill=np.float32(1e30), attributes=attributes
-        )
-        values[scale] = stored
-    return values
-
-
-def test_december_is_taken_of_each_scale(tmp_path):
-    stored = spei_files(tmp_path, {"version": "2.7", "summary": "… Using CRU TS 4.05 precipitation and …"})
-    back = products.read("spei", products.find("spei", tmp_path), years=[2000, 2001])
-    assert set(back) == {"spei12", "spei24", "spei36"} and back.spei24.attrs["units"] == "1"
-    for scale, values in stored.items():
-        got = back[f"spei{scale}"].values[:, ::-1]
-        december = np.where(values[[11, 23]] > 1e29, np.nan, values[[11, 23]])
-        np.testing.assert_array_equal(got, december)
-        assert np.isnan(got[:, 0, 0]).all() and np.isnan(got[0, 1, 1])
-    assert (back.attrs["product_version"], back.attrs["rests_on"]) == ("2.7", "4.05")
-    june = products.read("spei", tmp_path / "spei12.nc", years=[2001], month=6).spei12
-    np.testing.assert_array_equal(june.values[0, 0], stored[12][17, 1])
-
-
-@pytest.mark.parametrize(
-    ("attributes", "version", "rests_on"),
-    [
-        ({"version": "2.9.0", "summary": "Using CRU TS 4.07 precipitation"}, "2.9", "4.07"),
-        ({"summary": "Using CRU TS 4.03 precipitation and potential evapotranspiration data"}, "2.6", "4.03"),
-        ({"version": "2.10.0"}, "2.10", "4.08"),
-        ({}, "2.6", "4.03"),
-    ],
-)
-def test_files_tell_their_version_and_the_climate_below(tmp_path, attributes, version, rests_on):
-    spei_files(tmp_path, attributes, scales=(12,))
-    back = products.read("spei", tmp_path / "spei12.nc", years=[2000])
-    assert (back.attrs["product_version"], back.attrs["rests_on"]) == (version, rests_on)
-
-
-def test_spei_files_of_two_versions_are_refused(tmp_path):
-    spei_files(tmp_path, {"version": "2.6"}, scales=(12,))
-    spei_files(tmp_path, {"version": "2.7"}, scales=(24,))
-    with pytest.raises(ProductError, match="files of one version, found spei12 2.6, spei24 2.7"):
-        products.read("spei", products.find("spei", tmp_path), years=[2000])
-
-
-def test_a_december_that_is_not_there_is_named(tmp_path):
-    spei_files(tmp_path, {}, scales=(12,))
-    with pytest.raises(ProductError, match=r"spei12\.nc: expected 2018-12 once, found it 0 times"):
-        products.read("spei", tmp_path / "spei12.nc", years=[2018])
-
-
-def test_a_drought_index_of_another_climate_gets_a_remark():
-    entry = products.product("spei")
-    said = spei_base.remark(entry, "2.6", "4.05")
-    assert "2.6 rests on CRU TS 4.03" in said and "4.05" in said and "SPEIbase 2.7 matches" in said
-    assert spei_base.remark(entry, "2.7", "4.05") == "" and spei_base.remark(entry, "9.9", "4.05") == ""

@@ -64,25 +64,66 @@ def test_time_may_be_counted_in_months_or_years(tmp_path, since, when):
         ("kgC m-2 s-1", 1),
         ("kg C m-2 s-1", 1),
         ("kg C/m^2/s", 1),
-        ("kgC/m2/s", 1),
+        ("KgC/m2/s", 1),
         ("kg(C) m-2 s-1", 1),
         ("kg m^-2 s^-1", 1),
+        ("kg.m-2.s-1", 1),
         ("kg C m**-2 s**-1", 1),
         ("gC m-2 s-1", 1e-3),
         ("g C/m2/s", 1e-3),
+        ("mg m-2 h-1", 1e-6 / 3600),
+        ("g C m-2 d-1", 1e-3 / 86400),
+        ("gC/m2/day", 1e-3 / 86400),
+        ("umol m-2 s-1", 12.0107e-9),
+        ("µmol CO2 m-2 s-1", 12.0107e-9),
+        ("mol m-2 s-1", 12.0107e-3),
     ],
 )
-def test_units_may_name_the_substance(tmp_path, units, factor):
+def test_units_are_those_of_the_table(tmp_path, units, factor):
     path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=RATE / factor, units=units)
-    back = products.read("trendy", path, years=[2001], variables=["ra"]).reco
-    np.testing.assert_allclose(back.values, RATE * 86400 * 365, rtol=1e-6)
+    back = products.read("trendy", path, years=[2001], variable="ra").ra
+    np.testing.assert_allclose(back.values, RATE * 86400 * 365, rtol=1e-5)
 
 
-@pytest.mark.parametrize("units", ["kg m-2 yr-1", "umol m-2 s-1", "", "kgCO2 m-2 s-1"])
+@pytest.mark.parametrize("calendar", DAYS)
+@pytest.mark.parametrize(
+    ("units", "monthly", "total"),
+    [
+        ("g C m-2 month-1", True, 12 * 0.05),
+        ("gC/m2/mon", False, 12 * 0.05),
+        ("kg m-2 yr-1", True, 50),
+        ("gC m-2 year-1", False, 0.05),
+    ],
+)
+def test_a_rate_by_months_or_years_means_those_of_its_step(tmp_path, calendar, units, monthly, total):
+    when = months(2000, 2001) if monthly else [(2000, 7), (2001, 7)]
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=50, units=units, when=when, calendar=calendar)
+    back = products.read("trendy", path, years=[2000, 2001], variable="ra").ra
+    np.testing.assert_allclose(back.values, total, rtol=1e-6)
+
+
+@pytest.mark.parametrize("units", ["kg m-2", "kg s-1", "", "kgCO2 m-2 s-1", "kg m-2 fortnight-1", "W m-2"])
 def test_other_units_are_refused(tmp_path, units):
     path = one(tmp_path / "A", "A_S3_ra.nc", "ra", units=units)
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra in kg m-2 s-1 or .*, found '"):
-        products.read("trendy", path, years=[2001], variables=["ra"])
+    with pytest.raises(
+        ProductError, match=r"A_S3_ra\.nc: expected ra in units such as kg m-2 s-1, .* of carbon, found '"
+    ):
+        products.read("trendy", path, years=[2001], variable="ra")
+
+
+def test_a_unit_that_cannot_be_the_files_own_is_refused(tmp_path):
+    values = 1e3 * RATE * np.random.default_rng(0).uniform(0.5, 1, (24, 2, 4))
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)  # grams that say they are kilograms
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra from -5e-06 to 5e-06, found .* in other units"):
+        products.read("trendy", path, years=[2001], variable="ra")
+
+
+def test_a_year_without_any_value_is_refused(tmp_path):
+    values = np.full((24, 2, 4), RATE)
+    values[12:] = -99999
+    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected values of ra in 2001, found none in any cell"):
+        products.read("trendy", path, years=[2000, 2001], variable="ra")
 
 
 def test_cells_without_a_value_in_one_part_have_none(tmp_path):
@@ -135,15 +176,18 @@ def test_files_side_by_side_go_by_their_names(tmp_path):
 def test_two_experiments_are_refused(tmp_path):
     for experiment in ("S2", "S3"):
         one(tmp_path / "A", f"A_{experiment}_ra.nc", "ra")
-    with pytest.raises(ProductError, match="expected one experiment, found S2, S3; keep one"):
+    with pytest.raises(
+        ProductError, match=r"one experiment, found S2 \(A_S2_ra\.nc\), S3 \(A_S3_ra\.nc\); keep one, or pass exp"
+    ):
         products.read("trendy", products.find("trendy", tmp_path), years=[2001])
 
 
 def test_half_of_the_respiration_is_not_enough(tmp_path):
     one(tmp_path / "A", "A_S3_ra.nc", "ra")
-    with pytest.raises(
-        ProductError, match=r"expected TotalResp or AutoResp\+HeteroResp or ra\+rh, found ra; name them"
-    ):
+    expected = (
+        r"expected TotalResp or AutoResp \+ HeteroResp or ra \+ rh or .* or gpp - npp \+ rh, found ra; variable='ra'"
+    )
+    with pytest.raises(ProductError, match=expected):
         products.read("trendy", products.find("trendy", tmp_path), years=[2001])
 
 
@@ -151,5 +195,5 @@ def test_a_missing_month_or_year_is_named(tmp_path):
     path = one(tmp_path / "A", "A_S3_ra.nc", "ra", when=months(2000, 2001)[:23])
     with pytest.raises(ProductError, match=r"A_S3_ra\.nc: ra 2001 lacks 2001-12"):
         products.read("trendy", path, years=[2001], variables=["ra"])
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found no step of it"):
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found 2000 to 2001; check years"):
         products.read("trendy", path, years=[2000, 2005], variables=["ra"])

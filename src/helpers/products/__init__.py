@@ -19,11 +19,25 @@ import xarray as xr
 
 from helpers.products import registry
 from helpers.products.errors import DamagedFile, ProductError
+from helpers.products.packed import plain_name
 from helpers.products.pixels import pixel
-from helpers.products.registry import Product, product, products, table
+from helpers.products.registry import Product, first_year, product, products, table, variables_table
 from helpers.products.towers.accounts import dropped
 
-__all__ = ["DamagedFile", "Product", "ProductError", "dropped", "find", "pixel", "product", "products", "read", "table"]
+__all__ = [
+    "DamagedFile",
+    "Product",
+    "ProductError",
+    "dropped",
+    "find",
+    "first_year",
+    "pixel",
+    "product",
+    "products",
+    "read",
+    "table",
+    "variables_table",
+]
 
 
 def find(product_id: str, folder: str | Path) -> list[Path]:
@@ -46,7 +60,7 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     FileNotFoundError
         There is no such folder, or no file of the product in it.
     ProductError
-        The product is unknown, or its files are of several versions.
+        The product is unknown, its files are of several versions, or a file is there twice, packed and unpacked.
     """
     entry, folder = registry.product(product_id), Path(folder)
     if not folder.is_dir():
@@ -60,20 +74,6 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     return paths
 
 
-def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection) -> xr.Dataset:
-    """Read a product's files into canonical names and units.
-
-    Parameters
-    ----------
-    product_id : str
-        An id of data/products.yml.
-    paths : path or iterable of paths
-        Its files, as `find` gives them.
-    **selection
-        What the family's reader takes: ``years``, ``grid``, ``method``, ``allow_partial``, ….
-
-    Returns
-    -------
 def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
     """Refuse files of several versions, and a packed file beside its unpacked copy."""
     examples, plain = {}, {}
@@ -99,6 +99,20 @@ def _mistaken(entry: Product, folder: Path) -> str:
     return ""
 
 
+def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection) -> xr.Dataset:
+    """Read a product's files into canonical names and units.
+
+    Parameters
+    ----------
+    product_id : str
+        An id of data/products.yml.
+    paths : path or iterable of paths
+        Its files, as `find` gives them, or a folder in which `find` is to look for them.
+    **selection
+        What the family's reader takes: ``years``, ``grid``, ``method``, ``allow_partial``, ….
+
+    Returns
+    -------
     xarray.Dataset
         Gridded: (year, lat, lon), latitudes from north to south, longitudes from -180 to 180. Towers: (sample).
         Attributes ``product``, ``product_version``, ``source``, ``references``.
@@ -106,17 +120,19 @@ def _mistaken(entry: Product, folder: Path) -> str:
     Raises
     ------
     ProductError
-        The product or a selection is unknown, or a file is not what it should be.
+        The product or a selection is unknown, files are of several versions, or a file is not what it should be.
     FileNotFoundError
         A file is missing.
     """
     entry = registry.product(product_id)
     paths = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
+    paths = [file for path in paths for file in (find(product_id, path) if path.is_dir() else [path])]
     if not paths:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
+    _one_of_each(entry, paths[0].parent, paths)
     reader = import_module(f"helpers.products.{entry.family}").read
     parameters = inspect.signature(reader).parameters
     known = [name for name in parameters if name not in ("product", "paths")]

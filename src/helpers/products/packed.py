@@ -11,6 +11,7 @@ import gzip
 import shutil
 import stat
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ LARGEST = 2**37
 """No file of any product comes near this many bytes (128 GiB)."""
 
 CHUNK = 2**20
+PREFIX = "packed-"
 ENCRYPTED = 0x1  # of a member's flags
 GZIP = b"\x1f\x8b"
 FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # not every system has quotas
@@ -69,14 +71,40 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA) -> Iterator[Path]:
         The archive holds no data file or several, or there is no room to unpack.
     """
     path = Path(path)
-    unpack = {".gz": _gzipped, ".zip": _zipped}.get(path.suffix.lower())
-    if unpack is None:
+    if path.suffix.lower() not in PACKED:
         yield path
         return
-    with tempfile.TemporaryDirectory(prefix="packed-") as folder:
-        with reading(path):
-            plain = unpack(path, Path(folder), tuple(suffixes))
-        yield plain
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
+        yield _unpack(path, Path(folder), tuple(suffixes))
+
+
+class Kept:
+    """A product file that stays unpacked for as long as this object is in use.
+
+    What is read lazily is read later: a lazy array holds the object, and the unpacked copy goes with the last array.
+
+    Parameters
+    ----------
+    path : Path
+        As for `opened`.
+
+    Attributes
+    ----------
+    path, plain : Path
+        The file as it came, and where it lies unpacked.
+    """
+
+    def __init__(self, path: Path, suffixes: Iterable[str] = DATA) -> None:
+        self.path = self.plain = path
+        if path.suffix.lower() in PACKED:
+            folder = tempfile.mkdtemp(prefix=PREFIX)
+            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self.plain = _unpack(path, Path(folder), tuple(suffixes))
+
+
+def _unpack(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+    with reading(path):
+        return (_zipped if path.suffix.lower() == ".zip" else _gzipped)(path, folder, suffixes)
 
 
 def _gzipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:

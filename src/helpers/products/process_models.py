@@ -1,47 +1,49 @@
-"""Process models (MsTMIP, TRENDY, CMIP): annual ecosystem respiration from their own output files.
+"""Process models (MsTMIP, TRENDY, CMIP6): annual carbon fluxes from their own output files.
 
 Models report respiration as a rate, whole (``TotalResp``) or in two parts, autotrophic and heterotrophic
-(``AutoResp`` + ``HeteroResp``; ``ra`` + ``rh``). A year's sum is
+(``AutoResp`` + ``HeteroResp``; ``ra`` + ``rh``), or as what production leaves of it (``gpp`` - ``npp`` + ``rh``); which
+sets make which variable stands in data/products.yml. A year's sum is
 
     RECO = sum over steps of rate (kg m-2 s-1) x seconds of the step,
 
 where a month has as many days as its *model's* calendar gives it: 28 in a February of a year without leap days.
 MsTMIP: Huntzinger et al. (2013), doi:10.5194/gmd-6-2121-2013. TRENDY: Sitch et al. (2015), doi:10.5194/bg-12-653-2015.
+CMIP6: Eyring et al. (2016), doi:10.5194/gmd-9-1937-2016.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
-from helpers.products import netcdf
-from helpers.products.composites import stack
+from helpers.products import netcdf, rates, series
 from helpers.products.errors import ProductError
+from helpers.products.packed import plain_name
 from helpers.products.registry import Product, describe
 from helpers.products.registry import product as registry_product
 
-SECONDS = 86400.0
-PER_SECOND = {"kg m-2 s-1": 1.0, "kg/m2/s": 1.0, "g m-2 s-1": 1e-3, "g/m2/s": 1e-3}
-LARGEST = 1e-3
-"""Greatest rate that can be one (kg m-2 s-1, some 30 t m-2 yr-1); fills that a file does not declare lie beyond."""
+FAMILY = ("mstmip", "trendy", "cmip6")
+"""Products of this family, in the order in which their models are shown."""
+
+CHOICES = ("experiment", "member", "grid_label")
+"""What a file's name tells besides its model, and what must be one in all files that are read together."""
 
 
 def models(product: Product, paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """Sort files by model: the folder that they lie in, or the name's first part where they lie together."""
+    """Sort files by model: the sub-folder of the product's folder that they lie in, or else what their names tell.
+
+    Files of CMIP6 name their model by rule, and lie in many folders; there the name alone counts.
+    """
     found: dict[str, list[Path]] = {}
     for path in sorted(paths):
-        folder = path.parent.name
-        name = product.match(path)["model"] if folder.lower() == product.id else folder
-        found.setdefault(name, []).append(path)
+        name, folders = product.match(path)["model"], [folder.lower() for folder in path.absolute().parts[:-1]]
+        by_folder = not product.notes.get("models_by_name") and product.id in folders[:-1] and folders[-1] != product.id
+        found.setdefault(path.absolute().parent.name if by_folder else name, []).append(path)
     return found
-
-
-FAMILY = ("mstmip", "trendy")
-"""Products of this family, in the order in which their models are shown."""
 
 
 def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
@@ -57,7 +59,7 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
     Raises
     ------
     ProductError
-        A product is none of `FAMILY`, or a model is not there.
+        A product is none of `FAMILY`, a model is not there, or two products have a model of one name.
     """
     if unknown := set(wanted or ()) - set(FAMILY):
         raise ProductError(f"process_models: expected products among {', '.join(FAMILY)}, found {unknown.pop()!r}")
@@ -68,7 +70,12 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
             found = ", ".join(there) or "none"
             raise ProductError(f"{place}: expected files of the process model {missing[0]!r}, found {found}")
-        chosen |= dict.fromkeys((wanted or {}).get(name, there), name)
+        for model in (wanted or {}).get(name, there):
+            if model in chosen:
+                raise ProductError(
+                    f"process_models: {model} is in {chosen[model]} and in {name}; name the models of one of them"
+                )
+            chosen[model] = name
     return chosen
 
 
@@ -77,22 +84,32 @@ def read(
     paths: list[Path],
     *,
     years: Iterable[int],
+    variable: str = "reco",
     model: str | None = None,
+    experiment: str | Iterable[str] | None = None,
+    member: str | None = None,
+    grid_label: str | None = None,
     variables: Iterable[str] | None = None,
+    sum_over: Iterable[str] = (),
     allow_partial: bool = False,
     allow_missing: bool = False,
 ) -> xr.Dataset:
-    """Read one model's annual respiration on its own grid.
+    """Read one model's annual respiration, or another of its fluxes, on its own grid.
 
     Parameters
     ----------
     years : iterable of int
         Calendar years.
-    model : str, optional
-        Which model, where ``paths`` holds several.
+    variable : {"reco", "ra", "rh", "gpp", "npp"}
+        What to read.
+    model, experiment, member, grid_label : str, optional
+        Which of them, where ``paths`` holds several. Several experiments that follow each other in time, such as
+        ``["historical", "ssp585"]``, may be read together.
     variables : iterable of str, optional
-        What to add up, where a file names it in a way of its own; default the first complete set among
-        ``TotalResp``; ``AutoResp HeteroResp``; ``ra rh``.
+        What to add up, where a file names it in a way of its own; what is to be taken off has a minus before it, as in
+        ``["gpp", "-npp", "rh"]``. By default the first set of data/products.yml that is there.
+    sum_over : iterable of str
+        Dimensions besides time, lat and lon whose parts add up to the cell, such as plant types.
     allow_partial : bool
         Accept years with missing months.
     allow_missing : bool
@@ -101,75 +118,123 @@ def read(
     Returns
     -------
     xarray.Dataset
-        ``reco`` (kg m-2 yr-1 of carbon) on (year, lat, lon); attribute ``model``.
+        ``reco``, or the variable asked for (kg m-2 yr-1 of carbon), on (year, lat, lon); attributes ``model``,
+        ``stored_as``, ``product_version`` (experiment, member and grid as far as files tell them) and, where years lack
+        months, ``incomplete_years``.
+
+    Raises
+    ------
+    ProductError
+        What is asked for is not there or there twice, or cannot be told from something else.
     """
     by_model = models(product, paths)
     if model is None and len(by_model) == 1:
         model = next(iter(by_model))
     if model not in by_model:
         raise ProductError(f"{product.id}: expected model to be one of {', '.join(by_model)}, found {model!r}")
-    files = by_model[model]
-    experiments = sorted({found for f in files if (found := product.match(f).groupdict().get("experiment"))})
-    if len(experiments) > 1:
-        raise ProductError(f"{files[0].parent}: expected one experiment, found {', '.join(experiments)}; keep one")
-    years, holding = list(years), _holding(files)
-    sets = [tuple(variables)] if variables else [tuple(s) for s in product.notes["sets"]]
-    chosen = next((s for s in sets if set(s) <= set(holding)), None)
-    if chosen is None:
-        wanted, found = " or ".join("+".join(s) for s in sets), ", ".join(holding)
-        raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; name them by variables=[…]")
-    parts = [_annual(name, holding[name], years, allow_partial, allow_missing) for name in chosen]
-    total = xr.concat(parts, dim="part", join="exact").sum("part", skipna=False)
-    ds = xr.Dataset({"reco": total.astype("float32")}, attrs={"model": model, "stored_as": " + ".join(chosen)})
-    return describe(ds, product, experiments[0] if experiments else "")
+    files, told = by_model[model], []
+    for key, wanted in zip(CHOICES, (experiment, member, grid_label), strict=True):
+        files, found = _chosen(product, files, key, wanted)
+        told += found
+    signs, holding = _set(product, files, variable, variables)
+    parts = {name: series.index(name, holding[name], sum_over) for name in signs}
+    first = _same_cells(parts)
+    years = _years(parts, list(years), allow_partial, allow_missing)
+    total = sum(sign * _annual(parts[name], years) for name, sign in signs.items()).astype("float32")
+    ds = xr.Dataset({variable: total}, attrs={"model": model, "stored_as": _written(signs)})
+    if not first.is_yearly():
+        ds.attrs |= series.incomplete(first, years)
+    return describe(ds, product, " ".join(told))
 
 
-def _holding(files: list[Path]) -> dict[str, list[Path]]:
-    """Return which files hold which gridded variable."""
+def _chosen(product: Product, files: list[Path], key: str, wanted) -> tuple[list[Path], list[str]]:
+    """Keep the files of one experiment (member, grid), or of those that are asked for."""
+    told = {path: product.match(path).groupdict().get(key) for path in files}
+    examples = {value: path.name for path, value in reversed(told.items()) if value}
+    if wanted is not None:
+        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
+        if missing := [value for value in wanted if value not in examples]:
+            there = ", ".join(sorted(examples)) or "none in the names of files"
+            raise ProductError(f"{files[0].parent}: expected {key} {missing[0]!r}, found {there}; correct {key}")
+        return [path for path, value in told.items() if value in wanted], wanted
+    if len(examples) > 1:
+        named = ", ".join(f"{value} ({name})" for value, name in sorted(examples.items()))
+        raise ProductError(f"{files[0].parent}: expected one {key}, found {named}; keep one, or pass {key}='…'")
+    return files, sorted(examples)
+
+
+def _signed(names: Iterable[str]) -> dict[str, int]:
+    """Return each variable's sign: ``["gpp", "-npp"]`` is {"gpp": 1, "npp": -1}."""
+    return {name.lstrip("+-").strip(): -1 if name.startswith("-") else 1 for name in names}
+
+
+def _written(signs: Mapping[str, int]) -> str:
+    text = " ".join(f"{'-' if sign < 0 else '+'} {name}" for name, sign in signs.items())
+    return text.removeprefix("+ ")
+
+
+def _set(product: Product, files: list[Path], variable: str, variables: Iterable[str] | None) -> tuple[dict, dict]:
+    """Return which stored variables make the one asked for, with their signs, and which files hold each."""
+    known = product.notes["sets"]
+    if variable not in known:
+        raise ProductError(f"{product.id}: expected variable to be one of {', '.join(known)}, found {variable!r}")
+    sets = [_signed(names) for names in ([list(variables)] if variables else known[variable])]
+    every = {name for signs in sets for name in signs} | {
+        name for of_one in known.values() for names in of_one for name in _signed(names)
+    }
+    for holding in (_by_name(product, files, every), _by_content(files)):
+        for signs in sets:
+            if set(signs) <= set(holding):
+                return signs, holding
+    wanted, found = " or ".join(_written(signs) for signs in sets), ", ".join(holding) or "no gridded variable"
+    others = [name for name, of_one in known.items() if any(set(_signed(s)) <= set(holding) for s in of_one)]
+    hint = f"variable='{others[0]}' is there, or name" if others else "name"
+    raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; {hint} them by variables=[…]")
+
+
+def _by_name(product: Product, files: list[Path], every: set[str]) -> dict[str, list[Path]]:
+    """Return which files hold which variable as far as their names tell, so that the others need not be opened."""
+    holding: dict[str, list[Path]] = {}
+    for path in files:
+        told = product.match(path).groupdict().get("stored")
+        for name in [told] if told else set(re.split(r"[_.]", plain_name(path.name))) & every:
+            holding.setdefault(name, []).append(path)
+    return holding
+
+
+def _by_content(files: list[Path]) -> dict[str, list[Path]]:
+    """Return which files hold which gridded variable, by looking into them."""
     holding: dict[str, list[Path]] = {}
     for path in files:
         with netcdf.opening(path) as ds:
             for name, values in ds.data_vars.items():
-                if {"time", "lat", "lon"} <= set(values.dims):
+                if set(netcdf.AXES) <= set(values.dims):
                     holding.setdefault(str(name), []).append(path)
     return holding
 
 
-def _annual(name: str, files: list[Path], years: list[int], allow_partial: bool, allow_missing: bool) -> xr.DataArray:
-    fields: dict[int, xr.DataArray] = {}
-    for path in files:
-        with netcdf.opening(path) as ds:
-            rate = netcdf.variable(ds, name, path)
-            factor = _factor(rate, path)
-            for year in years:
-                steps = rate.isel(time=np.flatnonzero(rate["time"].dt.year == year))
-                if steps.sizes["time"]:
-                    if year in fields:
-                        raise ProductError(f"{path}: holds {name} of {year}, which another file holds too; remove one")
-                    fields[year] = _year(steps, factor, path, year, allow_partial)
-    missing = [year for year in years if year not in fields]
-    if missing and not (allow_missing and fields):
-        raise ProductError(f"{files[0]}: expected {name} of {missing[0]}, found no step of it; check years")
-    return stack({year: fields[year] for year in years if year in fields})
+def _same_cells(parts: Mapping[str, series.Series]) -> series.Series:
+    first, *others = parts.values()
+    for other in others:
+        if not series.same_cells(first, other.lat, other.lon):
+            raise ProductError(
+                f"{other.first}: expected {other.name} on the cells of {first.name} ({first.first.name}), found "
+                f"{other.lat.size}x{other.lon.size} of its own; take both from one model run"
+            )
+    return first
 
 
-def _factor(rate: xr.DataArray, path: Path) -> float:
-    """Return what the stored rate is multiplied by to be kg m-2 s-1."""
-    units = str(rate.attrs.get("units", ""))
-    # "kgC m-2 s-1", "kg C m-2 s-1", "kg(C)/m^2/s": the same units with the substance named in them
-    plain = re.sub(r"\s+", " ", re.sub(r"\(?\bC\b\)?|(?<=g)C", " ", units)).replace("^", "").replace("**", "")
-    plain = re.sub(r"\s*/\s*", "/", plain).strip()
-    if plain not in PER_SECOND:
-        raise ProductError(f"{path}: expected {rate.name} in {' or '.join(PER_SECOND)}, found {units!r}")
-    return PER_SECOND[plain]
+def _years(parts: Mapping[str, series.Series], years: list[int], partial: bool, missing: bool) -> list[int]:
+    """Return the years to read; refuse those that are not there or not whole."""
+    there = [year for year in years if all(year in steps.years for steps in parts.values())]
+    for name, steps in parts.items():
+        if not (missing and there):
+            series.require_years(steps, name, years)
+        if not steps.is_yearly():
+            series.require(steps, name, there, partial)
+    return there
 
 
-def _year(steps: xr.DataArray, factor: float, path: Path, year: int, allow_partial: bool) -> xr.DataArray:
-    if steps.sizes["time"] == 1:  # one step a year: the mean rate of the whole of it
-        days = steps["time"].dt.days_in_year
-    else:
-        netcdf.require_months(f"{steps.name} {year}", path, year, steps["time"].dt.month.values, allow_partial)
-        days = steps["time"].dt.days_in_month
-    values = netcdf.valid(steps.load().astype("float64")) * factor
-    values = values.where(np.abs(values) < LARGEST)
-    return (values * days * SECONDS).sum("time", skipna=False).astype("float64")
+def _annual(steps: series.Series, years: list[int]) -> xr.DataArray:
+    yearly = steps.is_yearly()
+    return series.yearly(steps, years, partial(rates.per_second, yearly=yearly), partial(rates.per_year, yearly=yearly))

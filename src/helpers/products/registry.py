@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 import xarray as xr
-import yaml
 
+from helpers.products import entries
 from helpers.products.errors import ProductError
 from helpers.workspace import DATA
 
@@ -28,6 +28,8 @@ class Field:
         Canonical name: ``mat``, ``npp``, ….
     stored : str
         Name inside the file.
+    units : str
+        What the file says that its numbers, or these times the scale, are in; empty where it is not known.
     scale : float
         What a stored number is multiplied by.
     valid : tuple of float or None
@@ -44,6 +46,7 @@ class Field:
 
     name: str
     stored: str
+    units: str = ""
     scale: float = 1.0
     valid: tuple[float, float] | None = None
     fill: tuple[float, ...] = ()
@@ -102,7 +105,7 @@ class Product:
 
 @lru_cache
 def _content() -> dict:
-    return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
+    return entries.load(REGISTRY, Field)
 
 
 def _field(name: str, entry: dict) -> Field:
@@ -146,29 +149,70 @@ def first_year(entry: Product, version: str) -> int | None:
     return entry.starts.get(version)
 
 
+def attributes(name: str) -> dict:
+    """Return a canonical variable's CF attributes; those of a scale, such as ``spei12``, for any scale.
+
+    >>> attributes("spei3")["long_name"]
+    'drought index SPEI over the 3 months to December'
+    """
+    canonical, family = _content()["canonical"], entries.template(name)
+    if name in canonical or family not in canonical:
+        return dict(canonical.get(name, {}))
+    return canonical[family] | {"long_name": canonical[family]["long_name"].format(name.removeprefix(family[:-2]))}
+
+
 def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
     """Give a Dataset of canonical variables its CF attributes, and say which product and version it comes from."""
     version = version or entry.version
     source = f"{entry.title}, version {version}"
     ds.attrs = {"product": entry.id, "product_version": version, "source": source, "references": entry.doi} | ds.attrs
     for name in ds.data_vars:
-        ds[name].attrs = {**_content()["canonical"].get(name, {}), "source": source}
+        ds[name].attrs = {**attributes(name), "source": source}
     return ds
 
 
 def table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
     """Return the registry as a table: a row a product, for the page."""
     rows = [products()[key] for key in (product_ids or products())]
-    return pd.DataFrame(
-        {
-            "product": [p.id for p in rows],
-            "title": [p.title for p in rows],
-            "version": [p.version for p in rows],
-            "DOI": [p.doi for p in rows],
-            "gives": [p.predictors for p in rows],
-            "native resolution": [p.native for p in rows],
-            "rule": [p.rule for p in rows],
-            "superseded by": [p.superseded_by for p in rows],
-            "licence": [p.licence for p in rows],
-        }
-    )
+    columns = {
+        "product": "id",
+        "title": "title",
+        "version": "version",
+        "DOI": "doi",
+        "citation": "citation",
+        "gives": "predictors",
+        "native resolution": "native",
+        "step": "step",
+        "a file's name": "example",
+        "rule": "rule",
+        "how to get it": "get",
+        "superseded by": "superseded_by",
+        "licence": "licence",
+    }
+    return pd.DataFrame({head: [getattr(p, name) for p in rows] for head, name in columns.items()})
+
+
+def variables_table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
+    """Return what the products' files hold: a row a product and variable, for the page.
+
+    Numbers are as stored, before the scale; a product that is a table of one's own has no row.
+    """
+    rows = []
+    for key in product_ids or products():
+        for f in product(key).fields:
+            about = attributes(f.name)
+            rows.append(
+                {
+                    "product": key,
+                    "variable": f.name,
+                    "units": about["units"],
+                    "what it is": about["long_name"],
+                    "stored as": f.stored,
+                    "stored units": f.units,
+                    "scale": f.scale,
+                    "valid": f"{f.valid[0]:g} to {f.valid[1]:g}" if f.valid else "",
+                    "fill": ", ".join(f"{value:g}" for value in f.fill),
+                    "in all versions": not f.optional,
+                }
+            )
+    return pd.DataFrame(rows)

@@ -1,26 +1,39 @@
-"""SPEIbase: the drought index of December over 12, 24 and 36 months, read from the published files.
+"""SPEIbase: the drought index at any scale from 1 to 48 months, read from the published files.
 
-Begueria et al. (2010), doi:10.1175/2010BAMS2988.1. One file a time scale, monthly since 1901, on CRU TS's 0.5 degree
-grid. The December value over 12 months sums the water balance of the calendar year; over 24 and 36 months that of two
-and of three years. To compute the index instead of reading it, see `helpers.spei`.
+Begueria et al. (2010), doi:10.1175/2010BAMS2988.1. One NetCDF file a time scale, monthly since 1901, on CRU TS's 0.5
+degree grid, or one CSV file a place with a column a scale (see `spei_points`). The December value over 12 months sums
+the water balance of the calendar year; over 24 and 36 months that of two and of three years. To compute the index
+instead of reading it, see `helpers.spei`.
 """
 
 from __future__ import annotations
 
+import calendar
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import xarray as xr
 
-from helpers.products import netcdf
-from helpers.products.composites import stack
+from helpers.products import netcdf, series, spei_points
 from helpers.products.errors import ProductError
+from helpers.products.packed import plain_name
 from helpers.products.registry import Product, describe
 
+LARGEST = 40.0
+"""No standard normal score lies beyond: the smallest probability that a computer can hold has a score of -38."""
 
-def read(product: Product, paths: list[Path], *, years: Iterable[int], month: int = 12) -> xr.Dataset:
+
+def read(
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int],
+    month: int = 12,
+    monthly: bool = False,
+    lat: float | None = None,
+    lon: float | None = None,
+) -> xr.Dataset:
     """Read one month's index of each year, for each time scale that there is a file of.
 
     Parameters
@@ -29,45 +42,96 @@ def read(product: Product, paths: list[Path], *, years: Iterable[int], month: in
         Calendar years.
     month : int
         1 to 12; the paper takes December.
+    monthly : bool
+        Give all months of these years instead of one a year. All twelve must be there.
+    lat, lon : float, optional
+        Place of a point series (CSV), degrees, where neither its name nor its columns tell.
 
     Returns
     -------
     xarray.Dataset
-        ``spei12``, ``spei24``, ``spei36`` (1) on (year, lat, lon). Attribute ``rests_on``: the version of CRU TS below.
+        ``spei12``, ``spei24``, … (1), one for each scale in months, on (year, lat, lon), or with ``monthly`` on
+        (time, lat, lon), where ``time`` is the first day of the month. A point series has one cell, with NaN for a
+        place that nobody tells. Lazy (dask) beyond 25.9 million cells. Attribute ``rests_on``: the version of CRU TS
+        below, empty where it is not known.
+
+    Raises
+    ------
+    ProductError
+        A year or month is not there or there twice, files are of several versions, or two give one scale.
     """
-    years, out, told = list(years), {}, {}
-    for path in sorted(paths):
-        scale = int(product.match(path)["scale"])
-        name = f"spei{scale}"
-        if name in out:
-            raise ProductError(f"{path}: expected one file a time scale, found two for {scale} months; remove one")
-        with netcdf.opening(path) as ds:
-            stored = netcdf.variable(ds, product.notes["variable"], path)
-            out[name] = stack({year: _month(stored, path, year, month) for year in years})
-            told[name] = _versions(ds)
+    if month not in range(1, 13):
+        raise ProductError(f"spei: expected month from 1 to 12, found {month!r}")
+    years, when = list(years), None if monthly else month
+    points = [path for path in paths if plain_name(path.name).lower().endswith((".csv", ".txt"))]
+    if points and len(paths) > 1:
+        raise ProductError(f"{points[0]}: expected a point series by itself, found {len(paths) - 1} more; give one")
+    if points:
+        out, told = spei_points.read(points[0], years, when, lat, lon)
+    else:
+        out, told = _grids(product, paths, years, when)
     if len(set(told.values())) > 1:
-        named = ", ".join(f"{name} {version}" for name, (version, _) in told.items())
-        raise ProductError(f"spei: expected files of one version, found {named}; keep one in {paths[0].parent}")
+        named = ", ".join(f"{path.name} of {version or 'no'}" for path, (version, _) in told.items())
+        raise ProductError(f"{paths[0].parent}: expected SPEI of one version, found {named}; keep one version")
     version, rests_on = next(iter(told.values()))
     known = product.notes["rests_on"]
     if not version:  # early files name only the CRU TS below them
         version = next((spei for spei, cru in known.items() if cru == rests_on), product.version)
-    return describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
+    ds = describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
+    return _say_when(ds, when)
 
 
-def _month(stored: xr.DataArray, path: Path, year: int, month: int) -> xr.DataArray:
-    when = (stored["time"].dt.year == year) & (stored["time"].dt.month == month)
-    found = np.flatnonzero(when)
-    if len(found) != 1:
-        raise ProductError(f"{path}: expected {year}-{month:02d} once, found it {len(found)} times; check years")
-    return netcdf.valid(stored.isel(time=found[0], drop=True).load()).astype("float32")
+def _say_when(ds: xr.Dataset, month: int | None) -> xr.Dataset:
+    for values in ds.data_vars.values():
+        name = "each month" if month is None else calendar.month_name[month]
+        values.attrs["long_name"] = values.attrs["long_name"].replace("December", name)
+    return ds
+
+
+def _grids(product: Product, paths: list[Path], years: list[int], month: int | None) -> tuple[dict, dict]:
+    """Read NetCDF files; return fields by name, and by file the versions that it tells."""
+    out, told, files = {}, {}, {}
+    for path in sorted(paths, key=lambda path: int(product.match(path)["scale"])):
+        name = f"spei{int(product.match(path)['scale'])}"
+        if name in files:
+            raise ProductError(f"{path}: expected one file a time scale, found {files[name]} too; remove one")
+        files[name] = path.name
+        steps = series.index(product.notes["variable"], [path])
+        out[name] = _field(steps, path, years, month)
+        with netcdf.opening(path, next(iter(steps.years.values()))[0].file.plain) as ds:
+            version, rests_on = _versions(ds)
+        told[path] = version or product.match(path)["version"] or "", rests_on
+    return out, told
+
+
+def _field(steps: series.Series, path: Path, years: list[int], month: int | None) -> xr.DataArray:
+    if month is None:
+        series.require_years(steps, "spei", years)
+        series.require(steps, "spei", years, allow_partial=False)
+        return series.monthly(steps, years, _valid, _as_it_is)
+    for year in years:
+        if year not in steps.years or month not in steps.months(year):
+            raise ProductError(f"{path}: expected {year}-{month:02d} once, found it 0 times; check years")
+    return series.yearly(steps.only(month), years, _valid, _only_one)
+
+
+def _valid(values: xr.DataArray, path: Path) -> xr.DataArray:
+    return netcdf.within(values, -LARGEST, LARGEST, path)
+
+
+def _as_it_is(months: xr.DataArray, path: Path) -> xr.DataArray:
+    return months
+
+
+def _only_one(months: xr.DataArray, path: Path) -> xr.DataArray:
+    return months.isel(time=0, drop=True)
 
 
 def _versions(ds: xr.Dataset) -> tuple[str, str]:
     """Return the versions of SPEIbase and of the CRU TS it rests on, as far as the file tells."""
-    version = re.match(r"\d+\.\d+", str(ds.attrs.get("version", "")))
+    version = re.search(r"(\d+\.\d+)", str(ds.attrs.get("version", "")))
     rests = re.search(r"CRU TS ?v?(\d+\.\d+)", netcdf.global_text(ds))
-    return (version.group(0) if version else "", rests.group(1) if rests else "")
+    return (version[1] if version else "", rests[1] if rests else "")
 
 
 def remark(product: Product, version: str, climate_version: str) -> str:

@@ -1,0 +1,201 @@
+"""Packed files: what comes out is what went in, nothing escapes, and each way of being broken is told in one line."""
+
+import gzip
+import stat
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from netcdf_files import months, write
+
+from helpers import products
+from helpers.products import DamagedFile, ProductError, packed
+
+DATA = bytes(range(256)) * 40
+
+
+def zipped(path, members, method=zipfile.ZIP_DEFLATED):
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def refused(path, message, kind=DamagedFile):
+    with pytest.raises(kind, match=message) as found, packed.opened(path):
+        pass
+    assert str(found.value).startswith(f"{path}: ") and "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize("name", ["a.nc", "a.hdf", "a.tif", "a.csv"])
+def test_a_plain_file_is_given_as_it_lies(tmp_path, name):
+    (tmp_path / name).write_bytes(DATA)
+    with packed.opened(tmp_path / name) as plain:
+        assert plain == tmp_path / name
+
+
+@pytest.mark.parametrize("suffix", [".nc", ".hdf", ".tif", ".csv"])
+@pytest.mark.parametrize("way", ["gz", "GZ", "zip", "ZIP"])
+def test_what_is_packed_is_unpacked_for_a_while(tmp_path, suffix, way):
+    path = tmp_path / f"a{suffix}.{way}"
+    path.write_bytes(gzip.compress(DATA)) if way.lower() == "gz" else zipped(path, {f"b/a{suffix}": DATA})
+    with packed.opened(str(path)) as plain:
+        assert plain.read_bytes() == DATA and plain.suffix == suffix
+        assert tmp_path not in plain.parents and stat.S_IMODE(plain.parent.stat().st_mode) & 0o077 == 0
+    assert not plain.parent.exists()
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_any_method_of_the_standard_library_will_do(tmp_path, method):
+    with packed.opened(zipped(tmp_path / "a.nc.zip", {"a.nc": DATA}, method)) as plain:
+        assert plain.read_bytes() == DATA
+
+
+def test_notes_beside_the_data_do_not_matter(tmp_path):
+    beside = {"readme.pdf": b"", "__MACOSX/._a.nc": b"x", ".DS_Store": b"x", "folder/": b""}
+    with packed.opened(zipped(tmp_path / "a.nc.zip", {**beside, "folder/a.nc": DATA})) as plain:
+        assert plain.read_bytes() == DATA
+
+
+def test_of_several_the_one_of_the_same_name_is_taken(tmp_path):
+    with packed.opened(zipped(tmp_path / "a.nc.zip", {"a.nc": DATA, "b.nc": b""})) as plain:
+        assert plain.read_bytes() == DATA
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        ({"b.nc": b"", "c.nc": b""}, "found 2 among b.nc, c.nc; unpack it"),
+        ({f"{k}.nc": b"" for k in range(6)}, "found 6 among 0.nc, 1.nc, 2.nc, 3.nc and 2 more; unpack it"),
+        ({"a.pdf": b""}, "found 0 among a.pdf; unpack it"),
+        ({}, "found 0 among nothing; unpack it"),
+    ],
+)
+def test_an_archive_without_one_data_file_is_listed(tmp_path, members, found):
+    refused(zipped(tmp_path / "a.nc.zip", members), rf"a\.nc\.zip: expected one data file .*{found}", ProductError)
+
+
+@pytest.mark.parametrize("name", ["../../escaped.nc", "/escaped.nc", "..\\escaped.nc", "x/../../../escaped.nc"])
+def test_no_member_leaves_the_folder(tmp_path, name):
+    (tmp_path / "inner").mkdir()
+    path = zipped(tmp_path / "inner" / "a.zip", {name: DATA})
+    before = sorted(tmp_path.parent.rglob("escaped*"))
+    with packed.opened(path) as plain:
+        assert plain.name == "data.nc" and plain.read_bytes() == DATA
+    assert sorted(tmp_path.parent.rglob("escaped*")) == before
+
+
+def test_a_link_is_no_data(tmp_path):
+    link = zipfile.ZipInfo("a.nc")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    refused(zipped(tmp_path / "a.nc.zip", {link: "/etc/passwd"}), r"a\.nc is a link, not data; fetch it again")
+
+
+def test_an_encrypted_member_is_told(tmp_path):
+    path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA})
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags in both headers
+        content[content.index(signature) + offset] |= 1
+    path.write_bytes(content)
+    refused(path, r"a\.nc is encrypted; unpack it with its password")
+
+
+def test_an_unknown_method_is_told(tmp_path):
+    path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA})
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        struct.pack_into("<H", content, content.index(signature) + offset, 97)
+    path.write_bytes(content)
+    refused(path, "is packed by an unknown method .*; unpack it")
+
+
+@pytest.mark.parametrize("way", ["gz", "zip"])
+@pytest.mark.parametrize("keep", [0, 1, 10, 60, 200])
+def test_what_is_cut_short_is_told(tmp_path, way, keep):
+    path = tmp_path / f"a.nc.{way}"
+    path.write_bytes(gzip.compress(DATA)) if way == "gz" else zipped(path, {"a.nc": DATA})
+    path.write_bytes(path.read_bytes()[:keep])
+    refused(path, "again")
+
+
+def test_a_corrupt_member_is_told(tmp_path):
+    path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA}, zipfile.ZIP_STORED)
+    path.write_bytes(path.read_bytes().replace(DATA[:100], bytes(100), 1))
+    refused(path, r"cannot be read \(Bad CRC-32.*fetch it again")
+
+
+@pytest.mark.parametrize("way", ["gz", "zip"])
+def test_random_damage_is_told_or_harmless(tmp_path, way):
+    rng, path = np.random.default_rng(5), tmp_path / f"a.nc.{way}"
+    path.write_bytes(gzip.compress(DATA)) if way == "gz" else zipped(path, {"a.nc": DATA, "readme": b"x"})
+    whole = np.frombuffer(path.read_bytes(), "uint8")
+    told = 0
+    for _ in range(300):
+        damaged = whole.copy()
+        damaged[rng.integers(damaged.size, size=3)] = rng.integers(256, size=3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            with packed.opened(path) as plain:
+                assert plain.read_bytes() == DATA
+        except ProductError as error:
+            told += 1
+            assert str(error).startswith(f"{path}: ") and "\n" not in str(error)
+    assert told > 100
+
+
+def test_a_file_that_was_unpacked_on_the_way_is_told(tmp_path):
+    (tmp_path / "a.nc.gz").write_bytes(DATA)
+    refused(tmp_path / "a.nc.gz", "expected gzip, found .* drop .gz if it is unpacked")
+
+
+@pytest.mark.parametrize("way", ["gz", "zip"])
+def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch, way):
+    monkeypatch.setattr(packed, "SMALL", 2**16)
+    path, content = tmp_path / f"a.nc.{way}", bytes(2**24)
+    path.write_bytes(gzip.compress(content)) if way == "gz" else zipped(path, {"a.nc": content})
+    refused(path, r"packed bytes that unpack to \d+ or more; fetch it again")
+
+
+def test_a_bomb_that_lies_about_its_size_is_not_unpacked_either(tmp_path):
+    path = zipped(tmp_path / "a.nc.zip", {"a.nc": bytes(2**20)})
+    content = bytearray(path.read_bytes())
+    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        struct.pack_into("<I", content, content.index(signature) + offset, 1000)
+    path.write_bytes(content)
+    refused(path, "fetch it again")
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch):
+    path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA})
+    monkeypatch.setattr(packed.shutil, "disk_usage", lambda folder: packed.shutil._ntuple_diskusage(1, 1, 0))
+    refused(path, "no room to unpack it .*TMPDIR", ProductError)
+
+
+def test_what_is_kept_lies_there_until_it_is_let_go(tmp_path):
+    (tmp_path / "a.nc.gz").write_bytes(gzip.compress(DATA))
+    kept = packed.Kept(tmp_path / "a.nc.gz")
+    plain = kept.plain
+    assert plain.read_bytes() == DATA and kept.path == tmp_path / "a.nc.gz"
+    del kept
+    assert not plain.parent.exists()
+
+
+@pytest.mark.parametrize("way", ["gz", "zip"])
+def test_readers_take_packed_files_and_refuse_twins(tmp_path, way):
+    values = np.arange(96, dtype="float32").reshape(12, 2, 4) / 10
+    plain = write(tmp_path / "cru_ts4.05.1901.2020.tmp.dat.nc", "tmp", values, months(2000, 2000))
+    expected = products.read("cru_tmp", tmp_path, years=[2000])
+    path = tmp_path / f"{plain.name}.{way}"
+    if way == "gz":
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    else:
+        zipped(path, {plain.name: plain.read_bytes()})
+    with pytest.raises(ProductError, match=rf"{path.name}: expected one copy of each file, found {plain.name} too"):
+        products.find("cru_tmp", tmp_path)
+    with pytest.raises(ProductError, match="remove one of the two"):
+        products.read("cru_tmp", [plain, path], years=[2000])
+    plain.unlink()
+    assert products.find("cru_tmp", tmp_path) == [path]
+    assert products.read("cru_tmp", tmp_path, years=[2000]).equals(expected)
+    assert products.pixel("cru_tmp", path) == "90°"
