@@ -1,22 +1,30 @@
 """The window network: a small CNN over 3x3 neighbourhoods, trained as a whole ensemble at once.
 
-``network`` holds the layers, ``training`` the loop, ``storage`` the files. Nobody trains one network here: members of
-an ensemble differ in seed and in channels, and all of them learn in the same matrix products.
+``network`` holds the layers, ``training`` the published protocol, ``frozen`` training on splits that stay, ``storage``
+the files. Nobody trains one network here: members of an ensemble differ in seed, in channels, in the samples they learn
+from, and all of them learn in the same matrix products.
 """
 
+from helpers.cnn.frozen import Fit, train_frozen
+from helpers.cnn.material import Permutation
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
 from helpers.cnn.storage import DamagedModel, load, save
+from helpers.cnn.targets import TRANSFORMS
 from helpers.cnn.training import History, predict, train
 
 __all__ = [
     "ARCHITECTURE",
+    "TRANSFORMS",
     "WINDOW",
     "DamagedModel",
     "Ensemble",
+    "Fit",
     "History",
     "Member",
+    "Permutation",
     "load",
     "predict",
     "save",
     "train",
+    "train_frozen",
 ]

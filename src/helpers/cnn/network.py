@@ -16,11 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from helpers.cnn.targets import restore
+
 WINDOW = 3
 """Pixels on a side of the input."""
 
 ARCHITECTURE = {"widths": [16, 32, 64], "kernel": 3}
-"""Our reading of what the paper leaves open: filters of each convolution, and the side of its kernel (odd)."""
+"""Our reading of what the paper leaves open: filters of each convolution, and the side of its kernel (odd).
+
+A third key, ``window``, may give another side of the input. With 1 nothing is left of the neighbourhood, a convolution
+is a layer of weights, and the network is a multilayer perceptron of one pixel.
+"""
 
 
 @dataclass(frozen=True)
@@ -43,8 +49,8 @@ class Member:
 
 
 def check_architecture(architecture: dict) -> None:
-    """Raise ValueError unless ``architecture`` holds ``widths`` (three or more whole numbers) and an odd ``kernel``."""
-    unknown = set(architecture) ^ set(ARCHITECTURE)
+    """Raise ValueError unless ``architecture`` holds ``widths`` (two or more whole numbers) and an odd ``kernel``."""
+    unknown = set(architecture) - {"window"} ^ set(ARCHITECTURE)
     if unknown:
         raise ValueError(f"architecture: expected the keys {sorted(ARCHITECTURE)}, found {sorted(architecture)}")
     widths, kernel = architecture["widths"], architecture["kernel"]
@@ -52,6 +58,9 @@ def check_architecture(architecture: dict) -> None:
         raise ValueError(f"architecture.widths: expected two or more positive whole numbers, found {widths}")
     if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"architecture.kernel: expected an odd whole number such as 3, found {kernel}")
+    window = architecture.get("window", WINDOW)
+    if not isinstance(window, int) or window < 1:
+        raise ValueError(f"architecture.window: expected a whole number such as 3, found {window}")
 
 
 def taps(kernel: int, size: int) -> Tensor:
@@ -106,10 +115,16 @@ class Ensemble(nn.Module):
 
     Attributes
     ----------
-    mean, sd : Tensor, shape (channel,)
-        The normaliser: windows are standardised by it. 0 and 1 until `helpers.cnn.train` sets them.
-    scale : Tensor, shape ()
-        Units of the target in one unit of the output.
+    mean, sd : Tensor, shape (channel,) or (member, channel)
+        The normaliser: windows are standardised by it. 0 and 1 until training sets them.
+    scale : Tensor, shape () or (member,)
+        Units of the target, transformed, in one unit of the output.
+    shift : Tensor, shape () or (member,)
+        The target, transformed, at an output of zero.
+    transforms : tuple of str
+        How each member's target is transformed; see `helpers.cnn.TRANSFORMS`.
+    window : int
+        Pixels on a side of the input.
     """
 
     def __init__(self, members: Sequence[Member], channels: Sequence[str], architecture: dict = ARCHITECTURE) -> None:
@@ -127,7 +142,9 @@ class Ensemble(nn.Module):
                 )
         # where each member's channels stand, in the order of the windows
         self.places = [[i for i, name in enumerate(self.channels) if name in m.channels] for m in self.members]
-        size, self.sizes, c, n = WINDOW, [], len(self.channels), len(self.members)
+        self.transforms = ("identity",) * len(self.members)
+        self.window = architecture.get("window", WINDOW)
+        size, self.sizes, c, n = self.window, [], len(self.channels), len(self.members)
         self.kernels, self.biases = nn.ParameterList(), nn.ParameterList()
         for i, width in enumerate(architecture["widths"]):
             self.register_buffer(f"taps{i}", taps(architecture["kernel"], size))
@@ -143,24 +160,40 @@ class Ensemble(nn.Module):
         self.register_buffer("mean", torch.zeros(len(self.channels)))
         self.register_buffer("sd", torch.ones(len(self.channels)))
         self.register_buffer("scale", torch.ones(()))
+        self.register_buffer("shift", torch.zeros(()))
         for i, m in enumerate(self.members):
             self.set_weights(i, initial_weights(len(m.channels), architecture, m.seed))
 
     def standardise(self, windows: Tensor) -> Tensor:
-        """Return windows (sample, channel, dy, dx) less the mean, over the standard deviation, channel by channel."""
-        return (windows - self.mean[:, None, None]) / self.sd[:, None, None]
+        """Return windows less the mean, over the standard deviation, channel by channel.
+
+        Parameters
+        ----------
+        windows : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
+
+        Returns
+        -------
+        Tensor
+            Without a member axis only if neither the windows nor the normaliser have one.
+        """
+        if self.mean.ndim == 1:
+            return (windows - self.mean[:, None, None]) / self.sd[:, None, None]
+        return (windows - self.mean[:, None, :, None, None]) / self.sd[:, None, :, None, None]
 
     def forward(self, standardised: Tensor) -> Tensor:
         """Return the outputs (member, sample), at least 0, in units of ``scale``.
 
         Parameters
         ----------
-        standardised : Tensor, shape (sample, channel, 3, 3)
-            Shared by all members; what a member may not see is multiplied by zero.
+        standardised : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
+            Shared by all members, or each member's own; what a member may not see is multiplied by zero.
         """
-        members, samples = len(self.members), len(standardised)
-        pixels_last = standardised.permute(0, 2, 3, 1).reshape(samples, -1)
-        hidden = pixels_last.expand(members, samples, -1)
+        return self.from_pixels(pixels_last(standardised))
+
+    def from_pixels(self, pixels: Tensor) -> Tensor:
+        """Return the outputs for windows that `pixels_last` has laid out, which need not be laid out at every step."""
+        members, samples = len(self.members), pixels.shape[-2]
+        hidden = pixels.expand(members, samples, -1)
         for i, (kernel, bias, size) in enumerate(zip(self.kernels, self.biases, self.sizes, strict=True)):
             visible = kernel * self.mask[:, None, :, None] if i == 0 else kernel
             hidden = torch.bmm(hidden, self._as_matrix(visible, getattr(self, f"taps{i}")))
@@ -174,6 +207,10 @@ class Ensemble(nn.Module):
             # max(x + b) = max(x) + b: bias and ReLU come after the pool, on fewer numbers
             hidden = functional.relu(hidden + bias[:, None, None, :]).reshape(members, samples, -1)
         return functional.relu(torch.baddbmm(self.full_bias[:, None, None], hidden, self.full_weight))[..., 0]
+
+    def in_units(self, outputs: Tensor) -> Tensor:
+        """Return outputs (member, sample) in the units of the target: scaled, shifted, and transformed back."""
+        return restore(outputs * _column(self.scale) + _column(self.shift), self.transforms)
 
     @staticmethod
     def _as_matrix(kernel: Tensor, taps: Tensor) -> Tensor:
@@ -210,9 +247,22 @@ class Ensemble(nn.Module):
         self.full_bias[member] = weights["full.bias"][0]
 
     def select(self, indices: Sequence[int]) -> Ensemble:
-        """Return a new ensemble of some of the members, with copies of their weights and the same normaliser."""
+        """Return a new ensemble of some of the members, with copies of their weights and normalisers."""
         chosen = Ensemble([self.members[i] for i in indices], self.channels, self.architecture)
         for new, old in enumerate(indices):
             chosen.set_weights(new, self.weights(old))
-        chosen.mean, chosen.sd, chosen.scale = self.mean.clone(), self.sd.clone(), self.scale.clone()
+        own = list(indices)
+        chosen.mean, chosen.sd = (v[own] if v.ndim == 2 else v.clone() for v in (self.mean, self.sd))
+        chosen.scale, chosen.shift = (v[own] if v.ndim == 1 else v.clone() for v in (self.scale, self.shift))
+        chosen.transforms = tuple(self.transforms[i] for i in own)
         return chosen
+
+
+def pixels_last(windows: Tensor) -> Tensor:
+    """Lay windows (..., sample, channel, dy, dx) out as rows (..., sample, pixel x channel)."""
+    return windows.movedim(-3, -1).flatten(-3)
+
+
+def _column(values: Tensor) -> Tensor:
+    """Let one value, or one a member, meet (member, sample)."""
+    return values[:, None] if values.ndim else values

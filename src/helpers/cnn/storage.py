@@ -15,6 +15,9 @@ from helpers.cnn.network import Ensemble, Member, initial_weights
 
 INDEX = "models.json"
 
+NORMALISER = {"mean": True, "sd": True, "scale": False, "shift": False}
+"""Tensors of a member's own normaliser, and whether they have one value a channel."""
+
 
 class DamagedModel(ValueError):
     """A stored model is incomplete, altered, or not what its index says; the message names the file."""
@@ -46,22 +49,36 @@ def save(ensemble: Ensemble, folder: Path, *, optimal: str) -> None:
         raise ValueError(f"optimal: expected one of {', '.join(models)}, found {optimal!r}")
     for i, m in enumerate(ensemble.members):
         models[m.model].append(i)
+    own = ensemble.mean.ndim == 2
     index = {"optimal": optimal, "architecture": ensemble.architecture, "models": {}}
-    index["target"] = {"name": "reco", "units": "kg m-2 yr-1", "scale": float(ensemble.scale)}
-    index["normaliser"] = {
-        name: {"mean": float(mean), "sd": float(sd)}
-        for name, mean, sd in zip(ensemble.channels, ensemble.mean, ensemble.sd, strict=True)
-    }
+    index["target"] = {"name": "reco", "units": "kg m-2 yr-1", "scale": None if own else float(ensemble.scale)}
+    index["normaliser"] = {} if own else _shared(ensemble)
     for model, places in models.items():
-        small = [ensemble.weights(i) for i in places]
+        small = [ensemble.weights(i) | (_own(ensemble, i) if own else {}) for i in places]
         content = tensor_bytes({name: torch.stack([w[name] for w in small]) for name in small[0]})
         (folder / f"{model}.safetensors").write_bytes(content)
         index["models"][model] = {
             "channels": [ensemble.channels[c] for c in ensemble.places[places[0]]],
             "seeds": [ensemble.members[i].seed for i in places],
+            "transforms": [ensemble.transforms[i] for i in places],
             "sha256": hashlib.sha256(content).hexdigest(),
         }
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def _shared(ensemble: Ensemble) -> dict:
+    """Return the one normaliser of all members."""
+    return {
+        name: {"mean": float(mean), "sd": float(sd)}
+        for name, mean, sd in zip(ensemble.channels, ensemble.mean, ensemble.sd, strict=True)
+    }
+
+
+def _own(ensemble: Ensemble, member: int) -> dict[str, torch.Tensor]:
+    """Return one member's normaliser: of its own channels, and of its target."""
+    kept = ensemble.places[member]
+    own = {name: getattr(ensemble, name)[member] for name in NORMALISER}
+    return {f"normaliser.{name}": value[kept] if value.ndim else value for name, value in own.items()}
 
 
 def read_index(folder: Path) -> dict:
@@ -125,12 +142,19 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     channels, seeds = about["channels"], about["seeds"]
     expected = initial_weights(len(channels), index["architecture"], 0)
     shapes = {name: (len(seeds), *w.shape) for name, w in expected.items()}
+    if not index["normaliser"]:
+        shapes |= {f"normaliser.{name}": (len(seeds), len(channels))[: 1 + wide] for name, wide in NORMALISER.items()}
     found = {name: tuple(w.shape) for name, w in stacked.items()}
     if found != shapes:
         raise _remake(path, f"expected tensors {shapes}, found {found}")
     ensemble = Ensemble([Member(model, tuple(channels), s) for s in seeds], channels, index["architecture"])
     for i in range(len(seeds)):
         ensemble.set_weights(i, {name: w[i] for name, w in stacked.items()})
+    ensemble.transforms = tuple(about.get("transforms", ensemble.transforms))
+    if not index["normaliser"]:
+        for name in NORMALISER:
+            setattr(ensemble, name, stacked[f"normaliser.{name}"])
+        return ensemble
     normaliser = [index["normaliser"][c] for c in channels]
     ensemble.mean = torch.tensor([n["mean"] for n in normaliser])
     ensemble.sd = torch.tensor([n["sd"] for n in normaliser])

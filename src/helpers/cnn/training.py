@@ -45,7 +45,7 @@ class History:
 
 
 @contextmanager
-def _deterministic() -> Iterator[None]:
+def deterministic() -> Iterator[None]:
     """Ask PyTorch for repeatable sums, and put its setting back afterwards."""
     before = torch.are_deterministic_algorithms_enabled()
     fill = torch.utils.deterministic.fill_uninitialized_memory
@@ -58,13 +58,13 @@ def _deterministic() -> Iterator[None]:
         torch.utils.deterministic.fill_uninitialized_memory = fill
 
 
-def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str]) -> Tensor:
-    """Return windows as a float32 tensor (sample, channel, 3, 3) with the channels in the order asked for.
+def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:
+    """Return windows as a float32 tensor (sample, channel, side, side) with the channels in the order asked for.
 
     Raises
     ------
     ValueError
-        A channel is missing, the shape is not (sample, channel, 3, 3), or a value is not finite.
+        A channel is missing, the shape is not (sample, channel, side, side), or a value is not finite.
     """
     if isinstance(windows, xr.DataArray):
         missing = sorted(set(channels) - set(windows["predictor"].values.tolist()))
@@ -74,10 +74,8 @@ def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str]) -> Te
                 f"{', '.join(windows['predictor'].values.tolist())}"
             )
         windows = windows.sel(predictor=list(channels)).transpose("sample", "predictor", "dy", "dx").values
-    if windows.ndim != 4 or windows.shape[1:] != (len(channels), WINDOW, WINDOW):
-        raise ValueError(
-            f"windows: expected shape (sample, {len(channels)}, {WINDOW}, {WINDOW}), found {windows.shape}"
-        )
+    if windows.ndim != 4 or windows.shape[1:] != (len(channels), side, side):
+        raise ValueError(f"windows: expected shape (sample, {len(channels)}, {side}, {side}), found {windows.shape}")
     bad = ~np.isfinite(windows).all((0, 2, 3))
     if bad.any():
         names = ", ".join(np.array(channels)[bad])
@@ -85,7 +83,7 @@ def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str]) -> Te
     return torch.tensor(np.ascontiguousarray(windows, dtype=np.float32))
 
 
-def _targets(reco: np.ndarray, members: int, samples: int) -> Tensor:
+def as_targets(reco: np.ndarray, members: int, samples: int) -> Tensor:
     """Return the targets as (member, sample); a common target is repeated for every member."""
     values = np.asarray(reco, dtype=np.float32)
     if values.shape not in {(samples,), (members, samples)}:
@@ -130,9 +128,9 @@ def _prepared(windows: xr.DataArray, reco: np.ndarray, members: Sequence[Member]
     present = windows["predictor"].values.tolist()
     # names the windows lack are kept, so that the error can name them
     channels = [name for name in present if name in wanted] + sorted(wanted - set(present))
-    x = as_tensor(windows, channels)
     ensemble = Ensemble(members, channels, architecture)
-    y = _targets(reco, len(ensemble.members), len(x))
+    x = as_tensor(windows, channels, ensemble.window)
+    y = as_targets(reco, len(ensemble.members), len(x))
     values = x.double()
     sd = values.std((0, 2, 3), correction=0)
     ensemble.mean = values.mean((0, 2, 3)).float()
@@ -194,7 +192,7 @@ def train(
     curve = np.empty((len(members), 2, iterations), np.float32)
     kept: list[tuple[Tensor, Tensor]] = []
     optimiser = torch.optim.Adam(ensemble.parameters(), lr=learning_rate, fused=True)
-    with _deterministic():
+    with deterministic():
         for step in tqdm(range(iterations), desc="training", unit="it", disable=not progress, mininterval=1.0):
             training = splits.draw()
             if step == 0:  # a ReLU output that starts below zero everywhere never learns: start at the mean
@@ -224,24 +222,26 @@ def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int =
     ----------
     ensemble : Ensemble
         Trained or loaded.
-    windows : DataArray, dims (sample, predictor, dy, dx), or ndarray, shape (sample, channel, 3, 3)
+    windows : DataArray, dims (sample, predictor, dy, dx), or ndarray, shape (sample, channel, dy, dx)
         An array must have its channels in the order of ``ensemble.channels``.
     batch : int
-        Windows at a time, which bounds the memory.
+        Windows at a time, which bounds the memory; fewer where each of many members has a normaliser of its own.
 
     Returns
     -------
     ndarray, shape (member, sample), float32
-        kg m-2 yr-1 (of carbon) when so trained.
+        kg m-2 yr-1 (of carbon) when so trained, whatever transform a member learnt.
 
     Raises
     ------
     ValueError
         A channel is missing, the shape is wrong, or a value is not finite.
     """
-    x = as_tensor(windows, ensemble.channels)
+    x = as_tensor(windows, ensemble.channels, ensemble.window)
+    if ensemble.mean.ndim == 2:
+        batch = max(1, 4 * batch // len(ensemble.members))
     out = np.empty((len(ensemble.members), len(x)), np.float32)
     for start in range(0, len(x), batch):
         part = ensemble.standardise(x[start : start + batch])
-        out[:, start : start + batch] = ensemble(part) * ensemble.scale
+        out[:, start : start + batch] = ensemble.in_units(ensemble(part))
     return out
