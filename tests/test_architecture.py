@@ -24,6 +24,7 @@ FLOORS = [
     {"spei"},
     {"products"},
     {"grid"},
+    {"lazy"},
     {"workspace"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""

@@ -21,17 +21,15 @@ References
 
 from __future__ import annotations
 
-import dask
 import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, ndtri
 
+from helpers.lazy import whole_series
+
 FEWEST_YEARS = 4
 """Fewer values of one calendar month than this are not fitted (as in the R package SPEI)."""
-
-BLOCK = "16MiB"
-"""Size of a block of a lazy cube: the fit needs some ten times as much for its sorted copies."""
 
 FIFTEENTH = np.array([15, 46, 74, 105, 135, 166, 196, 227, 258, 288, 319, 349])
 """Day of the year of the fifteenth of each month; its radiation stands for the month's (FAO-56, annex 2)."""
@@ -86,11 +84,9 @@ def spei(
     fitted = (balance[time].dt.year.values >= first) & (balance[time].dt.year.values <= last)
     if not fitted.any():
         raise ValueError(f"calibration: expected years within the series, found {calibration}")
-    if balance.chunks is not None:
-        balance = _whole_series(balance, time)
     index = xr.apply_ufunc(
         _standardise,
-        balance,
+        whole_series(balance, time),
         kwargs={"scale": scale, "month": (months - 1) % 12, "fitted": fitted},
         input_core_dims=[[time]],
         output_core_dims=[[time]],
@@ -100,12 +96,6 @@ def spei(
     index = index.where(np.isfinite(index)) if limit is None else index.clip(-limit, limit)
     index.attrs = {"units": "1", "long_name": f"SPEI over {scale} months", "source": "computed from the water balance"}
     return index.rename(f"spei{scale}")
-
-
-def _whole_series(balance: xr.DataArray, time: str) -> xr.DataArray:
-    """Chunk a lazy cube so that each block holds whole series of few cells, however it was chunked before."""
-    with dask.config.set({"array.chunk-size": BLOCK}):
-        return balance.chunk({dim: -1 if dim == time else "auto" for dim in balance.dims})
 
 
 def _standardise(balance: np.ndarray, *, scale: int, month: np.ndarray, fitted: np.ndarray) -> np.ndarray:

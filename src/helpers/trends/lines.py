@@ -6,6 +6,8 @@ import numpy as np
 import xarray as xr
 from scipy.special import stdtr
 
+from helpers.lazy import whole_series
+
 FITTED, MISSING_YEAR, CONSTANT = 0, 1, 2
 OUTCOMES = {FITTED: "fitted", MISSING_YEAR: "a year is missing", CONSTANT: "all years are equal"}
 
@@ -79,11 +81,9 @@ def ols(y: xr.DataArray, dim: str = "year") -> xr.Dataset:
     independent of each other; a series with memory gets one that is too small.
     """
     x = _years(y, dim)
-    if y.chunks is not None:
-        y = y.chunk({d: -1 if d == dim else "auto" for d in y.dims})
     fitted = xr.apply_ufunc(
         _fit,
-        y,
+        whole_series(y, dim),
         kwargs={"x": x},
         input_core_dims=[[dim]],
         output_core_dims=[[]] * 5,

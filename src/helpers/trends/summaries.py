@@ -70,15 +70,20 @@ def regional_means(y: xr.DataArray, counted: xr.DataArray, area: xr.DataArray, b
     Dataset (region, year)
         ``pixel`` (plain mean of the cells) and ``area`` (area-weighted mean), in the unit of ``y``, float64.
     """
-    inside = [counted] + [counted & (band == code) for code in range(len(REGIONS) - 1)]
-    weights = {"pixel": xr.ones_like(area, dtype="float64"), "area": area.astype("float64")}
-    region = pd.Index(REGIONS, name="region")
-    y = y.astype("float64")
-    means = {
-        name: xr.concat([y.where(cells).weighted(weight).mean(("lat", "lon")) for cells in inside], dim=region)
-        for name, weight in weights.items()
-    }
-    return xr.Dataset(means).compute()
+    inside = counted.to_numpy()
+    # What belongs to no band adds to the globe only.
+    bands = band.to_numpy()[inside]
+    bands = np.where((bands >= 0) & (bands < len(REGIONS) - 1), bands, len(REGIONS) - 1)
+    weights = {"pixel": np.ones(bands.size), "area": area.to_numpy()[inside].astype("float64")}
+    means = {name: np.empty((len(REGIONS), y.sizes["year"])) for name in weights}
+    for k in range(y.sizes["year"]):  # one map in memory at a time, however many there are
+        values = y.isel(year=k).to_numpy()[inside].astype("float64")
+        for name, weight in weights.items():
+            totals = [np.bincount(bands, w, minlength=len(REGIONS)) for w in (weight * values, weight)]
+            with np.errstate(invalid="ignore"):
+                means[name][:, k] = np.divide(*([total.sum(), *total[:-1]] for total in totals))
+    coords = {"region": list(REGIONS), "year": y["year"]}
+    return xr.Dataset({name: (("region", "year"), values) for name, values in means.items()}, coords)
 
 
 def against(
