@@ -12,6 +12,9 @@ why, and sums the rest up by pixel count and by true area.
 0.1826
 """
 
+from helpers.trends.adjusted import ols_ar1
+from helpers.trends.cells import TEST_OUTCOMES, UNDEFINED
+from helpers.trends.kendall import VARIANTS, mann_kendall
 from helpers.trends.lines import (
     CONSTANT,
     DIRECTIONS,
@@ -24,6 +27,10 @@ from helpers.trends.lines import (
     z_slope,
     zscore,
 )
+from helpers.trends.memory import ar1_noise, autocorrelation
+from helpers.trends.methods import METHODS, significance
+from helpers.trends.robust import theil_sen
+from helpers.trends.sizes import simulated_size
 from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
 from helpers.trends.tables import beside, by_region, check, held_by_bands, margins, of_means, tally, weight_ranges
 
@@ -31,11 +38,17 @@ __all__ = [
     "CONSTANT",
     "DIRECTIONS",
     "FITTED",
+    "METHODS",
     "MISSING_YEAR",
     "OUTCOMES",
     "REGIONS",
+    "TEST_OUTCOMES",
+    "UNDEFINED",
+    "VARIANTS",
     "against",
     "analysis_mask",
+    "ar1_noise",
+    "autocorrelation",
     "beside",
     "by_region",
     "check",
@@ -43,12 +56,17 @@ __all__ = [
     "direction",
     "gather",
     "held_by_bands",
+    "mann_kendall",
     "margins",
     "of_means",
     "ols",
+    "ols_ar1",
     "regional_means",
     "shares",
+    "significance",
+    "simulated_size",
     "tally",
+    "theil_sen",
     "weight_ranges",
     "z_slope",
     "zscore",

@@ -1,0 +1,97 @@
+"""Theil–Sen's line against scipy and pymannkendall; least squares with fewer effective years against statsmodels."""
+
+import numpy as np
+import pymannkendall
+import pytest
+import statsmodels.api as sm
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+from statsmodels.tsa.stattools import acf
+
+from helpers import trends
+
+
+def noise(n, cells=50, rho=0.5, seed=0):
+    values = trends.ar1_noise(rho, n, cells, np.random.default_rng([seed, n])) + 0.03 * np.arange(n)[:, None]
+    return xr.DataArray(values, coords={"year": 2000 + np.arange(n)}, dims=("year", "cell"))
+
+
+@pytest.mark.parametrize("n", [4, 5, 19, 28, 60])
+@pytest.mark.parametrize("tied", [False, True])
+def test_theil_sen_agrees_with_scipy_and_pymannkendall_cell_by_cell(n, tied):
+    y = noise(n).round(0) if tied else noise(n)
+    line = trends.theil_sen(y.where(y.max("year") > y.min("year")))
+    for i in np.flatnonzero(line.outcome == trends.FITTED):
+        oracle = stats.theilslopes(y[:, i], y.year)
+        assert float(line.slope[i]) == pytest.approx(oracle.slope, rel=1e-12, abs=1e-15)
+        assert float(line.intercept[i]) == pytest.approx(oracle.intercept, rel=1e-12, abs=1e-12)
+        assert float(line.slope[i]) == pytest.approx(pymannkendall.sens_slope(y[:, i].values).slope, rel=1e-12)
+
+
+def test_theil_sen_on_uneven_years_agrees_with_scipy():
+    y = noise(7).assign_coords(year=[1982, 1983, 1990, 1997, 2008, 2010, 2011])
+    line = trends.theil_sen(y)
+    oracle = [stats.theilslopes(y[:, i], y.year) for i in range(y.sizes["cell"])]
+    np.testing.assert_allclose(line.slope, [o.slope for o in oracle], rtol=1e-12)
+    np.testing.assert_allclose(line.intercept, [o.intercept for o in oracle], rtol=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    y=arrays("float64", (9, 3), elements=st.integers(-4000, 4000).map(lambda k: k / 8)),
+    power=st.integers(-4, 4),
+    shift=st.integers(-100, 100),
+)
+def test_ranks_and_medians_follow_a_change_of_unit(y, power, shift):
+    """A scale of a power of two is exact, so that ties stay ties."""
+    scale = 2.0**power
+    y = xr.DataArray(y, coords={"year": np.arange(9)}, dims=("year", "cell"))
+    one, other = trends.mann_kendall(y), trends.mann_kendall(scale * y + shift)
+    np.testing.assert_allclose(other.slope, scale * one.slope, rtol=1e-12)
+    np.testing.assert_array_equal(other.s, one.s)
+    np.testing.assert_array_equal(trends.mann_kendall(-y).s, -one.s)
+    np.testing.assert_allclose(trends.mann_kendall(-y).p, one.p, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rho", [-0.5, 0.0, 0.4])
+def test_adjusted_least_squares_agree_with_statsmodels(rho):
+    """Standard error and r1 of statsmodels, degrees of freedom by the formula, cell by cell."""
+    y = noise(19, rho=rho)
+    fit = trends.ols_ar1(y)
+    design = sm.add_constant(y.year.values - 2009.0)
+    for i in range(y.sizes["cell"]):
+        oracle = sm.OLS(y[:, i].values, design).fit()
+        r1 = acf(oracle.resid, nlags=1)[1]
+        assert float(fit.r1[i]) == pytest.approx(r1, rel=1e-9)
+        dof = 19 * (1 - max(r1, 0)) / (1 + max(r1, 0)) - 2
+        assert float(fit.slope[i]) == pytest.approx(oracle.params[1], rel=1e-9)
+        assert float(fit.dof[i]) == pytest.approx(dof, rel=1e-9)
+        se = oracle.bse[1] * np.sqrt(17 / dof)
+        assert float(fit.se[i]) == pytest.approx(se, rel=1e-9)
+        assert float(fit.p[i]) == pytest.approx(2 * stats.t.sf(abs(oracle.params[1] / se), dof), rel=1e-8)
+
+
+def test_without_memory_the_adjusted_p_is_that_of_least_squares():
+    y = noise(19, rho=-0.6)
+    plain, adjusted = trends.ols(y), trends.ols_ar1(y)
+    free = (adjusted.r1 <= 0).values
+    assert free.sum() > 30
+    np.testing.assert_allclose(adjusted.p[free], plain.p[free], rtol=1e-8)
+    assert (adjusted.p[~free] > plain.p[~free]).all()
+
+
+def test_a_series_that_counts_for_two_years_has_no_p():
+    """A slow wave: r1 is near one, so that hardly a year counts."""
+    wave = xr.DataArray(np.sin(np.arange(40) / 10.0), coords={"year": np.arange(40)}, dims="year")
+    fit = trends.ols_ar1(wave)
+    assert float(fit.r1) > 0.9 and int(fit.outcome) == trends.UNDEFINED
+    assert np.isfinite(fit.slope) and np.isnan(fit.p)
+
+
+def test_autocorrelation_agrees_with_statsmodels_at_every_lag():
+    y = noise(19).values
+    ours = trends.autocorrelation(y, 18)
+    np.testing.assert_allclose(ours, np.stack([acf(cell, nlags=18, fft=False)[1:] for cell in y.T], axis=1), atol=1e-12)
