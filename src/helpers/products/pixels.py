@@ -37,8 +37,10 @@ def pixel(product_id: str, path: str | Path) -> str:
             return _hdf4(entry, path)
         case "nc" | "nc4":
             with netcdf.opening(path) as ds:
+                if ds.sizes["lat"] < 2:
+                    raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
                 return _degrees(grid.of(ds).resolution)
-        case "tif":
+        case "tif" | "tiff" | "vrt":
             with packed.opened(path) as plain, reading(path), rasterio.open(plain) as source:
                 return (_degrees if source.crs and source.crs.is_geographic else _metres)(source.res[0])
     raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")

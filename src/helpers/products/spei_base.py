@@ -31,6 +31,7 @@ def read(
     years: Iterable[int],
     month: int = 12,
     monthly: bool = False,
+    scales: Iterable[int] | None = None,
     lat: float | None = None,
     lon: float | None = None,
 ) -> xr.Dataset:
@@ -44,6 +45,8 @@ def read(
         1 to 12; the paper takes December.
     monthly : bool
         Give all months of these years instead of one a year. All twelve must be there.
+    scales : iterable of int, optional
+        Time scales to read, months; by default all that there are.
     lat, lon : float, optional
         Place of a point series (CSV), degrees, where neither its name nor its columns tell.
 
@@ -58,7 +61,7 @@ def read(
     Raises
     ------
     ProductError
-        A year or month is not there or there twice, files are of several versions, or two give one scale.
+        A year, month or scale is not there or there twice, or files are of several versions.
     """
     if month not in range(1, 13):
         raise ProductError(f"spei: expected month from 1 to 12, found {month!r}")
@@ -67,9 +70,9 @@ def read(
     if points and len(paths) > 1:
         raise ProductError(f"{points[0]}: expected a point series by itself, found {len(paths) - 1} more; give one")
     if points:
-        out, told = spei_points.read(points[0], years, when, lat, lon)
+        out, told = spei_points.read(points[0], years, when, lat, lon, scales)
     else:
-        out, told = _grids(product, paths, years, when)
+        out, told = _grids(product, _of_scales(product, paths, scales), years, when)
     if len(set(told.values())) > 1:
         named = ", ".join(f"{path.name} of {version or 'no'}" for path, (version, _) in told.items())
         raise ProductError(f"{paths[0].parent}: expected SPEI of one version, found {named}; keep one version")
@@ -88,10 +91,20 @@ def _say_when(ds: xr.Dataset, month: int | None) -> xr.Dataset:
     return ds
 
 
+def _of_scales(product: Product, paths: list[Path], scales: Iterable[int] | None) -> list[Path]:
+    """Return the files of some scales, in the order of scales."""
+    told = {path: int(product.match(path)["scale"]) for path in paths}
+    wanted = set(told.values()) if scales is None else set(scales)
+    if missing := sorted(wanted - set(told.values())):
+        there = ", ".join(str(scale) for scale in sorted(set(told.values())))
+        raise ProductError(f"{paths[0].parent}: expected SPEI over {missing[0]} months, found {there}; add its file")
+    return sorted((path for path in paths if told[path] in wanted), key=lambda path: (told[path], path.name))
+
+
 def _grids(product: Product, paths: list[Path], years: list[int], month: int | None) -> tuple[dict, dict]:
     """Read NetCDF files; return fields by name, and by file the versions that it tells."""
     out, told, files = {}, {}, {}
-    for path in sorted(paths, key=lambda path: int(product.match(path)["scale"])):
+    for path in paths:
         name = f"spei{int(product.match(path)['scale'])}"
         if name in files:
             raise ProductError(f"{path}: expected one file a time scale, found {files[name]} too; remove one")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import calendar
 import csv
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ LARGEST = 40.0
 
 
 def read(
-    path: Path, years: list[int], month: int | None, lat: float | None, lon: float | None
+    path: Path,
+    years: list[int],
+    month: int | None,
+    lat: float | None,
+    lon: float | None,
+    wanted_scales: Iterable[int] | None = None,
 ) -> tuple[dict[str, xr.DataArray], dict[Path, tuple[str, str]]]:
     """Read one place's series.
 
@@ -44,6 +50,9 @@ def read(
         Which month of each year; None for all.
     lat, lon : float or None
         The place, degrees; by default what the file's columns or its name tell, else NaN.
+
+    wanted_scales : iterable of int, optional
+        Scales to read; by default all that have a column.
 
     Returns
     -------
@@ -70,8 +79,13 @@ def read(
         stamps = pd.to_datetime([f"{m // 12:04d}-{m % 12 + 1:02d}-01" for m in wanted])
         first = ("time", xr.Variable("time", stamps, {"long_name": "month, by its first day", "standard_name": "time"}))
     coords = {first[0]: first[1], "lat": ("lat", [place["lat"]], LAT), "lon": ("lon", [place["lon"]], LON)}
-    fields = {}
-    for column, scale in _scales(table, path).items():
+    fields, scales = {}, _scales(table, path)
+    if missing := sorted(set(wanted_scales or ()) - set(scales.values())):
+        there = ", ".join(str(scale) for scale in scales.values())
+        raise ProductError(f"{path}: expected SPEI over {missing[0]} months, found {there}; give another file")
+    for column, scale in scales.items():
+        if wanted_scales is not None and scale not in wanted_scales:
+            continue
         values = _numbers(table[column], path, column)[rows].astype("float32")
         fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
     version = re.search(r"version:?\s*v?(\d+\.\d+)", about, re.IGNORECASE)
