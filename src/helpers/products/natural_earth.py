@@ -1,4 +1,4 @@
-"""Natural Earth: the outlines of land and countries, read from small TopoJSON files that ship with the book.
+"""Natural Earth: the outlines of land and countries, read from small TopoJSON files that ship with the book, and drawn.
 
 TopoJSON (https://github.com/topojson/topojson-specification) stores each stretch of boundary once, as an *arc* of
 integer steps, and builds rings out of arcs. Two properties of these files need care. Rings were stitched over the date
@@ -17,14 +17,117 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import rasterio.features
 import shapely
+import shapely.geometry
+import xarray as xr
 import yaml
 from shapely.affinity import translate
 
+from helpers.grid import Grid
+from helpers.products import packed
+from helpers.products.errors import ProductError
+from helpers.products.registry import Product, describe
 from helpers.workspace import DATA
 
 FOLDER = DATA / "natural_earth"
 WORLD = shapely.box(-180, -90, 180, 90)
+WITHOUT_CODE = 900
+"""From here on, ISO 3166-1 leaves numeric codes to users: the few countries without one get them, in order of name."""
+
+
+def read(product: Product, paths: list[Path], *, grid: Grid) -> xr.Dataset:
+    """Draw land and countries onto a grid: a cell is of the outline that its centre lies in.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where to.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (lat, lon): ``land`` (bool) and, where the file holds countries, ``country`` (int16 flags: ISO 3166-1
+        numeric codes, from 900 for those without, 0 off all countries; ``flag_meanings`` are their names).
+
+    Raises
+    ------
+    ProductError
+        There are several files, or one that is no TopoJSON or GeoJSON of land or countries.
+    """
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
+    outlines, names = _outlines(paths[0])
+    drawn = {}
+    if names:
+        codes = _codes(names)
+        shapes = [(outline, codes[key]) for key, outline in outlines.items()]
+        drawn["country"] = _draw(shapes, grid, "int16")
+    drawn["land"] = _draw([(outline, 1) for outline in outlines.values()], grid, "uint8").astype(bool)
+    cells = {name: (("lat", "lon"), drawn[name]) for name in ("land", "country") if name in drawn}
+    ds = describe(xr.Dataset(cells, coords=grid.like().coords), product)
+    if names:
+        flags = {0: "none"} | dict(sorted((codes[key], name) for key, name in names.items()))
+        words = " ".join("_".join(name.split()) for name in flags.values())
+        ds["country"].attrs |= {"flag_values": np.array(list(flags), "int16"), "flag_meanings": words}
+    return ds
+
+
+def _draw(shapes: list[tuple[shapely.Geometry, int]], grid: Grid, dtype: str) -> np.ndarray:
+    return rasterio.features.rasterize(shapes, out_shape=grid.shape, transform=grid.transform, dtype=dtype)
+
+
+def _codes(names: dict[str, str]) -> dict[str, int]:
+    """Return {key: number}: the ISO code that a key is, or the next free one."""
+    without = sorted(key for key in names if not key.isdigit())
+    return {key: int(key) for key in names if key.isdigit()} | {
+        key: WITHOUT_CODE + place for place, key in enumerate(without)
+    }
+
+
+def _outlines(path: Path) -> tuple[dict[str, shapely.Geometry], dict[str, str]]:
+    """Return {key: outline} and {key: name} of a file's countries; land alone has no name."""
+    with packed.opened(path, (".json", ".geojson", ".topojson")) as plain:
+        content = _json(plain, path)
+    shapes: dict[str, list[shapely.Geometry]] = {}
+    names: dict[str, str] = {}
+    for shape, key, name in _items(content, path):
+        shapes.setdefault(key, []).append(shape)
+        if name:
+            names[key] = name
+    return {key: _areas(shapely.union_all(parts)) for key, parts in shapes.items()}, names
+
+
+def _items(content: dict, path: Path):
+    """Yield outline, key and name of every country, or of land, whose key and name are empty."""
+    if content.get("type") == "Topology":
+        objects, arcs = content["objects"], decode_arcs(content)
+        for item in objects.get("countries", objects.get("land", {})).get("geometries", ()):
+            about = item.get("properties", {})
+            yield geometry(item, arcs), item.get("id") or about.get("name", ""), about.get("name", "")
+    elif content.get("type") == "FeatureCollection":
+        for item in content["features"]:
+            about = {key.upper(): value for key, value in (item.get("properties") or {}).items()}
+            name = about.get("ADMIN") or about.get("NAME") or ""
+            codes = [str(about.get(key)) for key in ("ISO_N3", "ISO_N3_EH") if str(about.get(key)).isdigit()]
+            yield shapely.geometry.shape(item["geometry"]), (codes or [name])[0], name
+    else:
+        raise ProductError(
+            f"{path}: expected TopoJSON or GeoJSON, found type {content.get('type')!r}; restore the file"
+        )
+
+
+def _json(plain: Path, path: Path) -> dict:
+    try:
+        content = json.loads(plain.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileNotFoundError(f"{path}: the Natural Earth outlines are missing; restore data/natural_earth") from None
+    except ValueError as error:
+        raise ProductError(
+            f"{path}: expected TopoJSON, found text that is no JSON ({error}); restore the file"
+        ) from None
+    return content if isinstance(content, dict) else {}
 
 
 def topology(path: Path) -> dict:
@@ -32,17 +135,12 @@ def topology(path: Path) -> dict:
 
     Raises
     ------
-    FileNotFoundError, ValueError
+    FileNotFoundError, ProductError
         The file is missing, or is no TopoJSON topology.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise FileNotFoundError(f"{path}: the Natural Earth outlines are missing; restore data/natural_earth") from None
-    except ValueError as error:
-        raise ValueError(f"{path}: expected TopoJSON, found text that is no JSON ({error}); restore the file") from None
-    if not isinstance(content, dict) or content.get("type") != "Topology":
-        raise ValueError(f"{path}: expected a TopoJSON 'Topology', found none; restore the file")
+    content = _json(Path(path), Path(path))
+    if content.get("type") != "Topology":
+        raise ProductError(f"{path}: expected a TopoJSON 'Topology', found none; restore the file")
     return content
 
 
@@ -98,7 +196,8 @@ def geometry(item: dict, arcs: list[np.ndarray]) -> shapely.Geometry:
     match item["type"]:
         case "Polygon":
             outer, *holes = (ring_polygon(join_arcs(ring, arcs)) for ring in item["arcs"])
-            return shapely.difference(outer, shapely.union_all(holes)) if holes else outer
+            # Inside an odd number of rings: Antarctica's first may be the one about the pole, and its second the coast.
+            return _areas(shapely.symmetric_difference(outer, shapely.union_all(holes))) if holes else outer
         case "MultiPolygon":
             return _areas(shapely.union_all([geometry({"type": "Polygon", "arcs": p}, arcs) for p in item["arcs"]]))
         case "GeometryCollection":

@@ -19,24 +19,13 @@ from rasterio.enums import Resampling
 from helpers.grid import Cells, Grid, resample
 from helpers.products.errors import ProductError
 from helpers.products.rasters import CACHE, DEGREES, Raster
+from helpers.products.sinusoidal import require_method
 
 PIECE = 2**22
 """Pixels, or cells, that are worked on at a time."""
 
 Piece = tuple[slice, slice]
 Decode = Callable[[np.ndarray], np.ndarray]
-
-
-def require_method(method: str) -> None:
-    """Refuse a way of resampling that numbers do not have.
-
-    Raises
-    ------
-    ProductError
-        It is none of nearest, average, bilinear.
-    """
-    if method not in ("nearest", "average", "bilinear"):
-        raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {method!r}")
 
 
 def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:

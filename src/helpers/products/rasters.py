@@ -19,8 +19,8 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from helpers.products import packed
-from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products import packed, tiff
+from helpers.products.errors import ProductError, reading
 
 CACHE = 96
 """MiB of decompressed blocks that GDAL may keep: by default it takes a twentieth of the machine's memory."""
@@ -36,31 +36,10 @@ def opening(path: Path) -> Iterator[rasterio.DatasetReader]:
     DamagedFile
         It is no raster, is cut short, or cannot be read.
     """
-    with (
-        packed.opened(path) as plain,
-        reading(path),
-        rasterio.Env(GDAL_CACHEMAX=CACHE),
-        rasterio.open(plain) as source,
-    ):
-        _require_whole(source, Path(plain), path)
-        yield source
-
-
-def _require_whole(source: rasterio.DatasetReader, plain: Path, path: Path) -> None:
-    """Refuse a GeoTIFF whose index names bytes beyond its end: else a long run would meet them only at its end."""
-    if source.driver != "GTiff":
-        return
-    (height, width), size = source.block_shapes[0], plain.stat().st_size
-    row = -(-source.height // height) - 1
-    for column in range(-(-source.width // width)):
-        offset, length = (
-            int(source.get_tag_item(f"BLOCK_{what}_{column}_{row}", "TIFF", bidx=1) or 0) for what in ("OFFSET", "SIZE")
-        )
-        if offset + length > size:
-            raise DamagedFile(
-                f"{path}: cannot be read to its end ({size} bytes, of at least {offset + length}); "
-                "it is cut short, so fetch it again"
-            )
+    with packed.opened(path) as plain, reading(path):
+        tiff.require_whole(plain, path)
+        with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(plain) as source:
+            yield source
 
 
 @dataclass(frozen=True)
@@ -98,8 +77,11 @@ class Raster:
         """
         t = source.transform
         if not source.crs or t == Affine.identity() or t.b or t.d:
-            found = f"{source.crs or 'no projection'} with transform {tuple(t)[:6]}"
-            raise ProductError(f"{path}: expected pixels along the axes of a known projection, found {found}; warp it")
+            told = f"transform {tuple(t)[:6]}" if source.crs else "no projection"
+            raise ProductError(
+                f"{path}: expected pixels along the axes of a known projection, found {told}; "
+                "fetch it again if it should have one, or warp it with GDAL"
+            )
 
         def read(rows: slice, columns: slice) -> np.ndarray:
             with reading(path):

@@ -18,6 +18,7 @@ from helpers.grid import LAT, LON, Grid
 from helpers.products import pieces, rasters, registry
 from helpers.products.errors import ProductError
 from helpers.products.registry import Field, Product, describe
+from helpers.products.sinusoidal import require_method
 
 LARGEST = 10**8
 """Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""
@@ -72,7 +73,7 @@ def read_layers(
     asked = list(known if layers is None else layers)
     if unknown := [name for name in asked if name not in known]:
         raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
-    pieces.require_method(method)
+    require_method(method)
     files = _by_layer(product, paths)
     places = {name: _raster(files[name]) for name in asked if name in files}
     for name, place in places.items():
