@@ -1,0 +1,70 @@
+"""Chapter 1 on a folder of product files that is not as the paper's: it goes on with what there is, and says so."""
+
+import shutil
+
+import numpy as np
+import papermill
+import pytest
+import rasterio
+import xarray as xr
+
+from helpers.workspace import ROOT, Workspace
+
+CHAPTER = ROOT / "notebooks" / "01_data_preparation.ipynb"
+
+
+def as_soilgrids_2(folder, paths):
+    """Write each depth of SoilGrids 2017 as an interval of SoilGrids 2.0 that is equally rich."""
+    for path, interval in zip(paths, ("0-5", "5-15", "15-30", "30-60"), strict=True):
+        with rasterio.open(path) as file:
+            values, profile = file.read(1), file.profile
+        stored = np.where(values == -32768, -32768, 10 * values).astype("int16")
+        with rasterio.open(folder / f"soc_{interval}cm_mean.tif", "w", **profile) as file:
+            file.write(stored, 1)
+
+
+@pytest.fixture(scope="module")
+def folder(exact, tmp_path_factory):
+    """The small planet's files, but NPP is of the edition that begins in 2001, soil is 2.0, and SPEI is lacking."""
+    made, files, _ = exact
+    folder = tmp_path_factory.mktemp("products")
+    for product in ("cru_tmp", "cru_pre", "cru_pet", "glass_par", "glass_lai", "glass_fapar", "mod13a3", "mcd12c1"):
+        shutil.copytree(made / product, folder / product)
+    for product in ("mod17a3hgf", "soilgrids2"):
+        (folder / product).mkdir()
+    for path in files["mod17a3hgf"]:
+        if ".A2000" not in path.name:
+            shutil.copy(path, folder / "mod17a3hgf" / path.name.replace(".006.", ".061."))
+    as_soilgrids_2(folder / "soilgrids2", files["soilgrids2017"])
+    return folder
+
+
+def run(folder, into, **changed):
+    parameters = {"profile": "small", "data_folder": str(folder), "resolution": 6.0, "last_year": 2003}
+    parameters |= {"allow_partial": True, "spei_from": "computed", "soil_product": "soilgrids2"} | changed
+    done = papermill.execute_notebook(CHAPTER, into / "01.ipynb", parameters, cwd=CHAPTER.parent, progress_bar=False)
+    return "".join(output.get("text", "") for cell in done.cells if cell.cell_type == "code" for output in cell.outputs)
+
+
+def test_what_an_edition_lacks_is_left_out_and_what_is_lacking_is_computed(folder, exact, outputs, tmp_path):
+    printed = run(folder, tmp_path)
+    assert "left out: mod17a3hgf begins in 2001\n2001 to 2003" in printed
+    assert "SPEI, computed here, rests on CRU TS 4.05" in printed
+    predictors, static = (Workspace("small").read(name) for name in ("predictors", "static"))
+    assert predictors.year.values.tolist() == [2001, 2002, 2003]
+    truth = exact[2].sel(year=predictors.year)
+    for scale in (12, 24, 36):
+        index, true = predictors[f"spei{scale}"].values, truth[f"spei{scale}"].values
+        both = np.isfinite(index) & np.isfinite(true)
+        assert both.sum() > 100
+        np.testing.assert_allclose(index[both], true[both].clip(-3, 3), atol=1e-4)
+    assert "stand" in static.soc_0.attrs["comment"]
+    values = xr.Dataset({name: static[name] for name in ("soc_0", "soc_5", "soc_15", "soc_30")}).to_array()
+    assert (values.diff("variable").fillna(-1) <= 0).all()  # less carbon further down, as in the files
+
+
+def test_a_year_that_an_edition_lacks_can_be_insisted_on(folder, outputs, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as error:
+        run(folder, tmp_path, missing_years="refuse")
+    assert "6.1 begins in 2001" in error.value.evalue and "\n" not in error.value.evalue
+    assert not Workspace("small").has("predictors")
