@@ -5,30 +5,21 @@ from datetime import date
 
 import numpy as np
 import pytest
-from eos_files import globe, grid_text, struct, tile, tile_corners, write
+from eos_files import globe, grid_text, lai_globe, ndvi_tile, npp_tile, struct, tile, tile_corners, write
 
 from helpers import products
 from helpers.grid import Grid
 from helpers.products import ProductError, dates
 
-NDVI, NPP = "MOD_Grid_monthly_1km_VI", "MOD_Grid_MOD17A3H"
+NDVI = "MOD_Grid_monthly_1km_VI"
 
 
-def glass_lai(folder, year, days, version="V50", shape=(4, 8), make=None):
+def glass_lai(folder, year, days, shape=(4, 8), make=None):
     """Write one file a day of the year; its number is the day modulo 100 unless ``make`` says otherwise."""
     for day in days:
         values = np.full(shape, day % 100, "uint8") if make is None else make(day)
-        fields = {"LAI": (values, {"scale_factor": 0.1, "_FillValue": 255})}
-        globe(folder / f"GLASS01B01.{version}.A{year}{day:03d}.2021110.hdf", fields, "GLASS01B01")
+        lai_globe(folder, year, day, values)
     return products.find("glass_lai", folder)
-
-
-def ndvi_tile(folder, year, day, values, rank=None, hv=(18, 8), version="006"):
-    fields = {"1 km monthly NDVI": (np.asarray(values, "int16"), {"scale_factor": 10000.0, "_FillValue": -3000})}
-    rank = np.zeros(np.shape(values)) if rank is None else rank
-    fields["1 km monthly pixel reliability"] = (np.asarray(rank, "int8"), {"_FillValue": -1})
-    name = f"MOD13A3.A{year}{day:03d}.h{hv[0]:02d}v{hv[1]:02d}.{version}.2015140091735.hdf"
-    return tile(folder / name, fields, NDVI, tile_corners(*hv))
 
 
 @pytest.mark.parametrize("year", [2000, 2001, 2100])
@@ -164,12 +155,9 @@ def test_reliability_screens_only_when_asked(tmp_path):
 def test_npp_keeps_values_and_drops_classes(tmp_path, version):
     stored = np.repeat([[-30000, 0, 12345, 32700, 32761]], 5, axis=0).astype("int16")
     stored[-1] = 32767
-    fields = {"Npp_500m": (stored, {"scale_factor": 0.0001, "_FillValue": 32767})}
-    if version == "061":
-        gross = np.repeat([[0, 1, 40000, 65500, 65535]], 5, axis=0).astype("uint16")
-        fields["Gpp_500m"] = (gross, {"scale_factor": 0.0001, "_FillValue": 65535})
-    path = tmp_path / f"MOD17A3HGF.A2001001.h18v08.{version}.2020139230131.hdf"
-    tile(path, fields, NPP, tile_corners(18, 8))
+    gross = np.repeat([[0, 1, 40000, 65500, 65529]], 5, axis=0).astype("uint16")
+    more = {"Gpp_500m": (gross, {"scale_factor": 0.0001, "_FillValue": 65535})} if version == "061" else {}
+    path = npp_tile(tmp_path, 2001, stored, version=version, **more)
     back = products.read("mod17a3hgf", path, years=[2001], grid=Grid(1)).isel(year=0)
     along = {"lat": 5.5, "lon": [1.5, 3.5, 5.5, 7.5, 8.5]}
     np.testing.assert_allclose(back.npp.sel(along), [-3, 0, 1.2345, 3.27, np.nan], rtol=1e-6)

@@ -23,6 +23,7 @@ from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.registry import Field
 
 SIGNATURE = b"\x0e\x03\x13\x01"
+SUFFIXES = (".hdf", ".h4")
 SINUSOIDAL, GEOGRAPHIC = "GCTP_SNSOID", "GCTP_GEO"
 
 # The HDF4 library keeps its state in global variables: two threads within it read each other's files, or crash.
@@ -84,7 +85,7 @@ def opening(path: Path) -> Iterator[Opened]:
     DamagedFile
         It is not HDF4, or cannot be read.
     """
-    with packed.opened(path) as plain, reading(path):
+    with packed.opened(path, SUFFIXES) as plain, reading(path):
         _require_hdf4(path, plain)
         with _LIBRARY:
             file = Opened(plain)
@@ -247,14 +248,17 @@ def _grid(text: str, path: Path) -> EosGrid:
         raise ProductError(f"{path}: grid {name!r} has projection {projection}; expected {SINUSOIDAL} or {GEOGRAPHIC}")
     if (origin := value("GridOrigin", "HDFE_GD_UL")) != "HDFE_GD_UL":
         raise ProductError(f"{path}: grid {name!r} has origin {origin}; expected HDFE_GD_UL, rows from the north")
-    corners = []
-    for key in ("UpperLeftPointMtrs", "LowerRightMtrs"):
-        corners += [float(v) for v in value(key).strip("()").split(",")]
+    corners = value("UpperLeftPointMtrs").strip("()").split(",") + value("LowerRightMtrs").strip("()").split(",")
+    size = value("XDim"), value("YDim")
+    try:
+        left, top, right, bottom = (float(corner) for corner in corners)
+        columns, rows = (int(count) for count in size)
+    except ValueError as error:
+        raise DamagedFile(f"{path}: cannot place grid {name!r} ({ascii(str(error))}); fetch the file again") from error
     if projection == GEOGRAPHIC:
-        corners = [_degrees(c) for c in corners]
-    left, top, right, bottom = corners
+        left, top, right, bottom = (_degrees(corner) for corner in (left, top, right, bottom))
     fields = tuple(re.findall(r'DataFieldName="(.*?)"', text))
-    return EosGrid(name, int(value("XDim")), int(value("YDim")), projection, left, top, right, bottom, fields)
+    return EosGrid(name, columns, rows, projection, left, top, right, bottom, fields)
 
 
 def grid_of(file: Opened, path: Path, field: Field) -> EosGrid | None:

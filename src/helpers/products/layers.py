@@ -80,8 +80,8 @@ class Layer:
     def _decoded(self, path: Path) -> tuple[np.ndarray, hdf4.EosGrid | None, np.ndarray | None]:
         """Return a file's pixels, the grid that they stand on, and which of them are to be dropped."""
         with hdf4.opening(path) as file:
-            eos = hdf4.grid_of(file, path, self.field)
             stored, attributes = hdf4.read_stored(file, path, self.field.stored)
+            eos = hdf4.grid_of(file, path, self.field)
             dropped = self.screen(file, path) if self.screen else None
         self._require_same(eos, stored.shape, path)
         if dropped is not None and dropped.shape != stored.shape:

@@ -47,9 +47,9 @@ def _require_begun(product: Product, version: str, year: int) -> None:
     """Refuse a year before the version's first."""
     start = registry.first_year(product, version)
     if start is not None and year < start:
-        name = "Collection 6.1" if version == "061" else f"version {version}"
+        name = "its Collection 6.1" if version == "061" else f"its version {version}"
         raise ProductError(
-            f"{product.id} {year}: {name} of it begins in {start}, so there is no {year}; "
+            f"{product.id} {year}: {name} begins in {start} and has no {year}; "
             f"set first_year: {start} (a parameter of chapter 1), or ask for years from {start} on"
         )
 

@@ -1,0 +1,254 @@
+"""HDF4 files as they come: packed, of another format, cut short, damaged inside; real ones against other readers."""
+
+import gzip
+import io
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import pyproj
+import pytest
+from eos_files import TILE, grid_text, lai_globe, ndvi_tile, npp_tile, struct, tile_corners, write
+from pyhdf.SD import SD
+
+from helpers import products
+from helpers.grid import Grid
+from helpers.products import DamagedFile, ProductError, hdf4, hdf4_streams
+from helpers.products.registry import Field
+from helpers.products.sinusoidal import Warp
+
+NOISE = np.random.default_rng(1).integers(0, 100, (90, 180))
+NDVI = "1 km monthly NDVI"
+
+
+def zipped(content, name="GLASS.hdf"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+        archive.writestr("README.txt", "about")
+    return buffer.getvalue()
+
+
+def netcdf(kind):
+    """Return the bytes of a file without anything in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.nc"
+        netCDF4.Dataset(path, "w", format=kind).close()
+        return path.read_bytes()
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zip", zipped)])
+def test_packed_files_read_as_plain_ones(tmp_path, ending, pack):
+    plain = lai_globe(tmp_path, 2001, 1, NOISE, packed=True)
+    path = plain.with_name(plain.name + ending)
+    path.write_bytes(pack(plain.read_bytes()))
+    how = {"years": [2001], "dates_per_year": 1}
+    expected = products.read("glass_lai", plain, **how).lai
+    np.testing.assert_array_equal(products.read("glass_lai", path, **how).lai, expected)
+    assert products.pixel("glass_lai", path) == products.pixel("glass_lai", plain) == "2°"
+    with hdf4.opening(path) as file:
+        assert hdf4.shape_of(file, path, "LAI") == (90, 180)
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read .*fetch it again$"):
+        products.read("glass_lai", path, **how)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file; fetch it again"),
+        (
+            b"\n<!DOCTYPE html>\n<html><head><title>Earthdata Login</title>",
+            r"a web page \(such as that of a login\); log in, and fetch it again",
+        ),
+        (b"<html>\n", r"a web page \(such as that of a login\); log in, and fetch it again"),
+        (netcdf("NETCDF4"), r"HDF5 \(as netCDF-4 is\), whatever its name says; fetch the product's HDF4 file"),
+        (netcdf("NETCDF3_CLASSIC"), "netCDF-3, whatever its name says; fetch the product's HDF4 file"),
+        (gzip.compress(b"x"), r"a packed file \(\.gz\); add \.gz to its name"),
+        (zipped(b"x"), r"a packed file \(\.zip\); add \.zip to its name"),
+        (b"Not Found\n", r"b'Not ' at its start; fetch it again"),
+    ],
+)
+def test_a_file_of_another_format_is_called_by_its_name(tmp_path, content, message):
+    path = tmp_path / "MOD13A3.A2001001.h18v08.061.2015140091735.hdf"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=f"{path.name}: expected an HDF4 file, found {message}$") as error:
+        products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    whole = ndvi_tile(tmp_path, 2001, 1, NOISE[:, :90], packed=True).read_bytes()
+    path = tmp_path / "cut.hdf"
+    for size in np.random.default_rng(5).integers(4, len(whole), 60):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DamagedFile, match="cut.hdf: .*fetch it again$"), hdf4.opening(path) as file:
+            hdf4.read_stored(file, path, NDVI)
+
+
+def streams_of(path, name):
+    """Return the place of every deflated piece of a field."""
+    found = []
+    with hdf4.opening(path) as file, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf4_streams, "_inflate", lambda _, offset, length: found.append((offset, length)))
+        hdf4_streams.verify(path, file.select(name).ref())
+    return found
+
+
+def overwritten(path, place, copy):
+    """Write a copy in which the bytes at a place are others."""
+    content = bytearray(path.read_bytes())
+    content[place : place + 9] = bytes(255 - b for b in content[place : place + 9])
+    copy.write_bytes(content)
+    return copy
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+def test_damage_that_the_library_passes_over_is_seen(tmp_path, share):
+    path = ndvi_tile(tmp_path, 2001, 1, NOISE[:, :90], packed=True)
+    ((offset, length),) = streams_of(path, NDVI)
+    bad = overwritten(path, offset + int(share * length), tmp_path / "bad.hdf")
+    with (
+        pytest.raises(DamagedFile, match=r"bad.hdf: cannot be read \(.*\); it is damaged or cut short"),
+        hdf4.opening(bad) as file,
+    ):
+        hdf4.read_stored(file, bad, NDVI)
+    with hdf4.opening(bad) as file:  # the other field of the file is whole
+        assert (hdf4.read_stored(file, bad, "1 km monthly pixel reliability")[0] == 0).all()
+
+
+def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
+    path = tmp_path / "MOD13A3.A2001001.h18v08.061.2015140091735.hdf"
+    write(path, {NDVI: (np.zeros((12, 12), "int16"), {})})
+    with pytest.raises(
+        ProductError, match=rf"{path.name}: declares no grid \(StructMetadata.0\) and is 12x12, not glo"
+    ):
+        products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
+
+
+@pytest.mark.parametrize(("old", "new"), [("XDim=4", "XDim=4x"), ("UpperLeftPointMtrs=(", "UpperLeftPointMtrs=(?,")])
+def test_a_place_that_is_no_number_is_refused(tmp_path, old, new):
+    text = struct(grid_text(1, "g", (3, 4), ["X"], tile_corners(1, 8))).replace(old, new)
+    path = write(tmp_path / "a.hdf", {"X": (np.zeros((3, 4), "uint8"), {})}, text)
+    with pytest.raises(DamagedFile, match="a.hdf: cannot place grid 'g' "), hdf4.opening(path) as file:
+        hdf4.eos_grids(file, path)
+
+
+def test_a_globe_of_another_size_than_declared_is_refused(tmp_path):
+    path = tmp_path / "GLASS01B01.V50.A2001001.2021110.hdf"
+    corners = ((-180000000.0, 90000000.0), (180000000.0, -90000000.0))
+    text = struct(grid_text(1, "g", (8, 16), ["LAI"], corners, projection="GCTP_GEO"))
+    write(path, {"LAI": (np.zeros((4, 8), "uint8"), {})}, text)
+    with pytest.raises(ProductError, match=rf"{path.name}: expected 8x16 pixels, found 4x8; fetch it again"):
+        products.read("glass_lai", path, years=[2001], dates_per_year=1)
+
+
+def test_a_field_on_two_grids_has_to_be_told_apart(tmp_path):
+    texts = [grid_text(k, f"g{k}", (3, 4), ["X"], tile_corners(k, 8)) for k in (1, 2)]
+    path = write(tmp_path / "a.hdf", {"X": (np.zeros((3, 4), "uint8"), {})}, struct(*texts))
+    with (
+        hdf4.opening(path) as file,
+        pytest.raises(ProductError, match=r"a.hdf: expected 'X' .*found grids g1, g2 on sev"),
+    ):
+        hdf4.grid_of(file, path, Field("x", "X"))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
+@pytest.mark.parametrize("valid", [None, (0, 100), (-5, 65500), (-30000, 32700), (3.5, 7)])
+def test_every_number_is_decoded_as_a_slow_loop_does(tmp_path, dtype, valid):
+    limits = np.iinfo(dtype)
+    stored = np.arange(limits.min, limits.max + 1, dtype=dtype)[None]
+    field = Field("x", "X", scale=0.004, valid=valid, fill=(5, 250, -1))
+    found = hdf4.decode(stored, {"_FillValue": 7, "add_offset": 0.0}, field, tmp_path)[0]
+    low, high = valid or (-np.inf, np.inf)
+    for number, value in zip(stored[0].tolist(), found.tolist(), strict=True):
+        if not low <= number <= high or number in (5, 250, -1, 7):
+            assert np.isnan(value)
+        else:
+            assert value == np.float32(number) * np.float32(0.004)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"add_offset": 5.0}, "expected 'X' without offset, found add_offset 5; is this another version"),
+        ({"scale_factor": "a tenth"}, "expected scale_factor to be a number, found 'a tenth'; fetch it again"),
+    ],
+)
+def test_shifted_numbers_and_scales_in_words_are_refused(tmp_path, stated, message):
+    with pytest.raises(ProductError, match=f"a.hdf: {message}"):
+        hdf4.decode(np.zeros((2, 2), "uint8"), stated, Field("x", "X", scale=0.1), tmp_path / "a.hdf")
+    scale = {"scale_factor": "0.1"}  # a number all the same
+    assert hdf4.decode(np.ones((1, 1), "uint8"), scale, Field("x", "X", scale=0.1), tmp_path) == np.float32(0.1)
+
+
+def test_gross_production_fills_of_uint16_are_no_production(tmp_path):
+    stored = np.repeat([[65500, 65501, 65529, 65535]], 4, axis=0).repeat(3, axis=0).repeat(3, axis=1).astype("uint16")
+    gross = {"Gpp_500m": (stored, {"scale_factor": 0.0001, "_FillValue": 65535})}
+    npp_tile(tmp_path, 2001, np.full((12, 12), 100), version="061", **gross)
+    back = products.read("mod17a3hgf", tmp_path, years=[2001], grid=Grid(1)).gpp.sel(year=2001, lat=5.5)
+    np.testing.assert_allclose(back.sel(lon=[1.5, 4.5, 6.5, 8.5]), [6.55, np.nan, np.nan, np.nan], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])
+def test_compressed_pieces_of_real_files_hold_what_the_library_reads(real_data, name):
+    path = next((real_data / "native").glob(name))
+    content = path.read_bytes()
+    for field, (_, shape, *_) in SD(str(path)).datasets().items():
+        pieces = [zlib.decompress(content[offset : offset + length]) for offset, length in streams_of(path, field)]
+        if len(shape) == 2:  # in strips of whole rows, the last of which may reach beyond the field
+            stored = SD(str(path)).select(field).get()
+            found = np.frombuffer(b"".join(pieces), stored.dtype.newbyteorder(">"))
+            np.testing.assert_array_equal(found[: stored.size].reshape(stored.shape), stored)
+
+
+def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
+    path = next((real_data / "native").glob("MOD09GA*h14v17*.hdf"))
+    offset, length = max(streams_of(path, "SolarZenith_1"), key=lambda piece: piece[1])
+    bad = overwritten(path, offset + length // 2, tmp_path / "bad.hdf")
+    with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"), hdf4.opening(bad) as file:
+        hdf4.read_stored(file, bad, "SolarZenith_1")
+    with hdf4.opening(bad) as file:
+        hdf4.read_stored(file, bad, "SolarAzimuth_1")
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "valid"), [("sur_refl_b01_1", 1e-4, (-100, 16000)), ("SensorZenith_1", 0.01, None)]
+)
+def test_a_real_tile_decodes_and_lands_as_other_libraries_say(real_data, name, scale, valid):
+    path, target = next((real_data / "native").glob("MOD09GA*h14v17*.hdf")), Grid(0.05)
+    field = Field("x", name, scale=scale, valid=valid)
+    with hdf4.opening(path) as file:
+        eos = hdf4.grid_of(file, path, field)
+        values = hdf4.decode(*hdf4.read_stored(file, path, name), field, path)
+    warp = Warp(target)
+    warp.add(values, eos.transform)
+    raw = SD(str(path)).select(name).get()
+    fill = SD(str(path)).select(name).attributes()["_FillValue"]
+    plain = np.where((raw == fill) | (valid is not None) & ((raw < -100) | (raw > 16000)), np.nan, raw * scale)
+    sphere = pyproj.CRS("+proj=sinu +R=6371007.181 +units=m"), pyproj.CRS("+proj=longlat +R=6371007.181")
+    to_metres = pyproj.Transformer.from_crs(sphere[1], sphere[0], always_xy=True)
+    rows = np.flatnonzero(target.lat < -79.9)
+    lon, lat = np.meshgrid(target.lon + 5e-8, target.lat[rows] - 5e-8)
+    x, y = to_metres.transform(lon, lat)
+    size = TILE / len(raw)
+    j, i = np.floor((x + 4 * TILE) / size).astype(int), np.floor((-8 * TILE - y) / size).astype(int)
+    inside = (i >= 0) & (i < len(raw)) & (j >= 0) & (j < len(raw))
+    expected = np.full(target.shape, np.nan)
+    expected[rows] = np.where(inside, plain[i.clip(0, len(raw) - 1), j.clip(0, len(raw) - 1)], np.nan)
+    assert np.isfinite(expected).sum() > 500
+    np.testing.assert_allclose(warp.result(), expected, rtol=1e-6)
+
+
+def test_a_real_tile_of_fills_has_no_value(real_data):
+    path = real_data / "native" / "MOD15A2_all_fill.hdf"
+    field = Field("lai", "Lai_1km", scale=0.1, valid=(0, 100))
+    with hdf4.opening(path) as file:
+        eos = hdf4.grid_of(file, path, field)
+        stored, attributes = hdf4.read_stored(file, path, "Lai_1km")
+    assert (eos.rows, eos.columns) == stored.shape == (1200, 1200)
+    assert np.isin(stored, range(249, 256)).all() and np.isnan(hdf4.decode(stored, attributes, field, path)).all()
+    assert (eos.left, eos.top) == pytest.approx((-18 * TILE, TILE), rel=1e-9)
