@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from fetching import patience, server, waits  # noqa: F401 (fixtures)
 from miniature import Miniature
 from small_planet import exact, world  # noqa: F401 (fixtures)
 

@@ -22,6 +22,7 @@ FLOORS = [
     {"windows"},
     {"regions"},
     {"spei"},
+    {"fetch"},
     {"products"},
     {"grid"},
     {"lazy"},
