@@ -135,6 +135,17 @@ def test_a_path_on_the_command_line_is_found_from_where_one_stands(book, tmp_pat
     assert resolve(book, "", "site_table=my.csv")["01_first"].outside["site_table"] == tmp_path / "elsewhere" / "my.csv"
 
 
+def test_a_chapter_that_lacks_a_path_it_needs_is_left_out_unless_the_profile_lists_it(book):
+    cell = 'profile: str = "demo"  # a name\nmaps_file: str = ""  # a map (a path; needed)'
+    nbformat.write(notebook("04_fourth", cell), book.notebooks / "04_fourth.ipynb")
+    (book.root / "map.nc").write_text("x")
+    assert set(resolve(book, "")) == {"01_first", "02_second", "03_third"}
+    assert "04_fourth" in resolve(book, "04_fourth: {maps_file: map.nc}")
+    assert "04_fourth" in resolve(book, "", f"04.maps_file={book.root / 'map.nc'}")
+    with pytest.raises(UserError, match="04_fourth.maps_file: expected a path, found none; give it in "):
+        resolve(book, "chapters: ['04']")
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

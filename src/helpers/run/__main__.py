@@ -73,7 +73,7 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
     everything = chapters.discover(book.notebooks)
     overrides = [text for group in options.overrides for text in group]
     settings = profiles.settings(profile, everything, overrides, book.root)
-    mine = profiles.chapters_of(profile, everything)
+    mine = [chapter for chapter in profiles.chapters_of(profile, everything) if chapter.stem in settings]
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
     profiles.check_outside(profile, {chapter.stem: settings[chapter.stem] for chapter in only})
     _check_inputs(book, profile.name, mine, only)

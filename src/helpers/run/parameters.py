@@ -42,6 +42,11 @@ class Parameter:
         """Whether the value is a path outside the book."""
         return self.type == "str" and self.name.endswith(OUTSIDE)
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether it is a path that the chapter can't run without; its help says so."""
+        return self.is_outside and "needed" in self.help
+
 
 def of_chapter(chapter: Chapter) -> dict[str, Parameter]:
     """Return the parameters of a chapter by name, as Papermill infers them.

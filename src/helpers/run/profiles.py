@@ -62,12 +62,15 @@ class Settings:
         What the notebook itself says.
     outside : dict
         The files and folders outside the book that the chapter uses, by parameter.
+    lacking : tuple of str
+        Those that it can't run without and that nobody has given.
     """
 
     values: dict[str, Any]
     shown: dict[str, Any]
     defaults: dict[str, Any]
     outside: dict[str, Path]
+    lacking: tuple[str, ...] = ()
 
     @property
     def changed(self) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
     Returns
     -------
     dict
-        `Settings` by stem.
+        `Settings` by stem. A profile without a list of chapters does not run those that lack a path they need.
 
     Raises
     ------
@@ -137,7 +140,8 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
         layers[stem] |= profile.sections.get(stem, {})
     for text in overrides:
         _override(layers, running, text)
-    return {stem: _resolve(profile, stem, running[stem], layers[stem], root) for stem in running}
+    resolved = {stem: _resolve(profile, stem, running[stem], layers[stem], root) for stem in running}
+    return {stem: one for stem, one in resolved.items() if profile.chapters is not None or not one.lacking}
 
 
 def _check_names(profile: Profile, known: dict[str, dict[str, Parameter]]) -> None:
@@ -187,7 +191,8 @@ def _resolve(profile: Profile, stem: str, known: dict[str, Parameter], layer: di
         for name, parameter in known.items()
         if parameter.is_outside and values[name]
     }
-    return Settings(values | {name: str(path) for name, path in outside.items()}, shown, defaults, outside)
+    lacking = tuple(name for name, parameter in known.items() if parameter.is_needed and not values[name])
+    return Settings(values | {name: str(path) for name, path in outside.items()}, shown, defaults, outside, lacking)
 
 
 def _expand(value: Any, place: str) -> Any:
@@ -208,6 +213,8 @@ def _expand(value: Any, place: str) -> Any:
 def check_outside(profile: Profile, chosen: dict[str, Settings]) -> None:
     """Raise when a file or folder outside the book, which a chapter is to use, is not there."""
     for stem, setting in chosen.items():
+        for name in setting.lacking:
+            raise UserError(f"{stem}.{name}: expected a path, found none; give it in {profile.path}, or by --set")
         for name, path in setting.outside.items():
             kind, there = ("folder", path.is_dir()) if name.endswith("_folder") else ("file", path.is_file())
             if not there:
