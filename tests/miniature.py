@@ -108,18 +108,13 @@ class Miniature:
         for stem in CHAPTERS:
             self.write(stem)
         (root / "data" / "shift.csv").write_text("0")
-        (root / "data" / "products.yml").write_text(
-            "products:\n  one: {title: One, version: '1', native: 1°, step: daily, doi: 10.1/x, licence: free, "
-            "get: 'From https://example.org/a/ (free).'}\n"
-        )
         (root / "requirements.txt").write_text("numpy==2.4.6  # arrays\n")
         shutil.copy(ROOT / "_config.yml", root / "_config.yml")
         shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
         (root / "book" / "references.bib").write_text("")
         (root / "book" / "intro.md").write_text("# A small book\n\n[](../notebooks/03_total.ipynb)\n")
         (root / "book" / "tables.md").write_text(
-            "# Tables\n\n<!-- table: parameters -->\n\n## Products\n\n<!-- table: products -->\n\n"
-            "## Downloads\n\n<!-- table: downloads -->\n"
+            "# Tables\n\n<!-- table: parameters -->\n\n## Downloads\n\n<!-- table: downloads -->\n"
         )
         entries = "".join(f"      - file: notebooks/{stem}\n" for stem in CHAPTERS)
         (root / "_toc.yml").write_text(

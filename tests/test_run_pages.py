@@ -9,8 +9,10 @@ import nbformat
 import pytest
 from miniature import CHAPTERS, notebook
 
+from helpers import products
 from helpers.run import absent, chapters, stage, tables
 from helpers.run.places import UserError
+from helpers.workspace import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -69,10 +71,9 @@ def test_a_profile_leaves_out_what_it_does_not_run(site):
     assert "03. Total" in text(site, "demo", "book/intro")
 
 
-def test_the_tables_hold_parameters_products_and_downloads(site):
+def test_the_tables_hold_parameters_and_downloads(site):
     page = text(site, "part", "book/tables")
     assert "size int 2 3 how many (1 or more)" in page
-    assert "One ( one ) 1 1°, daily free From https://example.org/a/ (free). DOI 10.1/x" in page
     assert "numbers.csv 1 KiB 01. Numbers some numbers" in page
     assert "seed int 7 seeds every draw (any)" in page, "a default that is this run's value is not repeated"
     assert "total" not in page
@@ -80,6 +81,22 @@ def test_the_tables_hold_parameters_products_and_downloads(site):
     assert len(archives) == 1
     with zipfile.ZipFile(archives[0]) as bundle:
         assert bundle.read("scaled/0.txt") == (site.outputs() / "scaled" / "0.txt").read_bytes()
+
+
+def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
+    known = products.products()
+    whole, variables, sources = tables.of_products(), tables.of_variables(), tables.of_sources()
+    for key, entry in known.items():
+        assert f"(`{key}`)" in whole and entry.licence in whole and f"`{entry.example}`" in whole
+        assert f"| `{key}` | " in sources and (not entry.doi or f"(https://doi.org/{entry.doi})" in sources)
+        for field in entry.fields:
+            assert f"| {key} | `{field.name}`" in variables
+    assert (
+        "| mod17a3hgf | `npp` | annual net primary production (carbon) | kg m-2 yr-1 | Npp_500m | 0.0001 |" in variables
+    )
+    assert "`gpp` (not in all versions)" in variables
+    bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    assert all(f"{{{entry.citation}," in bibliography for entry in known.values() if entry.citation)
 
 
 def test_no_page_loads_anything_from_the_network(site):

@@ -128,7 +128,9 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     shutil.copytree(book.root / "book", pages / "book")
     generated = {
         "parameters": lambda: tables.of_parameters(ready, ran_with),
-        "products": lambda: tables.of_products(book.root / "data" / "products.yml"),
+        "products": tables.of_products,
+        "variables": tables.of_variables,
+        "sources": tables.of_sources,
         "downloads": lambda: tables.of_downloads(book.outputs / profile.name, pages / "downloads", ready),
     }
     for path in sorted((pages / "book").rglob("*.md")):

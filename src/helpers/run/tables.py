@@ -1,4 +1,4 @@
-"""The generated tables, as Markdown: every parameter, every product, every file that a run made.
+"""The generated tables, as Markdown: every parameter, every product and its variables, every file that a run made.
 
 A prose page holds a marker such as ``<!-- table: parameters -->`` where its table goes.
 """
@@ -9,10 +9,9 @@ import math
 import re
 import zipfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from helpers.run import parameters
 from helpers.run.chapters import Chapter
@@ -66,20 +65,40 @@ def _code(value: Any) -> str:
     return f"`{value!r}`".replace("''", '""')
 
 
-def of_products(registry: Path) -> str:
-    """Tabulate the products of ``data/products.yml``: version, resolution, DOI, licence, how to get each."""
-    try:
-        products = yaml.safe_load(registry.read_text(encoding="utf-8"))["products"]
-    except (yaml.YAMLError, KeyError) as error:
-        raise UserError(f"{registry}: expected products as YAML, cannot read {' '.join(str(error).split())}") from error
+def of_products() -> str:
+    """Tabulate the products of ``data/products.yml``: version, resolution, a file's name, how a year is made, terms."""
+    rows, example = [], "a file's name"
+    for p in _registry().table().to_dict("records"):
+        title = f"{p['title']} (`{p['product']}`)" + (f" {{cite:p}}`{p['citation']}`" if p["citation"] else "")
+        version = f"{p['version']} (later: {p['superseded by']})" if p["superseded by"] else p["version"]
+        native = f"{p['native resolution']}, {p['step']}"
+        rows.append([title, version, native, f"`{p[example]}`", p["rule"], p["licence"]])
+    return markdown(["product", "version", "native resolution", example, "a year is the", "licence"], rows)
+
+
+def of_variables() -> str:
+    """Tabulate what the files of the products hold: each variable, its unit, and how it is stored."""
     rows = []
-    for name, known in products.items():
-        title = f"{known.get('title')} (`{name}`)"
-        native = ", ".join(str(known[key]) for key in ("native", "step") if known.get(key))
-        doi = f" DOI [{known['doi']}](https://doi.org/{known['doi']})" if known.get("doi") else ""
-        source = ADDRESS.sub(r"<\1>", known.get("get", "")) + doi
-        rows.append([title, known.get("version"), native, known.get("licence"), source])
-    return markdown(["product", "version", "native resolution", "licence", "how to get it, DOI"], rows)
+    for v in _registry().variables_table().to_dict("records"):
+        stored = v["stored as"] + (f" ({v['stored units']})" if v["stored units"] else "")
+        name = f"`{v['variable']}`" + ("" if v["in all versions"] else " (not in all versions)")
+        rows.append([v["product"], name, v["what it is"], v["units"], stored, f"{v['scale']:g}", v["valid"], v["fill"]])
+    head = ["product", "variable", "what it is", "units", "stored as", "times", "valid numbers", "fills"]
+    return markdown(head, rows)
+
+
+def of_sources() -> str:
+    """Tabulate where each product comes from: how to get it, and its DOI."""
+    rows = []
+    for p in _registry().table().to_dict("records"):
+        doi = f"[{p['DOI']}](https://doi.org/{p['DOI']})" if p["DOI"] else ""
+        rows.append([f"`{p['product']}`", ADDRESS.sub(r"<\1>", p["how to get it"]), doi])
+    return markdown(["product", "how to get it", "DOI"], rows)
+
+
+def _registry():
+    """Return the room of products; it is heavy, so it is opened only where a page asks for a table of them."""
+    return import_module("helpers.products")
 
 
 def of_downloads(workspace: Path, target: Path, chapters: list[Chapter]) -> str:
