@@ -85,7 +85,7 @@ def test_without_memory_the_adjusted_p_is_that_of_least_squares():
 
 def test_a_series_that_counts_for_two_years_has_no_p():
     """A slow wave: r1 is near one, so that hardly a year counts."""
-    wave = xr.DataArray(np.sin(np.arange(40) / 10.0), coords={"year": np.arange(40)}, dims="year")
+    wave = xr.DataArray(np.sin(np.arange(100) / 12.0), coords={"year": np.arange(100)}, dims="year")
     fit = trends.ols_ar1(wave)
     assert float(fit.r1) > 0.9 and int(fit.outcome) == trends.UNDEFINED
     assert np.isfinite(fit.slope) and np.isnan(fit.p)

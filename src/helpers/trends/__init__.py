@@ -14,6 +14,8 @@ why, and sums the rest up by pixel count and by true area.
 
 from helpers.trends.adjusted import ols_ar1
 from helpers.trends.cells import TEST_OUTCOMES, UNDEFINED
+from helpers.trends.draws import drawn_shares, slope_draws
+from helpers.trends.field import by_chance, classes_by_chance, fdr
 from helpers.trends.kendall import VARIANTS, mann_kendall
 from helpers.trends.lines import (
     CONSTANT,
@@ -29,10 +31,13 @@ from helpers.trends.lines import (
 )
 from helpers.trends.memory import ar1_noise, autocorrelation
 from helpers.trends.methods import METHODS, significance
+from helpers.trends.overview import summary_of_field
+from helpers.trends.permutations import permutation_p, permuted_shares
 from helpers.trends.robust import theil_sen
 from helpers.trends.sizes import simulated_size
 from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
 from helpers.trends.tables import beside, by_region, check, held_by_bands, margins, of_means, tally, weight_ranges
+from helpers.trends.totals import total, total_trend
 
 __all__ = [
     "CONSTANT",
@@ -50,10 +55,14 @@ __all__ = [
     "ar1_noise",
     "autocorrelation",
     "beside",
+    "by_chance",
     "by_region",
     "check",
+    "classes_by_chance",
     "describe",
     "direction",
+    "drawn_shares",
+    "fdr",
     "gather",
     "held_by_bands",
     "mann_kendall",
@@ -61,12 +70,18 @@ __all__ = [
     "of_means",
     "ols",
     "ols_ar1",
+    "permutation_p",
+    "permuted_shares",
     "regional_means",
     "shares",
     "significance",
     "simulated_size",
+    "slope_draws",
+    "summary_of_field",
     "tally",
     "theil_sen",
+    "total",
+    "total_trend",
     "weight_ranges",
     "z_slope",
     "zscore",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
+from helpers.lazy import whole_series
 from helpers.trends.lines import CONSTANT, FITTED, MISSING_YEAR, OUTCOMES, _years
 
 UNDEFINED = 3
@@ -70,11 +71,9 @@ def each_cell(kernel: Kernel, y: xr.DataArray, dim: str, names: Sequence[str], d
         When ``dim`` is missing, is not numeric, repeats a value, or has fewer than three.
     """
     x = _years(y, dim)
-    if y.chunks is not None:
-        y = y.chunk({d: -1 if d == dim else "auto" for d in y.dims})
     fields = xr.apply_ufunc(
         _in_blocks,
-        y,
+        whole_series(y, dim),
         kwargs={"kernel": kernel, "x": x, "rows": len(names), "decides": list(names).index(decides)},
         input_core_dims=[[dim]],
         output_core_dims=[[]] * (len(names) + 1),
