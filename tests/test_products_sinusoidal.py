@@ -1,7 +1,8 @@
-"""Sinusoidal tiles on a latitude/longitude grid, against the projection's own two lines and a slow count of pixels."""
+"""Sinusoidal tiles on a latitude/longitude grid, against the projection's own two lines, slow counts, and GDAL."""
 
 import numpy as np
 import pytest
+import rasterio.warp
 from eos_files import RADIUS, TILE
 from rasterio import Affine
 
@@ -83,6 +84,70 @@ def test_average_is_the_mean_of_the_pixels_in_each_cell():
         members = values[(row == i) & (column == j)]
         # Pixels on the cell's edge count in part with GDAL, wholly or not at all here.
         assert out[i, j] == pytest.approx(np.nanmean(members), abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("tile", "n", "resolution"),
+    [((18, 0), 60, 1), ((17, 17), 60, 1), ((35, 9), 60, 1), ((22, 3), 60, 1), ((20, 2), 24, 0.25), ((33, 10), 24, 2)],
+)
+def test_average_weighs_pixels_by_area_at_poles_and_the_date_line_too(tile, n, resolution):
+    rng, grid, fine = np.random.default_rng(tile), Grid(resolution), 30
+    values = rng.normal(10, size=(n, n))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    warp = Warp(grid, "average")
+    warp.add(values, place(*tile, n))
+    # Cut every pixel into 30 x 30 and count in which cell their centres lie.
+    cut = values.repeat(fine, 0).repeat(fine, 1)
+    lon, lat = degrees(place(*tile, n * fine), cut.shape)
+    row, column = np.floor((90 - lat) / resolution).astype(int), np.floor((lon + 180) / resolution).astype(int)
+    known = np.isfinite(cut) & (column >= 0) & (column < grid.shape[1])
+    total, weight = np.zeros(grid.shape), np.zeros(grid.shape)
+    np.add.at(total, (row[known], column[known]), cut[known] / fine**2)
+    np.add.at(weight, (row[known], column[known]), 1 / fine**2)
+    assert warp.weight.sum() == pytest.approx(weight.sum(), rel=2e-3)
+    parts = resolution * fine * n / 10  # along a cell's edge, where the count is coarse
+    np.testing.assert_allclose(warp.weight, weight, atol=2.5 / parts * weight.max())
+    full = weight > 0.2 * weight.max()
+    np.testing.assert_allclose(warp.result()[full], (total / np.maximum(weight, 1e-9))[full], atol=0.05)
+
+
+def test_a_cell_larger_than_a_tile_takes_all_of_it():
+    warp = Warp(Grid(30), "average")
+    warp.add(np.arange(576.0).reshape(24, 24), place(19, 8, 24))
+    assert warp.weight.sum() == pytest.approx(576) and np.argwhere(warp.weight > 0).tolist() == [[2, 6]]
+    assert warp.result()[2, 6] == pytest.approx(287.5)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "average"])
+@pytest.mark.parametrize("tile", [(18, 4), (27, 6), (12, 12)])
+def test_gdal_finds_the_same(tile, method):
+    n, grid = 240, Grid(0.5)
+    transform = place(*tile, n)
+    values = np.random.default_rng(tile).normal(10, size=(n, n)).astype("float32")
+    warp = Warp(grid, method)
+    warp.add(values, transform)
+    hair, step = 1e-6 * grid.resolution, grid.resolution
+    gdal = np.full(grid.shape, np.nan, "float32")
+    rasterio.warp.reproject(
+        values,
+        gdal,
+        src_transform=transform,
+        src_crs=f"+proj=sinu +R={RADIUS} +units=m",
+        src_nodata=np.nan,
+        dst_transform=Affine(step, 0, -180 + hair, 0, -step, 90 - hair),
+        dst_crs=f"+proj=longlat +R={RADIUS}",
+        dst_nodata=np.nan,
+        resampling=rasterio.warp.Resampling["sum" if method == "average" else method],
+        XSCALE=1,
+        YSCALE=1,
+        tolerance=0.001,
+    )
+    lon, lat = np.deg2rad(np.meshgrid(grid.lon, grid.lat))
+    x, y = (RADIUS * lon * np.cos(lat) - transform.c) / transform.a, (RADIUS * lat - transform.f) / transform.e
+    inner = (np.minimum(x, y) > 40) & (np.maximum(x, y) < n - 40)  # away from edges, where GDAL weighs otherwise
+    found = warp.total if method == "average" else warp.result()
+    assert inner.sum() > 100
+    np.testing.assert_allclose(found[inner], gdal[inner], rtol=1e-3 if method == "average" else 1e-5)
 
 
 def test_bilinear_reproduces_what_is_linear_in_metres():

@@ -133,8 +133,7 @@ def read_stored(file: Opened, path: Path, name: str) -> tuple[np.ndarray, dict]:
     """
     field = _select(file, path, name)
     try:
-        with reading(path):
-            hdf4_streams.verify(file._plain, field.ref())
+        require_undamaged(file, path, field)
         return field.get(), field.attributes()
     except ProductError:
         raise
@@ -142,6 +141,18 @@ def read_stored(file: Opened, path: Path, name: str) -> tuple[np.ndarray, dict]:
         raise DamagedFile(f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again") from error
     finally:
         field.endaccess()
+
+
+def require_undamaged(file: Opened, path: Path, field: SDS) -> None:
+    """Check the sums that the compressed data of one field carry.
+
+    Raises
+    ------
+    DamagedFile
+        They are not those of the data.
+    """
+    with reading(path):
+        hdf4_streams.verify(file._plain, field.ref())
 
 
 def shape_of(file: Opened, path: Path, name: str) -> tuple[int, ...]:
