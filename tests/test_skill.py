@@ -106,3 +106,66 @@ def test_unusable_input_is_refused_in_one_line(observed, simulated, message):
 def test_pearson_refuses_two_samples():
     with pytest.raises(ValueError, match="at least 3 samples, found 2"):
         skill.pearson([1.0, 2.0], [1.0, 3.0])
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(11)
+
+
+def made_sites(rng, sites=25, years=8, spread=0.5):
+    site = np.repeat(np.arange(sites), years)
+    observed = rng.normal(size=sites)[site] + 0.3 * rng.normal(size=site.size)
+    simulated = rng.normal(size=sites)[site] + spread * (observed + 0.3 * rng.normal(size=site.size))
+    return observed, simulated, site
+
+
+def test_anomalies_within_sites_are_scored_as_a_loop_over_sites_does(rng):
+    observed, simulated, site = made_sites(rng)
+    found = skill.within_sites(observed, simulated, site, rng, draws=50)["value"]
+    o, s, sd = [], [], []
+    for k in range(25):
+        mine = [x[site == k] for x in (observed, simulated)]
+        o.extend(mine[0] - mine[0].mean())
+        s.extend(mine[1] - mine[1].mean())
+        sd.append([np.std(x, ddof=1) for x in mine])
+    sd = np.array(sd).T
+    assert found["r"] == pytest.approx(stats.pearsonr(o, s)[0])
+    assert found["skill"] == pytest.approx(1 - np.sum(np.subtract(o, s) ** 2) / np.sum(np.square(o)))
+    assert found["skill"] == pytest.approx(2 * found["r"] * found["ratio"] - found["ratio"] ** 2)
+    assert found["sd_r"] == pytest.approx(stats.pearsonr(*sd)[0])
+    assert found["sd_ratio"] == pytest.approx(sd[1].mean() / sd[0].mean())
+
+
+def test_no_spread_uses_a_correlation_better_than_that_of_its_own_size(rng):
+    observed, simulated, site = made_sites(rng)
+    base = skill.within_sites(observed, simulated, site, rng, draws=1)["value"]
+    mean = np.array([simulated[site == k].mean() for k in range(25)])[site]
+    by = {f: skill.within_sites(observed, mean + f * (simulated - mean), site, rng, draws=1).value for f in (0.1, 1, 3)}
+    best = base["r"] / base["ratio"]
+    ideal = skill.within_sites(observed, mean + best * (simulated - mean), site, rng, draws=1)["value"]
+    assert ideal["skill"] == pytest.approx(base["r"] ** 2) and ideal["ratio"] == pytest.approx(base["r"])
+    assert all(one["skill"] < ideal["skill"] and one["r"] == pytest.approx(base["r"]) for one in by.values())
+
+
+def test_the_interval_over_sites_holds_the_value_and_is_that_of_scipys_bootstrap(rng):
+    observed, simulated, site = made_sites(rng, sites=40)
+    found = skill.within_sites(observed, simulated, site, rng, draws=4000).loc["r"]
+    a, b = (x.reshape(40, 8) - x.reshape(40, 8).mean(axis=1, keepdims=True) for x in (observed, simulated))
+
+    def r(which):
+        return np.corrcoef(a[which].ravel(), b[which].ravel())[0, 1]
+
+    ends = stats.bootstrap(
+        (np.arange(40),), r, method="percentile", n_resamples=4000, vectorized=False, rng=rng
+    ).confidence_interval
+    assert found["low"] < found["value"] < found["high"]
+    assert (found["low"], found["high"]) == pytest.approx(ends, abs=0.01)
+
+
+def test_sites_whose_years_never_change_have_no_correlation_and_one_year_is_refused(rng):
+    observed, _, site = made_sites(rng)
+    found = skill.within_sites(observed, 0.1 * site, site, rng, draws=5)
+    assert found.loc["r"].isna().all() and found.loc[["ratio", "skill"], "value"].tolist() == [0.0, 0.0]
+    with pytest.raises(ValueError, match="leave out sites of one year"):
+        skill.within_sites(observed[:-7], observed[:-7], site[:-7], rng)

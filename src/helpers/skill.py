@@ -11,6 +11,7 @@ ones, so that an ensemble (member, sample) is scored in one call. Sums are taken
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -120,6 +121,69 @@ def pearson(observed: ArrayLike, simulated: ArrayLike) -> tuple[np.ndarray, np.n
     with np.errstate(divide="ignore"):
         t = r * np.sqrt((n - 2) / (1.0 - r**2))
     return r, 2.0 * stats.t.sf(np.abs(t), n - 2)
+
+
+def within_sites(
+    observed: ArrayLike, simulated: ArrayLike, site: ArrayLike, rng: np.random.Generator, draws: int = 1000
+) -> pd.DataFrame:
+    r"""Score the years of sites, whatever the sites' means: spread and timing of anomalies, and the skill they make.
+
+    With anomalies o' and s' (values less their site's mean), :math:`r = \sum o's' / \sqrt{\sum o'^2 \sum s'^2}` and
+    :math:`\rho = \sqrt{\sum s'^2 / \sum o'^2}`,
+
+    .. math:: S = 1 - \frac{\sum (o' - s')^2}{\sum o'^2} = 2 r \rho - \rho^2 \le r^2,
+
+    so that a given r is used best by :math:`\rho = r`, less spread than was observed.
+
+    Parameters
+    ----------
+    observed, simulated : array_like (sample,)
+        One unit, finite.
+    site : array_like (sample,)
+        Label of each sample's site; two samples of each or more, three sites or more.
+    rng : numpy.random.Generator
+        Draws sites with replacement.
+    draws : int
+        How often (1 or more).
+
+    Returns
+    -------
+    DataFrame
+        Rows ``r``, ``ratio`` (:math:`\rho`), ``skill`` (S), ``sd_r`` (Pearson's r over sites of the standard
+        deviations, ddof 1) and ``sd_ratio`` (ratio of their means); columns ``value``, and ``low`` and ``high``, the
+        2.5th and 97.5th percentile over draws. NaN where a side never changes.
+
+    Raises
+    ------
+    ValueError
+        Too few sites or samples, unequal lengths, or a value that is not finite.
+    """
+    obs, sim = _pair(observed, simulated)
+    labels, which, n = np.unique(np.asarray(site), return_inverse=True, return_counts=True)
+    if which.size != obs.size or labels.size < 3 or n.min() < 2:
+        raise ValueError(
+            f"site: expected one for each of {obs.size} samples, 3 sites or more with 2 samples or more each, found "
+            f"{which.size} labels of {labels.size} sites; leave out sites of one year"
+        )
+    a, b = (values - (np.bincount(which, values) / n)[which] for values in (obs, sim))
+    b[np.abs(b) < 1e-12 * np.abs(sim).max()] = 0.0  # a site that never changes leaves rounding, not timing
+    sums = np.stack([np.bincount(which, product) for product in (a * b, a * a, b * b)])
+    sd = np.sqrt(sums[1:] / (n - 1))
+    pick = np.vstack([np.arange(labels.size), rng.integers(labels.size, size=(draws, labels.size))])
+    both, var_obs, var_sim = sums[:, pick].sum(-1)
+    var_obs = np.where(var_obs > 0, var_obs, np.nan)
+    found = {"r": both / np.sqrt(var_obs * np.where(var_sim > 0, var_sim, np.nan)), "ratio": np.sqrt(var_sim / var_obs)}
+    found["skill"] = (2 * both - var_sim) / var_obs
+    found["sd_r"] = pearson(sd[0][pick], sd[1][pick])[0]
+    found["sd_ratio"] = sd[1][pick].mean(-1) / np.where(var_obs > 0, sd[0][pick].mean(-1), np.nan)
+    rows = {name: (values[0], *_middle(values[1:])) for name, values in found.items()}
+    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).astype("float64")
+
+
+def _middle(values: np.ndarray) -> np.ndarray:
+    """Return the ends of the middle 95 % of those values that are defined."""
+    known = values[np.isfinite(values)]
+    return np.quantile(known, [0.025, 0.975]) if known.size else np.full(2, np.nan)
 
 
 SCORES = {"r2": r2, "cc": cc, "rmse": rmse, "sde": sde}
