@@ -1,7 +1,8 @@
 """What runs on real data gave, kept as aggregates in ``data/measured``: ``python -m helpers.measured --profile sites``.
 
-Each file is one artefact of a run under a head of three comment lines: the date, the commit and the commands. It is
-only written when nothing in the tree is changed and no chapter is stale, so that the commit names what ran.
+Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, under a head of
+three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed and
+no chapter is stale, so that the commit names what ran.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import xarray as xr
 
+from helpers import regions, trends
 from helpers.run import __main__ as runner
 from helpers.run.places import Book, UserError
 from helpers.workspace import ROOT, Workspace, writing
@@ -25,6 +28,11 @@ KEPT = ("table1", "validation_scores")
 """Artefacts kept, of chapters 3 and 4. They are aggregates: no row is of a site or a year."""
 
 COMMANDS = "python -m helpers.run --profile {0} --no-pages && python -m helpers.measured --profile {0}"
+
+GPP_TRENDS = "mte_gpp_trends.csv"
+"""What the tests of a trend find on 27 years of gridded GPP."""
+
+GPP_COMMANDS = "python -m helpers.measured --trends RECO_REAL_DATA/{0}"
 
 
 def read(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
@@ -52,11 +60,45 @@ def write(ws: Workspace, head: Mapping[str, str], folder: Path = FOLDER) -> list
         The run has not made one of `KEPT` yet.
     """
     tables = {f"{ws.profile}_{name}.csv": ws.read(name) for name in KEPT}
-    for name, table in tables.items():
-        with writing(folder / name) as new:
-            lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
-            new.write_text(lines + table.to_csv(index=False, float_format="%.6g"), encoding="utf-8")
-    return [folder / name for name in tables]
+    return [_put(folder / name, head, table) for name, table in tables.items()]
+
+
+def _put(path: Path, head: Mapping[str, str], table: pd.DataFrame) -> Path:
+    """Write one table under its head."""
+    with writing(path) as new:
+        lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
+        new.write_text(lines + table.to_csv(index=False, float_format="%.6g"), encoding="utf-8")
+    return path
+
+
+def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
+    """Sum up the trends of yearly maps of GPP by every test, over all cells that have a value in all years.
+
+    Parameters
+    ----------
+    path : Path
+        NetCDF with ``GPP`` (year, lat, lon) in any unit, missing as NaN, on a regular grid of degrees.
+    alpha : float
+        Level of the tests, and of the field.
+
+    Returns
+    -------
+    DataFrame
+        As `trends.summary_of_field` gives it, for the globe: no row is of a cell or a year.
+
+    Raises
+    ------
+    UserError
+        The file has no such variable.
+    OSError
+        The file can't be read.
+    """
+    with xr.open_dataset(path, engine="netcdf4") as file:
+        if "GPP" not in file or set(file["GPP"].dims) != {"year", "lat", "lon"}:
+            raise UserError(f"{path}: expected GPP (year, lat, lon), found {', '.join(map(str, file))}; name another")
+        gpp = file["GPP"].transpose("year", "lat", "lon").load()
+    area = xr.DataArray(regions.cell_area(gpp.lat, gpp.lon), {"lat": gpp.lat, "lon": gpp.lon}, ("lat", "lon"))
+    return trends.summary_of_field(gpp, area, alpha)
 
 
 def commit(root: Path = ROOT) -> str:
@@ -92,12 +134,19 @@ def main(arguments: list[str] | None = None) -> int:
     told = argparse.ArgumentParser(
         prog="python -m helpers.measured", description="Keep a run's aggregates in data/measured."
     )
-    told.add_argument("--profile", required=True, help="a file of notebooks/profiles, without .yml, such as sites")
-    profile = told.parse_args(arguments).profile
+    what = told.add_mutually_exclusive_group(required=True)
+    what.add_argument("--profile", help="a file of notebooks/profiles, without .yml, such as sites")
+    what.add_argument("--trends", type=Path, help="a NetCDF of yearly maps of GPP: keep what the tests of trends find")
+    chosen = told.parse_args(arguments)
     try:
-        head = {"date": f"{datetime.now(UTC).date()}", "commit": commit(), "commands": COMMANDS.format(profile)}
-        _fresh(profile)
-        for path in write(Workspace(profile), head):
+        head = {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
+        if chosen.trends:
+            head["commands"] = GPP_COMMANDS.format(chosen.trends.name)
+            files = [_put(FOLDER / GPP_TRENDS, head, gpp_trends(chosen.trends))]
+        else:
+            _fresh(chosen.profile)
+            files = write(Workspace(chosen.profile), head | {"commands": COMMANDS.format(chosen.profile)})
+        for path in files:
             print(path.relative_to(ROOT))
     except (UserError, OSError) as error:
         print(f"helpers.measured: {' '.join(str(error).split())}", file=sys.stderr)
