@@ -13,6 +13,7 @@ why, and sums the rest up by pixel count and by true area.
 """
 
 from helpers.trends.adjusted import ols_ar1
+from helpers.trends.blocks import cell_blocks, sampled_cells
 from helpers.trends.cells import TEST_OUTCOMES, UNDEFINED
 from helpers.trends.draws import drawn_shares, slope_draws
 from helpers.trends.field import by_chance, classes_by_chance, fdr
@@ -57,6 +58,7 @@ __all__ = [
     "beside",
     "by_chance",
     "by_region",
+    "cell_blocks",
     "check",
     "classes_by_chance",
     "describe",
@@ -73,6 +75,7 @@ __all__ = [
     "permutation_p",
     "permuted_shares",
     "regional_means",
+    "sampled_cells",
     "shares",
     "significance",
     "simulated_size",
