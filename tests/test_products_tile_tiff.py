@@ -112,6 +112,16 @@ def test_a_cut_out_in_utm_lies_where_pyproj_has_it(tmp_path):
     assert np.isfinite(near).sum() > 300
 
 
+def test_a_sinusoidal_file_of_rows_from_the_south_is_the_same_field(tmp_path):
+    values = np.random.default_rng(9).random((30, 40)).astype("float32")
+    sphere, size = "+proj=sinu +R=6371007.181 +units=m", 50000
+    north = write(tmp_path / "n.tif", values, crs=sphere, place=Affine(size, 0, 0, 0, -size, 4000000))
+    south = write(tmp_path / "s.tif", values[::-1], crs=sphere, place=Affine(size, 0, 0, 0, size, 4000000 - 30 * size))
+    back, other = (read(path, grid=Grid(1)).band_1.values for path in (north, south))
+    assert np.isfinite(back).sum() > 200
+    np.testing.assert_array_equal(back, other)
+
+
 def test_a_band_is_chosen_by_name_or_number(tmp_path):
     one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
     path = write(tmp_path / "two.tif", one, two, names=("red", ""))

@@ -63,13 +63,13 @@ def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
 
 
 def _edges(centres: np.ndarray, half: float) -> np.ndarray:
-    """Return up to 65 coordinates from the first cell's outer edge to the last one's."""
-    return np.linspace(centres[0] + half, centres[-1] - half, min(centres.size, 64) + 1)
+    """Return up to 33 coordinates from the first cell's outer edge to the last one's."""
+    return np.linspace(centres[0] + half, centres[-1] - half, min(centres.size, 32) + 1)
 
 
 def _window(raster: Raster, grid: Grid, piece: Piece) -> Piece | None:
     """Return the rows and columns of the raster that a piece of the target may need; None where it needs none."""
-    half = grid.resolution / 2
+    half = grid.resolution / 2 * (1 - 1e-9)  # the date line itself may be counted as west or as east
     lat, lon = _edges(grid.lat[piece[0]], half), _edges(grid.lon[piece[1]], -half)
     if raster.geographic:  # columns may run past the end and on from the start: see `_columns`
         lon = lon[:1]
@@ -99,7 +99,7 @@ def _pieces(raster: Raster, grid: Grid) -> Iterator[tuple[Piece, Piece]]:
         if raster.striped:  # decompressed rows of one strip of pieces have to fit into the cache
             by_row, large = down * raster.shape[1] > CACHE * 2**18, down * across > PIECE
         else:
-            by_row, large = down > across, down * across > PIECE
+            by_row, large = height >= width, down * across > PIECE
         large = large or by_row and raster.striped or height * width > PIECE
         axis = 0 if (by_row and height > 3) or width < 4 else 1
         if large and (height, width)[axis] > 3:
@@ -112,6 +112,8 @@ def _pieces(raster: Raster, grid: Grid) -> Iterator[tuple[Piece, Piece]]:
 
 
 def _nearest(out, raster, grid, piece, window, method, decode) -> None:
+    if not raster.geographic and _empty(raster.read(*window), decode):
+        return  # most of the globe is sea, and to place each of its cells takes longest
     hair = 1e-6 * grid.resolution
     places = raster.places(grid.lat[piece[0]] - hair, grid.lon[piece[1]] + hair)
     inside = [
@@ -146,12 +148,15 @@ def _columns(raster: Raster, west: float, east: float, rim: int) -> Iterator[tup
             yield index, left + turn + (index + 0.5) * step
 
 
+def _empty(stored: np.ndarray, decode: Decode) -> bool:
+    """Say whether one and the same number stands everywhere, and is no value."""
+    return bool(stored.min() == stored.max() and np.isnan(decode(stored[:1, :1])).all())
+
+
 def _decoded(stored: np.ndarray, decode: Decode) -> np.ndarray | None:
-    """Return values, or None where there is not one: most of a global land product is sea, and soon done with."""
-    if stored.min() == stored.max() and np.isnan(decode(stored[:1, :1])).all():
-        return None
-    values = decode(stored)
-    return values if np.isfinite(values).any() else None
+    """Return values, or None where there is not one."""
+    values = None if _empty(stored, decode) else decode(stored)
+    return values if values is not None and np.isfinite(values).any() else None
 
 
 def _regular(out, raster, grid, piece, window, method, decode) -> None:

@@ -20,7 +20,7 @@ from helpers.products.rasters import Raster
 from helpers.products.registry import Product, describe
 from helpers.products.sinusoidal import Warp
 
-CLASSES = re.compile(r"class|bit|flag|concatenated|categor", re.IGNORECASE)
+CLASSES = re.compile(r"class|\bbits?\b|flag|concatenated|categor", re.IGNORECASE)
 """Units of numbers that are codes: a mean of them is none."""
 STRIP = 2**22
 """Pixels that are decoded at a time."""
@@ -95,7 +95,7 @@ def read(
                 values.append(_decoded(field, rules[-1], allow_empty))
             else:
                 out = pieces.onto(field.raster, grid, method, rules[-1].decode)
-        if grid and values and tile_places.is_modis(field.raster.crs) and values[0].dtype == np.float32:
+        if grid and values and values[0].dtype == np.float32 and tile_places.is_modis(field.raster):
             warp = warp or Warp(grid, method)
             warp.add(values.pop(), field.raster.transform)
     first, called = found[0], name or re.sub(r"\W+", "_", found[0].name).strip("_")

@@ -21,11 +21,16 @@ from helpers.products.rasters import DEGREES, Raster
 
 LARGEST = 10**8
 """Pixels that are held in memory at a time."""
-LAZY = 3600 * 7200
-"""Beyond so many pixels, latitudes and longitudes are computed when asked for."""
+LAZY = 2400 * 2400
+"""Beyond so many pixels (those of a 500 m tile), latitudes and longitudes are computed when asked for."""
 
 
-def is_modis(crs: CRS) -> bool:
+def is_modis(raster: Raster) -> bool:
+    """Say whether pixels lie as `helpers.products.sinusoidal` has them: on the MODIS projection, rows from the north."""
+    return raster.transform.e < 0 < raster.transform.a and _is_sinusoidal(raster.crs)
+
+
+def _is_sinusoidal(crs: CRS) -> bool:
     """Say whether a projection is the MODIS sinusoidal one, whatever it is called."""
     if crs.is_geographic:
         return False
@@ -164,7 +169,7 @@ def _without_axis(attributes: dict) -> dict:
 
 def _degrees(y: np.ndarray, x: np.ndarray, crs: CRS) -> tuple:
     """Return latitude and longitude (y, x) of all pairs, NaN off the globe; lazy where there are very many."""
-    find = _of_sinusoidal if is_modis(crs) else _of_any
+    find = _of_sinusoidal if _is_sinusoidal(crs) else _of_any
     if y.size * x.size <= LAZY:
         return tuple(find(y, x, crs))
     rows = dask.array.from_array(y, chunks=max(LAZY // 8 // x.size, 1))
