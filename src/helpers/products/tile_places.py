@@ -26,7 +26,7 @@ LAZY = 2400 * 2400
 
 
 def is_modis(raster: Raster) -> bool:
-    """Say whether pixels lie as `helpers.products.sinusoidal` has them: on the MODIS projection, rows from the north."""
+    """Say whether pixels lie as `sinusoidal.Warp` takes them: on the MODIS projection, with rows from the north."""
     return raster.transform.e < 0 < raster.transform.a and _is_sinusoidal(raster.crs)
 
 
