@@ -37,13 +37,19 @@ class Page:
     wrong_range: bool = False
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_):
+        """Say nothing of clients that go away."""
+
+
 class Site:
     """Pages by path, and what was asked for: a list of (path, headers)."""
 
     def __init__(self):
         self.pages, self.asked, self.closing = {}, [], threading.Event()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()

@@ -1,5 +1,6 @@
 """NASA's products: the real catalogue's objects and the real login's exceptions, with files from a local server."""
 
+import ast
 import hashlib
 import logging
 import re
@@ -14,6 +15,7 @@ from fetching import HDF4, NETCDF, one_line
 
 from helpers import fetch, products
 from helpers.fetch import earthdata
+from helpers.workspace import ROOT
 
 TOKEN = "hunter2-token"
 TILES = ("h17v03", "h18v04")
@@ -240,6 +242,13 @@ def test_the_environment_comes_first_and_nobody_is_asked_without_a_terminal(arch
     monkeypatch.setattr(earthaccess, "login", refuse(LoginStrategyUnavailable()))
     with pytest.raises(fetch.FetchError):
         get(years=[2002])
+
+
+def test_the_library_is_imported_only_when_it_is_needed():
+    tree = ast.parse((ROOT / "src" / "helpers" / "fetch" / "earthdata.py").read_text(encoding="utf-8"))
+    imported = [alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names]
+    assert "requests" in imported
+    assert "earthaccess" not in imported
 
 
 def test_no_file_holds_the_token(archive, get, tmp_path):

@@ -8,6 +8,7 @@ from fetching import CRU, CRU_NAME, GZIP, HDF4, NETCDF, TIFF, cru, here, one_lin
 from helpers import fetch, products
 from helpers.fetch import ways
 from helpers.fetch.ways import Way
+from helpers.workspace import ROOT
 
 PAR = "/archive/PAR/MODIS/0.05D/"
 FAPAR = "/archive/FAPAR/MODIS/500M/"
@@ -198,6 +199,19 @@ def test_every_product_says_how_it_is_had():
         assert set(unfilled) <= {"{file}", "{year}"}, key
         if "version" in words and way.how == "http":
             assert words["version"] == product.version, f"{key}: the default is what the paper used"
+
+
+def test_the_page_tells_the_same_of_each_product_as_the_registry():
+    page = (ROOT / "book" / "getting_data.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    told = {key: (takes, disk) for keys, takes, disk in rows if len(keys) for key in re.findall(r"`(\w+)`", keys)}
+    for key in products.products():
+        way = fetch.way(key)
+        if way.how == "local":
+            assert key not in told
+        else:
+            takes, disk = told[key]
+            assert (takes, disk.removesuffix(" (each)")) == (ways.HOWS[way.how], way.size), key
 
 
 @pytest.mark.parametrize(

@@ -47,9 +47,12 @@ def check(url: str) -> str:
     return url
 
 
-def same_scheme(url: str, target: str) -> bool:
-    """Say whether a redirect stays with the scheme it started from, and so does not lose its encryption."""
-    return urlsplit(url).scheme == urlsplit(target).scheme and bool(urlsplit(target).hostname)
+def may_lead_to(url: str, target: str) -> bool:
+    """Say whether a redirect may be followed: it stays with its scheme, and its target may itself be asked."""
+    try:
+        return urlsplit(url).scheme == urlsplit(check(target)).scheme
+    except ValueError:
+        return False
 
 
 def is_login(url: str) -> bool:

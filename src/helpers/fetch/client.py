@@ -98,7 +98,7 @@ class Client:
         """Refuse a redirect that would go on without encryption."""
         if answer.is_redirect:
             target = requests.compat.urljoin(answer.url, answer.headers["location"])
-            if not addresses.same_scheme(answer.url, target):
+            if not addresses.may_lead_to(answer.url, target):
                 answer.close()
                 found = f"expected a redirect that stays encrypted, found one to {addresses.shown(target)}"
                 raise self.source.other(answer.url, found, f"look where {self.source.page} has the file now")

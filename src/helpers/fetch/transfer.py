@@ -214,8 +214,10 @@ def _together(one: _Bringer, items: list[Wanted], connections: int, stop: Event,
     pool = ThreadPoolExecutor(max(1, connections), thread_name_prefix="fetch")
     try:
         futures = [pool.submit(one.bring, item) for item in items]
-        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-        errors = [future.exception() for future in futures if future in done and future.exception()]
+        errors, waiting = [], True
+        while waiting and not errors:  # in short steps, since Windows hears Ctrl-C only between them
+            done, waiting = wait(futures, timeout=0.5, return_when=FIRST_EXCEPTION)
+            errors = [future.exception() for future in done if future.exception()]
         if errors:
             stop.set()
             raise next((error for error in errors if not isinstance(error, Stopped)), errors[0])
