@@ -133,12 +133,12 @@ def test_the_command_fetches_skips_and_verifies(run, server, tmp_path):
     place = tmp_path / "here" / "cru_tmp"
     assert run("cru_tmp", "--dry-run") == (
         0,
-        f"fetch  {CRU_NAME}  {server.url}{CRU}\ncru_tmp: 1 files to {place}, 0 are there; nothing was fetched\n",
+        f"fetch  {CRU_NAME}  {server.url}{CRU}\ncru_tmp: 1 file to {place}, 0 there already; nothing was fetched\n",
         "",
     )
     assert not place.exists()
-    assert run("cru_tmp") == (0, f"cru_tmp: fetched 1 files to {place}, 0 were there\n", "")
-    assert run("cru_tmp") == (0, f"cru_tmp: fetched 0 files to {place}, 1 were there\n", "")
+    assert run("cru_tmp") == (0, f"cru_tmp: fetched 1 file to {place}, 0 there already\n", "")
+    assert run("cru_tmp") == (0, f"cru_tmp: fetched 0 files to {place}, 1 there already\n", "")
     assert run("cru_tmp", "--verify") == (0, "cru_tmp: every file is as it was fetched\n", "")
     (place / CRU_NAME).write_bytes(b"other")
     status, out, err = run("cru_tmp", "--verify")

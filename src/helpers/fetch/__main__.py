@@ -81,6 +81,10 @@ def by_hand(product_id: str, folder: Path) -> None:
     print(f"  Its files belong into {folder / product_id}")
 
 
+def _files(number: int) -> str:
+    return f"{number} file{'' if number == 1 else 's'}"
+
+
 def fetch(product_id: str, options: argparse.Namespace, folder: Path) -> None:
     """Fetch one product, or say what would be fetched."""
     if way(product_id).how in ("form", "local"):
@@ -96,10 +100,10 @@ def fetch(product_id: str, options: argparse.Namespace, folder: Path) -> None:
     if options.dry_run:
         for item in todo.wanted:
             print(f"{'there' if item in there else 'fetch'}  {item.place}  {shown(item.url)}")
-        print(f"{product_id}: {len(todo.wanted)} files to {place}, {len(there)} are there; nothing was fetched")
+        print(f"{product_id}: {_files(len(todo.wanted))} to {place}, {len(there)} there already; nothing was fetched")
         return None
     paths = transfer.carry_out(todo, folder, connections=min(8, max(1, options.connections)))
-    print(f"{product_id}: fetched {len(paths) - len(there)} files to {place}, {len(there)} were there")
+    print(f"{product_id}: fetched {_files(len(paths) - len(there))} to {place}, {len(there)} there already")
     return None
 
 

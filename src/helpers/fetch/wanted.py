@@ -66,5 +66,5 @@ def latest(product: Product, wanted: Iterable[Wanted]) -> tuple[list[Wanted], li
         key = (item.folder, *match.groupdict().values()) if dated else item.place
         dropped += key in newest
         newest[key] = item
-    note = f"{product.id}: {dropped} files are there in a later production too; the later is taken"
+    note = f"{product.id}: of files that were produced more than once the latest is taken ({dropped} left out)"
     return list(newest.values()), [note] if dropped else []
