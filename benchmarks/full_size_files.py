@@ -1,8 +1,9 @@
 """Made product files of the real products' full size, for measuring what reading them takes.
 
 Fields are smooth functions of place and year, so that files compress well and a value can be checked by hand. Grids of
-degrees cover the globe; sinusoidal tiles cover one region of 20 by 20 degrees (four tiles), as do the 250 m soil maps
-and the towers. Every file has the name, the layout, the scale and the fills that its product's entry in
+degrees cover the globe; sinusoidal tiles cover one region of 20 by 20 degrees (four tiles) and, so that no band of
+latitudes is empty, one tile in the tropics and one in the south; the 250 m soil maps have values there, and the towers
+stand in the region. Every file has the name, the layout, the scale and the fills that its product's entry in
 ``data/products.yml`` states.
 """
 
@@ -21,8 +22,8 @@ from helpers.demo import hdf4
 from helpers.grid import RADIUS
 from helpers.products.dates import month_starts
 
-TILES = tuple((h, v) for v in (3, 4) for h in (18, 19))
-"""Columns and rows of the tiles: 40 to 60° N, from Greenwich to some 30° E."""
+TILES = (*((h, v) for v in (3, 4) for h in (18, 19)), (19, 8), (19, 12))
+"""Columns and rows of the tiles: 40 to 60° N, from Greenwich to some 30° E; the Congo; the Cape."""
 
 SIDE = np.deg2rad(10) * RADIUS
 """Edge of a tile (m)."""
@@ -94,7 +95,7 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
     """Write one date of FAPAR, twelve months of NDVI and a year of NPP."""
 
     def bump(lat, lon):
-        return np.exp(-(((lat - 50) / 10) ** 2) - ((lon - 15) / 15) ** 2)
+        return np.exp(-(((np.abs(lat) - 50) / 30) ** 2) - ((lon - 15) / 15) ** 2)
 
     for h, v in TILES:
         west, north = (h - 18) * SIDE, (9 - v) * SIDE
@@ -160,13 +161,13 @@ def _netcdf(path, name, values, time, lat, lon, units, fill, **attributes) -> No
 
 
 def _soil(folder: Path) -> None:
-    """Write four global 250 m maps with values over the region; the rest of the file is a hole."""
+    """Write four global 250 m maps with values over the tiles; the rest of the file is a hole."""
     size, north = 1 / 480, 84
     profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "nodata": -32768, "crs": "EPSG:4326"}
     profile |= {"height": 144 * 480, "width": 360 * 480, "tiled": True, "blockxsize": 512, "blockysize": 512}
     profile |= {"compress": "deflate", "zlevel": 1, "sparse_ok": True, "bigtiff": "yes"}
     profile["transform"] = rasterio.Affine(size, 0, -180, 0, -size, north)
-    rows, column, width = range((north - 60) * 480, (north - 40) * 480, 480), 180 * 480, 32 * 480
+    rows, column, width = range((north - 60) * 480, (north + 40) * 480, 480), 180 * 480, 32 * 480
     for layer in range(1, 5):
         with rasterio.open(folder / f"ORCDRC_M_sl{layer}_250m_ll.tif", "w", **profile) as file:
             for row in rows:  # a degree of latitude at a time
