@@ -79,6 +79,11 @@ ARTEFACTS: dict[str, Artefact] = {
     "table2": Artefact("table2.csv", "06_trends", "Table 2: rising and falling shares, the paper's beside this run's"),
     "table3": Artefact("table3.csv", "06_trends", "Table 3: direction classes, the paper's beside this run's"),
     "risk": Artefact("risk.csv", "07_sink_risk", "shares where NPP or RECO grows faster, by band, biome and economy"),
+    "members": Artefact(
+        "members.zarr", "11_trends_that_survive", "RECO by each member, with and without NPP (year, lat, lon)"
+    ),
+    "trends_honest": Artefact("trends_honest.csv", "11_trends_that_survive", "numbers on trends: paper, run, honest"),
+    "honest_maps": Artefact("trends_honest.nc", "11_trends_that_survive", "trends and verdicts that hold (lat, lon)"),
 }
 
 

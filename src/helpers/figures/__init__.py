@@ -12,6 +12,7 @@ from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
 from helpers.figures.scatters import scatters
 from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, SERIES, WIDTH, use_house_style
+from helpers.figures.survival import share_intervals, size_and_power
 from helpers.figures.tables import table
 from helpers.figures.trends import trend_lines, trend_map
 
@@ -38,6 +39,8 @@ __all__ = [
     "points",
     "scatter",
     "scatters",
+    "share_intervals",
+    "size_and_power",
     "table",
     "trend_lines",
     "trend_map",

@@ -51,7 +51,7 @@ def size_and_power(rates: pd.DataFrame, names: Mapping[str, str], alpha: float, 
     axes[0].set_yticks(np.arange(len(names)), list(names.values()))
     axes[0].get_yticklabels()[list(names).index(chosen)].set_fontweight("bold")
     axes[0].invert_yaxis()
-    axes[1].legend(loc="lower right")
+    axes[0].legend(loc="upper right")
     letter(axes)
     return axes
 
@@ -80,6 +80,8 @@ def share_intervals(
     _, ax = plt.subplots(figsize=(0.85 * WIDTH, 0.24 * place[-1] + 1.4))
     for verdict, colour in colours.items():
         here = (table["verdict"] == verdict).to_numpy()
+        if not here.any():
+            continue
         rows = 100 * table.loc[here, ["low", "median", "high"]]
         ax.hlines(place[here], rows["low"], rows["high"], color=colour, linewidth=2.4)
         ax.plot(rows["median"], place[here], "o", color=colour, markersize=5, label=verdict)
