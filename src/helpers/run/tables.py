@@ -66,14 +66,13 @@ def _code(value: Any) -> str:
 
 
 def of_products() -> str:
-    """Tabulate the products of ``data/products.yml``: version, resolution, a file's name, how a year is made, terms."""
-    rows, example = [], "a file's name"
+    """Tabulate the products of ``data/products.yml``: version, resolution, how a year is made, terms."""
+    rows = []
     for p in _registry().table().to_dict("records"):
         title = f"{p['title']} (`{p['product']}`)" + (f" {{cite:p}}`{p['citation']}`" if p["citation"] else "")
         version = f"{p['version']} (later: {p['superseded by']})" if p["superseded by"] else p["version"]
-        native = f"{p['native resolution']}, {p['step']}"
-        rows.append([title, version, native, f"`{p[example]}`", p["rule"], p["licence"]])
-    return markdown(["product", "version", "native resolution", example, "a year is the", "licence"], rows)
+        rows.append([title, version, f"{p['native resolution']}, {p['step']}", p["rule"], p["licence"]])
+    return markdown(["product", "version", "native resolution", "a year is the", "licence"], rows)
 
 
 def of_variables() -> str:
@@ -88,12 +87,12 @@ def of_variables() -> str:
 
 
 def of_sources() -> str:
-    """Tabulate where each product comes from: how to get it, and its DOI."""
-    rows = []
+    """Tabulate where each product comes from: what its files are called, how to get them, and its DOI."""
+    rows, example = [], "a file's name"
     for p in _registry().table().to_dict("records"):
         doi = f"[{p['DOI']}](https://doi.org/{p['DOI']})" if p["DOI"] else ""
-        rows.append([f"`{p['product']}`", ADDRESS.sub(r"<\1>", p["how to get it"]), doi])
-    return markdown(["product", "how to get it", "DOI"], rows)
+        rows.append([f"`{p['product']}`", f"`{p[example]}`", ADDRESS.sub(r"<\1>", p["how to get it"]), doi])
+    return markdown(["product", example, "how to get it", "DOI"], rows)
 
 
 def _registry():
