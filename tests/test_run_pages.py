@@ -88,7 +88,8 @@ def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
     whole, variables, sources = tables.of_products(), tables.of_variables(), tables.of_sources()
     for key, entry in known.items():
         assert f"(`{key}`)" in whole and entry.licence in whole
-        assert f"| `{key}` | `{entry.example}` | " in sources and (not entry.doi or f"(https://doi.org/{entry.doi})" in sources)
+        assert f"| `{key}` | `{entry.example}` | " in sources
+        assert not entry.doi or f"(https://doi.org/{entry.doi})" in sources
         for field in entry.fields:
             assert f"| {key} | `{field.name}`" in variables
     assert (
