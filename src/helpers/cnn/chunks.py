@@ -52,6 +52,7 @@ def train_chunk(
     training: np.ndarray,
     validation: np.ndarray | None,
     weight_decay: np.ndarray,
+    ridge: np.ndarray,
 ) -> Trained:
     """Train members that all see ``channels``; arguments are rows of those of `helpers.cnn.train_frozen`."""
     torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
@@ -62,7 +63,7 @@ def train_chunk(
         setattr(ensemble, name, value)
     seen = material.part(training, normaliser)
     judged = None if validation is None else material.part(validation, normaliser)
-    ensemble.full_bias.data = seen.mean(seen.y)  # a ReLU output that starts below zero everywhere never learns
+    _start(ensemble, seen, torch.tensor(ridge))
     losses, best = _fit(plan, ensemble, seen, judged, torch.tensor(weight_decay, dtype=torch.float32))
     with torch.no_grad():
         dead = (ensemble.from_pixels(seen.x) <= 0).all(-1).numpy()
@@ -72,6 +73,17 @@ def train_chunk(
     return Trained(ensemble, predicted, validated, losses, best, dead)
 
 
+@torch.no_grad()
+def _start(ensemble: Ensemble, seen: Part, penalty: Tensor) -> None:
+    """Start at the mean of the targets, or, with a finite penalty, at the ridge regression of the centre pixel."""
+    ensemble.full_bias.copy_(seen.mean(seen.y))  # a ReLU output that starts below zero everywhere never learns
+    finite = torch.isfinite(penalty)
+    if finite.any():
+        ensemble.linear, intercept = seen.ridge(ensemble.centre(seen.x), penalty)
+        ensemble.full_bias[finite] = intercept[finite]
+        ensemble.full_weight[finite] = 0.0
+
+
 def _fit(plan: Plan, ensemble: Ensemble, seen: Part, judged: Part | None, decay: Tensor) -> tuple[np.ndarray, ...]:
     """Take the steps; return the losses (member, split, check) and the iteration (member,) of the weights kept."""
     optimiser = torch.optim.Adam(ensemble.parameters(), lr=plan.learning_rate, fused=True)
@@ -79,14 +91,15 @@ def _fit(plan: Plan, ensemble: Ensemble, seen: Part, judged: Part | None, decay:
     checks = check_times(plan.iterations, plan.check)
     losses = np.full((len(decay), 2, len(checks)), np.nan, np.float32)
     for step in range(plan.iterations + 1):
+        predicted = ensemble.from_pixels(seen.x)
         if step in checks:
             looking = best.looking.numpy().copy()
-            losses[looking, :, checks.index(step)] = _look(plan, ensemble, seen, judged, best, step)[looking]
+            both = _look(plan, ensemble, (seen, predicted.detach()), judged, best, step)
+            losses[looking, :, checks.index(step)] = both[looking]
         if step == plan.iterations or not best.looking.any():
             break
-        each = plan.loss(ensemble.from_pixels(seen.x), seen.y)
         optimiser.zero_grad()
-        seen.mean(each).sum().backward()  # members share no weights: a sum of losses
+        seen.mean(plan.loss(predicted, seen.y)).sum().backward()  # members share no weights: a sum of losses
         shrink(ensemble, plan.learning_rate * decay)
         optimiser.step()
     if judged is None:
@@ -97,12 +110,14 @@ def _fit(plan: Plan, ensemble: Ensemble, seen: Part, judged: Part | None, decay:
 
 
 @torch.no_grad()
-def _look(plan: Plan, ensemble: Ensemble, seen: Part, judged: Part | None, best: Best, step: int) -> np.ndarray:
+def _look(
+    plan: Plan, ensemble: Ensemble, seen: tuple[Part, Tensor], judged: Part | None, best: Best, step: int
+) -> np.ndarray:
     """Return the losses (member, split) of the present weights, in the target's units, and let ``best`` know them."""
     both = np.full((len(ensemble.members), 2), np.nan, np.float32)
-    for split, part in enumerate((seen, judged)):
-        if part is not None:
-            both[:, split] = part.mean(plan.loss(ensemble.in_units(ensemble.from_pixels(part.x)), part.units)).numpy()
+    parts = [seen] if judged is None else [seen, (judged, ensemble.from_pixels(judged.x))]
+    for split, (part, outputs) in enumerate(parts):
+        both[:, split] = part.mean(plan.loss(ensemble.in_units(outputs), part.units)).numpy()
     if judged is not None:
         best.look(torch.tensor(both[:, 1]), step)
     return both

@@ -69,6 +69,7 @@ def train_frozen(
     learning_rate: float = 1e-3,
     weight_decay: float | Sequence[float] = 0.0,
     transform: str | Sequence[str] = "identity",
+    ridge: float | Sequence[float] = np.inf,
     permutation: Permutation | None = None,
     architecture: dict = ARCHITECTURE,
     chunk: int = CHUNK,
@@ -108,6 +109,10 @@ def train_frozen(
         ``weight_decay`` off the weights, not off the biases.
     transform : str or sequence (member,)
         What is learnt in place of the target; see `helpers.cnn.TRANSFORMS`.
+    ridge : float or sequence (member,)
+        Penalty of a ridge regression of the standardised centre pixel on the scaled target. A finite one gives a member
+        that regression, fixed, as a sum beside its layers, which start at zero: the network learns what it leaves.
+        By default there is none.
     permutation : Permutation, optional
         For null models: which samples some channels come from, also in the predictions of this call.
     architecture : dict
@@ -132,7 +137,9 @@ def train_frozen(
     """
     ensemble, x, y = _read(windows, target, members, architecture)
     masks = _masks(training, validation, y.shape)
-    ensemble.transforms, decay = _settings(transform, weight_decay, float(y.min()), len(members))
+    n = len(members)
+    ensemble.transforms = _transforms(transform, float(y.min()), n)
+    decay, penalty = _numbers("weight_decay", weight_decay, n), _numbers("ridge", ridge, n)
     rows = _rows(permutation, y.shape, windows["predictor"].values.tolist())
     plan = Plan(iterations, loss, learning_rate, check, patience, ensemble.architecture)
 
@@ -143,11 +150,12 @@ def train_frozen(
         transforms = [ensemble.transforms[i] for i in own]
         material = Material(x[:, kept], y[own], None if rows is None else rows[own], moved, transforms)
         train_set, validation_set = (None if mask is None else mask[own] for mask in masks)
-        return train_chunk(plan, [members[i] for i in own], channels, material, train_set, validation_set, decay[own])
+        rest = (train_set, validation_set, decay[own], penalty[own])
+        return train_chunk(plan, [members[i] for i in own], channels, material, *rest)
 
     chunks, done = _chunks(ensemble, chunk), []
     threads = torch.get_num_threads()
-    bar = tqdm(total=len(members), desc="training", unit="network", disable=not progress, mininterval=1.0)
+    bar = tqdm(total=n, desc="training", unit="network", disable=not progress, mininterval=1.0)
     try:
         with deterministic(), ThreadPoolExecutor(workers or threads) as pool, bar:
             for own, result in zip(chunks, pool.map(work, chunks), strict=True):
@@ -187,16 +195,21 @@ def _kind(array: np.ndarray) -> str:
     return f"{np.asarray(array).dtype} of shape {np.shape(array)}"
 
 
-def _settings(transform: str | Sequence[str], weight_decay: float | Sequence[float], lowest: float, members: int):
-    """Return one transform and one decay a member."""
+def _transforms(transform: str | Sequence[str], lowest: float, members: int) -> tuple[str, ...]:
+    """Return one transform a member."""
     names = (transform,) * members if isinstance(transform, str) else tuple(transform)
     if len(names) != members:
         raise ValueError(f"transform: expected one name, or one a member, found {len(names)} for {members} members")
     check_transforms(names, lowest)
-    decay = np.asarray(weight_decay, np.float32)
-    if decay.shape not in {(), (members,)} or not (decay >= 0).all():
-        raise ValueError(f"weight_decay: expected one number of 0 or more, or one a member, found {weight_decay}")
-    return names, np.broadcast_to(decay, members)
+    return names
+
+
+def _numbers(name: str, given: float | Sequence[float], members: int) -> np.ndarray:
+    """Return one number of 0 or more a member."""
+    values = np.asarray(given, np.float32)
+    if values.shape not in {(), (members,)} or not (values >= 0).all():
+        raise ValueError(f"{name}: expected one number of 0 or more, or one a member, found {given}")
+    return np.broadcast_to(values, members)
 
 
 def _rows(permutation: Permutation | None, shape: tuple[int, ...], channels: Sequence[str]) -> Tensor | None:
@@ -236,4 +249,7 @@ def _joined(ensemble: Ensemble, chunks: list[list[int]], done: list[Trained], ch
         kept = ensemble.places[own[0]]
         ensemble.mean[np.ix_(own, kept)], ensemble.sd[np.ix_(own, kept)] = part.ensemble.mean, part.ensemble.sd
         ensemble.scale[own], ensemble.shift[own] = part.ensemble.scale, part.ensemble.shift
+        if part.ensemble.linear is not None:
+            ensemble.linear = torch.zeros(n, channels) if ensemble.linear is None else ensemble.linear
+            ensemble.linear[np.ix_(own, kept)] = part.ensemble.linear
     return ensemble, Fit(predicted, validated, loss, checked, best, dead)

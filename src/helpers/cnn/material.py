@@ -58,6 +58,31 @@ class Part:
         """Return each member's mean of values (member, place) over its own samples."""
         return (values * self.weight).sum(-1)
 
+    def ridge(self, x: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
+        """Fit each member's ridge regression of ``y`` in closed form (Hoerl & Kennard 1970).
+
+        Parameters
+        ----------
+        x : Tensor, shape (member, place, channel)
+            Standardised predictors.
+        penalty : Tensor, shape (member,)
+            Of the sum of squared coefficients, beside the sum of squared errors; infinity leaves the mean alone.
+
+        Returns
+        -------
+        coefficients : Tensor, shape (member, channel)
+        intercept : Tensor, shape (member,)
+        """
+        weight, x, y = self.weight.double(), x.double(), self.y.double()
+        middle, level = torch.einsum("mp,mpc->mc", weight, x), (weight * y).sum(-1)
+        away, real = x - middle[:, None], (weight > 0).double()
+        gram = torch.einsum("mp,mpc,mpd->mcd", real, away, away)
+        finite = torch.isfinite(penalty)
+        gram += torch.diag_embed(torch.where(finite, penalty, 1.0).double()[:, None].expand(-1, x.shape[-1]))
+        right = torch.einsum("mp,mpc->mc", real * (y - level[:, None]), away)
+        found = torch.where(finite[:, None], torch.linalg.solve(gram, right), 0.0)
+        return found.float(), (level - (found * middle).sum(-1)).float()
+
 
 def places(mask: np.ndarray) -> tuple[Tensor, Tensor]:
     """List the true samples of each member.

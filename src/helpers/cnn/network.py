@@ -24,8 +24,8 @@ WINDOW = 3
 ARCHITECTURE = {"widths": [16, 32, 64], "kernel": 3}
 """Our reading of what the paper leaves open: filters of each convolution, and the side of its kernel (odd).
 
-A third key, ``window``, may give another side of the input. With 1 nothing is left of the neighbourhood, a convolution
-is a layer of weights, and the network is a multilayer perceptron of one pixel.
+A third key, ``window``, may give another (odd) side of the input. With 1 nothing is left of the neighbourhood, a
+convolution is a layer of weights, and the network is a multilayer perceptron of one pixel.
 """
 
 
@@ -59,8 +59,8 @@ def check_architecture(architecture: dict) -> None:
     if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
         raise ValueError(f"architecture.kernel: expected an odd whole number such as 3, found {kernel}")
     window = architecture.get("window", WINDOW)
-    if not isinstance(window, int) or window < 1:
-        raise ValueError(f"architecture.window: expected a whole number such as 3, found {window}")
+    if not isinstance(window, int) or window < 1 or window % 2 == 0:
+        raise ValueError(f"architecture.window: expected an odd whole number such as 3, found {window}")
 
 
 def taps(kernel: int, size: int) -> Tensor:
@@ -121,6 +121,8 @@ class Ensemble(nn.Module):
         Units of the target, transformed, in one unit of the output.
     shift : Tensor, shape () or (member,)
         The target, transformed, at an output of zero.
+    linear : Tensor, shape (member, channel), or None
+        Weights of the standardised centre pixel in a sum that passes the layers by and meets them before the last ReLU.
     transforms : tuple of str
         How each member's target is transformed; see `helpers.cnn.TRANSFORMS`.
     window : int
@@ -161,6 +163,7 @@ class Ensemble(nn.Module):
         self.register_buffer("sd", torch.ones(len(self.channels)))
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("shift", torch.zeros(()))
+        self.register_buffer("linear", None)
         for i, m in enumerate(self.members):
             self.set_weights(i, initial_weights(len(m.channels), architecture, m.seed))
 
@@ -206,7 +209,14 @@ class Ensemble(nn.Module):
                 hidden = hidden.view(members, samples, 1, width)
             # max(x + b) = max(x) + b: bias and ReLU come after the pool, on fewer numbers
             hidden = functional.relu(hidden + bias[:, None, None, :]).reshape(members, samples, -1)
-        return functional.relu(torch.baddbmm(self.full_bias[:, None, None], hidden, self.full_weight))[..., 0]
+        sums = torch.baddbmm(self.full_bias[:, None, None], hidden, self.full_weight)
+        if self.linear is not None:
+            sums = sums + self.centre(pixels) @ self.linear[..., None]
+        return functional.relu(sums)[..., 0]
+
+    def centre(self, pixels: Tensor) -> Tensor:
+        """Return the channels (..., sample, channel) of the pixel in the middle."""
+        return pixels.unflatten(-1, (self.window**2, -1))[..., self.window**2 // 2, :]
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Return outputs (member, sample) in the units of the target: scaled, shifted, and transformed back."""
@@ -254,6 +264,7 @@ class Ensemble(nn.Module):
         own = list(indices)
         chosen.mean, chosen.sd = (v[own] if v.ndim == 2 else v.clone() for v in (self.mean, self.sd))
         chosen.scale, chosen.shift = (v[own] if v.ndim == 1 else v.clone() for v in (self.scale, self.shift))
+        chosen.linear = None if self.linear is None else self.linear[own]
         chosen.transforms = tuple(self.transforms[i] for i in own)
         return chosen
 

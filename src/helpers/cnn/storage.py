@@ -15,8 +15,8 @@ from helpers.cnn.network import Ensemble, Member, initial_weights
 
 INDEX = "models.json"
 
-NORMALISER = {"mean": True, "sd": True, "scale": False, "shift": False}
-"""Tensors of a member's own normaliser, and whether they have one value a channel."""
+OWN = {"mean": True, "sd": True, "linear": True, "scale": False, "shift": False}
+"""Tensors beside the weights of a member that has its own normaliser, and whether they have one value a channel."""
 
 
 class DamagedModel(ValueError):
@@ -75,10 +75,12 @@ def _shared(ensemble: Ensemble) -> dict:
 
 
 def _own(ensemble: Ensemble, member: int) -> dict[str, torch.Tensor]:
-    """Return one member's normaliser: of its own channels, and of its target."""
+    """Return one member's normaliser, of its own channels and of its target, and its linear part (zeros for none)."""
     kept = ensemble.places[member]
-    own = {name: getattr(ensemble, name)[member] for name in NORMALISER}
-    return {f"normaliser.{name}": value[kept] if value.ndim else value for name, value in own.items()}
+    values = {name: getattr(ensemble, name) for name in OWN}
+    if values["linear"] is None:
+        values["linear"] = torch.zeros_like(ensemble.mean)
+    return {f"own.{name}": v[member][kept] if OWN[name] else v[member] for name, v in values.items()}
 
 
 def read_index(folder: Path) -> dict:
@@ -143,7 +145,7 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     expected = initial_weights(len(channels), index["architecture"], 0)
     shapes = {name: (len(seeds), *w.shape) for name, w in expected.items()}
     if not index["normaliser"]:
-        shapes |= {f"normaliser.{name}": (len(seeds), len(channels))[: 1 + wide] for name, wide in NORMALISER.items()}
+        shapes |= {f"own.{name}": (len(seeds), len(channels))[: 1 + wide] for name, wide in OWN.items()}
     found = {name: tuple(w.shape) for name, w in stacked.items()}
     if found != shapes:
         raise _remake(path, f"expected tensors {shapes}, found {found}")
@@ -152,8 +154,8 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
         ensemble.set_weights(i, {name: w[i] for name, w in stacked.items()})
     ensemble.transforms = tuple(about.get("transforms", ensemble.transforms))
     if not index["normaliser"]:
-        for name in NORMALISER:
-            setattr(ensemble, name, stacked[f"normaliser.{name}"])
+        for name in OWN:
+            setattr(ensemble, name, stacked[f"own.{name}"])
         return ensemble
     normaliser = [index["normaliser"][c] for c in channels]
     ensemble.mean = torch.tensor([n["mean"] for n in normaliser])
