@@ -52,16 +52,16 @@ def start(mini, mark, *arguments):
     )  # fmt: skip
 
 
-def slow_chapter(where):
+def slow_chapter(where, seconds=30):
     """Chapter 02, which dawdles before, while or after it writes."""
     before, setup, read, write = CHAPTERS["02_scaled"]
     match where:
         case "before":
-            return before, setup, SLOW.format(30) + read, write
+            return before, setup, SLOW.format(seconds) + read, write
         case "while":
-            inner = "\n    ".join(SLOW.format(30).splitlines())
+            inner = "\n    ".join(SLOW.format(seconds).splitlines())
             return before, setup, read, write + f"\n    {inner}"
-    return before, setup, read, write, SLOW.format(30)
+    return before, setup, read, write, SLOW.format(seconds)
 
 
 @pytest.mark.parametrize("where", ["before", "while", "after"])
@@ -111,7 +111,7 @@ def test_an_orphaned_kernel_writes_nothing(tmp_path, monkeypatch):
 
 def test_two_runs_of_one_profile_do_not_overlap(mini, tmp_path):
     mark = tmp_path / "kernel"
-    mini.write("02_scaled", *slow_chapter("before"))
+    mini.write("02_scaled", *slow_chapter("before", 300))  # longer than two runs take on a busy machine
     run = start(mini, mark, "--set", "factor=5")
     wait_for(mark.exists)
     second = mini.run()
@@ -121,7 +121,7 @@ def test_two_runs_of_one_profile_do_not_overlap(mini, tmp_path):
     mini.profile("other", "chapters: ['04']\n")
     assert mini.ran("--profile", "other") == ["04"]
     run.send_signal(signal.SIGINT)
-    assert run.wait(timeout=20) == 130
+    assert run.wait(timeout=60) == 130
     mini.write("02_scaled")
     assert mini.ran() == []
 
