@@ -169,3 +169,24 @@ def test_sites_whose_years_never_change_have_no_correlation_and_one_year_is_refu
     assert found.loc["r"].isna().all() and found.loc[["ratio", "skill"], "value"].tolist() == [0.0, 0.0]
     with pytest.raises(ValueError, match="leave out sites of one year"):
         skill.within_sites(observed[:-7], observed[:-7], site[:-7], rng)
+
+
+def test_the_jackknife_of_a_mean_is_its_standard_error_and_of_one_member_unknown(rng):
+    members = rng.normal(size=(9, 50))
+    value, half = skill.jackknife(members, np.mean)
+    each = members.mean(axis=1)
+    assert (value, half) == pytest.approx((each.mean(), 1.96 * each.std(ddof=1) / 3))
+    assert np.isnan(skill.jackknife(members[:1], np.mean)[1])
+
+
+def test_the_jackknife_follows_a_statistic_that_is_no_mean(rng):
+    """Against its definition, member by member; and the spread of a mean over years is below that of its members."""
+    members = rng.normal(size=(6, 400, 12))
+
+    def spread(f):
+        return f.std(axis=1, ddof=1).mean()
+
+    value, half = skill.jackknife(members, spread)
+    rest = [spread(np.delete(members, m, axis=0).mean(axis=0)) for m in range(6)]
+    assert half == pytest.approx(1.96 * np.sqrt(5 / 6 * np.sum((rest - np.mean(rest)) ** 2)))
+    assert value == pytest.approx(spread(members.mean(axis=0))) and value < spread(members[0])

@@ -10,6 +10,8 @@ ones, so that an ensemble (member, sample) is scored in one call. Sums are taken
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -184,6 +186,37 @@ def _middle(values: np.ndarray) -> np.ndarray:
     """Return the ends of the middle 95 % of those values that are defined."""
     known = values[np.isfinite(values)]
     return np.quantile(known, [0.025, 0.975]) if known.size else np.full(2, np.nan)
+
+
+def jackknife(members: ArrayLike, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
+    r"""Return a statistic of the mean of an ensemble, and half the width of its 95 % interval.
+
+    With :math:`\theta_{(m)}` the statistic without member m of M, the standard error is
+    :math:`\sqrt{\frac{M - 1}{M} \sum_m (\theta_{(m)} - \bar\theta)^2}`. It says how
+    firmly the ensemble stands, were other members drawn; an error that all share is not in it.
+
+    Parameters
+    ----------
+    members : array_like (member, ...)
+    statistic : callable
+        Of the members' mean (...): a number.
+
+    Returns
+    -------
+    value, half : float
+        ``half`` is NaN for a single member.
+
+    References
+    ----------
+    Efron, B. and Stein, C. (1981). The jackknife estimate of variance. Ann. Stat. 9, 586-596,
+    doi:10.1214/aos/1176345462.
+    """
+    every = np.asarray(members, dtype=np.float64)
+    value = float(statistic(every.mean(0)))
+    if len(every) == 1:
+        return value, np.nan
+    rest = np.array([statistic((every.sum(0) - one) / (len(every) - 1)) for one in every])
+    return value, float(1.96 * np.sqrt((len(every) - 1) * rest.var()))
 
 
 SCORES = {"r2": r2, "cc": cc, "rmse": rmse, "sde": sde}

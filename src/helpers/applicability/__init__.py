@@ -11,6 +11,7 @@ no farther than in the model's own cross-validation (Meyer and Pebesma 2021).
 [True, False]
 """
 
+from helpers.applicability.curves import by_index
 from helpers.applicability.dissimilarity import (
     area_of_applicability,
     dissimilarity_index,
@@ -21,6 +22,7 @@ from helpers.applicability.importance import importance_weights, permutation_imp
 
 __all__ = [
     "area_of_applicability",
+    "by_index",
     "dissimilarity_index",
     "importance_weights",
     "permutation_importance",
