@@ -49,6 +49,8 @@ def start(mini, mark, *arguments):
         mini.command("--no-pages", *arguments),
         cwd=mini.root, env=mini.environment | {"MARK": str(mark)},
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        # what runs in the background of a shell ignores interrupts, and so would its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
 

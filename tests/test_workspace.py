@@ -78,3 +78,14 @@ def test_a_dropped_artefact_is_gone_and_may_be_dropped_again(ws):
     ws.drop("truth")
     ws.drop("truth")
     assert not ws.has("truth")
+
+
+def test_the_order_of_coordinates_does_not_reach_the_file(ws):
+    values, lat, lon = ("lat", "lon"), ("lat", [1.0, 2.0]), ("lon", [3.0, 4.0])
+    one = xr.Dataset({"b": (values, np.eye(2)), "a": (values, np.ones((2, 2)))}, coords={"lat": lat, "lon": lon})
+    two = xr.Dataset({"b": (values, np.eye(2)), "a": (values, np.ones((2, 2)))}, coords={"lon": lon, "lat": lat})
+    written = []
+    for content in (one, two):
+        ws.write("trends", content)
+        written.append(ws.path("trends").read_bytes())
+    assert written[0] == written[1] and list(ws.read("trends").data_vars) == ["b", "a"]

@@ -229,6 +229,8 @@ class Workspace:
                     content.drop_encoding().to_zarr(new, mode="w", consolidated=False, zarr_format=3)
                 case ".nc":
                     plain = content.drop_encoding()
+                    # Coordinates come in the order of a set, where they were merged: it differs from run to run.
+                    plain = plain[[*sorted(map(str, plain.coords)), *plain.data_vars]]
                     packed = {
                         v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
                     }
