@@ -15,6 +15,7 @@ from helpers.figures.style import COLOURS, DIVERGING, IGBP_COLOURS, SEQUENTIAL, 
 from helpers.figures.survival import share_intervals, size_and_power
 from helpers.figures.tables import table
 from helpers.figures.trends import trend_lines, trend_map
+from helpers.figures.trust import timing, towers
 
 __all__ = [
     "COLOURS",
@@ -42,6 +43,8 @@ __all__ = [
     "share_intervals",
     "size_and_power",
     "table",
+    "timing",
+    "towers",
     "trend_lines",
     "trend_map",
     "use_house_style",
