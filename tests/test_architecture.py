@@ -14,6 +14,7 @@ FLOORS = [
     {"run"},
     {"figures"},
     {"reported", "claims"},
+    {"lags"},
     {"demo"},
     {"maps"},
     {"maps"},

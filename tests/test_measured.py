@@ -34,6 +34,8 @@ class TestEachFile:
         assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
         if path.name == measured.GPP_TRENDS:
             assert re.fullmatch(measured.GPP_COMMANDS.format(r"\w+\.nc"), head["commands"])
+        elif path.name == measured.LAG_POWER:
+            assert re.fullmatch(measured.LAG_COMMANDS.format(r"\d+"), head["commands"])
         else:
             assert head["commands"] == measured.COMMANDS.format(path.name.split("_")[0])
 

@@ -1,0 +1,165 @@
+"""What each protocol finds in a world whose lag is known, and how often it is right over many worlds.
+
+Five ways to look for the water of this year, of the last and of the one before last:
+
+``re-drawn``
+    The paper's: SPEI over 12, 24 and 36 months, one at a time; found where the test score, on samples that have been
+    trained on, rises above that of the network without SPEI.
+``grouped``
+    The same networks on folds of whole places; found where the gain is positive and Holm's p is below the level.
+``grouped, years apart``
+    As before, with the SPEI12 of each year by itself.
+``grouped, anomalies``
+    As before, but scored by how well the years of a site are told apart.
+``within sites``
+    No network: `anomaly_test` with the SPEI12 of the three years together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+from statsmodels.stats.proportion import proportion_confint
+
+from helpers import cnn
+from helpers.lags.pairs import adjusted, gain, squared_errors
+from helpers.lags.within import anomaly_test
+from helpers.lags.worlds import BASE, world
+from helpers.splits import grouped_folds, train_masks
+
+EARLIER = ("spei12", "spei24", "spei36")
+"""What the paper adds: water summed up to this year, the last, and the one before last."""
+
+WATERS = ("spei12", "spei12_1", "spei12_2")
+"""The water of this year, the last, and the one before last, each by itself."""
+
+MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys(EARLIER + WATERS)}
+
+PLANTED = ("none", "this year", "last year", "the year before last")
+"""Which year's water decomposition answers."""
+
+
+def weights(strength: float) -> list[tuple[float, ...]]:
+    """Return the lag weights of `PLANTED`: no lag, or all of it in one year."""
+    return [(0.0,) * 3, *(tuple(strength * (np.arange(3) == k)) for k in range(3))]
+
+
+def squared_error(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each sample."""
+    return (predicted - observed) ** 2
+
+
+def found(
+    made: xr.Dataset, *, iterations: int, folds: int, seed: int, alpha: float = 0.05, draws: int = 999
+) -> pd.DataFrame:
+    """Ask every protocol which years' water matters in one world.
+
+    Parameters
+    ----------
+    made : Dataset
+        From `world`, planted with `weights`.
+    iterations : int
+        Steps of training.
+    folds : int
+        Of whole places.
+    seed : int
+        Of the networks, the folds and the bootstrap.
+    alpha : float
+        Level of the tests, after Holm's adjustment over the three years.
+    draws : int
+        Of places.
+
+    Returns
+    -------
+    DataFrame
+        ``protocol``, ``planted``, ``back`` (0, 1 or 2 years), ``found`` (bool).
+    """
+    rng = np.random.default_rng(seed)
+    out = _redrawn(made, iterations, seed)
+    masks = train_masks(grouped_folds(made.group.values, folds, rng))
+    predicted, group, site = _out_of_fold(made, masks, iterations, seed), made.group.values, made.site.values
+    ways = {"grouped": (EARLIER, None), "grouped, years apart": (WATERS, None), "grouped, anomalies": (WATERS, site)}
+    for k, planted in enumerate(PLANTED):
+        for protocol, (names, of) in ways.items():
+            simulated = np.stack([predicted[name][k] for name in ("without", *names)])
+            errors, variation = squared_errors(made.reco.values[k], simulated, of)
+            tests = [gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
+            p = adjusted([test[3] for test in tests])
+            out += _rows(protocol, planted, [t[0] > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
+        table = made.window.sel(dy=1, dx=1, predictor=[*BASE, *WATERS]).to_pandas()
+        slopes = anomaly_test(np.log(made.reco.values[k]), table, WATERS, site, group)
+        sure = (adjusted(slopes.p) < alpha) & (slopes.slope > 0)
+        out += _rows("within sites", planted, sure)
+    return pd.DataFrame(out, columns=["protocol", "planted", "back", "found"])
+
+
+def _rows(protocol: str, planted: str, marks: Sequence[bool]) -> list[tuple]:
+    return [(protocol, planted, back, bool(mark)) for back, mark in enumerate(marks)]
+
+
+def _members(models: Sequence[str], copies: int, seed: int) -> list[cnn.Member]:
+    return [cnn.Member(m, (*BASE, *MODELS[m]), seed) for m in models for _ in range(copies)]
+
+
+def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
+    """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
+    names, n = ("without", *EARLIER), len(PLANTED)
+
+    def draw_split(samples: int, generator: torch.Generator) -> torch.Tensor:
+        return torch.randperm(samples, generator=generator) < round(samples * 10 / 13)
+
+    targets = np.tile(made.reco.values, (len(names), 1))
+    _, history = cnn.train(
+        made.window, targets, _members(names, n, seed), iterations=iterations, draw_split=draw_split,
+        loss=squared_error, progress=False,
+    )  # fmt: skip
+    score = history.curve[:, 1, -10:].mean(-1).reshape(len(names), n)
+    return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
+
+
+def _out_of_fold(made: xr.Dataset, masks: np.ndarray, iterations: int, seed: int) -> dict[str, np.ndarray]:
+    """Train on folds of whole places; return predictions out of fold (planted, sample) by model."""
+    names, shape = list(MODELS), (len(MODELS), len(PLANTED), len(masks))
+    members = _members(names, shape[1] * shape[2], seed)
+    targets = np.tile(np.repeat(made.reco.values, shape[2], axis=0), (shape[0], 1))
+    _, fit = cnn.train_frozen(
+        made.window, targets, members, np.tile(masks, (shape[0] * shape[1], 1)), iterations=iterations,
+        loss=squared_error, progress=False,
+    )  # fmt: skip
+    predicted = np.nansum(fit.predicted.reshape(*shape, -1), axis=2)  # each sample is out of one fold
+    return dict(zip(names, predicted, strict=True))
+
+
+def over_worlds(
+    seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int
+) -> Iterator[pd.DataFrame]:
+    """Yield what `found` gives for one world after the other, with the column ``world``."""
+    for seed in seeds:
+        made = world(int(seed), weights(strength), towers=towers)
+        yield found(made, iterations=iterations, folds=folds, seed=int(seed)).assign(world=int(seed))
+
+
+def rates(each: pd.DataFrame) -> pd.DataFrame:
+    """Count over worlds.
+
+    Parameters
+    ----------
+    each : DataFrame
+        Of one world or more, from `found`.
+
+    Returns
+    -------
+    DataFrame
+        ``protocol``, ``planted``, ``back``, ``right`` (that year was planted), ``worlds``, ``found`` (in how many),
+        ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and Pearson 1934).
+    """
+    counted = each.groupby(["protocol", "planted", "back"], sort=False).found.agg(["size", "sum"]).reset_index()
+    counted.columns = ["protocol", "planted", "back", "worlds", "found"]
+    counted.insert(3, "right", counted.planted == np.array(PLANTED)[counted.back + 1])
+    counted["share"] = counted.found / counted.worlds
+    counted["low"], counted["high"] = proportion_confint(counted.found, counted.worlds, method="beta")
+    return counted
