@@ -1,8 +1,9 @@
 """What runs on real data gave, kept as aggregates in ``data/measured``: ``python -m helpers.measured --profile sites``.
 
 Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, or with
-``--lags`` how often each protocol of chapter 9 finds a lag in made worlds, under a head of three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed
-and no chapter is stale, so that the commit names what ran.
+``--lags`` how often each protocol of chapter 9 finds a lag in made worlds, under a head of three comment lines: the
+date, the commit and the commands. It is only written when nothing in the tree is changed and no chapter is stale, so
+that the commit names what ran.
 """
 
 from __future__ import annotations
