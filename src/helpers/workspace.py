@@ -79,12 +79,26 @@ ARTEFACTS: dict[str, Artefact] = {
     "table2": Artefact("table2.csv", "06_trends", "Table 2: rising and falling shares, the paper's beside this run's"),
     "table3": Artefact("table3.csv", "06_trends", "Table 3: direction classes, the paper's beside this run's"),
     "risk": Artefact("risk.csv", "07_sink_risk", "shares where NPP or RECO grows faster, by band, biome and economy"),
+    "oof": Artefact(
+        "oof.nc", "08_splits_and_leakage", "predictions at samples that their model was not trained on (model, sample)"
+    ),
+    "ladder": Artefact("ladder.csv", "08_splits_and_leakage", "scores by split and model, with intervals by sites"),
+    "scales": Artefact("scales.csv", "08_splits_and_leakage", "skill across sites, among years, of trends, at worst"),
+    "honest_models": Artefact(
+        "honest_models", "08_splits_and_leakage", "networks chosen at unseen places: safetensors and their normalisers"
+    ),
+    "lag": Artefact("lag.csv", "09_is_there_a_lag", "what each SPEI gains, and its shuffled twins, by protocol"),
+    "lag_curve": Artefact("lag_curve.csv", "09_is_there_a_lag", "what SPEI gains at every scale from 3 to 60 months"),
+    "reco_honest": Artefact("reco_honest.zarr", "10_applicability", "RECO (year, lat, lon) by the honest network"),
+    "applicability": Artefact("applicability.nc", "10_applicability", "dissimilarity, applicability, spreads (lat, lon)"),
+    "applicability_numbers": Artefact("applicability.csv", "10_applicability", "numbers on maps: paper, run, honest"),
     "members": Artefact(
         "members.zarr", "11_trends_that_survive", "RECO by each member, with and without NPP (year, lat, lon)"
     ),
     "trends_honest": Artefact("trends_honest.csv", "11_trends_that_survive", "numbers on trends: paper, run, honest"),
     "honest_maps": Artefact("trends_honest.nc", "11_trends_that_survive", "trends and verdicts that hold (lat, lon)"),
     "real_land": Artefact("real_land.csv", "12_real_land", "errors, areas and totals of a static map of real land"),
+    "numbers": Artefact("numbers.csv", "13_numbers", "every headline number: paper, this run's protocol, honest"),
 }
 
 
