@@ -90,7 +90,9 @@ ARTEFACTS: dict[str, Artefact] = {
     "lag": Artefact("lag.csv", "09_is_there_a_lag", "what each SPEI gains, and its shuffled twins, by protocol"),
     "lag_curve": Artefact("lag_curve.csv", "09_is_there_a_lag", "what SPEI gains at every scale from 3 to 60 months"),
     "reco_honest": Artefact("reco_honest.zarr", "10_applicability", "RECO (year, lat, lon) by the honest network"),
-    "applicability": Artefact("applicability.nc", "10_applicability", "dissimilarity, applicability, spreads (lat, lon)"),
+    "applicability": Artefact(
+        "applicability.nc", "10_applicability", "dissimilarity, applicability, spreads (lat, lon)"
+    ),
     "applicability_numbers": Artefact("applicability.csv", "10_applicability", "numbers on maps: paper, run, honest"),
     "members": Artefact(
         "members.zarr", "11_trends_that_survive", "RECO by each member, with and without NPP (year, lat, lon)"
