@@ -51,7 +51,7 @@ def timing(ax: Axes, scores: pd.DataFrame) -> Axes:
     """
     right = max(1.25, 1.1 * float(scores["ratio"].max()))
     bottom = min(0.0, 1.05 * float(scores["low"].min()))
-    ratio, r = np.meshgrid(np.linspace(0, right, 200), np.linspace(bottom, 1, 200))
+    ratio, r = np.meshgrid(np.linspace(1e-3, right, 200), np.linspace(bottom, 1, 200))
     lines = ax.contour(ratio, r, 2 * r * ratio - ratio**2, levels=LEVELS, colors="#BDBDBD", linewidths=0.8, zorder=1)
     ax.clabel(lines, fontsize=7, fmt=lambda skill: f"{skill:g}".replace("-", "−"))
     ax.plot([0, 1], [0, 1], color="#4D4D4D", linestyle="--", linewidth=1.0, zorder=2, label="best spread, ratio = r")
