@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from statsmodels.stats.multitest import multipletests
 
 from helpers import lags, skill
 
@@ -71,6 +72,13 @@ def test_anomalies_leave_sites_out_of_the_errors():
 
 def test_holm_by_hand():
     assert lags.adjusted([0.04, 0.01, np.nan, 0.03]) == pytest.approx([0.06, 0.03, np.nan, 0.06], nan_ok=True)
+    assert np.isnan(lags.adjusted([np.nan])).all()
+
+
+@pytest.mark.parametrize("size", [1, 2, 9, 30])
+def test_holm_as_in_statsmodels(size):
+    p = np.random.default_rng(size).beta(0.3, 1, size)
+    assert lags.adjusted(p) == pytest.approx(multipletests(p, method="holm")[1])
 
 
 class TestWithinSites:

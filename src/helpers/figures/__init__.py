@@ -7,6 +7,8 @@
 from helpers.figures.blocks import blocks
 from helpers.figures.charts import RECO_UNIT, bars, common_limits, letter, scatter
 from helpers.figures.circles import balance, faster
+from helpers.figures.ladders import ladder
+from helpers.figures.lags import lag_curves, paired_gains, shuffled_gains, worlds_found
 from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
 from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
@@ -36,11 +38,15 @@ __all__ = [
     "histograms",
     "inset",
     "inset_bars",
+    "ladder",
+    "lag_curves",
     "letter",
+    "paired_gains",
     "points",
     "scatter",
     "scatters",
     "share_intervals",
+    "shuffled_gains",
     "size_and_power",
     "table",
     "timing",
@@ -51,4 +57,5 @@ __all__ = [
     "window",
     "world",
     "worlds",
+    "worlds_found",
 ]

@@ -1,31 +1,51 @@
 """Is there a lag? Tests that answer it, and made worlds in which the answer is known.
 
-``pairs`` compares networks sample by sample, ``within`` needs none, ``climate`` gives each site its drought index at
-any scale and of earlier years, ``worlds`` makes samples of small Demo Earths with a lag planted or none, and
-``protocols`` asks each protocol what it finds there.
+``crossing`` trains networks that differ in one thing only, ``pairs`` compares them sample by sample, ``tables`` lists
+what they gain, ``within`` needs no network, ``climate`` gives each site its drought index at any scale and of earlier
+years, ``worlds`` makes samples of small Demo Earths with a lag planted or none, ``protocols`` asks each protocol what
+it finds there, and ``verdict`` puts all of it into words.
 """
 
 from helpers.lags.climate import earlier, monthly_climate, scales_at
+from helpers.lags.crossing import added, out_of_fold, redrawn, turn_errors
 from helpers.lags.pairs import adjusted, gain, squared_errors
 from helpers.lags.protocols import EARLIER, MODELS, PLANTED, WATERS, found, over_worlds, rates
+from helpers.lags.tables import against_copies, gains, kept_rates, overview, plain_gain, rank_p
+from helpers.lags.verdict import BEFORE, LAST, THREE, YEARS, against_truth, verdict
 from helpers.lags.within import anomaly_test
 from helpers.lags.worlds import plant, world
 
 __all__ = [
+    "BEFORE",
     "EARLIER",
+    "LAST",
     "MODELS",
     "PLANTED",
+    "THREE",
     "WATERS",
+    "YEARS",
+    "added",
     "adjusted",
+    "against_copies",
+    "against_truth",
     "anomaly_test",
     "earlier",
     "found",
     "gain",
+    "gains",
+    "kept_rates",
     "monthly_climate",
+    "out_of_fold",
     "over_worlds",
+    "overview",
+    "plain_gain",
     "plant",
+    "rank_p",
     "rates",
+    "redrawn",
     "scales_at",
     "squared_errors",
+    "turn_errors",
+    "verdict",
     "world",
 ]

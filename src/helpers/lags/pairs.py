@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
-from statsmodels.stats.multitest import multipletests
 
 
 def squared_errors(
@@ -108,7 +107,8 @@ def adjusted(p: ArrayLike) -> np.ndarray:
     [0.02, 0.04, nan]
     """
     out = np.array(p, "float64")
-    known = np.isfinite(out)
-    if known.any():
-        out[known] = multipletests(out[known], method="holm")[1]
+    known = np.flatnonzero(np.isfinite(out))
+    order = known[np.argsort(out[known], kind="stable")]
+    steps = out[order] * np.arange(order.size, 0, -1)  # the smallest times all, the next times one less, and so on
+    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return out

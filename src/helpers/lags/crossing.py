@@ -1,0 +1,174 @@
+"""Networks that differ in one thing only, under both protocols: their predictions, paired by seed and fold.
+
+Each seed deals its own folds and starts its own weights, and every model has both in common with all others. What two
+models differ by is then what they were told, and not who was tested, nor where the search began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from helpers import cnn
+from helpers.cnn.training import Loss, Split
+from helpers.lags.pairs import squared_errors
+from helpers.splits import train_masks
+
+
+def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
+    """Return windows with more channels, each one number a sample that fills all cells.
+
+    Parameters
+    ----------
+    window : DataArray, dims (sample, predictor, dy, dx)
+    extra : mapping of str to array_like (sample,)
+        Such as the SPEI12 of another year. A name that is there already is replaced.
+    """
+    old = window.drop_sel(predictor=[name for name in extra if name in window.predictor.values])
+    old = old.drop_vars([c for c in old.coords if c != "predictor" and "predictor" in old[c].dims])
+    values = np.stack([np.asarray(v, "float32") for v in extra.values()], axis=1)[:, :, None, None]
+    cells = np.broadcast_to(values, (*values.shape[:2], window.sizes["dy"], window.sizes["dx"]))
+    new = xr.DataArray(cells, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(extra)})
+    return xr.concat([old.transpose(*new.dims), new], dim="predictor", coords="minimal", compat="override")
+
+
+def out_of_fold(
+    window: xr.DataArray,
+    target: np.ndarray,
+    models: Mapping[str, Sequence[str]],
+    folds: np.ndarray,
+    seeds: Sequence[int],
+    *,
+    iterations: int,
+    loss: Loss,
+    rows: np.ndarray | None = None,
+    moved: Sequence[str] = (),
+    patience: int = 0,
+    progress: bool = True,
+) -> xr.DataArray:
+    """Train every model with every seed on all folds but one in turn, and return what it makes of that one.
+
+    Parameters
+    ----------
+    window : DataArray, dims (sample, predictor, dy, dx)
+    target : ndarray (sample,)
+    models : mapping of str to sequence of str
+        Channels by model.
+    folds : ndarray of int (seed, sample)
+        Fold of each sample, from 0, as each seed deals them; as many folds for each.
+    seeds : sequence of int
+        Of the initial weights.
+    iterations, loss
+        See `helpers.cnn.train_frozen`.
+    rows : ndarray of int (model, sample), optional
+        Sample that each takes the channels ``moved`` from; see `helpers.cnn.Permutation`.
+    moved : sequence of str
+        Channels that a permutation moves.
+    patience : int
+        With a number above 0, one of the training folds is put aside, and a network stops once that many looks at it
+        brought no gain (three folds or more). By default it trains to the end, as published.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    DataArray (model, seed, sample)
+        In the unit of the target.
+    """
+    masks = np.stack([train_masks(each) for each in folds])
+    number, (_, k, _) = len(models), masks.shape
+    members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
+    options = {"iterations": iterations, "loss": loss, "progress": progress}
+    training = np.tile(masks.reshape(-1, masks.shape[-1]), (number, 1))
+    if patience:
+        aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, masks.shape[-1]), (number, 1))
+        training, options = training & ~aside, options | {"validation": aside, "patience": patience}
+    if rows is not None:
+        options["permutation"] = cnn.Permutation(np.repeat(rows, len(seeds) * k, axis=0), tuple(moved))
+    _, fit = cnn.train_frozen(window, target, members, training, **options)
+    # each sample is out of one fold of a seed, and missing in the others
+    predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
+    return xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
+
+
+def redrawn(
+    window: xr.DataArray,
+    target: np.ndarray,
+    models: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+    *,
+    iterations: int,
+    loss: Loss,
+    draw_split: Split,
+    keep: int,
+    rows: np.ndarray | None = None,
+    moved: Sequence[str] = (),
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train every model with every seed under a split that is drawn anew at each iteration.
+
+    Parameters
+    ----------
+    window, target, models, seeds, iterations, loss, rows, moved, progress
+        See `out_of_fold`.
+    draw_split, keep
+        See `helpers.cnn.train`.
+
+    Returns
+    -------
+    predicted : ndarray (model, turn, sample)
+        Of the last ``keep`` iterations of every seed.
+    tested : ndarray of bool (model, turn, sample)
+        True where the sample was a test sample of that iteration.
+    """
+    options = {"iterations": iterations, "loss": loss, "draw_split": draw_split, "keep": keep, "progress": False}
+    alike = [list(models)] if rows is None else [[name] for name in models]
+    told = []
+    with tqdm(total=len(alike) * len(seeds), desc="training", disable=not progress, mininterval=1.0) as bar:
+        for i, names in enumerate(alike):
+            seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))
+            for s in seeds:  # the models of one seed share their splits
+                members = [cnn.Member(name, tuple(models[name]), int(s)) for name in names]
+                told.append(cnn.train(seen, target, members, **options)[1])
+                bar.update()
+    shape = (len(alike), len(seeds) * keep, len(alike[0]), -1)  # one of a kind, or all of a kind
+    predicted, training = (
+        np.stack([getattr(one, name) for one in told]).reshape(shape).swapaxes(1, 2).reshape(len(models), shape[1], -1)
+        for name in ("predicted", "training")
+    )
+    return predicted, ~training
+
+
+def _moved(window: xr.DataArray, order: np.ndarray, moved: Sequence[str]) -> np.ndarray:
+    """Return the windows with some channels taken from other samples."""
+    values = window.values.copy()
+    which = np.flatnonzero(np.isin(window.predictor.values, list(moved)))
+    values[:, which] = values[order][:, which]
+    return values
+
+
+def turn_errors(
+    observed: ArrayLike, predicted: np.ndarray, tested: np.ndarray, site: ArrayLike | None = None
+) -> np.ndarray:
+    """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
+
+    Parameters
+    ----------
+    observed : array_like (sample,)
+    predicted, tested : ndarray (model, turn, sample)
+        From `redrawn`.
+    site : array_like (sample,), optional
+        See `helpers.lags.squared_errors`.
+
+    Returns
+    -------
+    ndarray (model, sample)
+        NaN where no turn tested a sample.
+    """
+    errors = squared_errors(observed, predicted, site)[0]
+    often = tested.sum(axis=1)
+    return np.where(tested, errors, 0.0).sum(axis=1) / np.where(often > 0, often, np.nan)

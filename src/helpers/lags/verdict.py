@@ -1,0 +1,192 @@
+"""The verdict on the lag, put together from the numbers, whichever way they fall."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from helpers.lags.protocols import PLANTED
+
+LAST, BEFORE, THREE = "last year's water", "water of the year before last", "three years' waters"
+"""Models with the SPEI12 of one and of two years before, and with those of all three years."""
+
+YEARS = ("this year's water", LAST, BEFORE)
+"""What the regression within sites tests."""
+
+
+def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> str:
+    """Write the verdict in one paragraph.
+
+    Parameters
+    ----------
+    lag : DataFrame
+        The artefact ``lag``: ``protocol`` (``re-drawn``, ``grouped``, ``within sites``), ``null`` (``none``, ``true
+        order``, ``among years``, ``among sites``), ``model``, ``score`` (``all``, ``anomalies``, ``slope``),
+        ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``.
+    power : DataFrame
+        See `helpers.lags.rates`.
+    level : float
+        Of p, adjusted where there are several.
+
+    Returns
+    -------
+    str
+        Sentences on the paper's split, on unseen places, on the water of single years, on what each test could have
+        found, and the conclusion.
+    """
+    parts = [_redrawn(lag, level), _grouped(lag, level), _waters(lag, level), _power(power)]
+    return " ".join([*parts, _conclusion(lag, power, level)])
+
+
+def against_truth(lag: pd.DataFrame, weights: Sequence[float], level: float = 0.05) -> str:
+    """Say what was planted on a Demo Earth, and which of it the regression within sites found.
+
+    Parameters
+    ----------
+    lag, level
+        See `verdict`.
+    weights : sequence of float
+        Of the water of this year, the last, and the one before.
+    """
+    planted = [name for name, w in zip(YEARS, weights, strict=True) if w]
+    claimed, sizes = _claimed(lag, YEARS, level), ", ".join(f"{w:g}" for w in weights)
+    wrong, missed = ([n for n in some if n not in other] for some, other in ((claimed, planted), (planted, claimed)))
+    said = [f"it found {_names(claimed)}"]
+    said += [f"missed {_names(missed)}"] if missed else []
+    said += [f"and was wrong about {_names(wrong)}" if wrong else "and claimed nothing that isn't there"]
+    return (
+        f"On this made planet the truth is known: the weights of the water of this year, the last and the one before "
+        f"are {sizes}. As to the regression within sites, {', '.join(said)}."
+    )
+
+
+def _pick(lag: pd.DataFrame, **wanted: str) -> pd.DataFrame:
+    """Return the rows that have these values; those of no null model unless told otherwise."""
+    rows = lag
+    for column, value in ({"null": "none"} | wanted).items():
+        rows = rows[rows[column] == value]
+    return rows
+
+
+def _names(names: Sequence[str]) -> str:
+    """Join names: "a", "a and b", "a, b and c", or "nothing"."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "nothing"
+
+
+def _gainers(rows: pd.DataFrame, level: float) -> list[str]:
+    return rows.model[(rows.gain > 0) & (rows.p_holm < level)].tolist()
+
+
+def _claimed(lag: pd.DataFrame, waters: Sequence[str], level: float) -> list[str]:
+    """Return the waters whose slope within sites differs from zero."""
+    rows = _pick(lag, protocol="within sites", score="slope")
+    return [name for name in waters if ((rows.model == name) & (rows.p_holm < level)).any()]
+
+
+def _copies(lag: pd.DataFrame, protocol: str, level: float) -> str:
+    """Set the gain of the true order beside those of the two shuffles."""
+    real, years, sites = (
+        _pick(lag, protocol=protocol, score="all", null=null).iloc[0]
+        for null in ("true order", "among years", "among sites")
+    )
+    if years.p < level:
+        so = "the right order of the years counts"
+    elif years.gain > 0 and years.gain >= 0.5 * real.gain:
+        so = "most of what is gained needs no knowledge of which year was dry"
+    else:
+        so = "the order of the years is not known to count"
+    return (
+        f"With the drought where it belongs {real.model} gains {real.gain:+.3f}, shuffled among the years of a site "
+        f"{years.gain:+.3f} (p = {years.p:.2f}), and among sites {sites.gain:+.3f} (p = {sites.p:.2f}): {so}."
+    )
+
+
+def _redrawn(lag: pd.DataFrame, level: float) -> str:
+    rows = _pick(lag, protocol="re-drawn", score="all", reference="CNN1")
+    rows = rows[rows.model.str.startswith("CNN")]
+    best = rows.loc[rows.gain.idxmax()]
+    above = int((rows.gain > 0).sum())
+    return (
+        f"Under the paper's split {above} of {len(rows)} networks with SPEI score above the one without, most of all "
+        f"{best.model} ({best.gain:+.3f} in R²). {_copies(lag, 're-drawn', level)}"
+    )
+
+
+def _grouped(lag: pd.DataFrame, level: float) -> str:
+    every = _pick(lag, protocol="grouped", reference="CNN1")
+    every = every[every.model.str.startswith("CNN")]
+    whole, anomalies = (_names(_gainers(every[every.score == score], level)) for score in ("all", "anomalies"))
+    return (
+        f"At places that no network has seen, what gains for sure is {whole} on all site-years and {anomalies} on the "
+        f"anomalies of years. {_copies(lag, 'grouped', level)}"
+    )
+
+
+def _waters(lag: pd.DataFrame, level: float) -> str:
+    rows = _pick(lag, protocol="grouped", score="anomalies").set_index(["model", "reference"])
+    texts = []
+    for model, reference, what in ((LAST, "CNN1", "over none"), (THREE, "CNN2", "over this year's alone")):
+        row = rows.loc[(model, reference)]
+        texts.append(f"{model} {row.gain:+.3f} ({row.low:+.3f} to {row.high:+.3f}) {what}")
+    slopes = _pick(lag, protocol="within sites", score="slope").set_index("model")
+    claimed = _claimed(lag, YEARS, level)
+    signs = [f"{name} ({slopes.gain[name]:+.3f} in ln RECO for one unit of SPEI12)" for name in claimed]
+    return (
+        f"Told by single years, the networks' anomalies gain: {_names(texts)}. Regression within sites, which needs no "
+        f"network, ties RECO to {_names(signs)}."
+    )
+
+
+def _found(power: pd.DataFrame, protocol: str, planted: str) -> pd.Series:
+    rows = power[(power.protocol == protocol) & (power.planted == planted) & power.right]
+    return rows.iloc[0]
+
+
+def _power(power: pd.DataFrame) -> str:
+    none = power[power.planted == "none"].groupby("protocol").found.agg(["min", "max"])
+    worlds, planted = int(power.worlds.iloc[0]), PLANTED[2]
+    networks, regression = (_found(power, p, planted).found for p in ("grouped, anomalies", "within sites"))
+    wrong = none["max"].filter(like="grouped").max()
+    return (
+        f"What could they have found? Of {worlds} made worlds in which last year's water matters, the grouped "
+        f"networks' anomalies show it in {networks} and the regression in {regression}; of {worlds} in which no water "
+        f"matters, the paper's split claims a given year in {_between(*none.loc['re-drawn'])}, the grouped networks in "
+        f"at most {wrong}, and the regression in at most {none.loc['within sites', 'max']}."
+    )
+
+
+def _between(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _conclusion(lag: pd.DataFrame, power: pd.DataFrame, level: float) -> str:
+    """Draw the conclusion from the tests that part one year from another: anomalies of networks, and the regression."""
+    rows = _pick(lag, protocol="grouped", score="anomalies")
+    alone = _gainers(rows[rows.model.isin([LAST, BEFORE]) & (rows.reference == "CNN1")], level)
+    alone += _gainers(rows[(rows.model == THREE) & (rows.reference == "CNN2")], level)
+    claimed = _claimed(lag, (LAST, BEFORE), level)
+    networks, regression = (_found(power, p, PLANTED[2]) for p in ("grouped, anomalies", "within sites"))
+    strong = regression.share >= 0.8
+    if alone and claimed:
+        return (
+            f"So there is evidence of a lag from both sides: from the networks by {_names(alone)}, and from the "
+            f"regression by {_names(claimed)}. That is more than the ranking of six scores could say."
+        )
+    if claimed:
+        return (
+            f"So years within sites do go with {_names(claimed)}, by the regression. The networks don't confirm it, "
+            f"which says little where they find a planted lag in {networks.share:.0%} of the worlds; and the ranking "
+            "of six scores is no evidence for it."
+        )
+    if alone:
+        return (
+            f"So the networks point to {_names(alone)} and the regression, which finds a planted lag in "
+            f"{regression.share:.0%} of the worlds, doesn't. One of two tests is a reason to look again, not a finding."
+        )
+    so = "so one as strong as that is unlikely here" if strong else "so even one as strong as that may have been missed"
+    return (
+        f"So no test that can part one year from another finds a lag. The regression would have shown one as strong "
+        f"as that of the made worlds in {regression.share:.0%} of them, {so}; a weaker one remains possible, and the "
+        "ranking of six scores is no evidence for or against it."
+    )
