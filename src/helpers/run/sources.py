@@ -7,6 +7,7 @@ package counts whole, since a registry may load its files by name. Comments don'
 from __future__ import annotations
 
 import ast
+from collections.abc import Container
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -78,10 +79,18 @@ def reached(trees: list[ast.Module], helpers: Path) -> list[Path]:
     return sorted(found)
 
 
-def texts(node: ast.AST) -> set[str]:
-    """List the parts of paths that stand as text in a syntax tree: ``"reported/table1.csv"`` gives both."""
+def texts(node: ast.AST, files: Container[str] = ()) -> set[str]:
+    """List the parts of paths that stand as text in a syntax tree: ``"reported/table1.csv"`` gives both.
+
+    Parameters
+    ----------
+    node : ast.AST
+    files : container of str
+        Paths that are listed as they are, not in parts.
+    """
     found = {part.value for part in ast.walk(node) if isinstance(part, ast.Constant) and isinstance(part.value, str)}
-    return {part for text in found if len(text) < 200 for part in PurePosixPath(text).parts}
+    short = {text for text in found if len(text) < 200}
+    return {part for text in short for part in ([text] if text in files else PurePosixPath(text).parts)}
 
 
 def data_reached(trees: list[ast.Module], data: Path) -> list[Path]:
