@@ -58,28 +58,31 @@ def shuffled_gains(copies: Mapping[tuple[str, str], ArrayLike], real: Mapping[st
     Parameters
     ----------
     copies : mapping of (str, str) to array_like (copy,)
-        Gains by protocol and kind of shuffle; a panel each, a row a protocol.
+        Gains by what was scored (a row of panels) and by kind of shuffle (a column).
     real : mapping of str to float
-        Gain of the true order, by protocol.
+        Gain of the true order, by what was scored.
 
     Returns
     -------
     ndarray of Axes
     """
     kinds = list(dict.fromkeys(kind for _, kind in copies))
-    size = (WIDTH, 2.4 * len(real) + 0.4)
+    size = (WIDTH, 2.1 * len(real) + 0.6)
     _, axes = plt.subplots(len(real), len(kinds), figsize=size, sharex="row", squeeze=False)
-    for line, protocol in zip(axes, real, strict=True):
-        every = np.concatenate([np.asarray(copies[protocol, kind]) for kind in kinds])
+    for line, (what, true) in zip(axes, real.items(), strict=True):
+        every = np.concatenate([np.asarray(copies[what, kind]) for kind in kinds])
         edges = np.linspace(every.min(), every.max() + 1e-9, 13)
         for ax, kind in zip(line, kinds, strict=True):
-            ax.hist(copies[protocol, kind], bins=edges, color=COLOURS["models"])
-            ax.axvline(real[protocol], color=COLOURS["reco"], linewidth=2.2, label="true order")
+            ax.hist(copies[what, kind], bins=edges, color=COLOURS["models"])
+            ax.axvline(true, color=COLOURS["reco"], linewidth=2.2, label="true order")
             ax.axvline(0, color=COLOURS["outline"], linewidth=1, linestyle="--", label="no SPEI")
-            ax.set(xlabel="gain in R² over CNN1 (no unit)", ylabel="shuffled copies")
-            ax.set_title(f"{protocol}, {kind}")
+            ax.set_title(f"{what}, {kind}", fontsize=10)
+            ax.set_ylabel("shuffled copies")
             ax.yaxis.get_major_locator().set_params(integer=True)
-    axes[0, 0].legend(loc="best")
+            ax.xaxis.get_major_locator().set_params(nbins=5)
+    for ax in axes[-1]:
+        ax.set_xlabel("gain in R² over CNN1 (no unit)")
+    axes[0, 0].figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     letter(axes.ravel())
     return axes
 

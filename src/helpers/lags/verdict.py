@@ -23,7 +23,7 @@ def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> str:
     lag : DataFrame
         The artefact ``lag``: ``protocol`` (``re-drawn``, ``grouped``, ``within sites``), ``null`` (``none``, ``true
         order``, ``among years``, ``among sites``), ``model``, ``score`` (``all``, ``anomalies``, ``slope``),
-        ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``.
+        ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``, ``permutations``.
     power : DataFrame
         See `helpers.lags.rates`.
     level : float
@@ -74,6 +74,15 @@ def _names(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "nothing"
 
 
+def _number(value: float) -> str:
+    """Write a change with its sign, to three places."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def _lower(sentence: str) -> str:
+    return sentence[0].lower() + sentence[1:]
+
+
 def _gainers(rows: pd.DataFrame, level: float) -> list[str]:
     return rows.model[(rows.gain > 0) & (rows.p_holm < level)].tolist()
 
@@ -84,42 +93,47 @@ def _claimed(lag: pd.DataFrame, waters: Sequence[str], level: float) -> list[str
     return [name for name in waters if ((rows.model == name) & (rows.p_holm < level)).any()]
 
 
-def _copies(lag: pd.DataFrame, protocol: str, level: float) -> str:
+def _copies(lag: pd.DataFrame, protocol: str, score: str, level: float) -> str:
     """Set the gain of the true order beside those of the two shuffles."""
     real, years, sites = (
-        _pick(lag, protocol=protocol, score="all", null=null).iloc[0]
+        _pick(lag, protocol=protocol, score=score, null=null).iloc[0]
         for null in ("true order", "among years", "among sites")
     )
+    least = 1 / (1 + years.permutations)
     if years.p < level:
         so = "the right order of the years counts"
     elif years.gain > 0 and years.gain >= 0.5 * real.gain:
         so = "most of what is gained needs no knowledge of which year was dry"
+    elif least >= level:
+        so = f"{years.permutations} copies are too few to say more, since p can't fall below {least:.2f}"
     else:
-        so = "the order of the years is not known to count"
+        so = "the order of the years isn't known to count"
     return (
-        f"With the drought where it belongs {real.model} gains {real.gain:+.3f}, shuffled among the years of a site "
-        f"{years.gain:+.3f} (p = {years.p:.2f}), and among sites {sites.gain:+.3f} (p = {sites.p:.2f}): {so}."
+        f"With the drought where it belongs {real.model} gains {_number(real.gain)}, shuffled among the years of a "
+        f"site {_number(years.gain)} (p = {years.p:.2f}), and among sites {_number(sites.gain)} (p = {sites.p:.2f}): "
+        f"{so}."
     )
 
 
 def _redrawn(lag: pd.DataFrame, level: float) -> str:
     rows = _pick(lag, protocol="re-drawn", score="all", reference="CNN1")
     rows = rows[rows.model.str.startswith("CNN")]
-    best = rows.loc[rows.gain.idxmax()]
-    above = int((rows.gain > 0).sum())
+    best, above = rows.loc[rows.gain.idxmax()], int((rows.gain > 0).sum())
     return (
-        f"Under the paper's split {above} of {len(rows)} networks with SPEI score above the one without, most of all "
-        f"{best.model} ({best.gain:+.3f} in R²). {_copies(lag, 're-drawn', level)}"
+        f"Under the paper's split, {above} of {len(rows)} networks with SPEI score above the one without, most of all "
+        f"{best.model} ({_number(best.gain)} in R²). {_copies(lag, 're-drawn', 'all', level)}"
     )
 
 
 def _grouped(lag: pd.DataFrame, level: float) -> str:
     every = _pick(lag, protocol="grouped", reference="CNN1")
-    every = every[every.model.str.startswith("CNN")]
-    whole, anomalies = (_names(_gainers(every[every.score == score], level)) for score in ("all", "anomalies"))
+    every, said = every[every.model.str.startswith("CNN")], []
+    for score, what in (("all", "all site-years"), ("anomalies", "the anomalies of years")):
+        names = _gainers(every[every.score == score], level)
+        said.append(f"{_names(names) if names else 'none of them'} on {what}")
     return (
-        f"At places that no network has seen, what gains for sure is {whole} on all site-years and {anomalies} on the "
-        f"anomalies of years. {_copies(lag, 'grouped', level)}"
+        f"At places that no network has seen, those that gain for sure are: {' and '.join(said)}. On anomalies: "
+        f"{_lower(_copies(lag, 'grouped', 'anomalies', level))}"
     )
 
 
@@ -128,13 +142,13 @@ def _waters(lag: pd.DataFrame, level: float) -> str:
     texts = []
     for model, reference, what in ((LAST, "CNN1", "over none"), (THREE, "CNN2", "over this year's alone")):
         row = rows.loc[(model, reference)]
-        texts.append(f"{model} {row.gain:+.3f} ({row.low:+.3f} to {row.high:+.3f}) {what}")
-    slopes = _pick(lag, protocol="within sites", score="slope").set_index("model")
-    claimed = _claimed(lag, YEARS, level)
-    signs = [f"{name} ({slopes.gain[name]:+.3f} in ln RECO for one unit of SPEI12)" for name in claimed]
+        texts.append(f"{model} {_number(row.gain)} ({_number(row.low)} to {_number(row.high)}) {what}")
+    slopes = _pick(lag, protocol="within sites", score="slope").set_index("model").gain
+    signs = [f"{name} ({_number(slopes[name])})" for name in _claimed(lag, YEARS, level)]
+    tied = f"{_names(signs)}, as changes of ln RECO for one unit of SPEI12" if signs else "the water of no year"
     return (
-        f"Told by single years, the networks' anomalies gain: {_names(texts)}. Regression within sites, which needs no "
-        f"network, ties RECO to {_names(signs)}."
+        f"With the waters of single years, and still on anomalies, networks gain: {_names(texts)}. Regression within "
+        f"sites, which needs no network, ties RECO to {tied}."
     )
 
 
@@ -164,29 +178,31 @@ def _conclusion(lag: pd.DataFrame, power: pd.DataFrame, level: float) -> str:
     """Draw the conclusion from the tests that part one year from another: anomalies of networks, and the regression."""
     rows = _pick(lag, protocol="grouped", score="anomalies")
     alone = _gainers(rows[rows.model.isin([LAST, BEFORE]) & (rows.reference == "CNN1")], level)
-    alone += _gainers(rows[(rows.model == THREE) & (rows.reference == "CNN2")], level)
+    alone += [f"{name} beside this year's" for name in _gainers(rows[rows.reference == "CNN2"], level)]
     claimed = _claimed(lag, (LAST, BEFORE), level)
     networks, regression = (_found(power, p, PLANTED[2]) for p in ("grouped, anomalies", "within sites"))
-    strong = regression.share >= 0.8
+    false = power[(power.protocol == "within sites") & ~power.right & (power.back > 0)]
+    trust = f"claims a year before falsely in at most {false.found.max()} of {false.worlds.max()} worlds"
     if alone and claimed:
         return (
-            f"So there is evidence of a lag from both sides: from the networks by {_names(alone)}, and from the "
-            f"regression by {_names(claimed)}. That is more than the ranking of six scores could say."
+            f"So there is evidence of a lag from two sides: from networks at unseen places ({_names(alone)}), and from "
+            f"the regression ({_names(claimed)}), which {trust}. The ranking of six scores could not say as much."
         )
     if claimed:
         return (
-            f"So years within sites do go with {_names(claimed)}, by the regression. The networks don't confirm it, "
-            f"which says little where they find a planted lag in {networks.share:.0%} of the worlds; and the ranking "
-            "of six scores is no evidence for it."
+            f"So within sites RECO does go with {_names(claimed)}, by a regression that {trust}. The networks don't "
+            f"confirm it, which says little where they show a planted lag in {networks.share:.0%} of the worlds. And "
+            "the ranking of six scores is no evidence for it."
         )
     if alone:
         return (
-            f"So the networks point to {_names(alone)} and the regression, which finds a planted lag in "
-            f"{regression.share:.0%} of the worlds, doesn't. One of two tests is a reason to look again, not a finding."
+            f"So the networks point to a lag ({_names(alone)}), and the regression, which shows a planted one in "
+            f"{regression.share:.0%} of the worlds, doesn't. One test of two is a reason to look again, not a finding."
         )
+    strong = regression.share >= 0.8
     so = "so one as strong as that is unlikely here" if strong else "so even one as strong as that may have been missed"
     return (
-        f"So no test that can part one year from another finds a lag. The regression would have shown one as strong "
-        f"as that of the made worlds in {regression.share:.0%} of them, {so}; a weaker one remains possible, and the "
-        "ranking of six scores is no evidence for or against it."
+        f"So no test that can part one year from another finds a lag. The regression shows one as strong as that of "
+        f"the made worlds in {regression.share:.0%} of them, {so}, as far as real towers are like made ones; a weaker "
+        "one remains possible. The ranking of six scores is no evidence for it or against it."
     )

@@ -82,7 +82,8 @@ def anomaly_test(
 def _independent(x: np.ndarray, names: list[str]) -> list[str]:
     """Keep the columns that those before them don't determine."""
     kept: list[int] = []
+    small = np.linalg.qr(x, mode="r")  # of the same singular values, column by column, and no taller than wide
     for j in range(x.shape[1]):
-        if np.linalg.matrix_rank(x[:, [*kept, j]], tol=1e-6 * np.sqrt(len(x))) > len(kept):
+        if np.linalg.matrix_rank(small[:, [*kept, j]], tol=1e-6 * np.sqrt(len(x))) > len(kept):
             kept.append(j)
     return [names[j] for j in kept]

@@ -1,0 +1,137 @@
+"""Networks in pairs, and with shuffled drought: against plain PyTorch on windows shuffled by hand, and slow loops."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from torch.nn import functional
+
+from helpers import cnn, lags
+from helpers.cnn.network import initial_weights
+
+STEPS = 15
+
+
+def squared_error(predicted, observed):
+    return (predicted - observed) ** 2
+
+
+def half(n, generator):
+    return torch.randperm(n, generator=generator) < n // 2
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Windows of 10 sites with 4 years, a target, and three folds of whole sites for each of two seeds."""
+    rng = np.random.default_rng(5)
+    site = np.repeat(np.arange(10), 4)
+    values = rng.standard_normal((40, 3, 3, 3)).astype("float32")
+    window = xr.DataArray(
+        values, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": ["mat", "npp", "spei"]}
+    )
+    target = 2 + values[:, 0, 1, 1] + rng.gamma(2, 0.5, 10)[site]
+    return window, target, site, np.stack([site % 3, (site // 2) % 3])
+
+
+def plain_network(x, y, tested, seed):
+    """Train the network of chapter 3 in plain PyTorch on all but the tested samples; return what it makes of those."""
+    middle, spread = x[~tested].mean((0, 2, 3), keepdims=True), x[~tested].std((0, 2, 3), keepdims=True)
+    x, unit = torch.tensor((x - middle) / spread), y[~tested].std()
+    w = {name: v.requires_grad_() for name, v in initial_weights(x.shape[1], cnn.ARCHITECTURE, seed).items()}
+    w["full.bias"].data[:] = y[~tested].mean() / unit
+    optimiser = torch.optim.Adam(w.values(), lr=1e-3)
+
+    def out(images):
+        for k in (1, 2, 3):
+            images = functional.conv2d(images, w[f"conv{k}.weight"], w[f"conv{k}.bias"], padding=1)
+            images = functional.max_pool2d(functional.relu(images), 2, ceil_mode=True)
+        return functional.relu(functional.linear(images.flatten(1), w["full.weight"], w["full.bias"]))[:, 0]
+
+    told = torch.tensor(y / unit, dtype=torch.float32)
+    for _ in range(STEPS):
+        optimiser.zero_grad()
+        ((out(x[~tested]) - told[~tested]) ** 2).mean().backward()
+        optimiser.step()
+    with torch.no_grad():
+        return out(x[tested]).numpy() * unit
+
+
+def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
+    window, target, site, folds = made
+    rows = np.concatenate([np.arange(40)[None], cnn.within(site, 2, np.random.default_rng(1))[0]])
+    models = {f"copy {k}": ["mat", "npp", "spei"] for k in range(3)}
+    options = {"iterations": STEPS, "loss": squared_error, "progress": False}
+    told = lags.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
+    for k, order in enumerate(rows):
+        by_hand = window.values.copy()
+        for s in range(40):
+            by_hand[s, 2] = window.values[order[s], 2]
+            assert site[order[s]] == site[s]
+        for j, seed in enumerate((7, 8)):
+            for fold in range(3):
+                tested = folds[j] == fold
+                expected = plain_network(by_hand, target, tested, seed)
+                assert told.values[k, j, tested] == pytest.approx(expected, abs=2e-3)
+    assert abs(told.values[1] - told.values[0]).max() > 0.05, "a shuffle changes what a network says"
+
+
+def test_models_of_a_seed_share_folds_and_one_more_model_changes_none(made):
+    window, target, _, folds = made
+    options = {"iterations": STEPS, "loss": squared_error, "progress": False}
+    both = lags.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
+    alone = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    assert both.sel(model="A").values == pytest.approx(alone.sel(model="A").values, abs=1e-4)
+    stopped = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
+    assert np.isfinite(stopped).all() and (stopped.values != alone.values).any()
+
+
+def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_scored_where_tested(made):
+    window, target, site, _ = made
+    rows = cnn.within(site, 2, np.random.default_rng(1))[0]
+    options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4}
+    models = {f"copy {k}": ["mat", "spei"] for k in range(2)}
+    predicted, tested = lags.redrawn(
+        window, target, models, [7, 8], rows=rows, moved=["spei"], progress=False, **options
+    )
+    assert predicted.shape == tested.shape == (2, 8, 40)
+    by_hand = window.copy(deep=True)
+    by_hand.values[:, 2] = window.values[rows[1], 2]
+    history = cnn.train(by_hand, target, [cnn.Member("x", ("mat", "spei"), 8)], progress=False, **options)[1]
+    assert predicted[1, 4:] == pytest.approx(history.predicted[:, 0], abs=1e-4)
+    assert (tested[1, 4:] == ~history.training[:, 0]).all()
+    errors = lags.turn_errors(target, predicted, tested)
+    for s in range(40):
+        turns = [(predicted[0, t, s] - target[s]) ** 2 for t in range(8) if tested[0, t, s]]
+        assert errors[0, s] == pytest.approx(np.mean(turns), rel=1e-5) if turns else np.isnan(errors[0, s])
+
+
+def test_all_models_of_one_call_keep_their_order(made):
+    window, target, _, _ = made
+    options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4, "progress": False}
+    both = lags.redrawn(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, [7, 8], **options)
+    for k, channels in enumerate((["mat"], ["mat", "spei"])):
+        alone = lags.redrawn(window, target, {"X": channels}, [7, 8], **options)
+        assert both[0][k] == pytest.approx(alone[0][0], abs=1e-4) and (both[1][k] == alone[1][0]).all()
+
+
+def test_added_channels_fill_the_window_and_replace_their_namesakes(made):
+    window, *_ = made
+    more = lags.added(window, {"spei": np.arange(40), "extra": np.ones(40)})
+    assert more.predictor.values.tolist() == ["mat", "npp", "spei", "extra"] and more.dtype == "float32"
+    assert (more.sel(predictor="spei").values == np.arange(40)[:, None, None]).all()
+    assert (more.sel(predictor="npp").values == window.sel(predictor="npp").values).all()
+
+
+def test_p_by_rank_counts_the_true_order_among_its_copies():
+    assert lags.rank_p(1.0, np.zeros(19)) == 0.05
+    assert lags.rank_p(0.0, np.ones(19)) == 1.0
+    p = [lags.rank_p(v[0], v[1:]) for v in np.random.default_rng(0).standard_normal((4000, 20))]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.012)
+
+
+def test_gains_leave_out_what_a_model_was_not_tested_on():
+    errors = {"A": np.array([1.0, 1, 1, np.nan]), "B": np.array([0.5, 0.5, 0.5, 0])}
+    rest = np.ones(4), np.array([0, 0, 1, 2]), 99, np.random.default_rng(0)
+    table = lags.gains(errors, [("B", "A"), ("A", "B")], *rest)
+    assert table.gain.tolist() == [0.5, -0.5] and (table.p_holm >= table.p).all()
+    assert lags.plain_gain(errors["B"], errors["A"], np.ones(4)) == pytest.approx(0.5)
