@@ -10,6 +10,7 @@ from helpers.figures.circles import balance, faster
 from helpers.figures.ladders import ladder
 from helpers.figures.lags import lag_curves, paired_gains, shuffled_gains, worlds_found
 from helpers.figures.maps import categories, inset, inset_bars, points, world, worlds
+from helpers.figures.moves import moves
 from helpers.figures.projection import EQUAL_EARTH
 from helpers.figures.samples import boxes, histograms, window
 from helpers.figures.scatters import scatters
@@ -41,6 +42,7 @@ __all__ = [
     "ladder",
     "lag_curves",
     "letter",
+    "moves",
     "paired_gains",
     "points",
     "scatter",
