@@ -94,10 +94,11 @@ def texts(node: ast.AST, files: Container[str] = ()) -> set[str]:
 
 
 def data_reached(trees: list[ast.Module], data: Path) -> list[Path]:
-    """Return the shipped data files that code names, sorted: one at the top by its name, others by their folder's."""
-    named = set().union(*(texts(node) for node in trees))
-    files = [path for path in data.rglob("*") if path.is_file() and path.suffix not in PROSE]
-    return sorted(path for path in files if path.relative_to(data).parts[0] in named)
+    """List the shipped data files that code names, sorted: by their place in ``data``, or a whole folder by its name."""
+    files = {p.relative_to(data): p for p in data.rglob("*") if p.is_file() and p.suffix not in PROSE}
+    paths = {place.as_posix() for place in files}
+    named = set().union(*(texts(node, paths) for node in trees))
+    return sorted(path for place, path in files.items() if {place.as_posix(), place.parts[0]} & named)
 
 
 def digests(trees: list[ast.Module], root: Path) -> tuple[dict[str, str], dict[str, str]]:
