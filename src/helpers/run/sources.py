@@ -94,7 +94,7 @@ def texts(node: ast.AST, files: Container[str] = ()) -> set[str]:
 
 
 def data_reached(trees: list[ast.Module], data: Path) -> list[Path]:
-    """List the shipped data files that code names, sorted: by their place in ``data``, or a whole folder by its name."""
+    """List the shipped data files that code names, sorted: by their place in ``data``, or a folder by its name."""
     files = {p.relative_to(data): p for p in data.rglob("*") if p.is_file() and p.suffix not in PROSE}
     paths = {place.as_posix() for place in files}
     named = set().union(*(texts(node, paths) for node in trees))
