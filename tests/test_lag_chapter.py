@@ -10,13 +10,20 @@ import yaml
 
 from helpers import lags, products, splits
 from helpers.lags import BEFORE, LAST, THREE, YEARS
+from helpers.run import chapters, sources
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {
-    "lag_networks": 1, "redrawn_networks": 2, "lag_folds": 2, "lag_iterations": 12, "permutations": 3,
+    "lag_networks": 1, "redrawn_networks": 2, "lag_folds": 3, "lag_iterations": 12, "permutations": 3,
     "curve_scales": [12, 24], "curve_networks": 1, "worlds": 0, "site_draws": 200,
 }  # fmt: skip
+
+
+def test_of_the_kept_numbers_only_those_of_the_lag_make_the_chapter_stale():
+    (found,) = (c for c in chapters.discover(NOTEBOOKS) if c.stem == "09_is_there_a_lag")
+    _, data = sources.digests(found.trees, ROOT)
+    assert [name for name in data if name.startswith("data/measured/")] == ["data/measured/lag_power.csv"]
 
 
 def run(stem, folder, **values):

@@ -18,10 +18,10 @@ def numbers(all_gains=0.0, water=0.0, slope=0.0, years_p=0.5, copies=0.0, permut
     def sure(gain):
         return 0.001 if gain else 0.8
 
-    for protocol in ("re-drawn", "grouped"):
+    for protocol in ("re-drawn", "grouped", lags.STOPPED):
         for score in ("all", "anomalies"):
             for model in ("CNN2", "CNN3", "CNN4", "CNN5", "CNN6"):
-                gain = all_gains if protocol == "grouped" else 0.01
+                gain = 0.01 if protocol == "re-drawn" else all_gains
                 row(protocol, "none", model, score, "CNN1", gain, sure(gain))
             for model, reference in (
                 (LAST, "CNN1"),
@@ -47,7 +47,7 @@ class TestVerdict:
 
     def test_nothing_found_is_said_with_what_could_have_been(self):
         text = lags.verdict(numbers(), self.power)
-        assert "none of them on all site-years and none of them on the anomalies" in text
+        assert text.count("none gains or loses for sure on all site-years and none gains or loses for sure on ano") == 2
         assert "ties RECO to the water of no year" in text
         assert "no test that can part one year from another finds a lag" in text
         assert "in 100% of them, so one as strong as that is unlikely here" in text
@@ -78,7 +78,14 @@ class TestVerdict:
 
     def test_gains_at_unseen_places_are_named(self):
         text = lags.verdict(numbers(all_gains=0.2), self.power)
-        assert text.count("CNN2, CNN3, CNN4, CNN5 and CNN6 on") == 2
+        assert text.count("CNN2, CNN3, CNN4, CNN5 and CNN6 gain on") == 4 and "lose" not in text
+        assert lags.verdict(numbers(all_gains=-0.2), self.power).count("CNN6 lose on") == 4
+
+    def test_either_way_of_training_may_find_it(self):
+        table = numbers(water=0.05)
+        for protocol in ("grouped", lags.STOPPED):
+            other = table.assign(gain=table.gain.where(table.protocol != protocol, 0.0))
+            assert f"networks point to a lag ({LAST})" in lags.verdict(other, self.power)
 
     def test_it_reads_the_power_from_the_table(self):
         rows = (self.power.protocol == "re-drawn") & (self.power.planted == "none")

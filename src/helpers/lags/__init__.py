@@ -11,7 +11,7 @@ from helpers.lags.crossing import added, out_of_fold, redrawn, turn_errors
 from helpers.lags.pairs import adjusted, gain, squared_errors
 from helpers.lags.protocols import EARLIER, MODELS, PLANTED, WATERS, found, over_worlds, rates
 from helpers.lags.tables import against_copies, gains, kept_rates, overview, plain_gain, rank_p
-from helpers.lags.verdict import BEFORE, LAST, THREE, YEARS, against_truth, verdict
+from helpers.lags.verdict import BEFORE, LAST, STOPPED, THREE, YEARS, against_truth, verdict
 from helpers.lags.within import anomaly_test
 from helpers.lags.worlds import plant, world
 
@@ -21,6 +21,7 @@ __all__ = [
     "LAST",
     "MODELS",
     "PLANTED",
+    "STOPPED",
     "THREE",
     "WATERS",
     "YEARS",

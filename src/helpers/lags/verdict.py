@@ -11,6 +11,11 @@ from helpers.lags.protocols import PLANTED
 LAST, BEFORE, THREE = "last year's water", "water of the year before last", "three years' waters"
 """Models with the SPEI12 of one and of two years before, and with those of all three years."""
 
+STOPPED = "grouped, stopped"
+"""The protocol of networks that stop where another fold is told best."""
+
+SCORES = ("all site-years", "anomalies")
+
 YEARS = ("this year's water", LAST, BEFORE)
 """What the regression within sites tests."""
 
@@ -21,8 +26,8 @@ def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> str:
     Parameters
     ----------
     lag : DataFrame
-        The artefact ``lag``: ``protocol`` (``re-drawn``, ``grouped``, ``within sites``), ``null`` (``none``, ``true
-        order``, ``among years``, ``among sites``), ``model``, ``score`` (``all``, ``anomalies``, ``slope``),
+        The artefact ``lag``: ``protocol`` (``re-drawn``, ``grouped``, `STOPPED`, ``within sites``), ``null`` (``none``,
+        ``true order``, ``among years``, ``among sites``), ``model``, ``score`` (``all``, ``anomalies``, ``slope``),
         ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``, ``permutations``.
     power : DataFrame
         See `helpers.lags.rates`.
@@ -87,6 +92,13 @@ def _gainers(rows: pd.DataFrame, level: float) -> list[str]:
     return rows.model[(rows.gain > 0) & (rows.p_holm < level)].tolist()
 
 
+def _sure(rows: pd.DataFrame, level: float) -> str:
+    """Say which models gain, and which lose, for sure."""
+    gain, lose = _gainers(rows, level), _gainers(rows.assign(gain=-rows.gain), level)
+    said = [f"{_names(names)} {verb}" for names, verb in ((gain, "gain"), (lose, "lose")) if names]
+    return " and ".join(said) or "none gains or loses for sure"
+
+
 def _claimed(lag: pd.DataFrame, waters: Sequence[str], level: float) -> list[str]:
     """Return the waters whose slope within sites differs from zero."""
     rows = _pick(lag, protocol="within sites", score="slope")
@@ -126,19 +138,20 @@ def _redrawn(lag: pd.DataFrame, level: float) -> str:
 
 
 def _grouped(lag: pd.DataFrame, level: float) -> str:
-    every = _pick(lag, protocol="grouped", reference="CNN1")
-    every, said = every[every.model.str.startswith("CNN")], []
-    for score, what in (("all", "all site-years"), ("anomalies", "the anomalies of years")):
-        names = _gainers(every[every.score == score], level)
-        said.append(f"{_names(names) if names else 'none of them'} on {what}")
+    said = []
+    for protocol, how in (("grouped", "trained to the end"), (STOPPED, "stopped in time")):
+        every = _pick(lag, protocol=protocol, reference="CNN1")
+        every = every[every.model.str.startswith("CNN")]
+        both = (_sure(every[every.score == score], level) for score in ("all", "anomalies"))
+        said.append(f"{how}, {' and '.join(f'{text} on {what}' for text, what in zip(both, SCORES, strict=True))}")
     return (
-        f"At places that no network has seen, those that gain for sure are: {' and '.join(said)}. On anomalies: "
+        f"At places that no network has seen, against CNN1 and {'; '.join(said)}. On anomalies, trained to the end: "
         f"{_lower(_copies(lag, 'grouped', 'anomalies', level))}"
     )
 
 
 def _waters(lag: pd.DataFrame, level: float) -> str:
-    rows = _pick(lag, protocol="grouped", score="anomalies").set_index(["model", "reference"])
+    rows = _pick(lag, protocol=STOPPED, score="anomalies").set_index(["model", "reference"])
     texts = []
     for model, reference, what in ((LAST, "CNN1", "over none"), (THREE, "CNN2", "over this year's alone")):
         row = rows.loc[(model, reference)]
@@ -147,8 +160,8 @@ def _waters(lag: pd.DataFrame, level: float) -> str:
     signs = [f"{name} ({_number(slopes[name])})" for name in _claimed(lag, YEARS, level)]
     tied = f"{_names(signs)}, as changes of ln RECO for one unit of SPEI12" if signs else "the water of no year"
     return (
-        f"With the waters of single years, and still on anomalies, networks gain: {_names(texts)}. Regression within "
-        f"sites, which needs no network, ties RECO to {tied}."
+        f"With the waters of single years, stopped in time and on anomalies, networks gain: {_names(texts)}. "
+        f"Regression within sites, which needs no network, ties RECO to {tied}."
     )
 
 
@@ -176,9 +189,12 @@ def _between(low: int, high: int) -> str:
 
 def _conclusion(lag: pd.DataFrame, power: pd.DataFrame, level: float) -> str:
     """Draw the conclusion from the tests that part one year from another: anomalies of networks, and the regression."""
-    rows = _pick(lag, protocol="grouped", score="anomalies")
-    alone = _gainers(rows[rows.model.isin([LAST, BEFORE]) & (rows.reference == "CNN1")], level)
-    alone += [f"{name} beside this year's" for name in _gainers(rows[rows.reference == "CNN2"], level)]
+    alone = []
+    for protocol in ("grouped", STOPPED):
+        rows = _pick(lag, protocol=protocol, score="anomalies")
+        alone += _gainers(rows[rows.model.isin([LAST, BEFORE]) & (rows.reference == "CNN1")], level)
+        alone += [f"{name} beside this year's water" for name in _gainers(rows[rows.reference == "CNN2"], level)]
+    alone = list(dict.fromkeys(alone))
     claimed = _claimed(lag, (LAST, BEFORE), level)
     networks, regression = (_found(power, p, PLANTED[2]) for p in ("grouped, anomalies", "within sites"))
     false = power[(power.protocol == "within sites") & ~power.right & (power.back > 0)]
