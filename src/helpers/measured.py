@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,14 +20,19 @@ import xarray as xr
 from tqdm import tqdm
 
 from helpers import lags, regions, trends
+from helpers.kept import read as read
 from helpers.run import __main__ as runner
 from helpers.run.places import Book, UserError
-from helpers.workspace import ROOT, Workspace, writing
+from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
 
 FOLDER = ROOT / "data" / "measured"
 
-KEPT = ("table1", "validation_scores")
-"""Artefacts kept, of chapters 3 and 4. They are aggregates: no row is of a site or a year."""
+KEPT = ("table1", "validation_scores", "ladder", "scales", "lag", "lag_curve", "real_land")
+"""Artefacts kept, of chapters 3, 4, 8, 9 and 12, as far as the profile runs the chapter that makes them. They are
+aggregates: no row is of a site or a year."""
+
+OF_ONE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample"}
+"""Columns that no kept table may have: they would say of which site or year a row is."""
 
 COMMANDS = "python -m helpers.run --profile {0} --no-pages && python -m helpers.measured --profile {0}"
 
@@ -45,14 +50,7 @@ LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 3}
 """Of those worlds, and of the networks trained in them; see `helpers.lags.over_worlds`."""
 
 
-def read(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
-    """Return the head (date, commit, commands) and the table of a file that `write` made."""
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
-    return head, pd.read_csv(path, comment="#")
-
-
-def write(ws: Workspace, head: Mapping[str, str], folder: Path = FOLDER) -> list[Path]:
+def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
     """Copy a run's aggregates, each under ``head``; return the files.
 
     Parameters
@@ -61,16 +59,25 @@ def write(ws: Workspace, head: Mapping[str, str], folder: Path = FOLDER) -> list
         Of the profile that ran; its name begins the files' names.
     head : mapping of str to str
         What stands above each table.
+    chapters : collection of str
+        Stems of the chapters that the profile runs; only what they make is kept.
     folder : Path
         Where to write.
 
     Raises
     ------
     MissingArtefact
-        The run has not made one of `KEPT` yet.
+        The run has not made one of `KEPT` yet. Nothing is written then.
+    UserError
+        A table has a row for each site or year, or none of `KEPT` is made by these chapters.
     """
-    tables = {f"{ws.profile}_{name}.csv": ws.read(name) for name in KEPT}
-    return [_put(folder / name, head, table) for name, table in tables.items()]
+    tables = {name: ws.read(name) for name in KEPT if ARTEFACTS[name].made_by in chapters}
+    if not tables:
+        raise UserError(f"profile {ws.profile}: expected a chapter that makes one of {', '.join(KEPT)}, found none")
+    for name, table in tables.items():
+        if single := sorted(OF_ONE & set(table.columns)):
+            raise UserError(f"{name}: expected aggregates only, found the column {single[0]}; keep another table")
+    return [_put(folder / f"{ws.profile}_{name}.csv", head, table) for name, table in tables.items()]
 
 
 def _put(path: Path, head: Mapping[str, str], table: pd.DataFrame) -> Path:
@@ -143,12 +150,16 @@ def commit(root: Path = ROOT) -> str:
     return done.stdout.strip()
 
 
-def _fresh(profile: str) -> None:
-    """Raise UserError where a chapter of the profile is stale."""
+def _fresh(profile: str) -> set[str]:
+    """Return the stems of a profile's chapters; raise UserError where one that makes something is stale.
+
+    A chapter that only reads, such as the page on what is kept here, grows stale by being read from, and needn't wait.
+    """
     todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", profile, "--no-pages"]))
     for chapter, why, _ in runner.examine(todo):
-        if why:
+        if why and chapter.writes:
             raise UserError(f"{chapter.stem}: stale ({why}); run python -m helpers.run --profile {profile} first")
+    return {chapter.stem for chapter in todo.only}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -170,8 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
             head["commands"] = LAG_COMMANDS.format(chosen.lags)
             files = [_put(FOLDER / LAG_POWER, head, lag_power(chosen.lags))]
         else:
-            _fresh(chosen.profile)
-            files = write(Workspace(chosen.profile), head | {"commands": COMMANDS.format(chosen.profile)})
+            made = _fresh(chosen.profile)
+            files = write(Workspace(chosen.profile), head | {"commands": COMMANDS.format(chosen.profile)}, made)
         for path in files:
             print(path.relative_to(ROOT))
     except (UserError, OSError) as error:
