@@ -33,7 +33,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     ndarray of Axes
     """
     names = [f"{m} over {r}" for m, r in table[["model", "reference"]].drop_duplicates().itertuples(index=False)]
-    size = (WIDTH, 0.3 * len(names) * len(scores) + 1.4)
+    size = (WIDTH, 0.28 * len(names) * len(scores) + 1.8)
     _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, sharex="col", squeeze=False)
     for line, (score, what) in zip(axes, scores.items(), strict=True):
         for ax, protocol in zip(line, protocols, strict=True):
@@ -43,7 +43,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
             fill = np.where(rows.p_holm < level, COLOURS["run"], "white")
             ax.scatter(rows.gain, place, s=30, c=fill, edgecolors=COLOURS["run"], zorder=3)
             ax.axvline(0, color=COLOURS["outline"], linewidth=1, linestyle="--")
-            ax.set_title(f"{protocol}: {what}", fontsize=10)
+            ax.set_title(f"{protocol}\n{what}", fontsize=9)
     axes[0, 0].set_yticks(range(len(names)), names)
     axes[0, 0].invert_yaxis()
     for ax in axes[-1]:

@@ -7,14 +7,16 @@ models differ by is then what they were told, and not who was tested, nor where 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import torch
 import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from helpers import cnn
-from helpers.cnn.training import Loss, Split
+from helpers.cnn.training import History, Loss, Split, deterministic
 from helpers.lags.pairs import squared_errors
 from helpers.splits import train_masks
 
@@ -127,14 +129,25 @@ def redrawn(
     """
     options = {"iterations": iterations, "loss": loss, "draw_split": draw_split, "keep": keep, "progress": False}
     alike = [list(models)] if rows is None else [[name] for name in models]
+    jobs = [(i, int(s)) for i in range(len(alike)) for s in seeds]
+
+    def work(job: tuple[int, int]) -> History:
+        torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
+        i, one = job
+        seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))
+        members = [cnn.Member(name, tuple(models[name]), one) for name in alike[i]]  # they share their splits
+        return cnn.train(seen, target, members, **options)[1]
+
+    threads = torch.get_num_threads()
+    bar = tqdm(total=len(jobs), desc="training", disable=not progress, mininterval=1.0)
     told = []
-    with tqdm(total=len(alike) * len(seeds), desc="training", disable=not progress, mininterval=1.0) as bar:
-        for i, names in enumerate(alike):
-            seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))
-            for s in seeds:  # the models of one seed share their splits
-                members = [cnn.Member(name, tuple(models[name]), int(s)) for name in names]
-                told.append(cnn.train(seen, target, members, **options)[1])
+    try:
+        with deterministic(), ThreadPoolExecutor(threads) as pool, bar:
+            for done in pool.map(work, jobs):
+                told.append(done)
                 bar.update()
+    finally:
+        torch.set_num_threads(threads)
     shape = (len(alike), len(seeds) * keep, len(alike[0]), -1)  # one of a kind, or all of a kind
     predicted, training = (
         np.stack([getattr(one, name) for one in told]).reshape(shape).swapaxes(1, 2).reshape(len(models), shape[1], -1)
