@@ -1,0 +1,208 @@
+"""Chapter 8: on made samples that a straight line explains, and the ladder worked out again with scikit-learn alone."""
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import xarray as xr
+import yaml
+from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.linear_model import Ridge
+from sklearn.metrics import r2_score, root_mean_squared_error
+from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from helpers import cnn, windows
+from helpers.grid import Grid
+from helpers.workspace import ROOT, Workspace
+
+NOTEBOOKS = ROOT / "notebooks"
+BRIEF = {
+    "ladder_folds": 3, "ladder_networks": 2, "frozen_iterations": 60, "redrawn_iterations": 150, "random_cells": 200,
+    "forest_trees": 20, "honest_iterations": 15, "inner_folds": 3, "site_draws": 200,
+}  # fmt: skip
+PLACES, YEARS = 40, 5
+
+
+def run(stem, folder, **values):
+    papermill.execute_notebook(
+        NOTEBOOKS / f"{stem}.ipynb", folder / f"{stem}.ipynb", values,
+        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
+    )  # fmt: skip
+
+
+def make_samples(rng):
+    """Forty places, every fourth with a second tower next door; RECO is a straight line of mat and npp, with noise."""
+    place = np.repeat(np.arange(PLACES), np.where(np.arange(PLACES) % 4, 1, 2))
+    lat, lon = rng.uniform(-50, 65, PLACES)[place], rng.uniform(-170, 170, PLACES)[place]
+    lat = lat + 0.06 * np.append(False, place[1:] == place[:-1])
+    tower = np.repeat(np.arange(len(place)), YEARS)
+    own, n = rng.normal(size=(PLACES, 3))[place][tower], len(tower)
+    centre = {"mat": own[:, 0], "npp": own[:, 1] + 0.2 * rng.normal(size=n), "soc_0": own[:, 2]}
+    centre |= {name: rng.normal(size=n) for name in ("spei12", "spei24")}
+    values = np.stack([*centre.values()], axis=1)[:, :, None, None] * np.ones((3, 3))
+    values[:, 2] += 0.1 * rng.normal(size=(n, 3, 3))  # soil alone differs within a window
+    values = values.astype("float32")
+    samples = xr.Dataset({"window": (("sample", "predictor", "dy", "dx"), values)}, {"predictor": list(centre)})
+    samples["reco"] = "sample", 3 + 0.5 * centre["mat"] + 0.3 * centre["npp"] + 0.1 * rng.normal(size=n)
+    mesh = Grid(0.05)
+    row, column = windows.cells(mesh.lat, mesh.lon, lat, lon)
+    where = {"site": np.array([f"S{k:02d}" for k in tower]), "year": np.tile(2001 + np.arange(YEARS), len(place))}
+    where |= {"lat": lat[tower], "lon": lon[tower], "cell": (row * mesh.shape[1] + column)[tower]}
+    return samples.assign_coords({k: ("sample", v) for k, v in where.items()}), place[tower]
+
+
+def publish(ws, samples):
+    """Leave networks as chapter 3 does, hardly trained: this chapter asks for their name and channels alone."""
+    basic = [name for name in samples.predictor.values.tolist() if not name.startswith("spei")]
+    ensemble = cnn.Ensemble([cnn.Member("CNN5", (*basic, "spei12", "spei24"), 1)], [*basic, "spei12", "spei24"])
+    with ws.writing("models") as folder:
+        cnn.save(ensemble, folder, optimal="CNN5")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder, (samples, place) = tmp_path_factory.mktemp("ladder"), make_samples(np.random.default_rng(8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECO_OUTPUTS", str(folder))
+        ws = Workspace("trial")
+        ws.write("samples", samples)
+        publish(ws, samples)
+        run("08_splits_and_leakage", folder, profile="trial", **BRIEF)
+        return ws, samples, place
+
+
+def value(table, split, model, metric="r2"):
+    found = table[(table.split == split) & (table.model == model) & (table.metric == metric)]
+    assert len(found) == 1, (split, model, metric)
+    return found.iloc[0]
+
+
+def centre_of(samples):
+    basic = [name for name in samples.predictor.values.tolist() if not name.startswith("spei")]
+    return samples.window.sel(predictor=basic).values[:, :, 1, 1].astype("float64")
+
+
+def by_scikit_learn(samples, oof, rules, inner, trees, seed=2021):
+    """The baselines of the ladder, fold by fold, by cross_val_predict and GridSearchCV."""
+    x, y, groups, told = centre_of(samples), samples.reco.values, oof.place.values, {}
+    for rule in rules:
+        test = PredefinedSplit(oof.fold.sel(rule=rule).values)
+        told[rule, "random forest"] = cross_val_predict(RandomForestRegressor(trees, random_state=seed), x, y, cv=test)
+        told[rule, "gradient boosting"] = cross_val_predict(
+            HistGradientBoostingRegressor(random_state=seed), x, y, cv=test
+        )
+        said = np.empty_like(y)
+        for train, held in test.split():
+            inner_splits = list(GroupKFold(inner).split(train, groups=groups[train]))
+            how = {"cv": inner_splits, "scoring": "neg_mean_squared_error"}
+            line = make_pipeline(StandardScaler(), GridSearchCV(Ridge(), {"alpha": np.logspace(-2, 5, 15)}, **how))
+            said[held] = line.fit(x[train], y[train]).predict(x[held])
+        told[rule, "ridge"] = said
+    return told
+
+
+def lin(o, s):
+    return 2 * np.cov(o, s, ddof=0)[0, 1] / (o.var() + s.var() + (o.mean() - s.mean()) ** 2)
+
+
+def test_the_ladder_s_baselines_are_those_of_scikit_learn(made):
+    ws, samples, _ = made
+    ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
+    for (split, model), said in by_scikit_learn(samples, oof, oof.rule.values, 3, BRIEF["forest_trees"]).items():
+        expected = {"r2": r2_score(y, said), "rmse": root_mean_squared_error(y, said), "cc": lin(y, said)}
+        expected |= {"r2_pearson": np.corrcoef(y, said)[0, 1] ** 2, "sde": (said - y).std()}
+        for metric, number in expected.items():
+            assert value(ladder, split, model, metric).value == pytest.approx(number, abs=1e-6), (split, model)
+
+
+def test_scores_lie_in_their_intervals_and_say_from_what_they_come(made):
+    ws, samples, place = made
+    ladder = ws.read("ladder")
+    assert ((ladder.low <= ladder.value + 0.05) & (ladder.value <= ladder.high + 0.05)).mean() > 0.9
+    assert (ladder.n == samples.sizes["sample"]).all() and (ladder.groups == PLACES).all()
+    assert set(ladder.split) == {"re-drawn", "random", "years", "sites", "blocks", "kNNDM"}
+    assert set(ladder[ladder.model == "CNN1"].seeds) == {BRIEF["ladder_networks"]}
+    for split, expected in (("sites", -0.5), ("random", -0.1)):
+        assert expected < value(ladder, split, "mean").value <= 0
+
+
+def test_places_stay_whole_where_they_should(made):
+    ws, _, place = made
+    oof = ws.read("oof")
+    pairs = pd.DataFrame({"own": place, "found": oof.place.values}).drop_duplicates()
+    assert len(pairs) == PLACES, "towers next door are one place, and others are not"
+    for rule in ("sites", "blocks", "kNNDM"):
+        assert pd.Series(oof.fold.sel(rule=rule).values).groupby(place).nunique().max() == 1
+    for rule in ("random", "years"):
+        assert pd.Series(oof.fold.sel(rule=rule).values).groupby(place).nunique().max() > 1
+
+
+def test_every_model_is_better_known_where_it_is_remembered(made):
+    ladder = made[0].read("ladder")
+    assert value(ladder, "sites", "ridge").value > 0.9, "a straight line is found by a straight line"
+    assert value(ladder, "re-drawn", "CNN1").value > value(ladder, "sites", "CNN1").value
+    assert value(ladder, "sites", "site's own mean").value > 0.9
+
+
+def test_noise_is_remembered_and_never_known(made):
+    ladder = made[0].read("ladder")
+    assert value(ladder, "re-drawn", "CNN1 on noise").value > 0.5
+    for split in ("sites", "kNNDM"):
+        assert value(ladder, split, "CNN1 on noise").low <= 0
+
+
+def test_the_networks_of_the_table_are_those_of_the_file(made):
+    ws, samples, _ = made
+    ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
+    assert oof.predicted.dims == ("split", "model", "sample")
+    np.testing.assert_allclose(oof.observed, y)
+    for model in ("ridge", "honest CNN"):
+        said = oof.predicted.sel(split="sites", model=model).values
+        assert value(ladder, "sites", model).value == pytest.approx(r2_score(y, said), abs=1e-5)
+    assert np.isnan(oof.predicted.sel(split="re-drawn", model="ridge")).all()
+
+
+def test_scales_are_those_of_pandas(made):
+    ws, samples, _ = made
+    scales, oof = ws.read("scales"), ws.read("oof")
+    frame = pd.DataFrame({"o": samples.reco.values, "s": oof.predicted.sel(split="sites", model="ridge").values})
+    frame = frame.assign(site=samples.site.values, year=samples.year.values)
+    means = frame.groupby("site")[["o", "s"]].mean()
+    away = frame[["o", "s"]] - frame.groupby("site")[["o", "s"]].transform("mean")
+    slopes = frame.groupby("site")[["o", "s", "year"]].apply(
+        lambda f: pd.Series({c: np.polyfit(f.year, f[c], 1)[0] for c in "os"})
+    )
+    for scale, pair in {"across sites": means, "within sites": away, "trends": slopes}.items():
+        row = value(scales[scales.scale == scale], "sites", "ridge")
+        assert row.value == pytest.approx(r2_score(pair.o, pair.s), abs=1e-4), scale
+        assert row.n == len(pair)
+        r = value(scales[scales.scale == scale], "sites", "ridge", "r").value
+        assert r == pytest.approx(np.corrcoef(pair.o, pair.s)[0, 1], abs=1e-4), scale
+
+
+def test_the_honest_networks_can_be_loaded_and_agree_on_what_they_are(made):
+    ws, samples, _ = made
+    ensemble = cnn.load(ws.read("honest_models"))
+    assert len({m.model for m in ensemble.members}) == 1 and len(ensemble.members) == BRIEF["inner_folds"]
+    said = cnn.predict(ensemble, samples.window.sel(predictor=list(ensemble.channels))).mean(axis=0)
+    assert r2_score(samples.reco.values, said) > 0.9
+
+
+def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(tmp_path, monkeypatch, real_data):
+    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path))
+    text = (NOTEBOOKS / "profiles" / "sites.yml").read_text(encoding="utf-8")
+    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", real_data.as_posix()))
+    run("02_site_sampling", tmp_path, profile="real", **profile["common"], **profile["02_site_sampling"])
+    ws = Workspace("real")
+    samples = ws.read("samples")
+    publish(ws, samples)
+    brief = {"ladder_folds": 5, "ladder_networks": 1, "frozen_iterations": 10, "redrawn_iterations": 60}
+    brief |= {"honest_iterations": 5, "honest_rungs": ["sites"]}
+    run("08_splits_and_leakage", tmp_path, profile="real", **BRIEF | brief)
+    ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
+    for (split, model), said in by_scikit_learn(samples, oof, ("random", "sites"), 3, 20).items():
+        assert value(ladder, split, model).value == pytest.approx(r2_score(y, said), abs=1e-6), (split, model)
+    assert value(ladder, "sites", "ridge").value < value(ladder, "sites", "site's own mean").value
+    assert value(ladder, "random", "random forest").value > value(ladder, "sites", "random forest").value
