@@ -56,6 +56,12 @@ class TestVerdict:
         weak = self.power.assign(share=0.1)
         assert "even one as strong as that may have been missed" in lags.verdict(numbers(), weak)
 
+    def test_no_network_above_the_one_without(self):
+        lower = numbers().assign(gain=lambda table: table.gain.where(table.protocol != "re-drawn", -0.01))
+        assert "0 of 5 networks with SPEI score above the one without, and the best of them is" in lags.verdict(
+            lower, self.power
+        )
+
     def test_both_found(self):
         text = lags.verdict(numbers(water=0.05, slope=0.03), self.power)
         assert "evidence of a lag from two sides" in text and f"({LAST}), and from the regression ({LAST})" in text

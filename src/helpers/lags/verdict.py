@@ -131,8 +131,9 @@ def _redrawn(lag: pd.DataFrame, level: float) -> str:
     rows = _pick(lag, protocol="re-drawn", score="all", reference="CNN1")
     rows = rows[rows.model.str.startswith("CNN")]
     best, above = rows.loc[rows.gain.idxmax()], int((rows.gain > 0).sum())
+    how = "most of all" if above else "and the best of them is"
     return (
-        f"Under the paper's split, {above} of {len(rows)} networks with SPEI score above the one without, most of all "
+        f"Under the paper's split, {above} of {len(rows)} networks with SPEI score above the one without, {how} "
         f"{best.model} ({_number(best.gain)} in R²). {_copies(lag, 're-drawn', 'all', level)}"
     )
 
@@ -145,8 +146,8 @@ def _grouped(lag: pd.DataFrame, level: float) -> str:
         both = (_sure(every[every.score == score], level) for score in ("all", "anomalies"))
         said.append(f"{how}, {' and '.join(f'{text} on {what}' for text, what in zip(both, SCORES, strict=True))}")
     return (
-        f"At places that no network has seen, against CNN1 and {'; '.join(said)}. On anomalies, trained to the end: "
-        f"{_lower(_copies(lag, 'grouped', 'anomalies', level))}"
+        f"At places that no network has seen, against CNN1 and {'; '.join(said)}. On anomalies, stopped in time: "
+        f"{_lower(_copies(lag, STOPPED, 'anomalies', level))}"
     )
 
 
