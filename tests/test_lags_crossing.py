@@ -80,9 +80,17 @@ def test_models_of_a_seed_share_folds_and_one_more_model_changes_none(made):
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
     both = lags.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
     alone = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    assert both.attrs["dead"] == 0
     assert both.sel(model="A").values == pytest.approx(alone.sel(model="A").values, abs=1e-4)
     stopped = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
     assert np.isfinite(stopped).all() and (stopped.values != alone.values).any()
+
+
+def test_dead_networks_are_counted_and_kept(made):
+    window, target, _, folds = made
+    options = {"iterations": 300, "loss": lambda predicted, _: predicted, "progress": False}
+    told = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    assert told.attrs["dead"] == 6 and (told.values == 0).mean() > 0.9, "a loss that rewards less drives all to zero"
 
 
 def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_scored_where_tested(made):

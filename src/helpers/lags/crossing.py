@@ -79,7 +79,8 @@ def out_of_fold(
     Returns
     -------
     DataArray (model, seed, sample)
-        In the unit of the target.
+        In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
+        they stay in.
     """
     masks = np.stack([train_masks(each) for each in folds])
     number, (_, k, _) = len(models), masks.shape
@@ -94,7 +95,8 @@ def out_of_fold(
     _, fit = cnn.train_frozen(window, target, members, training, **options)
     # each sample is out of one fold of a seed, and missing in the others
     predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
-    return xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
+    out = xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
+    return out.assign_attrs(dead=int(fit.dead.sum()))
 
 
 def redrawn(
