@@ -70,7 +70,7 @@ class TestVerdict:
     def test_the_regression_alone_also_with_a_falling_slope(self):
         text = lags.verdict(numbers(slope=-0.03), self.power)
         assert f"within sites RECO does go with {LAST}" in text and f"{LAST} (−0.030)" in text
-        assert "show a planted lag in 12% of the worlds" in text
+        assert "they show a planted lag in 12% of the worlds" in text
 
     def test_the_networks_alone_and_a_loss_is_no_gain(self):
         assert f"networks point to a lag ({LAST})" in lags.verdict(numbers(water=0.05), self.power)

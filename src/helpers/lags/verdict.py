@@ -177,10 +177,11 @@ def _power(power: pd.DataFrame) -> str:
     networks, regression = (_found(power, p, planted).found for p in ("grouped, anomalies", "within sites"))
     wrong = none["max"].filter(like="grouped").max()
     return (
-        f"What could they have found? Of {worlds} made worlds in which last year's water matters, the grouped "
-        f"networks' anomalies show it in {networks} and the regression in {regression}; of {worlds} in which no water "
-        f"matters, the paper's split claims a given year in {_between(*none.loc['re-drawn'])}, the grouped networks in "
-        f"at most {wrong}, and the regression in at most {none.loc['within sites', 'max']}."
+        f"What could they have found? Of {worlds} made worlds in which last year's water matters, grouped "
+        f"networks, trained to the end, show it on anomalies in {networks}, and the regression in {regression}; of "
+        f"{worlds} in which no water matters, the paper's split claims a given year in "
+        f"{_between(*none.loc['re-drawn'])}, the grouped networks in at most {wrong}, and the regression in at most "
+        f"{none.loc['within sites', 'max']}."
     )
 
 
@@ -208,8 +209,8 @@ def _conclusion(lag: pd.DataFrame, power: pd.DataFrame, level: float) -> str:
     if claimed:
         return (
             f"So within sites RECO does go with {_names(claimed)}, by a regression that {trust}. The networks don't "
-            f"confirm it, which says little where they show a planted lag in {networks.share:.0%} of the worlds. And "
-            "the ranking of six scores is no evidence for it."
+            f"confirm it, which says little where, trained to the end, they show a planted lag in {networks.share:.0%} "
+            "of the worlds. And the ranking of six scores is no evidence for it."
         )
     if alone:
         return (
