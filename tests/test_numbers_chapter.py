@@ -1,0 +1,241 @@
+"""The chapter of numbers, on a small made workspace: every row stands where its source says, and none of the paper's
+numbers is lost."""
+
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import xarray as xr
+
+from helpers import lags, reported, skill
+from helpers.workspace import ROOT, Workspace
+
+STEM = "13_numbers"
+BANDS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
+LEDGER = ["quantity", "where", "paper", "seed protocol", "honest", "low", "high", "moved by"]
+METRICS = ("r2", "cc", "rmse", "sde")
+rng = np.random.default_rng(11)
+
+
+def with_interval(rows, keys):
+    """Give rows of labels a value and an interval around it, all of them different."""
+    table = pd.DataFrame(rows, columns=keys)
+    value = rng.normal(size=len(table))
+    return table.assign(value=value, low=value - rng.uniform(0.1, 1, len(table)), high=value + 0.5)
+
+
+def table1():
+    paper = reported.table("table1").rename(columns={"value": "paper", "n": "n paper"})
+    return paper.assign(**{"this run": rng.uniform(0.5, 0.9, len(paper)), "sd over seeds": 0.01, "n": 100})
+
+
+def ladder():
+    models = ["ridge", "CNN1", "CNN-SPEIopt", "honest CNN", "CNN1 on noise"]
+    rows = [
+        (s, m, k) for s in ("re-drawn", "sites", "kNNDM") for m in models for k in ("r2", "r2_pearson", *METRICS[1:])
+    ]
+    return with_interval(rows, ["split", "model", "metric"])
+
+
+def scales():
+    rows = [
+        (s, "CNN-SPEIopt", c, "r2") for s in ("re-drawn", "sites") for c in ("across sites", "within sites", "trends")
+    ]
+    return with_interval(rows, ["split", "model", "scale", "metric"])
+
+
+def lag():
+    models = [f"CNN{k}" for k in range(2, 7)] + [lags.LAST, lags.BEFORE, lags.THREE]
+    protocols = ("re-drawn", "grouped", lags.STOPPED)
+    rows = [(p, "none", m, s, "CNN1") for p in protocols for m in models for s in ("all", "anomalies")]
+    rows += [(p, null, "CNN5", "all", "CNN1") for p in protocols for null in ("true order", "among years")]
+    rows += [("within sites", "none", water, "slope", "none") for water in lags.YEARS]
+    return with_interval(rows, ["protocol", "null", "model", "score", "reference"]).rename(columns={"value": "gain"})
+
+
+def on_maps():
+    unit = "kg C m-2 yr-1"
+    rows = [("land inside (%)", "all land, by area", np.nan), (f"mean RECO ({unit})", "all land, over cells", 0.87)]
+    rows += [(f"STDEV of RECO ({unit})", "all land, over cells", 0.22), ("r of STDEVs", "independent sites", 0.475)]
+    rows += [
+        (f"process models' STDEV less the CNN's, {e} (%)", "common cells", v)
+        for e, v in (("least", -71), ("most", -88))
+    ]
+    return ledger(rows, "training")
+
+
+def on_trends():
+    rows = [(f"{v} rises, as a field (%)", "Global", 13.0) for v in ("RECO", "NPP")]
+    for where, short in zip(BANDS, ("global", "north", "tropics", "south"), strict=True):
+        rows += [(f"{v} rises (%)", where, 50.0) for v in ("RECO", "NPP")]
+        rows.append(("NPP grows faster (%)", where, reported.number(f"{short}_npp_faster")))
+    rows += [
+        (f"trend of {v} (z-score, yr-1)", "Global", reported.number(f"global_{v.lower()}_slope"))
+        for v in ("RECO", "NPP")
+    ]
+    return ledger(rows, "errors, area: indistinguishable")
+
+
+def ledger(rows, moved_by):
+    table = with_interval(rows, ["quantity", "where", "paper"]).rename(columns={"value": "honest"})
+    return table.assign(**{"seed protocol": rng.uniform(10, 60, len(table)), "moved by": moved_by})[LEDGER]
+
+
+def towers():
+    site = np.repeat([f"T{k}" for k in range(8)], 4)
+    observed = 1 + 0.3 * np.repeat(rng.normal(size=8), 4) + 0.1 * rng.normal(size=32)
+    simulated = [observed + 0.2 * rng.normal(size=32), observed * 0.7]
+    dims = ("model", "sample")
+    return xr.Dataset(
+        {"observed": ("sample", observed), "simulated": (dims, simulated), "site": ("sample", site)},
+        {"model": ["CNN-SPEIopt", "MODEL"]},
+    )
+
+
+def fields():
+    names = [f"{field}_{who}" for field in ("mean", "interannual") for who in ("published", "honest")]
+    return xr.Dataset({name: (("lat", "lon"), rng.uniform(0, 3, (4, 5))) for name in names})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The workspace with what the chapter reads, and the chapter run on it."""
+    folder = tmp_path_factory.mktemp("numbers")
+    ws = Workspace("made", root=folder)
+    parts = [(v, "all", "increase", band) for v in ("reco", "npp") for band in BANDS]
+    table2 = pd.DataFrame(parts, columns=["variable", "subset", "direction", "band"]).assign(
+        pixel=rng.uniform(30, 70, 8)
+    )
+    risk = pd.DataFrame(
+        {"grouping": "band", "name": BANDS, "n_cells": [100, 58, 38, 4], "area_m2": [200.0, 90, 100, 10]}
+    )
+    tested = pd.DataFrame({"model": ["CNN-SPEIopt", "A", "B"], "kind": ["CNN", "process model", "process model"]})
+    tested = tested.assign(r2=[0.5, 0.1, 0.4], rmse=[0.4, 0.9, 0.6], sd_p=[0.02, 0.5, 0.6])
+    curve = pd.DataFrame(
+        {"months": [3, 24, 60], "gain": [0.1, 0.3, -0.2], "low": [0.0, 0.2, -0.3], "high": [0.2, 0.4, 0.0]}
+    )
+    every = {"table1": table1(), "ladder": ladder(), "scales": scales(), "lag": lag(), "lag_curve": curve}
+    every |= {"validation": towers(), "validation_scores": tested, "applicability_numbers": on_maps()}
+    every |= {"applicability": fields(), "trends_honest": on_trends(), "table2": table2, "risk": risk}
+    for name, value in every.items():
+        ws.write(name, value)
+    run(folder)
+    return every | {"numbers": ws.read("numbers"), "folder": folder}
+
+
+def run(folder, profile="made"):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECO_OUTPUTS", str(folder))
+        notebooks = ROOT / "notebooks"
+        papermill.execute_notebook(
+            notebooks / f"{STEM}.ipynb", folder / f"{STEM}.ipynb", {"profile": profile, "site_draws": 200},
+            cwd=notebooks, progress_bar=False, kernel_name="python3", log_output=False,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def number(made):
+    """Return a function that finds the one row of a quantity and a place."""
+    table = made["numbers"].set_index(["quantity", "where"])
+    assert table.index.is_unique
+    return lambda quantity, where: table.loc[(quantity, where)]
+
+
+def same(row, seed_protocol, honest):
+    """Whether a row holds a value of the protocol, and an honest one with its interval."""
+    expected = [seed_protocol, honest["value"] if "value" in honest else honest["gain"], honest["low"], honest["high"]]
+    np.testing.assert_allclose(row[["seed protocol", "honest", "low", "high"]].astype(float), expected)
+    return True
+
+
+def test_every_result_of_the_papers_text_has_a_row(made):
+    table = made["numbers"]
+    assert list(table)[:4] == ["theme", "quantity", "where", "paper"]
+    for row in reported.numbers().query("kind == 'result'").itertuples():
+        of_chapter = table[table.chapter.astype(str).str.split(", ").map(lambda c, n=str(int(row.chapter)): n in c)]
+        assert np.isclose(of_chapter.paper.abs(), row.value).any(), row.id
+    assert (table.low.isna() == table.high.isna()).all()
+    assert table.chapter.notna().all()
+
+
+@pytest.mark.parametrize(("model", "theirs"), [("CNN1", "CNN1"), ("CNN-SPEIopt", "CNN5")])
+def test_scores_come_from_table_1_and_from_unseen_places(made, number, model, theirs):
+    table = made["table1"].query("split == 'test'").set_index(["model", "metric"])
+    best = table["this run"].xs("r2", level="metric").idxmax()
+    honest = made["ladder"].set_index(["split", "model", "metric"])
+    names = {"r2": "R²", "cc": "CC", "rmse": "RMSE (kg C m-2 yr-1)", "sde": "SDE (kg C m-2 yr-1)"}
+    for metric, name in names.items():
+        row = number(f"{name} of {model}", "test samples")
+        assert row.paper == pytest.approx(table.paper[theirs, metric])
+        ours = "CNN1" if model == "CNN1" else best
+        assert same(row, table["this run"][ours, metric], honest.loc[("sites", model, metric)])
+
+
+def test_noise_and_the_honest_network_are_held_against_the_papers_split(made, number):
+    rung = made["ladder"].query("metric == 'r2'").set_index(["split", "model"])
+    row = number("R² of CNN1 on a target of noise", "folds: sites")
+    assert same(row, rung.value["re-drawn", "CNN1 on noise"], rung.loc[("sites", "CNN1 on noise")])
+    row = number("R² of honest CNN", "folds: kNNDM")
+    assert same(row, rung.value["re-drawn", "CNN-SPEIopt"], rung.loc[("kNNDM", "honest CNN")])
+    assert np.isnan(number("R² of ridge regression", "folds: sites")["seed protocol"])
+
+
+def test_gains_are_differences_in_table_1_and_paired_at_unseen_places(made, number):
+    r2 = made["table1"].query("split == 'test' and metric == 'r2'").set_index("model")
+    table = made["lag"].query("null == 'none'").set_index(["protocol", "score", "model"])
+    places = {"all, training stopped in time": lags.STOPPED, "all, trained to the end": "grouped"}
+    for where, protocol in places.items():
+        row = number("gain in R² of CNN5 over CNN1", where)
+        assert row.paper == pytest.approx(0.989 - 0.979)
+        assert same(row, r2["this run"]["CNN5"] - r2["this run"]["CNN1"], table.loc[(protocol, "all", "CNN5")])
+    row = number(f"gain in R² of {lags.LAST} over CNN1", "anomalies")
+    assert same(row, table.gain["re-drawn", "anomalies", lags.LAST], table.loc[(lags.STOPPED, "anomalies", lags.LAST)])
+    row = number(f"ln RECO for one unit of {lags.LAST}", "within sites")
+    assert row.honest == table.gain["within sites", "slope", lags.LAST]
+    assert number("greatest gain of a single SPEI (24 months)", "all site-years").honest == 0.3
+
+
+def test_independent_towers_get_an_interval_by_drawing_towers(made, number):
+    v = made["validation"]
+    row = number("R² of CNN-SPEIopt", "independent site-years")
+    assert row.paper == 0.535
+    expected = float(skill.r2(v.observed.values, v.simulated.sel(model="CNN-SPEIopt").values))
+    assert row["seed protocol"] == row.honest == pytest.approx(expected)
+    assert row.low < row.honest < row.high
+    assert number("least R² of process models", "independent site-years")["seed protocol"] == 0.1
+    assert number("greatest RMSE (kg C m-2 yr-1) of process models", "independent site-years")["seed protocol"] == 0.9
+
+
+def test_ledgers_are_taken_over_whole(made):
+    table = made["numbers"].set_index(["quantity", "where"])
+    for name in ("applicability_numbers", "trends_honest"):
+        for row in made[name].to_dict("records"):
+            found = table.loc[(row["quantity"], row["where"])]
+            np.testing.assert_allclose(found[LEDGER[2:7]].astype(float), [row[c] for c in LEDGER[2:7]])
+            assert found["moved by"] == row["moved by"]
+
+
+def test_what_is_added_to_the_ledgers_is_worked_out_rightly(made, number):
+    rising = made["table2"].set_index(["variable", "band"]).pixel
+    after = made["trends_honest"].set_index(["quantity", "where"])
+    row = number("share of rising NPP less that of RECO (points)", "Tropics")
+    assert row.paper == 10 and row["seed protocol"] == pytest.approx(
+        rising["npp", "Tropics"] - rising["reco", "Tropics"]
+    )
+    assert row.honest == pytest.approx(
+        after.honest["NPP rises (%)", "Tropics"] - after.honest["RECO rises (%)", "Tropics"]
+    )
+    row = number("RECO grows faster (%)", "Tropics")
+    expected = after.loc[("NPP grows faster (%)", "Tropics")]
+    assert (row.paper, row.low, row.high) == pytest.approx((40.33, 100 - expected.high, 100 - expected.low))
+    row = number("share of the land (%)", "Tropics")
+    assert (row.paper, row["seed protocol"], row.honest) == pytest.approx((36, 38, 50))
+    row = number("greatest STDEV of RECO (kg C m-2 yr-1)", "any cell")
+    maps = made["applicability"]
+    assert row.paper == 1.87 and row.honest == pytest.approx(float(maps.interannual_honest.max()))
+
+
+def test_without_a_chapters_numbers_the_page_names_the_chapter(made, tmp_path):
+    Workspace("empty", root=tmp_path).write("table1", made["table1"])
+    with pytest.raises(papermill.PapermillExecutionError, match="08_splits_and_leakage"):
+        run(tmp_path, "empty")
