@@ -76,7 +76,7 @@ def shuffled_gains(copies: Mapping[tuple[str, str], ArrayLike], real: Mapping[st
             ax.hist(copies[what, kind], bins=edges, color=COLOURS["models"])
             ax.axvline(true, color=COLOURS["reco"], linewidth=2.2, label="true order")
             ax.axvline(0, color=COLOURS["outline"], linewidth=1, linestyle="--", label="no SPEI")
-            ax.set_title(f"{what}, {kind}", fontsize=10)
+            ax.set_title(f"{what}, {kind}", fontsize=9)
             ax.set_ylabel("shuffled copies")
             ax.yaxis.get_major_locator().set_params(integer=True)
             ax.xaxis.get_major_locator().set_params(nbins=5)
