@@ -46,7 +46,7 @@ LAG_POWER = "lag_power.csv"
 
 LAG_COMMANDS = "python -m helpers.measured --lags {0}"
 
-LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 3}
+LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
 """Of those worlds, and of the networks trained in them; see `helpers.lags.over_worlds`."""
 
 

@@ -1,6 +1,6 @@
 """What each protocol finds in a world whose lag is known, and how often it is right over many worlds.
 
-Five ways to look for the water of this year, of the last and of the one before last:
+Six ways to look for the water of this year, of the last and of the one before last:
 
 ``re-drawn``
     The paper's: SPEI over 12, 24 and 36 months, one at a time; found where the test score, on samples that have been
@@ -11,6 +11,8 @@ Five ways to look for the water of this year, of the last and of the one before 
     As before, with the SPEI12 of each year by itself.
 ``grouped, anomalies``
     As before, but scored by how well the years of a site are told apart.
+``grouped, stopped, anomalies``
+    As before, but one of the folds that would train is put aside, and a network stops where it does best on that fold.
 ``within sites``
     No network: `anomaly_test` with the SPEI12 of the three years together.
 """
@@ -39,6 +41,9 @@ WATERS = ("spei12", "spei12_1", "spei12_2")
 
 MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys(EARLIER + WATERS)}
 
+PATIENCE = 5
+"""Looks at the fold put aside, ten steps apart, that bring no gain before a network stops."""
+
 PLANTED = ("none", "this year", "last year", "the year before last")
 """Which year's water decomposition answers."""
 
@@ -65,7 +70,7 @@ def found(
     iterations : int
         Steps of training.
     folds : int
-        Of whole places.
+        Of whole places (3 or more).
     seed : int
         Of the networks, the folds and the bootstrap.
     alpha : float
@@ -81,10 +86,12 @@ def found(
     rng = np.random.default_rng(seed)
     out = _redrawn(made, iterations, seed)
     masks = train_masks(grouped_folds(made.group.values, folds, rng))
-    predicted, group, site = _out_of_fold(made, masks, iterations, seed), made.group.values, made.site.values
-    ways = {"grouped": (EARLIER, None), "grouped, years apart": (WATERS, None), "grouped, anomalies": (WATERS, site)}
+    group, site = made.group.values, made.site.values
+    to_the_end, in_time = (_out_of_fold(made, masks, iterations, seed, patience) for patience in (None, PATIENCE))
+    ways = {"grouped": (to_the_end, EARLIER, None), "grouped, years apart": (to_the_end, WATERS, None)}
+    ways |= {"grouped, anomalies": (to_the_end, WATERS, site), "grouped, stopped, anomalies": (in_time, WATERS, site)}
     for k, planted in enumerate(PLANTED):
-        for protocol, (names, of) in ways.items():
+        for protocol, (predicted, names, of) in ways.items():
             simulated = np.stack([predicted[name][k] for name in ("without", *names)])
             errors, variation = squared_errors(made.reco.values[k], simulated, of)
             tests = [gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
@@ -121,14 +128,20 @@ def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
     return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
 
 
-def _out_of_fold(made: xr.Dataset, masks: np.ndarray, iterations: int, seed: int) -> dict[str, np.ndarray]:
+def _out_of_fold(
+    made: xr.Dataset, masks: np.ndarray, iterations: int, seed: int, patience: int | None
+) -> dict[str, np.ndarray]:
     """Train on folds of whole places; return predictions out of fold (planted, sample) by model."""
     names, shape = list(MODELS), (len(MODELS), len(PLANTED), len(masks))
     members = _members(names, shape[1] * shape[2], seed)
     targets = np.tile(np.repeat(made.reco.values, shape[2], axis=0), (shape[0], 1))
+    every, stop = (shape[0] * shape[1], 1), {}
+    if patience is not None:
+        aside = ~np.roll(masks, -1, axis=0)  # the next fold doesn't train but decides when to stop
+        masks, stop = masks & ~aside, {"validation": np.tile(aside, every), "patience": patience}
     _, fit = cnn.train_frozen(
-        made.window, targets, members, np.tile(masks, (shape[0] * shape[1], 1)), iterations=iterations,
-        loss=squared_error, progress=False,
+        made.window, targets, members, np.tile(masks, every), iterations=iterations, loss=squared_error,
+        progress=False, **stop,
     )  # fmt: skip
     predicted = np.nansum(fit.predicted.reshape(*shape, -1), axis=2)  # each sample is out of one fold
     return dict(zip(names, predicted, strict=True))
