@@ -2,6 +2,7 @@
 
 import datetime
 import re
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -105,6 +106,23 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path, text, kin
     with pytest.raises(kind) as error:
         kept.read(path)
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+def test_only_chapters_that_make_something_must_be_fresh(monkeypatch):
+    """The page that draws the kept numbers is made anew after they were written, and must not stand in the way."""
+    maker, page = (
+        SimpleNamespace(stem=stem, writes=writes) for stem, writes in (("08_a", {"ladder"}), ("14_b", set()))
+    )
+    stale = {}
+    monkeypatch.setattr(measured.runner, "plan", lambda book, told: SimpleNamespace(only=[maker, page]))
+    monkeypatch.setattr(measured.runner, "examine", lambda plan: [(c, stale.get(c.stem), []) for c in plan.only])
+    stale["14_b"] = "data file changed"
+    assert measured._fresh("sites") == {"08_a", "14_b"}
+    stale["08_a"] = "its code changed"
+    with pytest.raises(
+        UserError, match="08_a: stale .its code changed.; run python -m helpers.run --profile sites first"
+    ):
+        measured._fresh("sites")
 
 
 def test_a_folder_without_git_is_refused(tmp_path, monkeypatch):
