@@ -106,6 +106,7 @@ def adjusted(p: ArrayLike) -> np.ndarray:
     >>> adjusted([0.01, 0.04, float("nan")]).tolist()
     [0.02, 0.04, nan]
     """
+    # statsmodels has the rule too, but empties Python's memory at each call, which costs a fifth of a second
     out = np.array(p, "float64")
     known = np.flatnonzero(np.isfinite(out))
     order = known[np.argsort(out[known], kind="stable")]
