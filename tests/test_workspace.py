@@ -1,5 +1,8 @@
 """The corridor between chapters: atomic, typed, and clear about what is missing."""
 
+import time
+
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -89,3 +92,22 @@ def test_the_order_of_coordinates_does_not_reach_the_file(ws):
         ws.write("trends", content)
         written.append(ws.path("trends").read_bytes())
     assert written[0] == written[1] and list(ws.read("trends").data_vars) == ["b", "a"]
+
+
+def test_lazy_fields_come_into_the_file_in_their_own_order(ws):
+    """Fields that threads compute are ready in any order; here the first takes longest, then the last."""
+
+    def slow(block, seconds):
+        time.sleep(seconds)
+        return block
+
+    def fields(*seconds):
+        ones = dask.array.ones((8, 8), chunks=8)
+        lazy = (ones.map_blocks(slow, s, dtype=ones.dtype, meta=np.empty((0, 0))) for s in seconds)
+        return xr.Dataset({f"v{k}": (("lat", "lon"), values) for k, values in enumerate(lazy)})
+
+    written = []
+    for seconds in ((0.2, 0.1, 0.0), (0.0, 0.1, 0.2)):
+        ws.write("trends", fields(*seconds))
+        written.append(ws.path("trends").read_bytes())
+    assert written[0] == written[1]
