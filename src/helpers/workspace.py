@@ -17,7 +17,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import dask
 import pandas as pd
 import xarray as xr
 
@@ -252,9 +251,8 @@ class Workspace:
                     packed = {
                         v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
                     }
-                    # One block after the other: threads would put fields into the file in the order of their luck.
-                    with dask.config.set(scheduler="synchronous"):
-                        plain.to_netcdf(new, engine="netcdf4", encoding=packed)
+                    # Computed first: lazy fields would come into the file in the order in which threads get ready.
+                    plain.compute().to_netcdf(new, engine="netcdf4", encoding=packed)
                 case ".csv":
                     content.to_csv(new, index=False)
                 case _:
