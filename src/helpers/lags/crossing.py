@@ -1,7 +1,7 @@
 """Networks that differ in one thing only, under both protocols: their predictions, paired by seed and fold.
 
-Each seed deals its own folds and starts its own weights, and every model has both in common with all others. What two
-models differ by is then what they were told, and not who was tested, nor where the search began.
+Each seed deals its own folds, and every model has them in common with all others, so that two models never differ in
+who was tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
 """
 
 from __future__ import annotations
