@@ -12,24 +12,12 @@ import time
 import numpy as np
 import torch
 import xarray as xr
-from torch import nn
+from ensemble import plain, squared_error
 
 from helpers import cnn
 from helpers.splits import grouped_folds, train_masks
 
 CHANNELS = ("mat", "map", "par", "lai", "evi", "soc_0_30", "spei12", "spei24", "spei36")
-
-
-def squared_error(predicted, observed):
-    return (predicted - observed) ** 2
-
-
-def plain(channels):
-    layers = []
-    for width in cnn.ARCHITECTURE["widths"]:
-        layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, 2, ceil_mode=True)]
-        channels = width
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels, 1), nn.ReLU())
 
 
 def seconds_of_chunks(windows, reco, masks, seeds, iterations, chunk):

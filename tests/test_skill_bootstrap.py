@@ -56,7 +56,7 @@ def test_groups_of_one_sample_give_scipys_percentile_interval():
     rng = np.random.default_rng(0)
     observed = rng.normal(size=60)
     simulated = observed + 0.7 * rng.normal(size=60)
-    ours = skill.site_bootstrap("r2", observed, simulated, np.arange(60), 20000, rng)
+    ours = skill.SiteBootstrap(np.arange(60), 20000, rng).interval("r2", observed, simulated)
     theirs = stats.bootstrap(
         (observed, simulated), lambda o, s, axis=-1: skill.r2(o, s), paired=True, vectorized=True, n_resamples=20000,
         method="percentile", rng=np.random.default_rng(3),
@@ -139,28 +139,32 @@ def test_what_is_undefined_is_nan(data):
     assert np.isnan(pair.draws).any() and np.isfinite([pair.low, pair.high]).all()
 
 
+def boot(groups, repeats):
+    return skill.SiteBootstrap(groups, repeats, np.random.default_rng(0))
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [
         (
-            lambda o, s, g: skill.site_bootstrap("R2", o, s, g, 9, np.random.default_rng(0)),
+            lambda o, s, g: boot(g, 9).interval("R2", o, s),
             "statistic: expected one of r2",
         ),
-        (lambda o, s, g: skill.site_bootstrap("r2", o, s, g * 0, 9, np.random.default_rng(0)), "two groups or more"),
+        (lambda o, s, g: boot(g * 0, 9).interval("r2", o, s), "two groups or more"),
         (
-            lambda o, s, g: skill.site_bootstrap("r2", o, s, g[1:], 9, np.random.default_rng(0)),
+            lambda o, s, g: boot(g[1:], 9).interval("r2", o, s),
             "labels: expected one for",
         ),
         (
-            lambda o, s, g: skill.site_bootstrap("r2", o, s, g, 0, np.random.default_rng(0)),
+            lambda o, s, g: boot(g, 0).interval("r2", o, s),
             "repeats and level: expected 1",
         ),
         (
-            lambda o, s, g: skill.site_bootstrap("r2", o, s, g, 9, np.random.default_rng(0), seeds=2),
+            lambda o, s, g: boot(g, 9).interval("r2", o, s, seeds=2),
             "seeds: expected an axis",
         ),
         (
-            lambda o, s, g: skill.site_bootstrap("r2", o, s * np.nan, g, 9, np.random.default_rng(0)),
+            lambda o, s, g: boot(g, 9).interval("r2", o, s * np.nan),
             "simulated: expected finite",
         ),
     ],

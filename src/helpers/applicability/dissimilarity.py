@@ -25,6 +25,7 @@ class _Space:
     mean_distance: float
 
     def place(self, values: np.ndarray) -> np.ndarray:
+        """Return values (row, predictor) as points, standardised and weighted."""
         return (values - self.mean) * self.factor
 
 

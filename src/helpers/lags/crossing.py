@@ -134,6 +134,7 @@ def redrawn(
     jobs = [(i, int(s)) for i in range(len(alike)) for s in seeds]
 
     def work(job: tuple[int, int]) -> History:
+        """Train the models of one job, a place in ``alike`` and a seed."""
         torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
         i, one = job
         seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))

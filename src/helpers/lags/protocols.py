@@ -117,6 +117,7 @@ def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
     names, n = ("without", *EARLIER), len(PLANTED)
 
     def draw_split(samples: int, generator: torch.Generator) -> torch.Tensor:
+        """Return a random mask, true for the ten of thirteen parts that train, as in the paper."""
         return torch.randperm(samples, generator=generator) < round(samples * 10 / 13)
 
     targets = np.tile(made.reco.values, (len(names), 1))

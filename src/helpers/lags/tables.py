@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from helpers import kept
 from helpers.lags.pairs import adjusted, gain
 from helpers.lags.protocols import PLANTED
 from helpers.workspace import DATA
@@ -18,9 +19,7 @@ POWER = "measured/lag_power.csv"
 
 def kept_rates() -> tuple[dict[str, str], pd.DataFrame]:
     """Return the head (date, commit, commands) and the table (see `helpers.lags.rates`) of the worlds kept."""
-    lines = (DATA / POWER).read_text(encoding="utf-8").splitlines()
-    head = dict(line[2:].split(": ", 1) for line in lines if line.startswith("# "))
-    return head, pd.read_csv(DATA / POWER, comment="#")
+    return kept.read(DATA / POWER)
 
 
 def gains(

@@ -164,11 +164,11 @@ def _waters(lag: pd.DataFrame, level: float) -> str:
         texts.append(f"{model} {_number(row.gain)} ({_number(row.low)} to {_number(row.high)}) {what}")
     slopes = _pick(lag, protocol="within sites", score="slope")
     every = [f"{s.model} {_number(s.gain)} ({_number(s.low)} to {_number(s.high)})" for s in slopes.itertuples()]
-    claimed = _names(_claimed(lag, YEARS, level)) if _claimed(lag, YEARS, level) else "none of them"
+    claimed = _claimed(lag, YEARS, level)
     return (
         f"With the waters of single years, stopped in time and on anomalies, networks gain: {_names(texts)}. "
         f"Regression within sites, which needs no network, gives as changes of ln RECO for one unit of SPEI12: "
-        f"{_names(every)}; after adjustment {claimed} differs from zero."
+        f"{_names(every)}; after adjustment {_names(claimed) if claimed else 'none of them'} differs from zero."
     )
 
 

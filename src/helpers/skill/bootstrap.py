@@ -140,26 +140,3 @@ class SiteBootstrap:
         ends = np.nanquantile(np.where(undefined[..., None], 0.0, draws), [tail, 1 - tail], axis=-1)
         low, high = np.where(undefined, np.nan, ends)
         return Interval(value, low, high, draws)
-
-
-def site_bootstrap(
-    statistic: Statistic,
-    observed: ArrayLike,
-    simulated: ArrayLike,
-    groups: ArrayLike,
-    repeats: int,
-    rng: np.random.Generator,
-    seeds: int | None = None,
-) -> Interval:
-    """Score simulations, with an interval by drawing groups: one call of `SiteBootstrap` and `SiteBootstrap.interval`.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(0)
-    >>> site = np.repeat(np.arange(40), 5)
-    >>> observed = rng.normal(size=40)[site]
-    >>> found = site_bootstrap("r2", observed, observed + 0.5 * rng.normal(size=200), site, 1000, rng)
-    >>> bool(found.low < found.value < found.high)
-    True
-    """
-    return SiteBootstrap(groups, repeats, rng).interval(statistic, observed, simulated, seeds)
