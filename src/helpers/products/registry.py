@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -155,10 +156,27 @@ def attributes(name: str) -> dict:
     >>> attributes("spei3")["long_name"]
     'drought index SPEI over the 3 months to December'
     """
-    canonical, family = _content()["canonical"], entries.template(name)
-    if name in canonical or family not in canonical:
-        return dict(canonical.get(name, {}))
-    return canonical[family] | {"long_name": canonical[family]["long_name"].format(name.removeprefix(family[:-2]))}
+    about, family = _canonical(name), entries.template(name)
+    about.pop("limits", None)
+    if name not in _content()["canonical"] and about:
+        about["long_name"] = about["long_name"].format(name.removeprefix(family[:-2]))
+    return about
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Return the least and the greatest that a canonical variable can be, in its units; no limits for other names.
+
+    >>> limits("mat"), limits("spei6"), limits("my_own")
+    ((-90.0, 60.0), (-40.0, 40.0), (-inf, inf))
+    """
+    low, high = _canonical(name).get("limits", (-np.inf, np.inf))
+    return float(low), float(high)
+
+
+def _canonical(name: str) -> dict:
+    """Return what the registry says of a variable, or of its family (``spei{}``)."""
+    canonical = _content()["canonical"]
+    return dict(canonical.get(name) or canonical.get(entries.template(name), {}))
 
 
 def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
