@@ -210,8 +210,15 @@ def test_a_month_that_is_stamped_by_its_end_is_that_month(tmp_path, rain):
     path = write(tmp_path / NAME, "pre", rain, months(2000, 2001), ends=True)
     assert read(path).identical(expected)
     with netCDF4.Dataset(path, "a") as file:
-        file["time_bounds"][:] = 0  # bounds that nobody filled in: the stamps are all there is
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: cru_pre 2000 lacks 2000-01"):
+        file["time_bounds"][:] = 0  # bounds that nobody filled in: whole years tell that the stamps are ends
+    assert read(path).identical(expected)
+
+
+def test_a_stamp_that_may_begin_a_month_or_end_one_is_refused(tmp_path, rain):
+    path = write(tmp_path / NAME, "pre", rain[:20], months(2000, 2001)[:20], ends=True)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].bounds = "gone"
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected the bounds 'gone' .* the stamp 2000-02-01 may beg"):
         read(path, [2000])
 
 

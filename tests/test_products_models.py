@@ -1,5 +1,6 @@
 """Output of process models: calendars, parts, units, and the ways in which their files differ."""
 
+import netCDF4
 import numpy as np
 import pytest
 from netcdf_files import months, write
@@ -147,11 +148,12 @@ def test_longitudes_to_360_and_years_in_files_of_their_own(tmp_path):
     np.testing.assert_allclose(back.sel(year=2001)[:, 0] / back.sel(year=2001)[:, 1], 2, rtol=1e-6)
 
 
-def test_several_models_are_told_apart_by_their_folders(tmp_path):
+@pytest.mark.parametrize("layout", ["{}", "{}/S3", "v9/S3"])
+def test_several_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
     home = tmp_path / "trendy"
     for name in ("A", "B-2"):
-        one(home / name, "X_S3_ra.nc", "ra")
-        one(home / name, "X_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
+        one(home / layout.format(name), f"{name}_S3_ra.nc", "ra")
+        one(home / layout.format(name), f"{name.lower()}_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
     paths = products.find("trendy", tmp_path)
     assert {name: len(files) for name, files in process_models.models(products.product("trendy"), paths).items()} == {
         "A": 2,
@@ -164,6 +166,29 @@ def test_several_models_are_told_apart_by_their_folders(tmp_path):
         / products.read("trendy", paths, years=[2001], model="A").reco
     )
     np.testing.assert_allclose(ratio, 1.5, rtol=1e-6)
+
+
+def test_parts_of_different_models_never_add(tmp_path):
+    """By their names, or by what the files themselves say."""
+    one(tmp_path / "trendy" / "A", "A_S3_ra.nc", "ra")
+    one(tmp_path / "trendy" / "A", "B_S3_rh.nc", "rh")
+    with pytest.raises(ProductError, match="expected model to be one of A, B, found None"):
+        products.read("trendy", tmp_path, years=[2001])
+    with pytest.raises(ProductError, match="ra"):
+        products.read("trendy", tmp_path, years=[2001], model="A")
+    for name, says in (("ra", "JULES-ES"), ("rh", "CLM5.0")):
+        one(tmp_path / "C", f"C_S3_{name}.nc", name)
+        with netCDF4.Dataset(tmp_path / "C" / f"C_S3_{name}.nc", "a") as file:
+            file.source_id = says
+    with pytest.raises(ProductError, match=r"C_S3_rh\.nc: expected rh of the model 'JULES-ES', as C_S3_ra\.nc tells"):
+        products.read("trendy", tmp_path / "C", years=[2001])
+
+
+def test_one_model_in_two_folders_is_not_two_models(tmp_path):
+    for folder in ("A", "B"):
+        one(tmp_path / folder, "X_S3_ra.nc", "ra")
+    with pytest.raises(ProductError, match=r"B/X_S3_ra\.nc: holds 2000-01 of ra, which .*A/X_S3_ra\.nc holds too"):
+        products.read("trendy", tmp_path, years=[2001], variable="ra")
 
 
 def test_files_side_by_side_go_by_their_names(tmp_path):
