@@ -3,6 +3,7 @@
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 from netcdf_files import months, write
 
 from helpers import products
@@ -222,3 +223,23 @@ def test_a_missing_month_or_year_is_named(tmp_path):
         products.read("trendy", path, years=[2001], variables=["ra"])
     with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found 2000 to 2001; check years"):
         products.read("trendy", path, years=[2000, 2005], variables=["ra"])
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_parts_meet_on_the_same_cells_of_any_precision(tmp_path, kind):
+    lat, lon = np.round(np.arange(10.05, 11, 0.1), 2), np.round(np.arange(20.05, 20.6, 0.1), 2)
+    values = np.full((24, lat.size, lon.size), RATE, "f4")
+    for name, precision, order in (("ra", "f4", 1), ("rh", kind, -1)):
+        path = tmp_path / f"A_S3_{name}.nc"
+        write(path, name, values, months(2000, 2001), lat=lat, lon=lon, units="kg m-2 s-1")
+        time, cells = xr.load_dataset(path), {"lat": lat.astype(precision), "lon": lon.astype(precision)}
+        time.assign_coords(cells).isel(lat=slice(None, None, order)).to_netcdf(path, mode="w")
+    back = products.read("trendy", tmp_path, years=[2000]).reco
+    assert back.shape == (1, lat.size, lon.size) and back.notnull().all()
+
+
+def test_counted_months_are_as_long_as_the_calendar_says(tmp_path):
+    for calendar, days in (("noleap", 365), ("360_day", 360), ("standard", 366)):
+        one(tmp_path / calendar, "A_S3_ra.nc", "ra", since="months since 2000-01-01", calendar=calendar)
+        back = products.read("trendy", tmp_path / calendar, years=[2000], variable="ra").ra
+        np.testing.assert_allclose(back, RATE * 86400 * days, rtol=1e-6)

@@ -154,7 +154,7 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     Parameters
     ----------
     *fields : DataArray or Dataset
-        Of any dimensions; those that two of them share must have the same labels.
+        Of any dimensions; those that two of them share must have the same labels. Plain arrays, which have none, pass.
     names : sequence of str
         What messages call them; by default by their own names.
 
@@ -180,7 +180,7 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     first: dict = {}
     found = []
     for field, name in zip(fields, names, strict=True):
-        for dim in [dim for dim in field.dims if dim in field.indexes]:
+        for dim in [dim for dim in getattr(field, "indexes", ()) if dim in field.dims]:
             labels = field[dim]
             if dim not in first:
                 first[dim] = labels, name

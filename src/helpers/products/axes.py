@@ -31,10 +31,11 @@ NAMES = {
 }
 UNITS = {"lat": r"degrees?_?n(orth)?$", "lon": r"degrees?_?e(ast)?$", "time": r"\w+ since |(day|month|year) as %Y"}
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_MONTH = rf"(?P<month>\d{{1,2}}|(?:{'|'.join(MONTHS)})[a-z]*)"
+_NAME = rf"(?:{'|'.join(MONTHS)})[a-z]*"
 REFERENCES = (
-    rf"(?P<year>\d{{1,4}})(?:-{_MONTH}(?:-(?P<day>\d{{1,2}})(?:st|nd|rd|th)?)?)?(?![\d-])(?P<rest>.*)",
-    rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ -]{_MONTH}[ -](?P<year>\d{{4}})(?P<rest>.*)",
+    rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th)?[ -](?P<month>{_NAME})[ -](?P<year>\d{{4}})(?P<rest>.*)",
+    rf"(?P<year>\d{{1,4}})-(?P<month>\d{{1,2}}|{_NAME})(?:-(?P<day>\d{{1,2}})(?:st|nd|rd|th)?)?(?![\d-])(?P<rest>.*)",
+    r"(?P<year>\d{4})(?P<month>)(?P<day>)(?P<rest>$| .*)",
 )
 """How files write the date that time is counted from: 1999-01-01, 1999-Jan-1st, 1 January 1999."""
 STANDARD = ("standard", "gregorian", "proleptic_gregorian")
@@ -86,6 +87,8 @@ def with_lat_lon(ds: xr.Dataset, path: Path) -> xr.Dataset:
         # CF allows a single number in place of an axis with one step.
         ds = ds.rename({v.dims[0]: axis}) if v.dims else ds.expand_dims(axis)
         ds = ds.assign_coords({axis: (axis, np.atleast_1d(v.values))})
+    if np.unique(ds["lat"]).size < ds.sizes["lat"]:
+        raise ProductError(f"{path}: lat: expected each latitude once, found some twice; give one grid a file")
     if ds["lon"].min() < -180:
         ds = ds.assign_coords(lon=ds["lon"] % 360)
     return _once_round(normalise_lat_lon(ds))
@@ -232,7 +235,8 @@ def _firsts(year, month, day, calendar: str, units: str, path: Path) -> np.ndarr
     """Return dates of a calendar: numpy's where it is the civil one, as all that follows takes them, else cftime's."""
     try:
         if calendar in STANDARD:
-            return pd.to_datetime([f"{y:04d}-{m:02d}-{d:02d}" for y, m, d in zip(year, month, day, strict=True)]).values
+            texts = [f"{y:04d}-{m:02d}-{d:02d}" for y, m, d in zip(year, month, day, strict=True)]
+            return pd.to_datetime(texts, format="%Y-%m-%d").values
         every = zip(year.tolist(), month.tolist(), day.tolist(), strict=True)
         return np.array([cftime.datetime(*date, calendar=calendar) for date in every], dtype=object)
     except (ValueError, OverflowError) as error:

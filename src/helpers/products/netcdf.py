@@ -69,7 +69,7 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     """
     if name not in ds.data_vars:
         raise ProductError(f"{path}: expected a variable {name!r}, found {', '.join(map(str, ds.data_vars))}")
-    stored = ds[name].variable
+    stored = _with_numbers(ds[name].variable, name, path)
     with warnings.catch_warnings():  # two fills that differ are both taken for fills
         warnings.simplefilter("ignore", xr.SerializationWarning)
         values = xr.conventions.decode_cf_variable(name, stored, decode_times=False)
@@ -86,6 +86,21 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
             f"pass sum_over={other} if its parts add up to the cell"
         )
     return values.transpose(*over, *AXES)
+
+
+def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
+    """Return a variable whose packing and fills are numbers: some files write them as text."""
+    about = dict(stored.attrs)
+    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
+        if isinstance(about.get(key), str):
+            try:
+                about[key] = stored.dtype.type(about[key]) if "_" == key[0] or key[0] == "m" else float(about[key])
+            except ValueError:
+                raise ProductError(
+                    f"{path}: expected {key} of {name} to be a number, found {about[key]!r}; correct it, such as by "
+                    "ncatted"
+                ) from None
+    return stored._replace(attrs=about)
 
 
 def _stated_limits(attributes: Mapping) -> tuple[float, float]:
