@@ -94,7 +94,8 @@ def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
     for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
         if isinstance(about.get(key), str):
             try:
-                about[key] = stored.dtype.type(about[key]) if "_" == key[0] or key[0] == "m" else float(about[key])
+                as_number = float if key in ("scale_factor", "add_offset") else stored.dtype.type
+                about[key] = as_number(about[key])
             except ValueError:
                 raise ProductError(
                     f"{path}: expected {key} of {name} to be a number, found {about[key]!r}; correct it, such as by "
