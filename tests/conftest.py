@@ -7,7 +7,7 @@ from threading import Barrier
 
 import dask.threaded
 import pytest
-from fetching import patience, server, waits  # noqa: F401 (fixtures)
+from fetching import own_netrc, patience, server, waits  # noqa: F401 (fixtures)
 from miniature import Miniature
 from small_planet import exact, world  # noqa: F401 (fixtures)
 
