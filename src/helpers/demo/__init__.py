@@ -14,6 +14,7 @@ from helpers.demo import climate_files, planet, process_models, satellites
 from helpers.demo.towers import effects, network
 from helpers.demo.towers import write as write_towers
 from helpers.grid import Grid
+from helpers.workspace import LIBRARY
 
 __all__ = ["NOISE", "PRODUCTS", "build"]
 
@@ -123,7 +124,8 @@ def build(
         climate_start=climate_start,
     )
     both = network(world, towers, validation_towers, site_effect)
-    files = _write(Path(folder), world, both, sizes, tower_noise, dates)
+    with LIBRARY:
+        files = _write(Path(folder), world, both, sizes, tower_noise, dates)
     truth = planet.truth(world)
     truth["site_effect"] = effects(*both)
     truth.attrs = {
