@@ -82,22 +82,31 @@ def test_common_ways_of_writing_a_csv_read_alike(table, name, text):
             ProductError,
             "row 2, column 'mat': expected a number",
         ),
-        (GOOD.replace("-1.5", "inf"), {"mat": "mat"}, ProductError, "expected a number, found 'inf'"),
         (GOOD.replace(",2004,", ",2003,"), {}, ProductError, "row 3: site AA-One, year 2003 is there twice"),
         (GOOD.replace(",2004,", ",2004.5,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
         (GOOD.replace(",2004,", ",,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
-        (GOOD.replace("-33.0", "-93.0"), {}, ProductError, "row 4, column 'latitude': expected -90 to 90, found -93"),
+        (
+            GOOD.replace("-33.0", "-93.0"),
+            {},
+            ProductError,
+            "row 4, column 'latitude': expected a number from -90 to 90, found '-93.0'",
+        ),
         (
             GOOD.replace("151.0", "1510"),
             {},
             ProductError,
-            "expected -180 to 180, found 1510",
+            "expected a number from -180 to 180, found '1510'",
         ),
-        (GOOD.replace("-33.0", ""), {}, ProductError, "column 'latitude': expected -90 to 90, found nan"),
+        (GOOD.replace("-33.0", ""), {}, ProductError, "column 'latitude': expected a number from -90 to 90, found ''"),
         (GOOD.replace("WSA", "WOOD"), {"igbp": "igbp"}, ProductError, "row 4, column 'igbp': expected one of WAT"),
         (GOOD.replace(",mat,", ",qc,"), {}, ProductError, "expected one column 'qc', found 2"),
-        (GOOD, {"soc": ["w0", "w1"]}, ProductError, "soc: expected one column, or the nine"),
-        (GOOD[: GOOD.rindex("WSA")], {}, DamagedFile, "row 4: expected 17 fields, found 5; the file is damaged"),
+        (GOOD, {"soc": ["w0", "w1"]}, ProductError, "columns: soc: expected one column, or for a predictor the nine"),
+        (
+            GOOD[: GOOD.rindex("WSA")],
+            {},
+            DamagedFile,
+            "row 4: expected 17 fields, found 5; the row is cut short; correct the table",
+        ),
         (GOOD.replace("ENF,1000", "ENF,1,000"), {}, DamagedFile, "row 2: expected 17 fields, found 18"),
         ("", {}, DamagedFile, "found an empty table"),
         (GOOD.splitlines()[0], {}, DamagedFile, "found an empty table"),
@@ -107,7 +116,7 @@ def test_every_fault_is_one_line_that_names_the_file(table, text, columns, kind,
     with pytest.raises(ProductError) as error:
         read(table(text), **columns)
     assert type(error.value) is kind and words in str(error.value)
-    assert "\n" not in str(error.value) and ("table.csv" in str(error.value) or words.startswith("soc"))
+    assert "\n" not in str(error.value) and ("table.csv" in str(error.value) or words.startswith("columns: "))
 
 
 def test_damaged_bytes_are_named(table, tmp_path):
@@ -131,11 +140,11 @@ def test_paths_and_columns_that_are_not_enough(table, tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    values=st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=20),
+    values=st.lists(st.one_of(st.none(), st.floats(-5, 15)), min_size=1, max_size=20),
     lats=st.lists(st.floats(-90, 90), min_size=20, max_size=20),
 )
 def test_what_is_written_is_read(tmp_path_factory, values, lats):
-    frame = pd.DataFrame({"site": "AA-One", "year": range(1990, 1990 + len(values)), "reco_nt": values})
+    frame = pd.DataFrame({"site": [f"AA-{k}" for k in range(len(values))], "year": 2000, "reco_nt": values})
     frame = frame.assign(latitude=lats[: len(values)], longitude=0.0)
     path = tmp_path_factory.mktemp("round") / "table.csv"
     frame.to_csv(path, index=False)
@@ -168,8 +177,8 @@ def test_climate_becomes_a_cube_of_consecutive_months(table):
     ("change", "selection", "words"),
     [
         (("2000,2,11", "2000,1,11"), {}, "site BB, year 2000, month 1 is there twice"),
-        (("2000,4,", "2000,13,"), {}, "row 5, column 'month': expected 1 to 12, found 13"),
-        (("AA,50,2000,4", "AA,51,2000,4"), {}, "site AA: expected one latitude, found 50 and 51"),
+        (("2000,4,", "2000,13,"), {}, "row 5, column 'month': expected a whole number from 1 to 12, found '13'"),
+        (("AA,50,2000,4", "AA,51,2000,4"), {}, "site AA: expected one latitude, found 50 in row 4 and 51 in row 5"),
         (("tmax", "hot"), {}, "column 'tmax' is not there"),
         (("", ""), {"precipitation": "inch"}, "precipitation: expected a unit among mm d-1, mm month-1, found 'inch'"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import struct
 import zipfile
@@ -37,9 +38,19 @@ _DAMAGE = (
 )
 
 
+# What libraries say of packed files is no help to who has one; of other damage their words are the only ones.
+_WORDS = (
+    (zipfile.BadZipFile, "it is no zip archive, or not what it was"),
+    (gzip.BadGzipFile, "it is no gzip file, or not what it was"),
+    ((zlib.error, lzma.LZMAError), "what is packed in it cannot be unpacked"),
+    (EOFError, "it ends too early"),
+    (UnicodeDecodeError, "it holds no text"),
+)
+
+
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file.
+def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy.
 
     Raises
     ------
@@ -51,5 +62,6 @@ def reading(path: Path) -> Iterator[None]:
     except ProductError:
         raise
     except _DAMAGE as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedFile(f"{path}: cannot be read ({said}); it is damaged or cut short, so fetch it again") from error
+        said = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
+        said = said or (str(error).splitlines() or [type(error).__name__])[0]
+        raise DamagedFile(f"{path}: cannot be read ({said}); it is damaged or cut short, so {remedy}") from error

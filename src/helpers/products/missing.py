@@ -49,13 +49,13 @@ def fills(
     scale : float
         What stored numbers are multiplied by to reach these units.
     lone : bool
-        Take -99, and -999 and its kin, for a gap within the limits too where no other number is below zero: a column
-        of RECO in grams.
+        Take -999 and its kin for a gap within the limits too, and -99 where no other number is below zero: a column of
+        RECO in grams.
 
     Returns
     -------
     ndarray of bool (…)
-        The rest are values, or wrong: see `csv_table.numbers_of` and `netcdf.within`, which refuse those.
+        The rest are values, or wrong: see `csv_columns.numbers_of` and `netcdf.within`, which refuse those.
 
     Examples
     --------
@@ -74,8 +74,8 @@ def fills(
             none |= outside & (values <= -whole) & (values > -whole - 1)
         none |= outside & marks
         negative = (values < 0) & ~none
+        if lone or limits == (-np.inf, np.inf):  # three nines or more are no chance
+            none |= negative & marks & (values <= -999)
         if lone and not (negative & ~marks).any():
             none |= negative & marks
-        elif limits == (-np.inf, np.inf):  # nothing is known of the variable: three nines or more are no chance
-            none |= negative & marks & (values <= -999)
     return none
