@@ -239,6 +239,9 @@ def test_a_name_in_other_letters_is_told(tmp_path):
     (tmp_path / "CRU_TS4.05.1901.2020.TMP.DAT.NC").write_bytes(b"x")
     with pytest.raises(FileNotFoundError, match=r"TMP\.DAT\.NC: expected .*left out; rename it, in upper and lower"):
         products.find("cru_tmp", tmp_path)
+    (tmp_path / "AMF_AA-One_FLUXNET_2018-2020_v1.3_r1.ZIP").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"r1\.ZIP: expected .*left out; rename it"):
+        products.find("fluxnet", tmp_path)
 
 
 def test_a_download_beside_what_was_unpacked_from_it_is_not_told(tmp_path, recwarn):

@@ -81,9 +81,14 @@ def test_a_series_with_dates_of_its_own(tmp_path, scores, layout):
 
 def test_decimal_commas_fills_and_a_scale_that_the_name_tells(tmp_path):
     path = tmp_path / "spei_12.csv"
-    path.write_text("dates;spei\n2000-11-01;-1,25\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999\n2003-12-01;nan\n")
+    path.write_text(
+        "dates;spei\n2000-11-01;-1,25\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999,000\n2003-12-01;nan\n"
+    )
     back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
     np.testing.assert_array_equal(back, [1.5, np.nan, np.nan, np.nan])
+    path.write_text("date,spei\n2000-12-01,-99.99\n2001-12-01,NULL\n2002-12-01,-inf\n2003-12-01,-2.5\n")
+    back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
+    np.testing.assert_array_equal(back, [np.nan, np.nan, np.nan, -2.5])
 
 
 def test_a_column_may_tell_the_place(tmp_path):
@@ -127,6 +132,10 @@ def test_a_column_may_tell_the_place(tmp_path):
             ProductError,
         ),
         ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
+        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found 55; fetch", ProductError),
+        ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1'", ProductError),
+        ("days since 1900-1-1,spei12\n1e9,1\n", "row 2, column 'days since 1900-1-1': expected a number", ProductError),
+        ("x" * 300_000, "expected a table with columns such as SPEI12", DamagedFile),
         (
             "date,lat,spei12\n2000-12-01,91,1\n",
             "row 2, column 'lat': expected a number from -90 to 90, found '91'",

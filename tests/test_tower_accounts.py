@@ -197,6 +197,16 @@ def test_one_file_that_cannot_be_read_stops_no_other_and_is_accounted_for(tmp_pa
         assert set(products.read("fluxnet", tmp_path, partitioning="day").site.values) == {"AA-One", "BB-Two"}
 
 
+def test_a_site_without_a_class_is_read_and_no_other_library_is_heard(tmp_path):
+    for site, igbp in (("AA-One", "ENF"), ("BB-Two", None)):
+        stem = f"AMF_{site}_FLUXNET_{{}}2018-2020_v1.3_r1"
+        members = {stem.format("FLUXMET_YY_") + ".csv": LESS, stem.format("BIF_") + ".csv": bif(site, 45, 10, igbp)}
+        zipped(tmp_path / (stem.format("") + ".zip"), **members)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert products.read("fluxnet", tmp_path).igbp.values.tolist() == [1] * 3 + [-1] * 3
+
+
 def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
     for site in ("AA-One", "BB-Two"):
         (tmp_path / f"AMF_{site}_FLUXNET_2018-2020_v1.3_r1.zip").write_bytes(b"PK")

@@ -95,8 +95,8 @@ def _answered(entry: Product, path: Path) -> bool:
 
 def _unread(entry: Product, files: list[Path], paths: list[Path]) -> str:
     """Say in a line which files would be the product's if they were unpacked, or spelled as it spells them."""
-    there = {packed.unpacked_name(path.name) for path in paths}
-    left = [path for path in files if path not in set(paths) and packed.unpacked_name(path.name) not in there]
+    read, there = set(paths), {packed.unpacked_name(path.name) for path in paths}
+    left = [path for path in files if path not in read and packed.unpacked_name(path.name) not in there]
     left = [(path, remedy) for path in left if (remedy := _remedy(entry, path))]
     if not left:
         return ""
@@ -106,14 +106,14 @@ def _unread(entry: Product, files: list[Path], paths: list[Path]) -> str:
 
 def _remedy(entry: Product, path: Path) -> str:
     """Return what would make a file one of the product's; nothing where it isn't."""
-    plain, packings = packed.unpacked_name(path.name), (*packed.PACKED, *packed.UNREAD)
-    if path.suffix.lower() not in packings:
-        spelled = re.search(entry.file.pattern, path.name, re.IGNORECASE)
-        return f"rename it, in upper and lower case like {entry.example}" if spelled else ""
-    ending = Path(packed.unpacked_name(entry.example)).suffix
-    names = [plain, *([plain + ending] if "^" in entry.file.pattern[:5] else []), *packed.members(path)]
-    found = any(re.search(entry.file.pattern, name, re.IGNORECASE) for name in names)
-    return "unpack it" if found else ""
+    alike = re.compile(entry.file.pattern, re.IGNORECASE)
+    if alike.search(path.name):
+        return f"rename it, in upper and lower case like {entry.example}"
+    if path.suffix.lower() not in (*packed.PACKED, *packed.UNREAD):
+        return ""
+    plain, known = packed.unpacked_name(path.name), "^" in entry.file.pattern[:5]  # else any name is the product's
+    names = [plain, *(plain + ending for ending in (*packed.DATA, ".zip") if known), *packed.members(path)]
+    return "unpack it" if any(alike.search(name) for name in names) else ""
 
 
 def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +117,7 @@ def needed_of(
 
 def _values(table: pd.DataFrame, where: Path | str, column: str, text: pd.Series, empty: np.ndarray) -> np.ndarray:
     """Return a column's cells as numbers, NaN where they are empty."""
-    plain = text
+    plain = text.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
     if table.attrs.get("separator", ",") != "," and text.str.contains(",", regex=False).any():
         points = text.str.contains(".", regex=False).to_numpy() & ~empty
         if points.any():
@@ -127,7 +126,7 @@ def _values(table: pd.DataFrame, where: Path | str, column: str, text: pd.Series
                 f"{where}: row {table.index[at]}, column {column!r}: expected one decimal sign, found "
                 f"{text.iloc[at]!r} and {comma!r}; write all numbers one way, without marks of thousands"
             )
-        plain = text.str.replace(",", ".", regex=False)
+        plain = plain.str.replace(",", ".", regex=False)
     values = pd.to_numeric(plain.where(~empty), errors="coerce").to_numpy(dtype="float64")
     wrong = np.isnan(values) & ~empty
     if wrong.any():
@@ -172,16 +171,3 @@ def refuse_twice(keys: pd.DataFrame, where: Path | str) -> None:
         shown = ", ".join(f"{name} {value}" for name, value in keys.iloc[at].items())
         first = keys.index[(keys == keys.iloc[at]).all(axis=1).to_numpy()][0]
         raise ProductError(f"{where}: row {keys.index[at]}: {shown} is there twice, first in row {first}; keep one")
-
-
-def refuse_unknown(given: Collection[str], known: Collection[str], parameter: str) -> None:
-    """Refuse names that a parameter does not have.
-
-    Raises
-    ------
-    ProductError
-        Names the parameter, the first of them, and those that are known.
-    """
-    unknown = [name for name in given if name not in known]
-    if unknown:
-        raise ProductError(f"{parameter}: {unknown[0]!r} is unknown; known are {', '.join(map(str, known))}")

@@ -98,7 +98,7 @@ def decoded(content: bytes, where: Path | str) -> str:
 def parse_text(text: str, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
     """Take the text of a table apart, of which ``above`` lines stand before its first; else as `parse`."""
     lines = text.splitlines(keepends=True)
-    told = re.fullmatch(r"sep=(.)", lines[0].strip()) if lines else None  # how spreadsheets state the separator
+    told = re.fullmatch(r"sep=(.)", lines[0].rstrip("\r\n")) if lines else None  # how spreadsheets state the separator
     first = 1 if told else next((k for k, line in enumerate(lines) if line.strip()), 0)
     separator = told[1] if told else separator_of(lines[first] if lines else "")
     reader = csv.reader(io.StringIO("".join(lines[first:]), newline=""), delimiter=separator)
@@ -140,10 +140,11 @@ def separator_of(header: str) -> str:
 def _not_whole(header: list[str], row: list[str], separator: str) -> str:
     """Say what is wrong with a row that is no match for the header."""
     said = f"expected {len(header)} fields, found {len(row)}"
-    if len(header) == 1:
+    if len(header) == 1 or header[0].lstrip().startswith("#"):
         return (
             f"expected the columns' names in the first row, found {header[0][:40]!r} there and {len(row)} fields here"
         )
     if len(row) < len(header):
         return f"{said}; the row is cut short"
-    return f"{said}; a field that holds a {separator!r} must stand in quotes"
+    points = ", and decimals need a point" if separator == "," else ""
+    return f"{said}; a field that holds a {separator!r} must stand in quotes{points}"

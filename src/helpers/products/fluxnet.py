@@ -131,7 +131,7 @@ def _left_out(
         # Half-hours beside the site's own product are what a download holds, and no loss.
         if product.file.search(path.name) or not {site for site, _ in site_years} <= sites:
             aside += [(site, year, fault.split("; ")[0], path.name) for site, year in site_years]
-            warnings.warn(f"{error}. It is left out, and the other files are read", stacklevel=4)
+            warnings.warn(f"{error} (it is left out, and the other files are read)", stacklevel=4)
     return aside
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import registry
-from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice, refuse_unknown
+from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice
 from helpers.products.csv_table import rows
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
@@ -67,8 +67,7 @@ def read(
         raise ProductError(
             f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}; choose one"
         )
-    refuse_unknown(columns or {}, COLUMNS, "columns (climate_columns in a profile)")
-    path, names = one_file(paths, product.id), COLUMNS | dict(columns or {})
+    path, names = one_file(paths, product.id), COLUMNS | _columns(columns or {})
     table = rows(path)
     frame = pd.DataFrame({"site": names_of(table, path, names["site"])})
     frame["year"] = needed_of(table, path, names["year"], *YEARS, whole=True)
@@ -102,6 +101,20 @@ def read(
     for name, units in {"tmin": "degC", "tmax": "degC", "precipitation": "mm month-1", "lat": "degrees_north"}.items():
         cube[name].attrs["units"] = units
     return cube
+
+
+def _columns(columns: Mapping[str, str]) -> dict[str, str]:
+    parameter = "columns (climate_columns in a profile)"
+    if not isinstance(columns, Mapping):
+        raise ProductError(f"{parameter}: expected our names and the table's, found {columns!r}; give a mapping")
+    for name, column in columns.items():
+        if name not in COLUMNS:
+            raise ProductError(f"{parameter}: {name!r} is unknown; known are {', '.join(COLUMNS)}")
+        if not isinstance(column, str):
+            raise ProductError(
+                f"{parameter}: {name}: expected the name of a column, found {column!r}; write it in quotes"
+            )
+    return {name: column.strip() for name, column in columns.items()}
 
 
 def _refuse_swapped(frame: pd.DataFrame, path: Path, names: Mapping[str, str]) -> None:

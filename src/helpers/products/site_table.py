@@ -163,23 +163,26 @@ def _factors(factors: Mapping, columns: Mapping) -> dict[str, float]:
 
 def _variable(table: pd.DataFrame, path: Path, name: str, column: str | list[str], factor: float) -> np.ndarray:
     """Return a variable (sample), or (sample, 3, 3) when nine columns hold it."""
-    limits, hint = registry.limits(name), _hint(name)
+    limits, hint = registry.limits(name), _hint(name, factor)
     if isinstance(column, str):
         return numbers_of(table, path, column, limits, factor, hint) * factor
     nine = [numbers_of(table, path, c, limits, factor, hint) for c in column]
     return np.stack(nine, axis=-1).reshape(-1, 3, 3) * factor
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, factor: float) -> str:
     """Say what is wrong, most often, with numbers that a variable cannot be."""
     units, (low, high) = registry.attributes(name).get("units", ""), registry.limits(name)
     if units == "degC":
         return "is it in kelvin? write degrees Celsius"
+    if factor != 1:
+        return f"{name} is in {units}, by a factor of {factor:g}: correct or empty it, or correct the factor"
     if units == "kg m-2 yr-1":
         return f"{name} is in {units}: is the column in grams? give its factor, 0.001 (table_factors in a profile)"
     if (low, high) == (0, 1):
         return f"{name} is a share: is the column in percent? give its factor, 0.01 (table_factors in a profile)"
-    return f"{name} is in {units or 'no unit'}: correct or empty it, or give a factor (table_factors in a profile)"
+    unit = "no unit" if units in ("", "1") else units
+    return f"{name} is in {unit}: correct or empty it, or give a factor (table_factors in a profile)"
 
 
 def _refuse_two_places(site: pd.Series, lat: np.ndarray, lon: np.ndarray, path: Path) -> None:
