@@ -129,7 +129,9 @@ def test_a_number_that_its_variable_cannot_be_is_refused(table, column, text, fa
 
 
 def test_rounding_beyond_a_limit_is_the_limit_and_own_variables_have_none(table):
-    assert read(table(GOOD.replace("1000,0.9,-1.5", "1000,0.9,-0.000001").replace("-1.0", "5")), map="mat").map[0] == 0
+    assert (
+        read(table(GOOD.replace("1000,0.9,-1.5", "1000,0.9,-0.000001").replace("-1.0", "5")), map="mat")["map"][0] == 0
+    )
     assert read(table(GOOD.replace("-1.0", "1e6")), mine="mat").mine[1] == 1e6
     assert read(table(GOOD.replace("0.9", "1.0000001")), nee_qc="qc").nee_qc[0] == 1
 

@@ -14,6 +14,7 @@ ROUNDING = 1e-6
 """What of a variable's range a number may lie beyond it and still stand at its end."""
 
 YEARS = (1900, 2100)
+EMPTY_IT, REMOVE_IT = "correct or empty it", "correct it, or remove the row"
 
 
 def column_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
@@ -75,7 +76,7 @@ def numbers_of(
     """
     text = column_of(table, where, column)
     empty = text.str.lower().isin(missing.TEXTS).to_numpy()
-    values = _values(table, where, column, text, empty)
+    values = _values(table, where, column, text, empty, EMPTY_IT)
     gaps = missing.fills(values, limits, factor, lone=True)
     low, high = (limit / factor for limit in limits)
     near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
@@ -84,7 +85,7 @@ def numbers_of(
         at = int(np.argmax(wrong))
         raise ProductError(
             f"{where}: row {table.index[at]}, column {column!r}: expected {low:g} to {high:g}, found {text.iloc[at]}; "
-            f"{hint or 'correct or empty it'}"
+            f"{hint or EMPTY_IT}"
         )
     return np.where(gaps, np.nan, np.clip(values, low, high))
 
@@ -103,19 +104,21 @@ def needed_of(
     """
     text = column_of(table, where, column)
     empty = text.str.lower().isin(missing.TEXTS).to_numpy()
-    values = _values(table, where, column, text, empty)
+    values = _values(table, where, column, text, empty, REMOVE_IT)
     wrong = ~((values >= low) & (values <= high)) | (whole & (values != np.floor(values)))
     if wrong.any():
         at = int(np.argmax(wrong))
         kind = "a whole number from" if whole else "a number from"
         raise ProductError(
             f"{where}: row {table.index[at]}, column {column!r}: expected {kind} {low:g} to {high:g}, found "
-            f"{text.iloc[at]!r}; correct it, or remove the row"
+            f"{text.iloc[at]!r}; {REMOVE_IT}"
         )
     return values.astype("int64") if whole else values
 
 
-def _values(table: pd.DataFrame, where: Path | str, column: str, text: pd.Series, empty: np.ndarray) -> np.ndarray:
+def _values(
+    table: pd.DataFrame, where: Path | str, column: str, text: pd.Series, empty: np.ndarray, remedy: str
+) -> np.ndarray:
     """Return a column's cells as numbers, NaN where they are empty."""
     plain = text.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
     if table.attrs.get("separator", ",") != "," and text.str.contains(",", regex=False).any():
@@ -132,8 +135,7 @@ def _values(table: pd.DataFrame, where: Path | str, column: str, text: pd.Series
     if wrong.any():
         at = int(np.argmax(wrong))
         raise ProductError(
-            f"{where}: row {table.index[at]}, column {column!r}: expected a number, found {text.iloc[at]!r}; "
-            "correct or empty it"
+            f"{where}: row {table.index[at]}, column {column!r}: expected a number, found {text.iloc[at]!r}; {remedy}"
         )
     return values
 
