@@ -120,7 +120,7 @@ def test_a_zip_cut_short_is_named(tmp_path, share):
     path = tmp_path / f"{STEM}2001-2003_1-4.zip"
     zipped(path, **surroundings(STEM + "{}", "2001-2003_1-4"), **{STEM + "YY_2001-2003_1-4.csv": yearly()})
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    refused(path, "AA-One.*zip: cannot be read .*fetch it again", kind=DamagedFile)
+    refused(path, "AA-One.*zip: cannot be read; .*fetch it again", kind=DamagedFile)
 
 
 def test_a_member_with_a_wrong_checksum_is_named(tmp_path):

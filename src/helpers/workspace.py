@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,11 @@ ROOT = Path(__file__).resolve().parents[2]
 """The repository: ``data/``, ``notebooks/`` and ``book/`` stand here."""
 
 DATA = ROOT / "data"
+
+LIBRARY = threading.RLock()
+"""Held around open, read and close of every NetCDF and HDF4 file. The C libraries keep their state in global
+variables: two threads within them read each other's files, or end the interpreter. xarray locks its reading of
+values alone."""
 
 
 def outputs_root() -> Path:
@@ -223,7 +229,8 @@ class Workspace:
                 case ".zarr":
                     return xr.open_zarr(path, consolidated=False)
                 case ".nc":
-                    return xr.load_dataset(path, engine="netcdf4")
+                    with LIBRARY:
+                        return xr.load_dataset(path, engine="netcdf4")
                 case ".csv":
                     return pd.read_csv(path)
                 case _:
@@ -252,7 +259,9 @@ class Workspace:
                         v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
                     }
                     # Computed first: lazy fields would come into the file in the order in which threads get ready.
-                    plain.compute().to_netcdf(new, engine="netcdf4", encoding=packed)
+                    plain = plain.compute()
+                    with LIBRARY:
+                        plain.to_netcdf(new, engine="netcdf4", encoding=packed)
                 case ".csv":
                     content.to_csv(new, index=False)
                 case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
+import errno
 import lzma
 import struct
 import zipfile
@@ -38,14 +38,15 @@ _DAMAGE = (
 )
 
 
-# What libraries say of packed files is no help to who has one; of other damage their words are the only ones.
-_WORDS = (
-    (zipfile.BadZipFile, "it is no zip archive, or not what it was"),
-    (gzip.BadGzipFile, "it is no gzip file, or not what it was"),
-    ((zlib.error, lzma.LZMAError), "what is packed in it cannot be unpacked"),
-    (EOFError, "it ends too early"),
-    (UnicodeDecodeError, "it holds no text"),
-)
+REMEDIES = {
+    errno.EACCES: "may not be read; give yourself the permission",
+    errno.EPERM: "may not be read; give yourself the permission",
+    errno.ENOENT: "is not there any more; put it back",
+    errno.EISDIR: "is a folder; give the file",
+    errno.EMFILE: "cannot be opened beside so many others; raise the limit of open files (ulimit -n)",
+    errno.ENOSPC: "cannot be unpacked, since the disk is full; make room",
+}
+"""What keeps a file that is whole from being read, and what to do."""
 
 
 @contextmanager
@@ -62,6 +63,9 @@ def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
     except ProductError:
         raise
     except _DAMAGE as error:
-        said = next((words for kind, words in _WORDS if isinstance(error, kind)), None)
-        said = said or (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedFile(f"{path}: cannot be read ({said}); it is damaged or cut short, so {remedy}") from error
+        if getattr(error, "errno", None) in REMEDIES:
+            raise ProductError(f"{path}: {REMEDIES[error.errno]}") from error
+        raise DamagedFile(
+            f"{path}: cannot be read; it is damaged, cut short or of another format than its name tells: compare its "
+            f"size with its source's, or {remedy}"
+        ) from error
