@@ -113,6 +113,7 @@ def test_the_example_of_the_page_runs(book):
 
 def test_the_least_table_runs(book):
     profile, table = example("The least table"), site_years()
+    profile["chapters"].remove("14")  # which no table changes, and the other test has
     table.to_csv(book.root / profile["02_site_sampling"]["towers_table"], index=False)
     assert {"igbp", "nee_qc", "reco_dt"}.isdisjoint(profile["02_site_sampling"]["table_columns"])
     ws = run(book, profile)
