@@ -3,6 +3,7 @@
 import gzip
 import stat
 import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -107,7 +108,7 @@ def test_an_unknown_method_is_told(tmp_path):
     for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
         struct.pack_into("<H", content, content.index(signature) + offset, 97)
     path.write_bytes(content)
-    refused(path, "is packed by an unknown method .*; unpack it")
+    refused(path, "is packed by an unknown method; unpack it")
 
 
 @pytest.mark.parametrize("way", ["gz", "zip"])
@@ -199,3 +200,51 @@ def test_readers_take_packed_files_and_refuse_twins(tmp_path, way):
     assert products.find("cru_tmp", tmp_path) == [path]
     assert products.read("cru_tmp", tmp_path, years=[2000]).equals(expected)
     assert products.pixel("cru_tmp", path) == "90°"
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        *(
+            (f"spei12.nc{ending}", "unpack it")
+            for ending in (".tar.gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".Z", ".gz.zip")
+        ),
+        ("spei12.tar.gz", "unpack it"),
+        ("everything.zip", "unpack it"),
+        ("everything.tar.gz", "unpack it"),
+    ],
+)
+def test_what_is_packed_otherwise_is_not_left_out_in_silence(tmp_path, name, remedy):
+    if name == "everything.zip":
+        zipped(tmp_path / name, {"a/spei12.nc": b"x", "a/spei24.nc": b"x"})
+    elif name == "everything.tar.gz":
+        with tarfile.open(tmp_path / name, "w:gz") as archive:
+            archive.addfile(tarfile.TarInfo("a/spei12.nc"))
+    else:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "photos.tar.gz").write_bytes(b"x")
+    message = rf"{name}: expected a file named like .*, so it is left out; {remedy}"
+    with pytest.raises(FileNotFoundError, match=message) as error:
+        products.find("spei", tmp_path)
+    assert "\n" not in str(error.value) and "photos" not in str(error.value)
+    (tmp_path / "spei24.nc").write_bytes(b"x")
+    with pytest.warns(UserWarning, match=message):
+        assert products.find("spei", tmp_path) == [tmp_path / "spei24.nc"]
+    if remedy == "unpack it" and "everything" not in name:
+        with pytest.raises(ProductError, match=f"{name}: .*unpack it|{name}"):
+            products.read("spei", tmp_path / name, years=[2000])
+
+
+def test_a_name_in_other_letters_is_told(tmp_path):
+    (tmp_path / "CRU_TS4.05.1901.2020.TMP.DAT.NC").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"TMP\.DAT\.NC: expected .*left out; rename it, in upper and lower"):
+        products.find("cru_tmp", tmp_path)
+    (tmp_path / "AMF_AA-One_FLUXNET_2018-2020_v1.3_r1.ZIP").write_bytes(b"x")
+    with pytest.raises(FileNotFoundError, match=r"r1\.ZIP: expected .*left out; rename it"):
+        products.find("fluxnet", tmp_path)
+
+
+def test_a_download_beside_what_was_unpacked_from_it_is_not_told(tmp_path, recwarn):
+    for name in ("spei12.nc", "spei12.nc.tar.gz", "notes.zip"):
+        (tmp_path / name).write_bytes(b"x")
+    assert products.find("spei", tmp_path) == [tmp_path / "spei12.nc"] and not recwarn.list

@@ -81,9 +81,14 @@ def test_a_series_with_dates_of_its_own(tmp_path, scores, layout):
 
 def test_decimal_commas_fills_and_a_scale_that_the_name_tells(tmp_path):
     path = tmp_path / "spei_12.csv"
-    path.write_text("dates;spei\n2000-11-01;-1,25\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999\n2003-12-01;nan\n")
+    path.write_text(
+        "dates;spei\n2000-11-01;-1,25\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999,000\n2003-12-01;nan\n"
+    )
     back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
     np.testing.assert_array_equal(back, [1.5, np.nan, np.nan, np.nan])
+    path.write_text("date,spei\n2000-12-01,-99.99\n2001-12-01,NULL\n2002-12-01,-inf\n2003-12-01,-2.5\n")
+    back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
+    np.testing.assert_array_equal(back, [np.nan, np.nan, np.nan, -2.5])
 
 
 def test_a_column_may_tell_the_place(tmp_path):
@@ -105,17 +110,37 @@ def test_a_column_may_tell_the_place(tmp_path):
             DamagedFile,
         ),
         ("", "expected a table with columns such as SPEI12", DamagedFile),
-        ("date,spei12\n", "expected rows below date, spei12, found none", DamagedFile),
-        ("date,spei12\n2000-12-01,1\n2001-12", "row 3: expected 2 fields, found 1; the file is damaged", DamagedFile),
+        ("date,spei12\n", "expected a header and at least one row, found an empty table; fetch", DamagedFile),
+        (
+            "date,spei12\n2000-12-01,1\n2001-12",
+            "row 3: expected 2 fields, found 1; the row is cut short; fetch it again",
+            DamagedFile,
+        ),
         ("spei12\n1\n2\n", "expected a column of dates, or of year and month", ProductError),
-        ("date,spei12\nwinter,1\n", "expected dates such as 2000-12-01 in 'date', found 'winter'", ProductError),
-        ("date,spei12\n2000-12-01,dry\n", "expected numbers in 'spei12', found 'dry'", ProductError),
+        (
+            "date,spei12\nwinter,1\n",
+            "row 2, column 'date': expected a date such as 2000-12-01, found 'winter'",
+            ProductError,
+        ),
+        ("date,spei12\n2000-12-01,dry\n", "row 2, column 'spei12': expected a number, found 'dry'", ProductError),
         ("date,spei12,spei_12\n2000-12-01,1,1\n", "expected one column a time scale, found two of 12", ProductError),
         ("date,spei12,spei12\n2000-12-01,1,1\n", "expected one column 'spei12', found 2", ProductError),
         ("date,spei\n2000-12-01,1\n", "expected a column such as SPEI12, found SPEI", ProductError),
-        ("year,month,spei12\n2000,13,1\n", "expected a year and a month, found '2000' and '13'", ProductError),
+        (
+            "year,month,spei12\n2000,13,1\n",
+            "row 2, column 'month': expected a whole number from 1 to 12, found '13'",
+            ProductError,
+        ),
         ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
-        ("date,lat,spei12\n2000-12-01,91,1\n", "expected lat within ±90 degrees, found 91", ProductError),
+        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found 55; fetch", ProductError),
+        ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1'", ProductError),
+        ("days since 1900-1-1,spei12\n1e9,1\n", "row 2, column 'days since 1900-1-1': expected a number", ProductError),
+        ("x" * 300_000, "expected a table with columns such as SPEI12", DamagedFile),
+        (
+            "date,lat,spei12\n2000-12-01,91,1\n",
+            "row 2, column 'lat': expected a number from -90 to 90, found '91'",
+            ProductError,
+        ),
     ],
 )
 def test_a_table_that_cannot_be_read_is_told(tmp_path, content, message, kind):

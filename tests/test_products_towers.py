@@ -13,7 +13,6 @@ from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError
-from helpers.products.towers.places import IGBP
 from helpers.regions import IGBP_CODES
 
 
@@ -49,24 +48,23 @@ def test_years_may_be_chosen_and_others_are_not_losses(folder):
     assert back.attrs["site_years_read"] == 2 and products.dropped(back).empty
 
 
-def test_the_names_of_land_cover_are_those_of_the_regions():
-    assert {name: code for code, name in enumerate(IGBP)} == IGBP_CODES
-
-
 def test_a_table_without_the_other_partitioning_is_read(folder):
     write(folder, table=yearly().drop(columns="RECO_DT_VUT_REF"))
     assert np.isnan(read(folder).reco_dt.values[:3]).all()
     write(folder, table=yearly().drop(columns="RECO_NT_VUT_REF"))
     np.testing.assert_allclose(read(folder, partitioning="day").reco.values[:2], [0.51, 0.71025])
-    with pytest.raises(ProductError, match="expected columns RECO_NT_VUT_REF, found none among 4"):
-        read(folder)
+    with pytest.warns(
+        UserWarning, match=r"expected columns RECO_NT_VUT_REF, found none among 4; read RECO_DT.*left out"
+    ):
+        lost = products.dropped(read(folder))
+    assert lost.site.tolist() == ["AA-One"] * 3 and lost.year.tolist() == [2001, 2002, 2003]
 
 
-@pytest.mark.parametrize("fill", [-9999, -9999.0, -9999.9, -9999.99999])
+@pytest.mark.parametrize("fill", [-9999, -9999.0, "-9999.000", -9999.9, -9999.99999, -999.9, "1e30", "NULL", "n/a", ""])
 def test_every_way_of_writing_the_fill_is_a_gap_and_nothing_else_is(folder, fill):
-    write(folder, table=yearly(reco=(fill, -9000.0, -12000.0), qc=(fill, 0.5, 0.5)))
+    write(folder, table=yearly(reco=(fill, -90.0, -120.5), qc=(fill, 0.5, 0.5)))
     back = read(folder, years=range(2001, 2004)).isel(sample=slice(0, 3))
-    np.testing.assert_allclose(back.reco, [np.nan, -9.0, -12.0])
+    np.testing.assert_allclose(back.reco, [np.nan, -0.09, -0.1205])
     np.testing.assert_allclose(back.nee_qc, [np.nan, 0.5, 0.5])
 
 

@@ -60,10 +60,152 @@ def test_nine_columns_make_a_window_from_the_north_west(table):
     np.testing.assert_array_equal(soc[2], [[9, 8, 7], [6, 5, 4], [3, 2, np.nan]])
 
 
-def test_land_cover_may_be_codes_or_absent(table):
+@pytest.mark.parametrize(
+    "text",
+    ["wsa", "8", "8.0", "Woody savannas", "Woody Savanna", "WSA (Woody Savannas: lands with …)", " WSA "],
+)
+def test_land_cover_may_be_written_in_many_ways(table, text):
+    assert read(table(GOOD.replace("WSA", text)), igbp="igbp").igbp.values.tolist() == [1, 1, 8]
+
+
+def test_land_cover_may_be_absent(table):
     assert read(table()).igbp.values.tolist() == [-1] * 3
-    numbered = GOOD.replace("ENF", "1").replace("WSA", "")
-    assert read(table(numbered), igbp="igbp").igbp.values.tolist() == [1, 1, -1]
+    for none in ("", "NA", "-9999.0", "-1", "255"):
+        assert read(table(GOOD.replace("WSA", none)), igbp="igbp").igbp.values.tolist() == [1, 1, -1]
+
+
+FILLS = [
+    "-9999.000",
+    "-9999.9",
+    "-999.9",
+    "-99",
+    "9999",
+    "1e30",
+    "-3.4e38",
+    "NULL",
+    "n/a",
+    "--",
+    " ",
+    "inf",
+    "\u22129999",
+]
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_a_missing_number_is_missing_however_it_is_written(table, fill):
+    text = GOOD.replace("1000,0.9,-1.5", f"{fill},{fill},{fill}")
+    ds = read(table(text), nee_qc="qc", mat="mat", mine="w1")
+    assert all(np.isnan(ds[name][0]) for name in ("reco", "nee_qc", "mat")) and ds.mine[0] == 1
+    climate = CLIMATE.replace("11,21,2.0", f"{fill},{fill},{fill}")
+    for rate in ("mm d-1", "mm month-1"):
+        one = products.read("site_climate", table(climate), precipitation=rate).sel(site="BB", time="2000-02-01")
+        assert all(np.isnan(one[name]) for name in ("tmin", "tmax", "precipitation"))
+
+
+def test_what_is_small_or_negative_but_possible_is_kept(table):
+    text = GOOD.replace("ENF,1000", "ENF,-12.5").replace("ENF,,", "ENF,6513,").replace("WSA,-9999", "WSA,-99")
+    ds = read(table(text.replace("20.5", "-99.9")), mine="w0")
+    np.testing.assert_allclose(ds.reco, [-0.0125, 6.513, -0.099])  # a mark beside other negative numbers is a value
+    assert ds.lon.values.tolist() == [-99.9, -99.9, 151]
+
+
+@pytest.mark.parametrize(
+    ("column", "text", "factors", "words"),
+    [
+        ("mat", "288.15", {}, "expected -90 to 60, found 288.15; is it in kelvin?"),
+        ("map", "-5", {}, "expected 0 to 20000, found -5; map is in mm yr-1"),
+        ("nee_qc", "93", {}, "expected 0 to 1, found 93; nee_qc is a share: is the column in percent? give its factor"),
+        ("nee_qc", "150", {"nee_qc": 0.01}, "expected 0 to 100, found 150; nee_qc is in 1, by a factor of 0.01"),
+        ("reco_dt", "900", {}, "expected -5 to 15, found 900; reco_dt is in kg m-2 yr-1: is the column in grams?"),
+        ("soc_0_30", "-1", {}, "expected 0 to 5000, found -1"),
+        ("spei12", "55", {}, "expected -40 to 40, found 55"),
+    ],
+)
+def test_a_number_that_its_variable_cannot_be_is_refused(table, column, text, factors, words):
+    path = table(GOOD.replace("-1.5", text))
+    with pytest.raises(ProductError) as error:
+        products.read("site_table", path, columns=COLUMNS | {column: "mat"}, factors={"reco": 0.001} | factors)
+    assert f"table.csv: row 2, column 'mat': {words}" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_rounding_beyond_a_limit_is_the_limit_and_own_variables_have_none(table):
+    assert (
+        read(table(GOOD.replace("1000,0.9,-1.5", "1000,0.9,-0.000001").replace("-1.0", "5")), map="mat")["map"][0] == 0
+    )
+    assert read(table(GOOD.replace("-1.0", "1e6")), mine="mat").mine[1] == 1e6
+    assert read(table(GOOD.replace("0.9", "1.0000001")), nee_qc="qc").nee_qc[0] == 1
+
+
+def test_grams_without_a_factor_are_refused(table):
+    with pytest.raises(ProductError, match=r"row 2, column 'reco_nt': expected -5 to 15, found 1000; .*factor, 0\.001"):
+        products.read("site_table", table(), columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("factors", "words"),
+    [
+        ({"recco": 0.001}, r"expected variables of columns \(reco, mat\), found 'recco'"),
+        ({"year": 1.0}, "expected variables of columns .*, found 'year'"),
+        *(
+            ({"reco": bad}, "factors: reco: expected a number above 0")
+            for bad in (0, -1, np.nan, np.inf, "1e-3", None, True)
+        ),
+        ([0.001], "expected variables and their factors"),
+    ],
+)
+def test_factors_that_cannot_be_are_named(table, factors, words):
+    with pytest.raises(ProductError, match=rf"^factors: .*{words.removeprefix('factors: ')}"):
+        products.read("site_table", table(), columns=COLUMNS | {"mat": "mat"}, factors=factors)
+
+
+@pytest.mark.parametrize("column", [3, None, {"a": "b"}, "", ["w0"] * 8, ["w0"] * 8 + [1]])
+def test_columns_that_cannot_be_are_named(table, column):
+    with pytest.raises(ProductError, match=r"^columns: soc: expected .*, found "):
+        read(table(), soc=column)
+    with pytest.raises(ProductError, match="'dy' is the name of a dimension"):
+        read(table(), dy="w0")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|"])
+def test_other_separators_are_read_and_decimal_commas_with_them(table, separator):
+    plain = table(GOOD.replace(",", separator), "plain.csv")
+    commas = table(GOOD.replace(",", separator).replace(".", ","), "commas.csv")
+    stated = table(f"sep={separator}\n" + GOOD.replace(",", separator), "stated.csv")
+    for path in (plain, commas, stated):
+        assert (
+            read(path, mat="mat", nee_qc="qc")
+            .drop_attrs()
+            .identical(read(table(), mat="mat", nee_qc="qc").drop_attrs())
+        )
+    mixed = table(GOOD.replace(",", ";").replace("1000;", "1.000,5;"), "mixed.csv")
+    with pytest.raises(ProductError, match=r"row 2, column 'reco_nt': expected one decimal sign, found '1\.000,5'"):
+        read(mixed)
+
+
+def test_rows_are_those_of_an_editor_and_empty_ones_are_none(table):
+    header, first, _, last = GOOD.splitlines()
+    rows = ["", "", header + ",,", "", first.replace("AA-One", '"AA\nOne"') + ",,", "," * 18, last + ",,"]
+    assert read(table("\n".join(rows))).sizes["sample"] == 2
+    with pytest.raises(ProductError, match="row 8, column 'latitude'"):  # a name stands on two lines
+        read(table("\n".join(rows).replace("-33.0", "x")))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_other_letters_are_read_or_told(table, encoding, tmp_path):
+    (tmp_path / "wide.csv").write_bytes(GOOD.replace("AA-One", "Bílý").encode(encoding))
+    assert read(tmp_path / "wide.csv").site.values[0] == "Bílý"
+    (tmp_path / "old.csv").write_bytes(GOOD.replace("BB-Two", "Forêt").encode("latin-1"))
+    with pytest.raises(DamagedFile, match=r"old\.csv: row 4: expected a CSV file in UTF-8, .*; save it as UTF-8"):
+        read(tmp_path / "old.csv")
+
+
+def test_a_site_at_two_places_is_refused_with_both_rows(table):
+    moved = GOOD.replace("2004,10.5,20.5", "2004,10.6,20.5")
+    with pytest.raises(
+        ProductError, match=r"site AA-One: expected one place, found 10\.5, 20\.5 in row 2 and 10\.6.*row 3"
+    ):
+        read(table(moved))
+    assert read(table(moved.replace("10.6", "10.501"))).sizes["sample"] == 3  # some hundred metres
 
 
 @pytest.mark.parametrize("name", ["table.csv", "table.csv.gz", "table.zip"])
@@ -82,22 +224,40 @@ def test_common_ways_of_writing_a_csv_read_alike(table, name, text):
             ProductError,
             "row 2, column 'mat': expected a number",
         ),
-        (GOOD.replace("-1.5", "inf"), {"mat": "mat"}, ProductError, "expected a number, found 'inf'"),
         (GOOD.replace(",2004,", ",2003,"), {}, ProductError, "row 3: site AA-One, year 2003 is there twice"),
         (GOOD.replace(",2004,", ",2004.5,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
-        (GOOD.replace(",2004,", ",,"), {}, ProductError, "row 3, column 'year': expected a whole number"),
-        (GOOD.replace("-33.0", "-93.0"), {}, ProductError, "row 4, column 'latitude': expected -90 to 90, found -93"),
+        *(
+            (GOOD.replace(",2004,", f",{year},"), {}, ProductError, "row 3, column 'year': expected a whole number")
+            for year in ("", "1e20", "1e30", "-9999", "1899", "2101", "20040101", "NA")
+        ),
+        *(
+            (GOOD.replace("BB-Two", site), {}, ProductError, "row 4, column 'site': expected a name, found")
+            for site in ("", " ", "NA", "-9999")
+        ),
+        (GOOD.replace("-33.0", "-99"), {}, ProductError, "row 4, column 'latitude': expected a number from -90 to 90"),
+        ("# made by me, 2020\n" + GOOD, {}, DamagedFile, "row 2: expected the columns' names in the first row"),
+        (
+            GOOD.replace("-33.0", "-93.0"),
+            {},
+            ProductError,
+            "row 4, column 'latitude': expected a number from -90 to 90, found '-93.0'",
+        ),
         (
             GOOD.replace("151.0", "1510"),
             {},
             ProductError,
-            "expected -180 to 180, found 1510",
+            "expected a number from -180 to 180, found '1510'",
         ),
-        (GOOD.replace("-33.0", ""), {}, ProductError, "column 'latitude': expected -90 to 90, found nan"),
+        (GOOD.replace("-33.0", ""), {}, ProductError, "column 'latitude': expected a number from -90 to 90, found ''"),
         (GOOD.replace("WSA", "WOOD"), {"igbp": "igbp"}, ProductError, "row 4, column 'igbp': expected one of WAT"),
         (GOOD.replace(",mat,", ",qc,"), {}, ProductError, "expected one column 'qc', found 2"),
-        (GOOD, {"soc": ["w0", "w1"]}, ProductError, "soc: expected one column, or the nine"),
-        (GOOD[: GOOD.rindex("WSA")], {}, DamagedFile, "row 4: expected 17 fields, found 5; the file is damaged"),
+        (GOOD, {"soc": ["w0", "w1"]}, ProductError, "columns: soc: expected one column, or for a predictor the nine"),
+        (
+            GOOD[: GOOD.rindex("WSA")],
+            {},
+            DamagedFile,
+            "row 4: expected 17 fields, found 5; the row is cut short; correct the table",
+        ),
         (GOOD.replace("ENF,1000", "ENF,1,000"), {}, DamagedFile, "row 2: expected 17 fields, found 18"),
         ("", {}, DamagedFile, "found an empty table"),
         (GOOD.splitlines()[0], {}, DamagedFile, "found an empty table"),
@@ -107,7 +267,7 @@ def test_every_fault_is_one_line_that_names_the_file(table, text, columns, kind,
     with pytest.raises(ProductError) as error:
         read(table(text), **columns)
     assert type(error.value) is kind and words in str(error.value)
-    assert "\n" not in str(error.value) and ("table.csv" in str(error.value) or words.startswith("soc"))
+    assert "\n" not in str(error.value) and ("table.csv" in str(error.value) or words.startswith("columns: "))
 
 
 def test_damaged_bytes_are_named(table, tmp_path):
@@ -131,11 +291,11 @@ def test_paths_and_columns_that_are_not_enough(table, tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(
-    values=st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), min_size=1, max_size=20),
+    values=st.lists(st.one_of(st.none(), st.floats(-5, 15)), min_size=1, max_size=20),
     lats=st.lists(st.floats(-90, 90), min_size=20, max_size=20),
 )
 def test_what_is_written_is_read(tmp_path_factory, values, lats):
-    frame = pd.DataFrame({"site": "AA-One", "year": range(1990, 1990 + len(values)), "reco_nt": values})
+    frame = pd.DataFrame({"site": [f"AA-{k}" for k in range(len(values))], "year": 2000, "reco_nt": values})
     frame = frame.assign(latitude=lats[: len(values)], longitude=0.0)
     path = tmp_path_factory.mktemp("round") / "table.csv"
     frame.to_csv(path, index=False)
@@ -149,7 +309,7 @@ def test_what_is_written_is_read(tmp_path_factory, values, lats):
 CLIMATE = """site,lat,year,month,tmin,tmax,precipitation
 BB,-33,2000,1,10,20,1.0
 BB,-33,2000,2,11,21,2.0
-AA,50,2000,2,1,5,-1e-15
+AA,50,2000,2,1,5,-1e-6
 AA,50,2000,4,3,9,0.5
 """
 
@@ -168,9 +328,30 @@ def test_climate_becomes_a_cube_of_consecutive_months(table):
     ("change", "selection", "words"),
     [
         (("2000,2,11", "2000,1,11"), {}, "site BB, year 2000, month 1 is there twice"),
-        (("2000,4,", "2000,13,"), {}, "row 5, column 'month': expected 1 to 12, found 13"),
-        (("AA,50,2000,4", "AA,51,2000,4"), {}, "site AA: expected one latitude, found 50 and 51"),
+        (("2000,4,", "2000,13,"), {}, "row 5, column 'month': expected a whole number from 1 to 12, found '13'"),
+        (("AA,50,2000,4", "AA,51,2000,4"), {}, "site AA: expected one latitude, found 50 in row 4 and 51 in row 5"),
         (("tmax", "hot"), {}, "column 'tmax' is not there"),
+        (("10,20,1.0", "278,288,1.0"), {}, "row 2, column 'tmin': expected -90 to 60, found 278; is it in kelvin?"),
+        (("10,20,1.0", "20,10,1.0"), {}, "row 2: expected tmin no higher than tmax, found 20 and 10; are the columns"),
+        (
+            ("10,20,1.0", "10,20,-0.1"),
+            {},
+            "row 2, column 'precipitation': expected 0 to 15000, found -0.1; it is read as",
+        ),
+        (("BB,-33,2000,1", ",-33,2000,1"), {}, "row 2, column 'site': expected a name, found ''"),
+        (("2000,1,", "1e20,1,"), {}, "row 2, column 'year': expected a whole number from 1900 to 2100, found '1e20'"),
+        (("2000,1,", "2000,,"), {}, "row 2, column 'month': expected a whole number from 1 to 12, found ''"),
+        (("BB,-33,2000,1", "BB,-99,2000,1"), {}, "row 2, column 'lat': expected a number from -90 to 90, found '-99'"),
+        (
+            ("", ""),
+            {"columns": {"rain": "tmin"}},
+            "columns (climate_columns in a profile): 'rain' is unknown; known are",
+        ),
+        (
+            ("", ""),
+            {"columns": {"tmin": 3}},
+            "columns (climate_columns in a profile): tmin: expected the name of a column",
+        ),
         (("", ""), {"precipitation": "inch"}, "precipitation: expected a unit among mm d-1, mm month-1, found 'inch'"),
     ],
 )

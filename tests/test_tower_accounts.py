@@ -1,6 +1,7 @@
 """Site-years that cannot stand together: each is resolved, listed with its reason, and the losses add up."""
 
 import itertools
+import re
 import warnings
 
 import numpy as np
@@ -141,12 +142,87 @@ def test_a_site_that_moved_within_its_metadata_is_settled_by_a_table(tmp_path):
     path, metadata = write(tmp_path, table=steady(2001, 2003)), tmp_path / "AMF_AA-One_BIF_20201005.csv"
     moved = bif("AA-One", 10.0, 20.0) + bif("AA-One", 10.5, 20.0, group=2).split("\n", 1)[1]
     metadata.write_text(moved)
-    assert reasons(products.read("fluxnet2015", path)) == {rules.TWO_TOWERS: [2001, 2002, 2003]}
+    for text in (moved, moved.replace(",1,GRP", ",,GRP").replace(",2,GRP", ",,GRP")):  # groups without numbers as well
+        metadata.write_text(text)
+        with pytest.warns(UserWarning, match=r"one place of AA-One, found 10, 20 and 10\.5, 20; .*into sites\.csv"):
+            assert reasons(products.read("fluxnet2015", path)) == {rules.TWO_TOWERS: [2001, 2002, 2003]}
     metadata.write_text(moved.replace("10.5", "10.0001"))
     assert products.read("fluxnet2015", path).lat.values.tolist() == [10.0] * 3
     metadata.write_text(moved)
     sites(tmp_path, **PLACE)
     assert products.read("fluxnet2015", path).sizes["sample"] == 3
+
+
+STEM = "AMF_BB-Two_FLUXNET_{}2018-2020_v1.3_r1"
+LESS = steady(2018, 2020)
+BAD = {
+    "no yearly member": ({STEM.format("BIF_") + ".csv": "x\n"}, r"expected one yearly file .*found 0"),
+    "day-time RECO only": (LESS.drop(columns="RECO_NT_VUT_REF"), "expected columns RECO_NT_VUT_REF"),
+    "no QC": (LESS.drop(columns="NEE_VUT_REF_QC"), "expected columns NEE_VUT_REF_QC"),
+    "a row cut short": (LESS.to_csv(index=False)[:-12], "row 4: expected 5 fields, found 4"),
+    "QC in percent": (steady(2018, 2020, qc=93.0), "expected 0 to 1, found 93"),
+    "a damaged zip": (b"PK\3\4 and no more", "cannot be read"),
+    "half-hours": ({"AMF_BB-Two_BASE_HH_2-5.csv": "x\n"}, "expected one yearly file"),
+    "half-hours by name": (None, "expected a yearly file of fluxnet, found AmeriFlux BASE"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_one_file_that_cannot_be_read_stops_no_other_and_is_accounted_for(tmp_path, what):
+    content, reason = BAD[what]
+    (tmp_path / "AMF_AA-One_FLUXNET_FLUXMET_YY_2018-2020_v1.3_r1.csv").write_text(
+        steady(2018, 2020).to_csv(index=False)
+    )
+    path = tmp_path / (STEM.format("") + ".zip")
+    if content is None:
+        path, content = tmp_path / "AMF_BB-Two_BASE-BADM_2-5.zip", b""
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        yearly_name = STEM.format("FLUXMET_YY_") + ".csv"
+        zipped(path, **(content if isinstance(content, dict) else {yearly_name: content}))
+    sites(tmp_path, **{"AA-One": (51.5, 10.25, "DBF"), "BB-Two": (1, 2, "EBF")})
+    with pytest.warns(UserWarning) as seen:
+        back = products.read("fluxnet", tmp_path)
+    (said,) = [str(each.message) for each in seen]
+    assert path.name in said and re.search(reason, said) and "left out" in said and "\n" not in said
+    lost = products.dropped(back)
+    assert set(back.site.values) == {"AA-One"} and set(lost.site) == {"BB-Two"} and set(lost.file) == {path.name}
+    assert lost.year.tolist() == ([0] if "BASE-BADM" in path.name else [2018, 2019, 2020])  # no year in its name
+    assert all(re.search(reason, each) and str(tmp_path) not in each for each in lost.reason)
+    assert back.attrs["site_years_read"] == back.sizes["sample"] + len(lost)
+    with pytest.raises(products.ProductError, match=reason):
+        products.read("fluxnet", path)
+    if what == "day-time RECO only":
+        assert set(products.read("fluxnet", tmp_path, partitioning="day").site.values) == {"AA-One", "BB-Two"}
+
+
+def test_a_site_without_a_class_is_read_and_no_other_library_is_heard(tmp_path):
+    for site, igbp in (("AA-One", "ENF"), ("BB-Two", None)):
+        stem = f"AMF_{site}_FLUXNET_{{}}2018-2020_v1.3_r1"
+        members = {stem.format("FLUXMET_YY_") + ".csv": LESS, stem.format("BIF_") + ".csv": bif(site, 45, 10, igbp)}
+        zipped(tmp_path / (stem.format("") + ".zip"), **members)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert products.read("fluxnet", tmp_path).igbp.values.tolist() == [1] * 3 + [-1] * 3
+
+
+def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
+    for site in ("AA-One", "BB-Two"):
+        (tmp_path / f"AMF_{site}_FLUXNET_2018-2020_v1.3_r1.zip").write_bytes(b"PK")
+    with pytest.raises(products.ProductError, match=r"AA-One.*cannot be read.*none of 2 files can be read\)$"):
+        products.read("fluxnet", tmp_path)
+
+
+def test_half_hours_beside_the_sites_own_product_are_no_loss(tmp_path):
+    (tmp_path / "AMF_AA-One_FLUXNET_FLUXMET_YY_2018-2020_v1.3_r1.csv").write_text(
+        steady(2018, 2020).to_csv(index=False)
+    )
+    (tmp_path / "AMF_AA-One_BASE-BADM_2-5.zip").write_bytes(b"PK")
+    sites(tmp_path, **PLACE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert products.dropped(products.read("fluxnet", tmp_path)).empty
 
 
 def test_the_account_survives_a_file(tmp_path):

@@ -57,16 +57,25 @@ def test_a_file_of_another_kind_is_named(tmp_path, name, product, message):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (yearly().drop(columns="RECO_NT_VUT_REF"), "expected columns RECO_NT_VUT_REF, found none among 4; fetch"),
+        (
+            yearly().drop(columns="RECO_NT_VUT_REF"),
+            "expected columns RECO_NT_VUT_REF, found none among 4; read RECO_DT_VUT_REF by the other partitioning",
+        ),
         (yearly().drop(columns="NEE_VUT_REF_QC"), "expected columns NEE_VUT_REF_QC, found none"),
         (yearly().drop(columns="TIMESTAMP"), "expected columns TIMESTAMP, found none"),
-        (yearly(years=(200101, 200102, 200103)), r"expected years in TIMESTAMP, found .*200101.*yearly \(YY\) file"),
-        (yearly(years=("2001.5", "2002", "2003")), "expected years in TIMESTAMP, found .*2001.5"),
+        (
+            yearly(years=(200101, 200102, 200103)),
+            r"row 2, column 'TIMESTAMP': expected a whole number from 1900 to 2100, found .*200101.*yearly \(YY\) file",
+        ),
+        (yearly(years=("2001.5", "2002", "2003")), "expected a whole number from 1900 to 2100, found .*2001.5"),
         (yearly().rename(columns={"TIMESTAMP": "TIMESTAMP_START"}), "found TIMESTAMP_START, as in half-hourly"),
         (yearly(reco=("a lot", 1, 2)), "row 2, column 'RECO_NT_VUT_REF': expected a number, found 'a lot'"),
-        (yearly(reco=(1, "inf", 2)), "row 3, column 'RECO_NT_VUT_REF': expected a number, found 'inf'"),
-        (yearly(qc=(0.5, 93, 0.5)), r"expected a share from 0 to 1 in NEE_VUT_REF_QC, found 93 in 2002"),
-        (yearly(qc=(0.5, 0.5, -0.1)), "expected a share from 0 to 1 in NEE_VUT_REF_QC, found -0.1 in 2003"),
+        (yearly(reco=(1, 50_000, 2)), "row 3, column 'RECO_NT_VUT_REF': expected -5000 to 15000, found 50000"),
+        (
+            yearly(qc=(0.5, 93, 0.5)),
+            r"row 3, column 'NEE_VUT_REF_QC': expected 0 to 1, found 93.0; is this the yearly \(YY\) file",
+        ),
+        (yearly(qc=(0.5, 0.5, -0.1)), "row 4, column 'NEE_VUT_REF_QC': expected 0 to 1, found -0.1"),
         (yearly().iloc[:0], "found an empty table; fetch it again"),
     ],
 )
@@ -81,14 +90,14 @@ def test_a_table_that_is_wrong_is_named(tmp_path, table, message):
     [
         (
             {STEM + "HH_2001-2003_1-4.csv": "x\n"},
-            r"expected one yearly file \(…_YY_….csv\), found 0 among .*_HH_.*; fetch",
+            r"expected one yearly file \(…_YY_….csv\), found 0; it holds .*_HH_.*: fetch",
         ),
-        ({}, "found 0 among nothing; fetch it again"),
+        ({}, "found 0; it holds nothing: fetch it again"),
         ({"AMF_AA-One_BASE_HH_2-5.csv": "x\n"}, "this is AmeriFlux BASE.*fetch the site's FLUXNET product"),
-        ({STEM + "2001-2003_1-4.zip": "x\n"}, "found 0 among .*; unpack this zip, which holds zips"),
+        ({STEM + "2001-2003_1-4.zip": "x\n"}, "found 0; it holds .*: unpack this zip, which holds zips"),
         (
             {STEM + "YY_2001-2003_1-4.csv": "x\n", STEM.replace("FULL", "SUB") + "YY_2001-2003_1-4.csv": "x\n"},
-            "expected one yearly file .*, found 2 among",
+            "expected one yearly file .*, found 2; it holds",
         ),
         (
             {(STEM + "YY_2001-2003_1-4.csv").replace("AA-One", "BB-Two"): "x\n"},
@@ -111,7 +120,7 @@ def test_a_zip_cut_short_is_named(tmp_path, share):
     path = tmp_path / f"{STEM}2001-2003_1-4.zip"
     zipped(path, **surroundings(STEM + "{}", "2001-2003_1-4"), **{STEM + "YY_2001-2003_1-4.csv": yearly()})
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    refused(path, "AA-One.*zip: cannot be read .*fetch it again", kind=DamagedFile)
+    refused(path, "AA-One.*zip: cannot be read; .*fetch it again", kind=DamagedFile)
 
 
 def test_a_member_with_a_wrong_checksum_is_named(tmp_path):
@@ -145,36 +154,74 @@ def test_a_file_of_other_bytes_is_named(tmp_path, content, message):
 @pytest.mark.parametrize(
     ("place", "message"),
     [
-        ((151.5, 10.0, "DBF"), "expected latitude of AA-One within ±90, found 151.5"),
-        ((51.5, 370.0, "DBF"), "expected longitude of AA-One within ±180, found 370"),
+        ((151.5, 10.0, "DBF"), "row 2, column 'latitude': expected a number from -90 to 90, found '151.5'"),
+        ((51.5, 370.0, "DBF"), "row 2, column 'longitude': expected a number from -180 to 180, found '370.0'"),
         (("north", 1.0, "DBF"), "row 2, column 'latitude': expected a number, found 'north'"),
-        (("", 1.0, "DBF"), "expected latitude of AA-One within ±90, found nan"),
+        (("", 1.0, "DBF"), "row 2, column 'latitude': expected a number from -90 to 90, found ''"),
+        ((51.5, -9999, "DBF"), "row 2, column 'longitude': expected a number from -180 to 180, found '-9999'"),
+        ((51.5, 1.0, "MOON"), "row 2, column 'igbp': expected one of WAT, .*, found 'MOON'; correct or empty it"),
     ],
 )
-def test_a_place_off_the_globe_is_named(tmp_path, place, message):
+def test_a_place_that_cannot_be_is_named(tmp_path, place, message):
     sites(tmp_path, **{"AA-One": place})
     refused(write(tmp_path), r"sites\.csv: " + message)
 
 
-def test_a_bif_file_with_a_place_off_the_globe_is_named(tmp_path):
-    metadata = tmp_path / "AMF_AA-One_BIF_20201005.csv"
-    for place, message in ((("151.5", "1"), "latitude of AA-One within ±90"), (("north", "1"), "expected a number")):
-        metadata.write_text(bif("AA-One", *place))
-        refused(write(tmp_path), r"AMF_AA-One_BIF_20201005\.csv: .*" + message)
-        refused(write(tmp_path), r"AMF_AA-One_BIF_20201005\.csv: .*" + message, places=metadata)
+def test_a_site_table_without_its_columns_or_names_is_named(tmp_path):
+    (tmp_path / "sites.csv").write_text("site,north,lon\nAA-One,1,2\n")
+    refused(write(tmp_path), r"sites\.csv: expected columns site, latitude, .*, found none for latitude; correct")
+    (tmp_path / "sites.csv").write_text("site,lat,lon\n ,1,2\n")
+    refused(write(tmp_path), r"sites\.csv: row 2, column 'site': expected a name, found ''")
 
 
-def test_a_site_table_without_its_columns_is_named(tmp_path):
-    (tmp_path / "sites.csv").write_text("site,lat,lon\nAA-One,1,2\n")
-    refused(write(tmp_path), r"sites\.csv: expected columns igbp, latitude, longitude, found none; add them")
+@pytest.mark.parametrize("igbp", ["dbf", "4", "4.0", "Deciduous Broadleaf Forest", "DBF (Deciduous Broadleaf Forests)"])
+def test_a_class_is_one_however_it_is_written(tmp_path, igbp):
+    path = write(tmp_path)
+    (tmp_path / "sites.csv").write_text(f"SITE_ID;Lat;Long;IGBP\nAA-One;51,5;-99;{igbp}\n")
+    assert places_of(path) == (51.5, -99.0, 4)  # and -99 is a longitude
+    assert places_of(path, places={"AA-One": (1, 2, igbp)}) == (1.0, 2.0, 4)
+    (tmp_path / "AMF_AA-One_BIF_1.csv").write_text(bif("AA-One", 1, 2, igbp))
+    assert places_of(path, places=tmp_path / "AMF_AA-One_BIF_1.csv") == (1.0, 2.0, 4)
 
 
-def test_an_unknown_land_cover_is_no_class(tmp_path):
-    write(tmp_path)
-    path = write(tmp_path, "BB-Two")
-    sites(tmp_path, **{"AA-One": (51.5, 10.25, "MOON"), "BB-Two": (0, 0, "")})
-    back = products.read("fluxnet2015", [path, tmp_path / path.name.replace("BB-Two", "AA-One")])
-    assert set(back.igbp.values) == {-1}
+@pytest.mark.parametrize(
+    ("text", "message", "place"),
+    [
+        (bif("AA-One", 1, 2, "MOON"), "expected the IGBP class of AA-One, found 'MOON', so that it is unknown", (1, 2)),
+        (bif("AA-One", 151.5, 2), "expected latitude of AA-One within ±90, found '151.5', so that this place", None),
+        (bif("AA-One", "north", 2), "expected latitude of AA-One within ±90, found 'north'", None),
+        (
+            bif("AA-One", 1, 2) + "AA-One,2,G,IGBP,CRO\n",
+            "of AA-One, found 'DBF' and 'CRO', so that it is unknown",
+            (1, 2),
+        ),
+    ],
+)
+@pytest.mark.parametrize("inside", [True, False])
+def test_what_is_wrong_in_metadata_is_told_and_stops_nothing(tmp_path, text, message, place, inside):
+    name = "AMF_AA-One_BIF_20201005.csv"
+    text += bif("BB-Two", 1, 2, "SUN").split("\n", 1)[1]  # nobody asks for this one
+    if inside:
+        path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{STEM + "YY_2001-2003_1-4.csv": yearly(), name: text})
+    else:
+        path = write(tmp_path)
+        (tmp_path / name).write_text(text)
+    with pytest.warns(UserWarning) as seen:
+        back = products.read("fluxnet2015", path)
+    said = [str(each.message) for each in seen]
+    assert (
+        name in said[0] and message in said[0] and "sites.csv" in said[0] and not any("BB-Two" in line for line in said)
+    )
+    assert len(said) == (1 if place else 2) and back.sizes["sample"] == 3 and set(back.igbp.values) == {-1}
+    assert (back.lat.item(0), back.lon.item(0)) == place if place else np.isnan(back.lat).all()
+
+
+def test_metadata_that_cannot_be_read_stop_nothing(tmp_path):
+    name, bad = "AMF_AA-One_BIF_20201005.csv", "SITE_ID,VARIABLE,DATAVALUE\n" + '"' + "x" * 200_000
+    sites(tmp_path, **PLACE)
+    path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{STEM + "YY_2001-2003_1-4.csv": yearly(), name: bad})
+    with pytest.warns(UserWarning, match=rf"{name}.*: expected a BIF table, found something else.*sites\.csv"):
+        assert products.read("fluxnet2015", path).lat.item(0) == 51.5
 
 
 def places_of(path, **selection):
@@ -221,6 +268,8 @@ def test_an_archive_of_icos_tells_the_place_in_its_siteinfo(tmp_path):
         ({"AA-One": "51.5 10.25"}, r"places: expected \(latitude, longitude\[, igbp\]\) for AA-One"),
         ({"AA-One": (91.0, 0.0)}, "places: expected latitude of AA-One within ±90, found 91"),
         ({"AA-One": ("north", 0.0)}, "places: expected latitude of AA-One within ±90, found north"),
+        ({"AA-One": 5.0}, r"places: expected \(latitude, longitude\[, igbp\]\) for AA-One, found 5.0"),
+        ({"AA-One": (1.0, 0.0, "MOON")}, "places: expected land cover of AA-One as one of WAT, .*, found 'MOON'"),
         ("sites.xlsx", r"sites\.xlsx: expected places as CSV, found \.xlsx; save the table as CSV"),
     ],
 )

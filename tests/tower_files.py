@@ -12,7 +12,7 @@ BIF = ["SITE_ID", "GROUP_ID", "VARIABLE_GROUP", "VARIABLE", "DATAVALUE"]
 
 def yearly(reco=(500.0, -9999, 700.25), qc=(0.9, 0.0, -9999), years=(2001, 2002, 2003), **more):
     """Return a yearly table: RECO by night as given, by day ten more."""
-    day = [value if value == -9999 or isinstance(value, str) else value + 10 for value in reco]
+    day = [value if isinstance(value, str) or value <= -999 else value + 10 for value in reco]
     columns = {"TIMESTAMP": years, "TA_F": 9.5, "NEE_VUT_REF_QC": qc, "RECO_NT_VUT_REF": reco, "RECO_DT_VUT_REF": day}
     return pd.DataFrame(columns | more)
 

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from helpers.grid import LAT, LON, RADIUS, together
 from helpers.products import natural_earth
+from helpers.products.land_cover import IGBP
 from helpers.workspace import DATA
 
 SPHERE_AREA = 4.0 * np.pi * RADIUS**2
@@ -37,27 +38,6 @@ BANDS: dict[str, tuple[float, float]] = {
 
 BAND_NAMES = tuple(BANDS)[1:]
 """Meaning of the flags 0, 1, 2 that `band` gives."""
-
-IGBP: dict[int, tuple[str, str]] = {
-    0: ("WAT", "Water bodies"),
-    1: ("ENF", "Evergreen needleleaf forests"),
-    2: ("EBF", "Evergreen broadleaf forests"),
-    3: ("DNF", "Deciduous needleleaf forests"),
-    4: ("DBF", "Deciduous broadleaf forests"),
-    5: ("MF", "Mixed forests"),
-    6: ("CSH", "Closed shrublands"),
-    7: ("OSH", "Open shrublands"),
-    8: ("WSA", "Woody savannas"),
-    9: ("SAV", "Savannas"),
-    10: ("GRA", "Grasslands"),
-    11: ("WET", "Permanent wetlands"),
-    12: ("CRO", "Croplands"),
-    13: ("URB", "Urban and built-up lands"),
-    14: ("CVM", "Cropland and natural vegetation mosaics"),
-    15: ("SNO", "Permanent snow and ice"),
-    16: ("BSV", "Barren"),
-}
-"""Land cover code of MCD12C1, type 1: abbreviation and name (Sulla-Menashe and Friedl 2018, table 3; water is 0)."""
 
 IGBP_CODES: dict[str, int] = {abbreviation: code for code, (abbreviation, _) in IGBP.items()}
 """The other way round: the code of an abbreviation, as flux towers carry it."""

@@ -11,13 +11,15 @@ of its module: `cru`, `spei_base`, `glass`, `modis`, `mcd12c1`, `soilgrids`, `fl
 from __future__ import annotations
 
 import inspect
+import re
+import warnings
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
 import xarray as xr
 
-from helpers.products import registry
+from helpers.products import packed, registry
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.packed import plain_name
 from helpers.products.pixels import pixel
@@ -61,17 +63,57 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
         There is no such folder, or no file of the product in it.
     ProductError
         The product is unknown, its files are of several versions, or a file is there twice, packed and unpacked.
+
+    Warns
+    -----
+    UserWarning
+        Besides, there are files of the product that are packed or spelled in a way that is not read.
     """
     entry, folder = registry.product(product_id), Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
     place = folder / product_id if (folder / product_id).is_dir() else folder
-    paths = sorted(path for path in place.rglob("*") if path.is_file() and entry.file.search(path.name))
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    paths = [path for path in files if entry.file.search(path.name) or _answered(entry, path)]
+    unread = _unread(entry, files, paths)
+    if unread and not paths:
+        raise FileNotFoundError(unread)
+    if unread:
+        warnings.warn(unread, stacklevel=2)
     if not paths:
         instead = _mistaken(entry, folder)
         raise FileNotFoundError(f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}")
     _one_of_each(entry, place, paths)
     return paths
+
+
+def _answered(entry: Product, path: Path) -> bool:
+    """Say whether a file is none of the product's but taken for one, so that the reader says what it is."""
+    pattern = entry.notes.get("answered")
+    return bool(pattern and re.search(pattern, path.name))
+
+
+def _unread(entry: Product, files: list[Path], paths: list[Path]) -> str:
+    """Say in a line which files would be the product's if they were unpacked, or spelled as it spells them."""
+    read, there = set(paths), {packed.unpacked_name(path.name) for path in paths}
+    left = [path for path in files if path not in read and packed.unpacked_name(path.name) not in there]
+    left = [(path, remedy) for path in left if (remedy := _remedy(entry, path))]
+    if not left:
+        return ""
+    (path, remedy), more = left[0], f" (and {len(left) - 1} more)" if len(left) > 1 else ""
+    return f"{path}{more}: expected a file named like {entry.example}, plain, .gz or .zip, so it is left out; {remedy}"
+
+
+def _remedy(entry: Product, path: Path) -> str:
+    """Return what would make a file one of the product's; nothing where it isn't."""
+    alike = re.compile(entry.file.pattern, re.IGNORECASE)
+    if alike.search(path.name):
+        return f"rename it, in upper and lower case like {entry.example}"
+    if path.suffix.lower() not in (*packed.PACKED, *packed.UNREAD):
+        return ""
+    plain, known = packed.unpacked_name(path.name), "^" in entry.file.pattern[:5]  # else any name is the product's
+    names = [plain, *(plain + ending for ending in (*packed.DATA, ".zip") if known), *packed.members(path)]
+    return "unpack it" if any(alike.search(name) for name in names) else ""
 
 
 def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
@@ -132,6 +174,9 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
+    odd = [path for path in paths if path.suffix.lower() in packed.UNREAD or path.name.lower().endswith(".tar.gz")]
+    if odd:
+        raise ProductError(f"{odd[0]}: expected a file that is plain, .gz or .zip, found {odd[0].suffix}; unpack it")
     _one_of_each(entry, paths[0].parent, paths)
     reader = import_module(f"helpers.products.{entry.family}").read
     parameters = inspect.signature(reader).parameters

@@ -1,42 +1,58 @@
-"""CSV tables of which every row is whole and every number is one: what towers and tables of site-years share."""
+"""Tables as text, every row of which is whole; what their columns hold is asked of `csv_columns`.
+
+What towers, tables of site-years, of monthly climate, of sites, and series of SPEI share. Fields may be separated by
+commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.packed import opened
 
-EMPTY = ("", "NA", "N/A", "NaN", "nan", "-9999", "-9999.0")
-"""How tables of site-years write a missing number."""
+SEPARATORS = ",;\t|"
+FETCH, CORRECT = "fetch it again", "correct the table"
+"""What to do about a file that comes from elsewhere, and about a table of one's own."""
+
+LONGEST = 100_000
+"""Letters of a header that are looked at; a field of more is no field of a table."""
 
 
 def rows(path: Path) -> pd.DataFrame:
-    """Read a CSV file as text, as it is or packed (.gz, or alone in a .zip).
+    """Read a table of one's own as text, as it is or packed (.gz, or alone in a .zip).
 
     Raises
     ------
     DamagedFile, ProductError
         As `parse` and `packed.opened`.
     """
-    with opened(path, (".csv",)) as plain, reading(path):
+    remedy = "save it again"
+    with opened(path, (".csv", ".tsv"), remedy) as plain, reading(path, remedy):
         return parse(plain.read_bytes(), path)
 
 
-def parse(content: bytes, where: Path | str) -> pd.DataFrame:
-    """Take a CSV table apart, as text, and make sure that every row is whole.
+def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
+    """Take a table apart, as text, and make sure that every row is whole.
 
     Parameters
     ----------
     content : bytes
-        The file's content, UTF-8.
+        The file's content, UTF-8, or UTF-16 with its mark.
     where : Path or str
         What errors call the file.
+    remedy : str
+        What to do where a row is not whole.
+
+    Returns
+    -------
+    DataFrame of str
+        Its index is the line of the file that a row begins on; ``attrs["separator"]`` is what separates the fields.
 
     Raises
     ------
@@ -45,106 +61,90 @@ def parse(content: bytes, where: Path | str) -> pd.DataFrame:
     ProductError
         Two columns have one name.
     """
+    return parse_text(decoded(content, where), where, remedy)
+
+
+def decoded(content: bytes, where: Path | str) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    DamagedFile
+        It is none, or not in UTF-8 or UTF-16.
+    """
     if content.lstrip().startswith(b"<"):
         raise DamagedFile(
             f"{where}: expected a CSV file, found a web page; log in where it comes from and fetch it again"
         )
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     try:
-        text = content.decode("utf-8-sig")
-        header, *body = [row for row in csv.reader(io.StringIO(text, newline="")) if row] or [[]]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise DamagedFile(f"{where}: expected a CSV file, found something else ({error}); check the path") from error
-    if not body:
-        raise DamagedFile(f"{where}: expected a header and at least one row, found an empty table; fetch it again")
-    lengths = np.array([len(row) for row in body])
-    if (lengths != len(header)).any():
-        at = int(np.argmax(lengths != len(header)))
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        head = content[: error.start]
+        if wide or b"\0" in content or content.startswith((b"PK", b"\x1f\x8b", b"\xd0\xcf")):
+            text = "\0"
+        else:
+            raise DamagedFile(
+                f"{where}: row {head.count(bytes([10])) + 1}: expected a CSV file in UTF-8, found letters in another "
+                "encoding; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
+            ) from error
+    if "\0" in text:
         raise DamagedFile(
-            f"{where}: row {at + 2}: expected {len(header)} fields, found {lengths[at]}; "
-            "the file is damaged or cut short, so fetch it again"
+            f"{where}: expected a CSV file, found something else, such as a workbook; check the path, or save it as CSV"
         )
-    twice = [name for name in header if header.count(name) > 1]
-    if twice:
-        raise ProductError(f"{where}: expected one column {twice[0]!r}, found {header.count(twice[0])}; rename one")
-    return pd.DataFrame(body, columns=header)
+    return text
 
 
-def column_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
-    """Return a column as text.
+def parse_text(text: str, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
+    """Take the text of a table apart, of which ``above`` lines stand before its first; else as `parse`."""
+    lines = text.splitlines(keepends=True)
+    told = re.fullmatch(r"sep=(.)", lines[0].rstrip("\r\n")) if lines else None  # how spreadsheets state the separator
+    first = 1 if told else next((k for k, line in enumerate(lines) if line.strip()), 0)
+    separator = told[1] if told else separator_of(lines[first] if lines else "")
+    reader = csv.reader(io.StringIO("".join(lines[first:]), newline=""), delimiter=separator)
+    body, numbers, begins = [], [], 1 + above + first
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                body.append(row)
+                numbers.append(begins)
+            begins = 1 + above + first + reader.line_num
+    except csv.Error as error:
+        raise DamagedFile(
+            f"{where}: row {begins}: expected fields separated by {separator!r}, found a row that cannot be taken "
+            f"apart; {remedy}"
+        ) from error
+    if len(body) < 2:
+        raise DamagedFile(f"{where}: expected a header and at least one row, found an empty table; {remedy}")
+    header, *body = body
+    for number, row in zip(numbers[1:], body, strict=True):
+        if len(row) != len(header):
+            raise DamagedFile(f"{where}: row {number}: {_not_whole(header, row, separator)}; {remedy}")
+    table = pd.DataFrame(body, columns=[name.strip() for name in header], index=numbers[1:])
+    # Spreadsheets add columns without a name, and nobody can ask for one.
+    table = table.loc[:, table.columns != ""]
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        found = (table.columns == twice[0]).sum()
+        raise ProductError(f"{where}: expected one column {twice[0]!r}, found {found}; rename one")
+    table.attrs["separator"] = separator
+    return table
 
-    Raises
-    ------
-    ProductError
-        It is not there; the message lists those that are.
-    """
-    if column not in table:
-        raise ProductError(f"{where}: column {column!r} is not there; the file has {', '.join(table.columns)}")
-    return table[column].str.strip()
+
+def separator_of(header: str) -> str:
+    """Return what separates the names of a header; commas in doubt."""
+    header = header[:LONGEST]
+    return max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
-def numbers_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarray:
-    """Return a column as float64, missing cells as NaN.
-
-    Raises
-    ------
-    ProductError
-        It is not there, or a cell is no number.
-    """
-    text = column_of(table, where, column)
-    empty = text.isin(EMPTY)
-    values = pd.to_numeric(text.where(~empty), errors="coerce").to_numpy(dtype="float64")
-    wrong = ~np.isfinite(values) & ~empty.to_numpy()
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{where}: row {at + 2}, column {column!r}: expected a number, found {text.iloc[at]!r}; correct or empty it"
+def _not_whole(header: list[str], row: list[str], separator: str) -> str:
+    """Say what is wrong with a row that is no match for the header."""
+    said = f"expected {len(header)} fields, found {len(row)}"
+    if len(header) == 1 or header[0].lstrip().startswith("#"):
+        return (
+            f"expected the columns' names in the first row, found {header[0][:40]!r} there and {len(row)} fields here"
         )
-    return values
-
-
-def whole_numbers(values: np.ndarray, where: Path | str, column: str) -> np.ndarray:
-    """Return the values as int64.
-
-    Raises
-    ------
-    ProductError
-        One of them is missing or not whole.
-    """
-    wrong = ~(values == np.floor(values))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{where}: row {at + 2}, column {column!r}: expected a whole number, found {values[at]:g}; correct it"
-        )
-    return values.astype("int64")
-
-
-def within(values: np.ndarray, where: Path | str, column: str, low: float, high: float) -> None:
-    """Refuse values that are missing or out of range.
-
-    Raises
-    ------
-    ProductError
-        Names the first.
-    """
-    wrong = ~((values >= low) & (values <= high))
-    if wrong.any():
-        at = int(np.argmax(wrong))
-        raise ProductError(
-            f"{where}: row {at + 2}, column {column!r}: expected {low:g} to {high:g}, found {values[at]:g}; correct it"
-        )
-
-
-def refuse_twice(keys: pd.DataFrame, where: Path | str) -> None:
-    """Refuse a table in which a key stands twice.
-
-    Raises
-    ------
-    ProductError
-        Names the first that does.
-    """
-    twice = keys.duplicated().to_numpy()
-    if twice.any():
-        at = int(np.argmax(twice))
-        shown = ", ".join(f"{name} {value}" for name, value in keys.iloc[at].items())
-        raise ProductError(f"{where}: row {at + 2}: {shown} is there twice; keep one of the two rows")
+    if len(row) < len(header):
+        return f"{said}; the row is cut short"
+    points = ", and decimals need a point" if separator == "," else ""
+    return f"{said}; a field that holds a {separator!r} must stand in quotes{points}"

@@ -50,8 +50,8 @@ REMEDIES = {
 
 
 @contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file.
+def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy.
 
     Raises
     ------
@@ -67,5 +67,5 @@ def reading(path: Path) -> Iterator[None]:
             raise ProductError(f"{path}: {REMEDIES[error.errno]}") from error
         raise DamagedFile(
             f"{path}: cannot be read; it is damaged, cut short or of another format than its name tells: compare its "
-            "size with its source's, or fetch it again"
+            f"size with its source's, or {remedy}"
         ) from error

@@ -20,11 +20,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from helpers.products.errors import ProductError
+from helpers.products.land_cover import ABBREVIATIONS
 from helpers.products.registry import Product, describe
+from helpers.products.towers import names, rules, yearly
 from helpers.products.towers import places as towers_places
-from helpers.products.towers import rules, yearly
 from helpers.products.towers.accounts import Account
-from helpers.products.towers.places import IGBP, Place
+from helpers.products.towers.places import Place
 
 
 def read(
@@ -65,23 +67,30 @@ def read(
     Raises
     ------
     ProductError
-        A file is of another kind, lacks its columns or holds what cannot be; a place or a parameter cannot be.
+        The only file, or every one, is of another kind, lacks its columns, is damaged or holds what cannot be; a place
+        that the caller or ``sites.csv`` gives, or a parameter, cannot be.
     DamagedFile
-        A file cannot be read, or is cut short.
+        The only file cannot be read, or is cut short.
 
     Warns
     -----
     UserWarning
-        The place of a tower is unknown; a file lacks years that its name tells.
+        One of several files is left out, for any of these reasons (`helpers.products.dropped` has the years that its
+        name tells); the place of a tower is unknown, or two; metadata cannot be read, or hold a place or a class that
+        cannot be; a file lacks years that its name tells.
     """
     rules.check(partitioning, min_qc, reco_range)
     told = towers_places.given(places)
     wanted = rules.PARTITIONINGS[partitioning]
     needed = (wanted[0], "nee_qc")
-    records = [yearly.read(path, product, needed) for path in sorted(set(paths))]
+    wanted_years = None if years is None else {int(year) for year in years}
+    records, failed = _records(product, sorted(set(paths)), needed)
     by_site = rules.chosen(records)
-    found, ambiguous = rules.located(by_site, told)
-    account = Account(rules.rows_of(records, None if years is None else {int(year) for year in years}))
+    aside = _left_out(product, failed, set(by_site), wanted_years)
+    found, ambiguous, wrong = rules.located(by_site, told)
+    for line in wrong:
+        warnings.warn(line, stacklevel=3)
+    account = Account(rules.rows_of(records, wanted_years), aside)
     rules.resolve(account, by_site, ambiguous)
     rules.select(account, partitioning, min_qc, reco_range)
     _warn_of_the_lost(account.kept, found)
@@ -92,6 +101,38 @@ def read(
     ds = describe(ds, product, ", ".join(sorted({record.name.release for record in records})))
     ds["reco"].attrs["partitioning"] = partitioning or "night"
     return ds
+
+
+def _records(
+    product: Product, paths: list[Path], needed: tuple[str, ...]
+) -> tuple[list[yearly.Record], dict[Path, ProductError]]:
+    """Read each file, and keep what is wrong with those that can't be read; of one file, or if none can be, say so."""
+    records, failed = [], {}
+    for path in paths:
+        try:
+            records.append(yearly.read(path, product, needed))
+        except ProductError as error:
+            failed[path] = error
+    if not records:
+        first = next(iter(failed.values()))
+        if len(failed) == 1:
+            raise first
+        raise ProductError(f"{first} (so or otherwise none of {len(failed)} files can be read)") from first
+    return records, failed
+
+
+def _left_out(
+    product: Product, failed: Mapping[Path, ProductError], sites: set[str], years: set[int] | None
+) -> list[tuple[str, int, str, str]]:
+    """Return the site-years of files that could not be read, with reason and file; warn of each file in one line."""
+    aside = []
+    for path, error in failed.items():
+        site_years, fault = names.of_file(path, years), str(error).removeprefix(f"{path}: ")
+        # Half-hours beside the site's own product are what a download holds, and no loss.
+        if product.file.search(path.name) or not {site for site, _ in site_years} <= sites:
+            aside += [(site, year, fault.split("; ")[0], path.name) for site, year in site_years]
+            warnings.warn(f"{error} (it is left out, and the other files are read)", stacklevel=4)
+    return aside
 
 
 def _warn_of_the_lost(rows: pd.DataFrame, found: Mapping[str, Place]) -> None:
@@ -108,10 +149,9 @@ def _warn_of_the_lost(rows: pd.DataFrame, found: Mapping[str, Place]) -> None:
 
 
 def _dataset(rows: pd.DataFrame, found: Mapping[str, Place]) -> xr.Dataset:
-    where = pd.DataFrame(found.values(), index=list(found), columns=Place._fields).reindex(rows["site"])
-    codes = {name: code for code, name in enumerate(IGBP)}
-    code = where["igbp"].map(codes).fillna(-1).to_numpy("int8")
-    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(IGBP)}
+    unknown = Place(np.nan, np.nan)
+    where = pd.DataFrame([found.get(site, unknown) for site in rows["site"]], columns=Place._fields)
+    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(ABBREVIATIONS)}
     degrees = {"lat": ("degrees_north", "latitude"), "lon": ("degrees_east", "longitude")}
     coords = {
         name: ("sample", where[name].to_numpy("float64"), {"units": units, "standard_name": standard})
@@ -123,6 +163,6 @@ def _dataset(rows: pd.DataFrame, found: Mapping[str, Place]) -> xr.Dataset:
             "site": ("sample", rows["site"].to_numpy(str)),
             "year": ("sample", rows["year"].to_numpy("int64")),
             **coords,
-            "igbp": ("sample", code, {"long_name": "IGBP land cover class", **flags}),
+            "igbp": ("sample", where["igbp"].to_numpy("int8"), {"long_name": "IGBP land cover class", **flags}),
         },
     )

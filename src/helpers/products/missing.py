@@ -12,7 +12,29 @@ import numpy as np
 HUGE = 1e15
 """Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
 
-TEXTS = ("", "-", ".", "na", "n/a", "#n/a", "nan", "null", "none", "inf", "-inf", "missing")
+TEXTS = (
+    *(
+        "",
+        "-",
+        "--",
+        "---",
+        ".",
+        "?",
+        "*",
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "<na>",
+        "nan",
+        "null",
+        "\\n",
+        "none",
+        "nil",
+        "nd",
+    ),
+    *("inf", "-inf", "+inf", "infinity", "-infinity", "missing", "no data", "nodata"),
+)
 """How tables write a missing number in words, in lower case."""
 
 NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
@@ -49,13 +71,13 @@ def fills(
     scale : float
         What stored numbers are multiplied by to reach these units.
     lone : bool
-        Take -99, and -999 and its kin, for a gap within the limits too where no other number is below zero: a column
-        of RECO in grams.
+        Take ±9999, -999 and their kin for a gap within the limits too, and -99 where no other number is below zero: a
+        column of RECO in grams.
 
     Returns
     -------
     ndarray of bool (…)
-        The rest are values, or wrong: see `csv_table.numbers_of` and `netcdf.within`, which refuse those.
+        The rest are values, or wrong: see `csv_columns.numbers_of` and `netcdf.within`, which refuse those.
 
     Examples
     --------
@@ -74,8 +96,11 @@ def fills(
             none |= outside & (values <= -whole) & (values > -whole - 1)
         none |= outside & marks
         negative = (values < 0) & ~none
+        known = limits != (-np.inf, np.inf)
+        if lone and known:
+            none |= marks & (np.abs(values) >= 9999)
+        if lone or not known:  # three nines or more are no chance
+            none |= negative & marks & (values <= -999)
         if lone and not (negative & ~marks).any():
             none |= negative & marks
-        elif limits == (-np.inf, np.inf):  # nothing is known of the variable: three nines or more are no chance
-            none |= negative & marks & (values <= -999)
     return none

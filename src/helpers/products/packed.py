@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
+import lzma
 import shutil
 import stat
+import tarfile
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +25,8 @@ from typing import BinaryIO
 from helpers.products.errors import DamagedFile, ProductError, reading
 
 PACKED = (".gz", ".zip")
+UNREAD = (".tar", ".tgz", ".tbz2", ".txz", ".bz2", ".xz", ".lzma", ".7z", ".z", ".rar", ".zst", ".lz4")
+"""Other ways of packing, which are told from their endings but not unpacked."""
 DATA = (".nc", ".nc4", ".hdf", ".h4", ".tif", ".tiff", ".csv", ".txt")
 """Endings that a member of an archive must have to be taken for the data rather than for a note beside them."""
 
@@ -47,8 +53,32 @@ def plain_name(name: str) -> str:
     return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in PACKED else name
 
 
+def unpacked_name(name: str) -> str:
+    """Return a file's name without the endings of any way of packing.
+
+    >>> unpacked_name("spei12.nc.tar.gz"), unpacked_name("MOD17.hdf.Z")
+    ('spei12.nc', 'MOD17.hdf')
+    """
+    while Path(name).suffix.lower() in (*PACKED, *UNREAD):
+        name = Path(name).stem
+    return name
+
+
+def members(path: Path) -> list[str]:
+    """Return the names in an archive, without folders, as far as they are told at its beginning; none if damaged."""
+    try:
+        if path.suffix.lower() == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                return [_base(member) for member in archive.infolist()]
+        with tarfile.open(path) as archive:
+            first = archive.next()  # of a packed tar the next would cost its whole unpacking
+            return [Path(first.name).name] if first else []
+    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError):
+        return []
+
+
 @contextmanager
-def opened(path: str | Path, suffixes: Iterable[str] = DATA) -> Iterator[Path]:
+def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetch it again") -> Iterator[Path]:
     """Give the path of a plain file: the file itself, or an unpacked copy that lives as long as the context.
 
     Parameters
@@ -57,6 +87,8 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA) -> Iterator[Path]:
         A plain file, ``*.gz``, or a ``*.zip`` that holds one data file (notes beside it don't matter).
     suffixes : iterable of str
         Endings of a data file inside an archive, in lower case.
+    remedy : str
+        What to do about a file that is damaged.
 
     Yields
     ------
@@ -75,7 +107,7 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        yield _unpack(path, Path(folder), tuple(suffixes))
+        yield _unpack(path, Path(folder), tuple(suffixes), remedy)
 
 
 class Kept:
@@ -102,17 +134,19 @@ class Kept:
             self.plain = _unpack(path, Path(folder), tuple(suffixes))
 
 
-def _unpack(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
-    with reading(path):
-        return (_zipped if path.suffix.lower() == ".zip" else _gzipped)(path, folder, suffixes)
+def _unpack(path: Path, folder: Path, suffixes: tuple[str, ...], remedy: str = "fetch it again") -> Path:
+    with reading(path, remedy):
+        if path.suffix.lower() == ".zip":
+            return _zipped(path, folder, suffixes)
+        return _gzipped(path, folder, remedy)
 
 
-def _gzipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+def _gzipped(path: Path, folder: Path, remedy: str) -> Path:
     with path.open("rb") as stream:
         begin = stream.read(2)
     if begin != GZIP:
         raise DamagedFile(
-            f"{path}: expected gzip, found {begin!r} at its start; fetch it again, or drop .gz if it is unpacked"
+            f"{path}: expected gzip, found {begin!r} at its start; {remedy}, or drop .gz if it is unpacked"
         )
     plain = folder / f"data{Path(path.stem).suffix.lower()}"
     with gzip.open(path) as source:
@@ -127,12 +161,36 @@ def _zipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
         _refuse_size(member.file_size, member.compress_size, path)
         if member.file_size > shutil.disk_usage(folder).free:
             raise _no_room(path, folder)
-        try:
-            with archive.open(member) as source:
-                _copy(source, plain, path, member.compress_size)
-        except NotImplementedError as error:
-            raise DamagedFile(f"{path}: is packed by an unknown method ({error}); unpack it, and give that") from error
+        with _open(archive, member, path) as source:
+            _copy(source, plain, path, member.compress_size)
     return plain
+
+
+def content(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    """Return a member of an archive of several, which must be of a size that tables have.
+
+    Raises
+    ------
+    DamagedFile
+        It is encrypted, packed by an unknown method, or grows beyond what tables do.
+    """
+    member = archive.getinfo(name)
+    _refuse_size(member.file_size, member.compress_size, path)
+    held = io.BytesIO()
+    with _open(archive, member, path) as source:
+        while block := source.read(CHUNK):
+            held.write(block)
+            _refuse_size(held.tell(), member.compress_size, path)
+    return held.getvalue()
+
+
+def _open(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> BinaryIO:
+    if member.flag_bits & ENCRYPTED:
+        raise DamagedFile(f"{path}: {_base(member)} is encrypted; unpack it with its password, and give that")
+    try:
+        return archive.open(member)
+    except NotImplementedError as error:
+        raise DamagedFile(f"{path}: is packed by an unknown method; unpack it, and give that") from error
 
 
 def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> zipfile.ZipInfo:
@@ -151,8 +209,6 @@ def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> 
             "unpack it, and give the file"
         )
     (member,) = data
-    if member.flag_bits & ENCRYPTED:
-        raise DamagedFile(f"{path}: {_base(member)} is encrypted; unpack it with its password, and give that")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise DamagedFile(f"{path}: {_base(member)} is a link, not data; fetch it again")
     return member

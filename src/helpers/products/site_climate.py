@@ -8,10 +8,13 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from helpers.products.csv_table import column_of, numbers_of, refuse_twice, rows, whole_numbers, within
+from helpers.products import registry
+from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice
+from helpers.products.csv_table import rows
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
 from helpers.products.site_table import one_file
+from helpers.products.towers.places import SAME_PLACE_KM
 
 COLUMNS = {
     "site": "site",
@@ -54,37 +57,72 @@ def read(
     Raises
     ------
     ProductError
-        For a column that is not there, a cell that is no number, a site-month twice, a place that cannot be, a site
-        with two latitudes, or an unknown unit.
+        For a column that is unknown or not there, a cell that is no number or cannot be, a site, month or latitude
+        that is missing, a site-month twice, a site with two latitudes, a month with tmin above tmax, or an unknown
+        unit.
     DamagedFile
         For a file that is empty, or in which a row is cut short.
     """
     if precipitation not in RATES:
-        raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
-    path, names = one_file(paths, product.id), COLUMNS | dict(columns or {})
-    table = rows(path)
-    frame = pd.DataFrame({name: numbers_of(table, path, column) for name, column in names.items() if name != "site"})
-    frame.insert(0, "site", column_of(table, path, names["site"]))
-    for name in ("year", "month"):
-        frame[name] = whole_numbers(frame[name].to_numpy(), path, names[name])
-    within(frame["month"].to_numpy(), path, names["month"], 1, 12)
-    within(frame["lat"].to_numpy(), path, names["lat"], -90, 90)
-    refuse_twice(frame[["site", "year", "month"]], path)
-    lat = frame.groupby("site")["lat"].agg(["min", "max"])
-    if (lat["min"] != lat["max"]).any():
-        site = lat.index[lat["min"] != lat["max"]][0]
         raise ProductError(
-            f"{path}: site {site}: expected one latitude, found {lat['min'][site]:g} and {lat['max'][site]:g}; "
-            "correct it"
+            f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}; choose one"
+        )
+    path, names = one_file(paths, product.id), COLUMNS | _columns(columns or {})
+    table = rows(path)
+    frame = pd.DataFrame({"site": names_of(table, path, names["site"])})
+    frame["year"] = needed_of(table, path, names["year"], *YEARS, whole=True)
+    frame["month"] = needed_of(table, path, names["month"], 1, 12, whole=True)
+    frame["lat"] = needed_of(table, path, names["lat"], -90, 90)
+    refuse_twice(frame[["site", "year", "month"]], path)
+    for name in ("tmin", "tmax"):
+        limits = registry.limits(name)
+        frame[name] = numbers_of(table, path, names[name], limits, 1.0, "is it in kelvin? write degrees Celsius")
+    _refuse_swapped(frame, path, names)
+    shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
+    limits, hint = registry.limits("precipitation"), f"it is read as {precipitation}; correct or empty it"
+    frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits, shortest, hint)
+    lat = frame.groupby("site")["lat"].agg(["first", "min", "max"])
+    far = lat["max"] - lat["min"] > SAME_PLACE_KM / 111.0
+    if far.any():
+        site = lat.index[far][0]
+        own = frame.loc[frame["site"] == site, "lat"]
+        other = (own - own.iloc[0]).abs().idxmax()
+        raise ProductError(
+            f"{path}: site {site}: expected one latitude, found {own.iloc[0]:g} in row {own.index[0]} and "
+            f"{own[other]:g} in row {other}; correct it"
         )
     frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
     every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")
     cube = frame.set_index(["site", "time"])[["tmin", "tmax", "precipitation"]].to_xarray().reindex(time=every)
-    # Reanalyses leave traces of rounding below zero.
-    rain = cube["precipitation"].clip(min=0)
-    cube["precipitation"] = rain * cube["time"].dt.days_in_month if precipitation == "mm d-1" else rain
-    cube["lat"] = ("site", lat["min"].reindex(cube["site"].values).to_numpy())
+    if precipitation == "mm d-1":
+        cube["precipitation"] = cube["precipitation"] * cube["time"].dt.days_in_month
+    cube["lat"] = ("site", lat["first"].reindex(cube["site"].values).to_numpy())
     cube = describe(cube.assign_coords(site=cube["site"].astype(str)), product, path.name)
     for name, units in {"tmin": "degC", "tmax": "degC", "precipitation": "mm month-1", "lat": "degrees_north"}.items():
         cube[name].attrs["units"] = units
     return cube
+
+
+def _columns(columns: Mapping[str, str]) -> dict[str, str]:
+    parameter = "columns (climate_columns in a profile)"
+    if not isinstance(columns, Mapping):
+        raise ProductError(f"{parameter}: expected our names and the table's, found {columns!r}; give a mapping")
+    for name, column in columns.items():
+        if name not in COLUMNS:
+            raise ProductError(f"{parameter}: {name!r} is unknown; known are {', '.join(COLUMNS)}")
+        if not isinstance(column, str):
+            raise ProductError(
+                f"{parameter}: {name}: expected the name of a column, found {column!r}; write it in quotes"
+            )
+    return {name: column.strip() for name, column in columns.items()}
+
+
+def _refuse_swapped(frame: pd.DataFrame, path: Path, names: Mapping[str, str]) -> None:
+    """Refuse a month that is colder by day than by night."""
+    wrong = frame["tmin"] > frame["tmax"]
+    if wrong.any():
+        row = wrong.idxmax()
+        raise ProductError(
+            f"{path}: row {row}: expected {names['tmin']} no higher than {names['tmax']}, found "
+            f"{frame.at[row, 'tmin']:g} and {frame.at[row, 'tmax']:g}; are the columns swapped?"
+        )

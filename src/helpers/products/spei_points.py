@@ -19,17 +19,16 @@ import pandas as pd
 import xarray as xr
 
 from helpers.grid import LAT, LON
-from helpers.products import packed
+from helpers.products import packed, registry
+from helpers.products.csv_columns import YEARS, needed_of, numbers_of
+from helpers.products.csv_table import FETCH, LONGEST, parse_text, separator_of
 from helpers.products.errors import DamagedFile, ProductError
 
 SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
-SEPARATORS = ";,\t"
 DATES = ("dates", "date", "time")
 PLACE = {"lat": ("lat", "latitude"), "lon": ("lon", "longitude", "long")}
 START = re.compile(rf"starting (?:on|in) ({'|'.join(calendar.month_name[1:])}) (\d{{4}})", re.IGNORECASE)
-MISSING = ("", "na", "n/a", "nan", "null", "inf", "-inf", "none")
-LARGEST = 40.0
-"""Numbers beyond are fills (1e30, -9999): no standard normal score is one."""
+MOST_DAYS = 200 * 366
 
 
 def read(
@@ -86,7 +85,7 @@ def read(
     for column, scale in scales.items():
         if wanted_scales is not None and scale not in wanted_scales:
             continue
-        values = _numbers(table[column], path, column)[rows].astype("float32")
+        values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[rows].astype("float32")
         fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
     version = re.search(r"version:?\s*v?(\d+\.\d+)", about, re.IGNORECASE)
     rests = re.search(r"CRU TS ?v?(\d+\.\d+)", about)
@@ -101,28 +100,16 @@ def _table(path: Path) -> tuple[str, pd.DataFrame]:
         lines = content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError:
         lines = content.decode("latin-1").splitlines()  # the description holds a name with an accent
-    at = next((k for k, line in enumerate(lines) if any(SCALE.match(name) for name in _split(line)[0])), None)
+    at = next((k for k, line in enumerate(lines) if any(SCALE.match(name) for name in _names(line))), None)
     if at is None:
         raise DamagedFile(f"{path}: expected a table with columns such as SPEI12, found none; fetch it again")
-    names, separator = _split(lines[at])
-    rows = [row for row in csv.reader(lines[at + 1 :], delimiter=separator) if row]
-    for k, row in enumerate(rows):
-        if len(row) != len(names):
-            raise DamagedFile(
-                f"{path}: row {at + k + 2}: expected {len(names)} fields, found {len(row)}; "
-                "the file is damaged or cut short, so fetch it again"
-            )
-    if not rows:
-        raise DamagedFile(f"{path}: expected rows below {', '.join(names[:3])}, found none; fetch it again")
-    if twice := [name for name in names if names.count(name) > 1]:
-        raise ProductError(f"{path}: expected one column {twice[0]!r}, found {names.count(twice[0])}; remove one")
-    return " ".join(lines[:at]), pd.DataFrame(rows, columns=names).apply(lambda column: column.str.strip())
+    return " ".join(lines[:at]), parse_text("\n".join(lines[at:]), path, FETCH, at)
 
 
-def _split(line: str) -> tuple[list[str], str]:
-    """Return a line's fields, and what separates them."""
-    separator = max(SEPARATORS, key=line.count)
-    return [name.strip() for name in next(csv.reader([line], delimiter=separator), [])], separator
+def _names(line: str) -> list[str]:
+    """Return a line's fields."""
+    line = line[:LONGEST]
+    return [name.strip() for name in next(csv.reader([line], delimiter=separator_of(line)), [])]
 
 
 def _scales(table: pd.DataFrame, path: Path) -> dict[str, int]:
@@ -150,15 +137,16 @@ def _months(table: pd.DataFrame, about: str, path: Path) -> np.ndarray:
     counted = next((name for name in table.columns if re.match(r"days since \d", name, re.IGNORECASE)), None)
     dates = _column(table, *DATES)
     if year and month:
-        y, m = (_numbers(table[name], path, name) for name in (year, month))
-        wrong = ~((y == np.floor(y)) & (m == np.floor(m)) & (m >= 1) & (m <= 12))
-        if wrong.any():
-            row = table[wrong].iloc[0]
-            raise ProductError(f"{path}: expected a year and a month, found {row[year]!r} and {row[month]!r}")
-        return (12 * y + m - 1).astype(int)
+        y, m = (needed_of(table, path, name, *limits, whole=True) for name, limits in ((year, YEARS), (month, (1, 12))))
+        return 12 * y + m - 1
     if counted and pd.to_numeric(table[counted], errors="coerce").notna().all():
-        start = pd.Timestamp(re.sub(r"(?i)days since ", "", counted))
-        return _of_stamps(start + pd.to_timedelta(_numbers(table[counted], path, counted), unit="D"))
+        days = needed_of(table, path, counted, 0, MOST_DAYS)
+        try:
+            return _of_stamps(pd.Timestamp(re.sub(r"(?i)days since ", "", counted)) + pd.to_timedelta(days, unit="D"))
+        except ValueError as error:
+            raise ProductError(
+                f"{path}: expected a column such as 'days since 1900-1-1', found {counted!r}; correct it"
+            ) from error
     if dates or counted:
         return _of_stamps(_dates(table[dates or counted], path, dates or counted))
     if start := START.search(about):
@@ -171,11 +159,15 @@ def _months(table: pd.DataFrame, about: str, path: Path) -> np.ndarray:
 
 
 def _dates(column: pd.Series, path: Path, name: str) -> pd.DatetimeIndex:
-    for form in ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y"):
-        stamps = pd.to_datetime(column, format=form, errors="coerce")
-        if stamps.notna().all():
-            return pd.DatetimeIndex(stamps)
-    raise ProductError(f"{path}: expected dates such as 2000-12-01 in {name!r}, found {column.iloc[0]!r}; rewrite them")
+    forms = ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y")
+    read = [pd.to_datetime(column.str.strip(), format=form, errors="coerce") for form in forms]
+    stamps = min(read, key=lambda each: int(each.isna().sum()))
+    if stamps.isna().any():
+        row = stamps.index[stamps.isna()][0]
+        raise ProductError(
+            f"{path}: row {row}, column {name!r}: expected a date such as 2000-12-01, found {column[row]!r}; rewrite it"
+        )
+    return pd.DatetimeIndex(stamps)
 
 
 def _of_stamps(stamps: pd.DatetimeIndex) -> np.ndarray:
@@ -191,16 +183,6 @@ def _rows(when: np.ndarray, wanted: list[int], path: Path) -> np.ndarray:
     return np.concatenate(at)
 
 
-def _numbers(column: pd.Series, path: Path, name: str) -> np.ndarray:
-    """Return numbers as float64, NaN for what is missing; a decimal comma is one."""
-    missing = column.str.lower().isin(MISSING)
-    values = pd.to_numeric(column.where(~missing).str.replace(",", "."), errors="coerce").to_numpy("float64")
-    wrong = np.isnan(values) & ~missing.to_numpy()
-    if wrong.any():
-        raise ProductError(f"{path}: expected numbers in {name!r}, found {column[wrong].iloc[0]!r}; fetch it again")
-    return np.where(np.abs(values) < LARGEST, values, np.nan) if SCALE.match(name) else values
-
-
 def _place(table: pd.DataFrame, path: Path, axis: str, given: float | None) -> float:
     """Return a latitude or a longitude: as given, or of the table's column, or of the file's name, or NaN."""
     limit = 90 if axis == "lat" else 180
@@ -208,7 +190,7 @@ def _place(table: pd.DataFrame, path: Path, axis: str, given: float | None) -> f
     if given is not None:
         found = float(given)
     elif column := _column(table, *PLACE[axis]):
-        told = np.unique(_numbers(table[column], path, column))
+        told = np.unique(needed_of(table, path, column, -limit, 2 * limit if axis == "lon" else limit))
         if told.size > 1:
             raise ProductError(f"{path}: expected one place, found {told.size} of {column}; give one place a file")
         found = float(told[0])

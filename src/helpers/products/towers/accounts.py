@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 import pandas as pd
 import xarray as xr
@@ -17,12 +18,14 @@ class Account:
     ----------
     rows : DataFrame
         A row a site-year, with columns ``site``, ``year`` and ``file``.
+    aside : sequence of tuple
+        Site-years (site, year, reason, file) of files that were left out before.
     """
 
-    def __init__(self, rows: pd.DataFrame):
+    def __init__(self, rows: pd.DataFrame, aside: Sequence[tuple[str, int, str, str]] = ()):
         self.kept = rows.reset_index(drop=True)
-        self.read = len(rows)
-        self._struck: list[pd.DataFrame] = []
+        self.read = len(rows) + len(aside)
+        self._struck: list[pd.DataFrame] = [_frame(list(aside))]
 
     def strike(self, wrong: pd.Series, reason: str) -> None:
         """Take out the rows for which ``wrong`` (bool, on the index of `kept`) holds, for this reason."""
@@ -32,7 +35,7 @@ class Account:
     @property
     def dropped(self) -> pd.DataFrame:
         """What was struck, in the order of the rules: a row a site-year (site, year, reason, file)."""
-        return pd.concat([_frame([]), *self._struck], ignore_index=True)[COLUMNS].astype({"year": "int64"})
+        return pd.concat(self._struck, ignore_index=True)[COLUMNS].astype({"year": "int64"})
 
     def attributes(self) -> dict[str, int | str]:
         """Return the account as attributes of a Dataset, which NetCDF can hold."""
@@ -51,7 +54,8 @@ def dropped(ds: xr.Dataset) -> pd.DataFrame:
     -------
     DataFrame
         A row a site-year that was read and left out: ``site``, ``year``, ``reason``, ``file`` (its name). Together
-        with the samples of ``ds`` they are all that was read. Empty for products that drop nothing.
+        with the samples of ``ds`` they are all that was read. Of a file that could not be read, the years are those
+        that its name tells, or one row with year 0 where it tells none. Empty for products that drop nothing.
     """
     return _frame(json.loads(ds.attrs.get("site_years_dropped", "[]")))
 

@@ -65,6 +65,20 @@ class Name:
         return today, final, numbers, self.group != "SUBSET"
 
 
+def of_file(path: Path, years: set[int] | None) -> list[tuple[str, int]]:
+    """Return the site-years that a file stands for by its name, of those that are asked for.
+
+    >>> of_file(Path("FLX_AT-Neu_FLUXNET2015_FULLSET_2002-2004_1-4.zip"), {2003, 2004, 2005})
+    [('AT-Neu', 2003), ('AT-Neu', 2004)]
+    >>> of_file(Path("ICOSETC_BE-Bra_ARCHIVE_L2.zip"), None)
+    [('BE-Bra', 0)]
+    """
+    site = re.search(r"_([A-Z]{2}-\w{3})_", path.name)
+    span = re.search(r"_(\d{4})-(\d{4})_", path.name)
+    told = range(int(span[1]), int(span[2]) + 1) if span else [0]
+    return [(site[1] if site else path.name, year) for year in told if years is None or not span or year in years]
+
+
 def told(path: Path, product: Product) -> Name:
     """Return what the name of a product's file tells.
 
@@ -108,9 +122,9 @@ def yearly_member(members: list[str], path: Path, site: str) -> str:
     found = [member for member, name in plain.items() if YEARLY.search(name) and not name.startswith("._")]
     if len(found) != 1:
         listed = ", ".join(list(plain.values())[:4]) or "nothing"
-        expected = f"{path}: expected one yearly file (…_YY_….csv), found {len(found)} among {listed}"
+        expected = f"{path}: expected one yearly file (…_YY_….csv), found {len(found)}; it holds {listed}"
         nested = any(name.lower().endswith(".zip") for name in plain.values())
-        raise ProductError(f"{expected}; {'unpack this zip, which holds zips' if nested else _remedy(plain.values())}")
+        raise ProductError(f"{expected}: {'unpack this zip, which holds zips' if nested else _remedy(plain.values())}")
     if f"_{site}_" not in plain[found[0]]:
         raise ProductError(f"{path}: expected the yearly file of {site}, found {plain[found[0]]}; rename the zip")
     return found[0]

@@ -2,6 +2,7 @@
 
 The first kind is always resolved:
 
+- *A file that cannot be read*, or lacks what is asked for: the years of its name go, and the other files are read.
 - *Two towers under one identifier*, told by places more than a kilometre apart in the site's files or tables: nobody
   can say whose a year is, so that all years of the identifier go.
 - *Two files of one site*: one is kept whole, for years of two processings make no series. It is the one whose record
@@ -16,12 +17,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 
+import numpy as np
 import pandas as pd
 
 from helpers.products.errors import ProductError
 from helpers.products.towers import places
 from helpers.products.towers.accounts import Account
-from helpers.products.towers.places import Place, Places
+from helpers.products.towers.places import Place, Told
 from helpers.products.towers.yearly import Record
 
 TWO_TOWERS = "two towers under one identifier"
@@ -42,7 +44,7 @@ def chosen(records: Sequence[Record]) -> dict[str, list[Record]]:
     return by_site
 
 
-def located(by_site: Mapping[str, list[Record]], given: Places) -> tuple[dict[str, Place], set[str]]:
+def located(by_site: Mapping[str, list[Record]], given: Told) -> tuple[dict[str, Place], set[str], list[str]]:
     """Settle where each site stands.
 
     For each file counts what is told first: by the caller, by ``sites.csv`` beside it, by the metadata in its zip, by
@@ -52,33 +54,58 @@ def located(by_site: Mapping[str, list[Record]], given: Places) -> tuple[dict[st
     ----------
     by_site : mapping of str to list of Record
         As `chosen` gives them.
-    given : mapping of str to sequence of Place
+    given : Told
         What the caller tells.
 
     Returns
     -------
     places : dict of str to Place
-        By site; sites of which nothing is told are not in it. The class is empty where tables contradict each other.
+        By site; sites of which nothing is told are not in it. The class is -1 where tables contradict each other.
     ambiguous : set of str
         Sites that are two towers.
+    warnings : list of str
+        What is wrong in metadata, and which sites are two towers, a line each.
     """
     folders = {record.path.parent for records in by_site.values() for record in records}
-    near = {folder: places.beside(folder) for folder in folders}
-    found, ambiguous = {}, set()
+    near = {folder: places.beside(folder) for folder in sorted(folders)}
+    found, ambiguous, wrong = {}, set(), []
     for site, records in by_site.items():
         told = []
         for record in records:
             table, metadata = near[record.path.parent]
-            sources = (given.get(site), table.get(site), record.own, metadata.get(site))
-            told += next(filter(None, sources), [])
+            for source in (given, table, record.own, metadata):
+                wrong += source.wrong.get(site, [])
+                if source.places.get(site):
+                    told += source.places[site]
+                    break
         if told:
-            classes = {place.igbp for place in told} - {""}
-            found[site] = told[0]._replace(igbp=classes.pop() if len(classes) == 1 else "")
-        own = [record.own for record in records if record.own]
-        far = [places.apart(*pair).min() > places.SAME_PLACE_KM for pair in combinations(own, 2)]
-        if any(far) or (told and places.apart(told, told).max() > places.SAME_PLACE_KM):
+            classes = {place.igbp for place in told} - {-1}
+            found[site] = told[0]._replace(igbp=classes.pop() if len(classes) == 1 else -1)
+        if fault := _two_towers(site, records, told):
             ambiguous.add(site)
-    return found, ambiguous
+            wrong.append(fault)
+    return found, ambiguous, list(dict.fromkeys(wrong))
+
+
+def _two_towers(site: str, records: list[Record], told: list[Place]) -> str:
+    """Say so where a site is at two places; nothing where it is at one."""
+    own = [(record, record.own.places[site]) for record in records if record.own.places.get(site)]
+    for (first, here), (other, there) in combinations(own, 2):
+        if places.apart(here, there).min() > places.SAME_PLACE_KM:
+            spots = f"{_spot(here[0])} and, in {other.path.name}, {_spot(there[0])}"
+            return f"{first.path}: expected one tower {site}, found {spots}; all its years are left out: keep one file"
+    far = places.apart(told[:1], told)[0] if told else np.zeros(1)
+    if told and places.apart(told, told).max() > places.SAME_PLACE_KM:
+        spots = f"{_spot(told[0])} and {_spot(told[int(far.argmax())])}"
+        return (
+            f"{records[0].path}: expected one place of {site}, found {spots}; all its years are left out: write the "
+            "right one, alone, into sites.csv beside the file, or give places"
+        )
+    return ""
+
+
+def _spot(place: Place) -> str:
+    return f"{place.lat:g}, {place.lon:g}"
 
 
 def resolve(account: Account, by_site: Mapping[str, list[Record]], ambiguous: set[str]) -> None:

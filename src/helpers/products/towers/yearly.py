@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from helpers.products.csv_table import numbers_of, parse
-from helpers.products.errors import ProductError, reading
-from helpers.products.packed import opened
+from helpers.products import packed, registry
+from helpers.products.csv_columns import YEARS, needed_of, numbers_of
+from helpers.products.csv_table import FETCH, parse
+from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.registry import Product
 from helpers.products.towers import names, places
 
@@ -24,7 +25,7 @@ class Record:
     path: Path
     name: names.Name
     table: pd.DataFrame
-    own: list[places.Place] = field(default_factory=list)
+    own: places.Told = field(default_factory=places.Told)
 
     @property
     def newness(self) -> tuple:
@@ -58,14 +59,14 @@ def read(path: Path, product: Product, needed: tuple[str, ...]) -> Record:
     Warns
     -----
     UserWarning
-        The name tells of years that the rows do not reach.
+        The name tells of years that the rows do not reach, or the metadata in a zip cannot be read.
     """
-    name, own = names.told(path, product), []
+    name, own = names.told(path, product), places.Told()
     if path.suffix.lower() == ".zip":
         with reading(path), zipfile.ZipFile(path) as archive:
             content, own = _members(archive, path, name.site)
     else:
-        with opened(path, (".csv",)) as plain, reading(path):
+        with packed.opened(path, (".csv",)) as plain, reading(path):
             content = plain.read_bytes()
     table = _site_years(content, path, product, needed)
     first, last = table["year"].min(), table["year"].max()
@@ -78,20 +79,26 @@ def read(path: Path, product: Product, needed: tuple[str, ...]) -> Record:
     return Record(path, name, table, own)
 
 
-def _members(archive: zipfile.ZipFile, path: Path, site: str) -> tuple[bytes, list[places.Place]]:
+def _members(archive: zipfile.ZipFile, path: Path, site: str) -> tuple[bytes, places.Told]:
     """Return the yearly member's content, and where the metadata place the site."""
     members = archive.namelist()
-    member = names.yearly_member(members, path, site)
-    told = [m for m in members if names.METADATA.search(m) and not PurePosixPath(m).name.startswith("._")]
-    own = [place for m in told for place in places.from_bif(archive.read(m), f"{path} ({m})").get(site, [])]
-    return archive.read(member), own
+    content = packed.content(archive, names.yearly_member(members, path, site), path)
+    own = places.Told()
+    for member in members:
+        if names.METADATA.search(member) and not PurePosixPath(member).name.startswith("._"):
+            where = f"{path} ({PurePosixPath(member).name})"
+            try:
+                with reading(where):
+                    own.add(places.from_bif(packed.content(archive, member, path), where))
+            except DamagedFile as error:
+                warnings.warn(f"{error}, or write the place of {site} into sites.csv beside it", stacklevel=6)
+    return content, own
 
 
 def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str, ...]) -> pd.DataFrame:
     if content.lstrip(b"\xef\xbb\xbf").startswith(b"# Site:"):
         raise ProductError(f"{path}: expected yearly rows, found {names.OTHERS[0][1]}; {names.FETCH}")
-    table = parse(content, path)
-    table.columns = table.columns.str.strip()
+    table = parse(content, path, FETCH)
     lacking = [f.stored for f in product.fields if f.stored not in table and f.name in needed]
     if "TIMESTAMP" not in table and "TIMESTAMP_START" in table:
         raise ProductError(
@@ -99,38 +106,30 @@ def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str,
             "give the one named _YY_ of the same download"
         )
     if "TIMESTAMP" not in table or lacking:
+        other = [f.stored for f in product.fields if f.name.startswith("reco") and f.stored in table]
+        read_it = (
+            f"read {other[0]} by the other partitioning, or "
+            if other and lacking and lacking[0][:4] == other[0][:4]
+            else ""
+        )
         raise ProductError(
             f"{path}: expected columns {', '.join(lacking or ['TIMESTAMP'])}, found none among {table.shape[1]}; "
-            "fetch it again"
+            f"{read_it}fetch it again"
         )
     out = pd.DataFrame({"year": _years(table, path)})
     for entry in product.fields:
-        there = entry.stored in table
-        values = _without_fills(numbers_of(table, path, entry.stored)) if there else np.full(len(table), np.nan)
-        if entry.name == "nee_qc":
-            _refuse_no_share(values, out["year"], path, entry.stored)
+        values = np.full(len(table), np.nan)
+        if entry.stored in table:
+            limits = registry.limits(entry.name)
+            values = numbers_of(
+                table, path, entry.stored, limits, entry.scale, "is this the yearly (YY) file as published?"
+            )
         out[entry.name] = values * entry.scale
     return out
 
 
 def _years(table: pd.DataFrame, path: Path) -> np.ndarray:
-    years = numbers_of(table, path, "TIMESTAMP")
-    wrong = ~((years >= 1900) & (years <= 2100) & (years == np.floor(years)))
-    if wrong.any():
-        found = table["TIMESTAMP"].to_numpy()[wrong][0]
-        raise ProductError(f"{path}: expected years in TIMESTAMP, found {found!r}; is this the yearly (YY) file?")
-    return years.astype("int64")
-
-
-def _without_fills(values: np.ndarray) -> np.ndarray:
-    # -9999 is also met as -9999.9 and the like, from arithmetic on the fill; no annual flux comes near it.
-    return np.where((values <= -9999) & (values >= -10000), np.nan, values)
-
-
-def _refuse_no_share(values: np.ndarray, year: pd.Series, path: Path, column: str) -> None:
-    wrong = (values < 0) | (values > 1)
-    if wrong.any():
-        raise ProductError(
-            f"{path}: expected a share from 0 to 1 in {column}, found {values[wrong][0]:g} in "
-            f"{year.to_numpy()[wrong][0]}; is this the yearly (YY) file as published?"
-        )
+    try:
+        return needed_of(table, path, "TIMESTAMP", *YEARS, whole=True)
+    except ProductError as error:
+        raise ProductError(f"{str(error).partition(';')[0]}; is this the yearly (YY) file?") from error
