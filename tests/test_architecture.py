@@ -1,4 +1,4 @@
-"""Rooms of the helper package: arrows go one way, files stay short, and no room imports a notebook."""
+"""Rooms of the helper package: arrows go one way, and no room imports a notebook."""
 
 import ast
 
@@ -40,12 +40,6 @@ def room_of(path):
     return None if first == "__init__.py" else first.removesuffix(".py")
 
 
-def code_lines(function):
-    """Lines of a function below its docstring."""
-    first = function.body[1] if ast.get_docstring(function) and len(function.body) > 1 else function.body[0]
-    return function.end_lineno - first.lineno + 1
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(HELPERS).as_posix())
 class TestEachFile:
     def test_belongs_to_a_room_with_a_floor(self, path):
@@ -59,13 +53,6 @@ class TestEachFile:
         assert room is not None or not others, "the front door imports no room"
         upward = {other for other in others if LEVEL[other] <= LEVEL[room]}
         assert not upward, f"{room} imports {upward}, which stand above or beside it"
-
-    def test_is_short(self, path):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-        long = [node.name for node in functions if code_lines(node) > 50]
-        assert not long, f"functions of more than 50 lines of code: {long}"
 
     def test_catches_no_error_blindly_and_leaves_nothing_undone(self, path):
         text = path.read_text(encoding="utf-8")

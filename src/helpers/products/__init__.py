@@ -30,6 +30,7 @@ __all__ = [
     "DamagedFile",
     "Product",
     "ProductError",
+    "columns_of",
     "dropped",
     "find",
     "first_year",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from helpers.products import land_cover, missing
+from helpers.products.csv_table import rows
 from helpers.products.errors import ProductError
+from helpers.products.registry import limits
 
 ROUNDING = 1e-6
 """What of a variable's range a number may lie beyond it and still stand at its end."""
@@ -54,7 +57,7 @@ def numbers_of(
     table: pd.DataFrame,
     where: Path | str,
     column: str,
-    limits: tuple[float, float] = (-np.inf, np.inf),
+    within: tuple[float, float] = (-np.inf, np.inf),
     factor: float = 1.0,
     hint: str = "",
 ) -> np.ndarray:
@@ -62,7 +65,7 @@ def numbers_of(
 
     Parameters
     ----------
-    limits : (float, float)
+    within : (float, float)
         What the variable can be, in the book's units.
     factor : float
         What the column's numbers are multiplied by to reach these units; the result is not.
@@ -77,8 +80,8 @@ def numbers_of(
     text = column_of(table, where, column)
     empty = text.str.lower().isin(missing.TEXTS).to_numpy()
     values = _values(table, where, column, text, empty, EMPTY_IT)
-    gaps = missing.fills(values, limits, factor, lone=True)
-    low, high = (limit / factor for limit in limits)
+    gaps = missing.fills(values, within, factor, lone=True)
+    low, high = (limit / factor for limit in within)
     near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
     wrong = ~gaps & ~((values >= low - near) & (values <= high + near))
     if wrong.any():
@@ -114,6 +117,42 @@ def needed_of(
             f"{text.iloc[at]!r}; {REMOVE_IT}"
         )
     return values.astype("int64") if whole else values
+
+
+def columns_of(
+    path: str | Path, columns: Mapping[str, str], factors: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """Return some columns of a table of one's own, by the book's names; missing is NaN.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV file with a header, as it is or packed.
+    columns : mapping of str to str
+        Which column holds each variable. ``site`` is text; ``month``, ``lat`` and ``lon`` may not be missing; all
+        others are numbers within what the registry says that they can be.
+    factors : mapping of str to float, optional
+        What a column's numbers are multiplied by to reach the book's units.
+
+    Raises
+    ------
+    ProductError, DamagedFile, FileNotFoundError
+        The file or a column is not there, or a cell is not what it should be.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected a CSV file, found nothing there; correct the path")
+    table, needed = rows(path), {"month": (1, 12), "lat": (-90, 90), "lon": (-180, 180)}
+    found = {}
+    for name, column in columns.items():
+        if name == "site":
+            found[name] = names_of(table, path, column)
+        elif name in needed:
+            found[name] = needed_of(table, path, column, *needed[name], whole=name == "month")
+        else:
+            factor = (factors or {}).get(name, 1.0)
+            found[name] = factor * numbers_of(table, path, column, limits(name), factor)
+    return pd.DataFrame(found, index=table.index)
 
 
 def _values(
