@@ -26,6 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT / "data"
 
 
+ZARR = {"zarr_format": 2, "consolidated": True}
+"""How Datasets go to zarr: every reader opens such a store without a warning. The specification of format 3 knows no
+consolidated metadata, so it warns whoever writes them, and whoever reads a store without them."""
+
+
 def outputs_root() -> Path:
     """Return the folder that holds one workspace a profile: ``RECO_OUTPUTS``, else ``outputs/`` of the repository."""
     return Path(os.environ.get("RECO_OUTPUTS") or ROOT / "outputs")
@@ -221,7 +226,7 @@ class Workspace:
         try:
             match path.suffix:
                 case ".zarr":
-                    return xr.open_zarr(path, consolidated=False)
+                    return xr.open_zarr(path)
                 case ".nc":
                     return xr.load_dataset(path, engine="netcdf4")
                 case ".csv":
@@ -243,7 +248,7 @@ class Workspace:
         with writing(path) as new:
             match path.suffix:
                 case ".zarr":
-                    content.drop_encoding().to_zarr(new, mode="w", consolidated=False, zarr_format=3)
+                    content.drop_encoding().to_zarr(new, mode="w", **ZARR)
                 case ".nc":
                     plain = content.drop_encoding()
                     # Coordinates come in the order of a set, where they were merged: it differs from run to run.
