@@ -134,6 +134,12 @@ def replace(new: Path, target: Path) -> None:
 RUNNER = "RECO_RUNNER"
 """The runner puts its process number here for the kernels it starts."""
 
+STAGE = "RECO_STAGE"
+"""The runner puts a folder here, inside the workspace, where what a chapter makes waits until the chapter is done."""
+
+MAKES = "RECO_MAKES"
+"""The runner puts the names of the artefacts here that the chapter makes, with blanks between them."""
+
 
 def _refuse_orphan(target: Path) -> None:
     """Raise where the runner that started this kernel is gone: another may be writing the same files by now."""
@@ -174,6 +180,9 @@ def _first_line(error: Exception) -> str:
 class Workspace:
     """The folder of one profile's artefacts.
 
+    While the runner runs a chapter, what that chapter makes stands aside: it is written there and read from there, and
+    what an earlier run made of it is not seen. In a notebook that is run by hand everything is in its place at once.
+
     Parameters
     ----------
     profile : str
@@ -192,6 +201,8 @@ class Workspace:
             raise ValueError(f"profile: expected a plain name such as 'demo', found {profile!r}; drop any path from it")
         self.profile = profile
         self.folder = (root or outputs_root()) / profile
+        stage = Path(os.environ.get(STAGE, ""))
+        self._stage = stage if stage.parent == self.folder else None
 
     def __repr__(self) -> str:
         return f"Workspace({self.profile!r})"
@@ -200,15 +211,32 @@ class Workspace:
         """Return where artefact ``name`` stands or would stand."""
         if name not in ARTEFACTS:
             raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(ARTEFACTS)}")
-        return self.folder / ARTEFACTS[name].file
+        staged = self._stage and name in os.environ.get(MAKES, "").split()
+        return (self._stage if staged else self.folder) / ARTEFACTS[name].file
+
+    def _mine(self, name: str) -> Path:
+        """Return the path of an artefact that is to change; raise where the runner would not put it in place."""
+        path = self.path(name)
+        if self._stage and path.parent != self._stage:
+            raise PermissionError(
+                f"{name!r}: expected an artefact that this chapter makes, found none of its cells calls "
+                f"ws.write({name!r}, …) or ws.writing({name!r}); write it there, with the name written out"
+            )
+        return path
 
     def has(self, name: str) -> bool:
         """Say whether artefact ``name`` is there."""
         return self.path(name).exists()
 
     def drop(self, name: str) -> None:
-        """Delete an artefact of an earlier run, if it is there."""
-        remove(self.path(name))
+        """Delete an artefact of an earlier run, if it is there.
+
+        Raises
+        ------
+        PermissionError
+            The runner runs a chapter that does not make it.
+        """
+        remove(self._mine(name))
 
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
@@ -243,8 +271,15 @@ class Workspace:
 
         Datasets lose inherited encodings (chunks and scales of the files they came from); float64 fields stay as
         they are, so cast to float32 where the contract says so.
+
+        Raises
+        ------
+        TypeError
+            The artefact is a folder.
+        PermissionError
+            The runner runs a chapter whose code does not say that it makes this.
         """
-        path = self.path(name)
+        path = self._mine(name)
         with writing(path) as new:
             match path.suffix:
                 case ".zarr":
@@ -264,8 +299,14 @@ class Workspace:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
 
     def writing(self, name: str):
-        """Return a context manager that yields an empty folder aside, put in place when the block ends well."""
-        return _folder_aside(self.path(name))
+        """Return a context manager that yields an empty folder aside, put in place when the block ends well.
+
+        Raises
+        ------
+        PermissionError
+            The runner runs a chapter whose code does not say that it makes this.
+        """
+        return _folder_aside(self._mine(name))
 
 
 @contextmanager
