@@ -137,7 +137,7 @@ def test_only_a_run_on_real_data_is_kept(tmp_path, given, artefact, found):
         Workspace("mine", todo.book.outputs).path(artefact).mkdir(parents=True)
     if found is None:
         return measured.check_real(todo)
-    with pytest.raises(UserError, match=f"^profile mine: expected a run on real data, found {found}; keep another"):
+    with pytest.raises(UserError, match=f"^profile mine: expected a run on real data, found {found}; name another$"):
         measured.check_real(todo)
 
 

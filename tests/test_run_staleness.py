@@ -158,7 +158,7 @@ def test_only_runs_the_named_chapters_and_force_runs_fresh_ones(mini):
         (lambda outputs: (outputs / "scaled" / "1.txt").unlink(), "files in it altered, lost or added"),
         (lambda outputs: (outputs / "scaled" / "1.txt").write_text("1"), "files in it altered, lost or added"),
         (lambda outputs: (outputs / "scaled" / "9.txt").write_text("1"), "files in it altered, lost or added"),
-        (lambda outputs: (outputs / ".state" / "02_scaled.json").unlink(), "one that no run of it has made"),
+        (lambda outputs: (outputs / ".state" / "02_scaled.json").unlink(), "one that no run of it has noted"),
     ],
 )
 def test_only_runs_on_nothing_but_what_the_left_out_chapters_noted(mini, harm, found):

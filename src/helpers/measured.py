@@ -174,7 +174,7 @@ def check_real(todo: runner.Plan) -> None:
     made += [f"the Demo Earth's {ws.path(name).name} in its workspace" for name in ("native", "truth") if ws.has(name)]
     made += [] if given else ["no chapter that reads a file or folder which the profile names"]
     if made:
-        raise UserError(f"profile {ws.profile}: expected a run on real data, found {made[0]}; keep another profile's")
+        raise UserError(f"profile {ws.profile}: expected a run on real data, found {made[0]}; name another")
 
 
 def _fresh(todo: runner.Plan) -> set[str]:

@@ -142,7 +142,7 @@ def difference(book: Book, profile: str, name: str, maker: str, digests: Digests
     if now is None:
         return "nothing"
     if was is None:
-        return "one that no run of it has made"
+        return "one that no run of it has noted"
     return "files in it altered, lost or added" if path.is_dir() else "it altered"
 
 
