@@ -229,13 +229,7 @@ class Workspace:
         return self.path(name).exists()
 
     def drop(self, name: str) -> None:
-        """Delete an artefact of an earlier run, if it is there.
-
-        Raises
-        ------
-        PermissionError
-            The runner runs a chapter that does not make it.
-        """
+        """Delete an artefact of an earlier run, if it is there; raises as `write` does."""
         remove(self._mine(name))
 
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
@@ -298,19 +292,9 @@ class Workspace:
                 case _:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
 
-    def writing(self, name: str):
-        """Return a context manager that yields an empty folder aside, put in place when the block ends well.
-
-        Raises
-        ------
-        PermissionError
-            The runner runs a chapter whose code does not say that it makes this.
-        """
-        return _folder_aside(self._mine(name))
-
-
-@contextmanager
-def _folder_aside(target: Path) -> Iterator[Path]:
-    with writing(target) as new:
-        new.mkdir(parents=True)
-        yield new
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder aside, put in place when the block ends well; raises as `write` does."""
+        with writing(self._mine(name)) as new:
+            new.mkdir(parents=True)
+            yield new

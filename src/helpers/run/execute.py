@@ -21,7 +21,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers import workspace
@@ -104,7 +104,8 @@ def execute(book: Book, chapter: Chapter, settings: Settings, place: str, check:
     with workspace.writing(target) as aside, _stage(book.outputs / profile, chapter) as stage:
         try:
             _papermill(book, chapter, settings, aside, place)
-        except (PapermillExecutionError, DeadKernelError, CellTimeoutError) as error:
+        except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
+            # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
             raise ChapterFailed(_report(error, chapter, settings, log)) from error
         check()
         _put_in_place(stage, chapter)
