@@ -1,12 +1,28 @@
 """What several tests share: the real data (never in the repository), and a folder of one's own for outputs."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
+from threading import Barrier
 
+import dask.threaded
 import pytest
-from fetching import patience, server, waits  # noqa: F401 (fixtures)
+from fetching import own_netrc, patience, server, waits  # noqa: F401 (fixtures)
 from miniature import Miniature
 from small_planet import exact, world  # noqa: F401 (fixtures)
+
+
+@pytest.fixture(autouse=True)
+def no_thread_goes_on():
+    """Wait for threads that dask left at work: a block that fails ends a computation, and the others go on with theirs.
+
+    What a test writes by netCDF4 itself holds no lock, and two threads in that library end the interpreter.
+    """
+    yield
+    pool = dask.threaded.default_pool
+    if isinstance(pool, ThreadPoolExecutor):
+        together = Barrier(pool._max_workers)
+        wait([pool.submit(together.wait) for _ in range(pool._max_workers)])
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,22 @@ def server(monkeypatch):
 
 
 @pytest.fixture
+def own_netrc(monkeypatch, tmp_path_factory):
+    """Write a ~/.netrc, in a home of the test's own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("NETRC", raising=False)
+
+    def write(text, mode=0o600):
+        path = home / ".netrc"
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    return write
+
+
+@pytest.fixture
 def waits():
     """The seconds that were waited, where nothing really waits."""
     return []

@@ -4,6 +4,8 @@ import cftime
 import netCDF4
 import numpy as np
 
+from helpers.workspace import LIBRARY
+
 FILL = np.float32(9.96921e36)
 LAT, LON = np.array([-45.0, 45.0]), np.array([-135.0, -45.0, 45.0, 135.0])
 
@@ -35,7 +37,7 @@ def write(
     ``clock`` names the time axis; with ``ends`` each month is stamped by its end and has bounds; ``packing`` is scale
     and offset by which the values are stored as 16-bit integers.
     """
-    with netCDF4.Dataset(path, "w") as file:
+    with LIBRARY, netCDF4.Dataset(path, "w") as file:
         file.setncatts(attributes or {})
         for axis, centres in zip(axes, (lat, lon), strict=True):
             file.createDimension(axis, centres.size)

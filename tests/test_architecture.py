@@ -25,7 +25,7 @@ FLOORS = [
     {"fetch"},
     {"products"},
     {"grid"},
-    {"lazy", "kept"},
+    {"lazy", "kept", "labels"},
     {"workspace"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""

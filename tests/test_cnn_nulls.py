@@ -82,5 +82,5 @@ def test_all_samples_shuffled():
 def test_unpaired_labels_are_refused():
     with pytest.raises(ValueError, match="year: expected one for each of 10 samples, found 9"):
         nulls.among_sites(SITES, YEARS[1:], 1, np.random.default_rng(0))
-    with pytest.raises(ValueError, match="labels: expected one a sample"):
+    with pytest.raises(ValueError, match="labels: expected one label a sample"):
         nulls.within([], 1, np.random.default_rng(0))

@@ -15,6 +15,7 @@ from fetching import HDF4, NETCDF, one_line
 
 from helpers import fetch, products
 from helpers.fetch import earthdata
+from helpers.fetch.client import Bare
 from helpers.workspace import ROOT
 
 TOKEN = "hunter2-token"
@@ -22,14 +23,32 @@ TILES = ("h17v03", "h18v04")
 
 
 class Login:
-    """What earthaccess.login returns."""
+    """An earthaccess.Auth that has its token already."""
 
     authenticated = True
+
+    def login(self, strategy, persist):
+        return self
 
     def get_session(self):
         session = requests.Session()
         session.headers["Authorization"] = f"Bearer {TOKEN}"
         return session
+
+
+def catalogue(monkeypatch, search):
+    """Let a function answer in place of NASA's catalogue."""
+
+    class Granules:
+        def parameters(self, **query):
+            self.query = query
+            return self
+
+        def get_all(self):
+            assert isinstance(self.session, Bare)
+            return search(**self.query)
+
+    monkeypatch.setattr(earthaccess, "DataGranules", Granules)
 
 
 def granule(url, checksum=None):
@@ -74,8 +93,8 @@ def archive(server, monkeypatch):
             and (not tile or tile[0] in g["umm"]["GranuleUR"])
         ]
 
-    monkeypatch.setattr(earthaccess, "search_data", search_data)
-    monkeypatch.setattr(earthaccess, "login", lambda **_: Login())
+    catalogue(monkeypatch, search_data)
+    monkeypatch.setattr(earthaccess, "Auth", Login)
     server.granules, server.queries, server.all = granules, queries, list(granules)
     return server
 
@@ -122,12 +141,12 @@ def test_the_year_2000_is_in_version_006_only(archive, get):
 def test_a_granule_of_another_year_or_name_is_left(archive, get, monkeypatch):
     everything = list(archive.granules)
     everything.append(granule(archive.put("/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf", HDF4)))
-    monkeypatch.setattr(earthaccess, "search_data", lambda **_: everything)
+    catalogue(monkeypatch, lambda **_: everything)
     assert {path.name.split(".")[1] for path in get(years=[2002])} == {"A2002001"}
 
 
 def test_nothing_found(archive, get, monkeypatch):
-    monkeypatch.setattr(earthaccess, "search_data", lambda **_: [])
+    catalogue(monkeypatch, lambda **_: [])
     with pytest.raises(fetch.FetchError) as error:
         get(years=[2001], tiles=["h18v04"])
     assert one_line(error) == (
@@ -140,7 +159,7 @@ def test_a_catalogue_that_does_not_answer(archive, get, monkeypatch):
     def fail(**_):
         raise RuntimeError("500\nServer Error")
 
-    monkeypatch.setattr(earthaccess, "search_data", fail)
+    catalogue(monkeypatch, fail)
     with pytest.raises(fetch.FetchError) as error:
         get(years=[2001])
     assert "the catalogue of Earthdata does not answer for MOD17A3HGF, 061; try again later" in one_line(error)
@@ -202,15 +221,16 @@ def test_a_catalogue_cannot_send_the_token_elsewhere(archive, get):
 
 
 def refuse(error):
-    def login(strategy, persist):
-        assert persist is False
-        raise error
+    class Refused(Login):
+        def login(self, strategy, persist):
+            assert persist is False
+            raise error
 
-    return login
+    return Refused
 
 
 def test_without_a_login_it_says_how_to_get_one(archive, get, monkeypatch):
-    monkeypatch.setattr(earthaccess, "login", refuse(LoginStrategyUnavailable("No .netrc found")))
+    monkeypatch.setattr(earthaccess, "Auth", refuse(LoginStrategyUnavailable("No .netrc found")))
     with pytest.raises(fetch.FetchError) as error:
         get(years=[2001])
     assert one_line(error) == f"mod17a3hgf: expected an Earthdata login, found none; {earthdata.HOW_TO_LOG_IN}"
@@ -219,7 +239,7 @@ def test_without_a_login_it_says_how_to_get_one(archive, get, monkeypatch):
 def test_a_refused_login_shows_nothing_of_it(archive, get, monkeypatch, caplog, capsys, tmp_path):
     caplog.set_level(logging.DEBUG)
     monkeypatch.setenv("EARTHDATA_PASSWORD", "hunter2")
-    monkeypatch.setattr(earthaccess, "login", refuse(LoginAttemptFailure("failed with:\n{hunter2}")))
+    monkeypatch.setattr(earthaccess, "Auth", refuse(LoginAttemptFailure("failed with:\n{hunter2}")))
     with pytest.raises(fetch.FetchError) as error:
         get(years=[2001])
     assert "Earthdata refuses the login that it was given (environment); correct it: " in one_line(error)
@@ -227,19 +247,21 @@ def test_a_refused_login_shows_nothing_of_it(archive, get, monkeypatch, caplog, 
     assert "hunter2" not in "\n".join(line for line in told.splitlines() if "refuse(" not in line)
 
 
-def test_the_environment_comes_first_and_nobody_is_asked_without_a_terminal(archive, get, monkeypatch):
+def test_the_environment_comes_first_and_nobody_is_asked_without_a_terminal(archive, get, monkeypatch, own_netrc):
     tried = []
 
-    def login(strategy, persist):
-        tried.append((strategy, persist))
-        if strategy == "environment":
-            raise LoginStrategyUnavailable
-        return Login()
+    class Picky(Login):
+        def login(self, strategy, persist):
+            tried.append((strategy, persist))
+            if strategy == "environment":
+                raise LoginStrategyUnavailable
+            return self
 
-    monkeypatch.setattr(earthaccess, "login", login)
+    own_netrc("machine urs.earthdata.nasa.gov login me password hunter2\n")
+    monkeypatch.setattr(earthaccess, "Auth", Picky)
     get(years=[2001])
     assert tried == [("environment", False), ("netrc", False)]
-    monkeypatch.setattr(earthaccess, "login", refuse(LoginStrategyUnavailable()))
+    monkeypatch.setattr(earthaccess, "Auth", refuse(LoginStrategyUnavailable()))
     with pytest.raises(fetch.FetchError):
         get(years=[2002])
 
@@ -262,8 +284,8 @@ def test_process_models_go_into_a_folder_each(server, get, monkeypatch, tmp_path
     names += ["VISIT_SG3_Monthly_AutoResp.nc4", "VISIT_SG3_Monthly_HeteroResp.nc4"]
     granules = [granule(server.put(f"/nacp/{name}", NETCDF)) for name in names]
     queries = []
-    monkeypatch.setattr(earthaccess, "search_data", lambda **query: queries.append(query) or granules)
-    monkeypatch.setattr(earthaccess, "login", lambda **_: Login())
+    catalogue(monkeypatch, lambda **query: queries.append(query) or granules)
+    monkeypatch.setattr(earthaccess, "Auth", Login)
     found = get("mstmip")
     assert [path.relative_to(tmp_path).as_posix() for path in found] == [
         "mstmip/CLM4/CLM4_SG3_Monthly_TotalResp.nc4",

@@ -65,8 +65,8 @@ def test_a_redirect_to_another_scheme_or_out_of_encryption(server, refused, targ
     server.put(CRU, status=302, headers={"Location": target})
     said = refused()
     assert said == (
-        f"cru_tmp: {server.url}{CRU}: expected a redirect that stays encrypted, found one to {target}; look where "
-        f"{PAGE} has the file now"
+        f"cru_tmp: {server.url}{CRU}: expected a redirect that stays encrypted and names no user, found one to "
+        f"{target}; look where {PAGE} has the file now"
     )
 
 

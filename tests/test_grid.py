@@ -168,3 +168,63 @@ def test_cells_of_another_shape_keep_the_total():
 def test_cells_of_a_field_are_its_own():
     source = field(10)
     np.testing.assert_array_equal(g.resample(source, g.of(source), "nearest").values, source.values)
+
+
+def line(values, lat, name="field", **coords):
+    return xr.DataArray(np.asarray(values, "f8"), {"lat": lat} | coords, ("lat",), name=name)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(np.float32([10.05, 10.15, 10.25]), id="single precision"),
+        pytest.param(np.array([10.25, 10.15, 10.05]), id="the other way round"),
+        pytest.param(np.array([10.05, 10.154, 10.25]), id="a few decimals"),
+    ],
+)
+def test_fields_meet_on_the_same_cells_however_these_are_written(other):
+    here = line([1, 2, 3], [10.05, 10.15, 10.25])
+    there = line(here.sel(lat=other, method="nearest").values, other)
+    a, b = g.together(here, there)
+    assert a is here and (a - b == 0).all() and b.lat.equals(here.lat)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (np.array([10.05, 10.15]), "expected the lat of field, 3 labels .*, found 2 labels"),
+        (np.array([10.1, 10.2, 10.3]), "expected the lat of field"),
+        (np.array([10.05, 10.15, 10.28]), "found 3 labels from 10.05 to 10.28"),
+    ],
+)
+def test_fields_of_other_cells_do_not_meet(other, words):
+    here = line([1, 2, 3], [10.05, 10.15, 10.25])
+    with pytest.raises(ValueError, match=words):
+        g.together(here, line(other, other, "there"))
+    with pytest.raises(ValueError, match="exact"):
+        here + line(other, other)  # nor where nobody asked: no cell is lost without a word
+
+
+def test_longitudes_meet_round_the_globe_and_months_on_any_day():
+    east, west = np.array([170.0, 190.0, 350.0]), np.float32([-170.0, -10.0, 170.0])
+    a = xr.DataArray([1.0, 2.0, 3.0], {"lon": east}, ("lon",))
+    b = xr.DataArray([2.0, 3.0, 1.0], {"lon": west}, ("lon",))
+    assert (np.subtract(*g.together(a, b)) == 0).all()
+    first = xr.date_range("2000-01-01", periods=24, freq="MS", use_cftime=False)
+    ends = xr.date_range("2000-01-01", periods=24, freq="ME", calendar="noleap", use_cftime=True)
+    a, b = (xr.DataArray(np.arange(24.0), {"time": time}, ("time",)) for time in (first, ends))
+    assert (np.subtract(*g.together(a, b)) == 0).all()
+    with pytest.raises(
+        ValueError, match="b: expected the time of a, 23 months from 2000-02, found 23 months from 2000-01"
+    ):
+        g.together(a[1:], b[:-1], names=("a", "b"))
+    days = xr.date_range("2000-01-01", periods=24, freq="D", use_cftime=False)
+    with pytest.raises(ValueError, match="time"):
+        g.together(a, a.assign_coords(time=days))
+
+
+@pytest.mark.parametrize("method", ["average", "bilinear"])
+def test_classes_have_no_mean(method):
+    cover = field(10).assign_attrs(flag_values=[0, 1], flag_meanings="land sea")
+    with pytest.raises(ValueError, match=f"method: expected nearest or mode for the classes of .*, found '{method}'"):
+        g.resample(xr.Dataset({"cover": cover}), g.Grid(20), method)

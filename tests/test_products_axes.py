@@ -210,8 +210,15 @@ def test_a_month_that_is_stamped_by_its_end_is_that_month(tmp_path, rain):
     path = write(tmp_path / NAME, "pre", rain, months(2000, 2001), ends=True)
     assert read(path).identical(expected)
     with netCDF4.Dataset(path, "a") as file:
-        file["time_bounds"][:] = 0  # bounds that nobody filled in: the stamps are all there is
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: cru_pre 2000 lacks 2000-01"):
+        file["time_bounds"][:] = 0  # bounds that nobody filled in: whole years tell that the stamps are ends
+    assert read(path).identical(expected)
+
+
+def test_a_stamp_that_may_begin_a_month_or_end_one_is_refused(tmp_path, rain):
+    path = write(tmp_path / NAME, "pre", rain[:20], months(2000, 2001)[:20], ends=True)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].bounds = "gone"
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected the bounds 'gone' .* the stamp 2000-02-01 may beg"):
         read(path, [2000])
 
 
@@ -270,3 +277,58 @@ def test_nothing_but_the_header_is_read_on_opening(tmp_path, rain):
     with netcdf.opening(path) as ds:
         stored = netcdf.variable(ds, "pre", path)
         assert stored.dims == ("time", "lat", "lon") and not stored.variable._in_memory
+
+
+def with_units(path, rain, units, times, calendar="noleap", **attributes):
+    """Write two years of months whose time axis is written otherwise."""
+    write(path, "pre", rain, months(2000, 2001))
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].setncatts({"units": units, "calendar": calendar} | attributes)
+        file["time"][:] = times
+    return path
+
+
+MONTHS = np.arange(24)
+
+
+@pytest.mark.parametrize(
+    ("units", "times"),
+    [
+        ("years since AD 1999-Jan-1st", 1 + (MONTHS + 0.5) / 12),
+        ("years since 1999", 1 + MONTHS / 12),
+        ("months since 1 January 2000", MONTHS),
+        ("months since 2000-1-1", MONTHS + 1),  # each by its end
+        ("month as %Y%m.%f", [199901 + 100 * (1 + m // 12) + m % 12 for m in MONTHS]),
+        ("day as %Y%m%d.%f", [20000100 + 10000 * (m // 12) + 100 * (m % 12) + 15.5 for m in MONTHS]),
+        ("days since AD 2000-Jan-01 00:00:00", np.cumsum([31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] * 2)),
+        ("days since 01-Jan-2000", 30.4 * MONTHS + 14),
+    ],
+)
+def test_time_axes_as_models_write_them(tmp_path, rain, units, times):
+    expected = plain(tmp_path / NAME, rain)
+    assert read(with_units(tmp_path / NAME, rain, units, times)).identical(expected)
+
+
+@pytest.mark.parametrize(
+    ("units", "times"),
+    [
+        ("fortnights since 2000-01-01", MONTHS),
+        ("days since yesterday", MONTHS),
+        ("days since 2000-13-01", MONTHS),
+        ("month as %Y%m", 200000 + MONTHS),
+        ("days since 2000-01-01", 1e9 * (1 + MONTHS)),
+    ],
+)
+def test_times_that_are_none_are_told_in_the_books_own_words(tmp_path, rain, units, times):
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected time.*'days since' a date") as found:
+        read(with_units(tmp_path / NAME, rain, units, times, "standard"))
+    assert not {"decode_times", "cftime", "xarray"} & set(str(found.value).replace("'", " ").split())
+
+
+def test_numbers_outside_the_range_that_a_file_states_are_no_values(tmp_path, rain):
+    expected = plain(tmp_path / NAME, rain)
+    with netCDF4.Dataset(tmp_path / NAME, "a") as file:
+        file["pre"].valid_min, file["pre"].valid_max = np.float32(1.0), np.float32(99.0)
+    got, inside = read(tmp_path / NAME), ((rain >= 1) & (rain <= 99)).reshape(2, 12, 2, 4).all(axis=1)[:, ::-1]
+    assert not inside.all()
+    assert got.equals(expected.where(inside))

@@ -76,7 +76,7 @@ def test_decades_in_several_files_are_joined(tmp_path, numbers):
     np.testing.assert_allclose(back.sel(year=2001), expected(numbers, 2001, [1] * 12), rtol=1e-6)
     write(tmp_path / "cru_ts4.05.2001.2002.pre.dat.nc", "pre", numbers, months(2001, 2002))
     with pytest.raises(
-        ProductError, match=r"2002\.pre\.dat\.nc: holds 2001-01 of pre, which cru.*2001\.2001\.pre\.dat\.nc holds"
+        ProductError, match=r"2002\.pre\.dat\.nc: holds 2001-01 of pre, which .*/cru.*2001\.2001\.pre\.dat\.nc holds"
     ):
         products.read("cru_pre", products.find("cru_pre", tmp_path), years=[2001])
 
@@ -132,7 +132,7 @@ def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, numbers, monkey
     monkeypatch.setattr(series, "LAZY", 10)
     lazy = products.read("cru_pre", path, years=[2000, 2001])
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read .* fetch it again"):
+    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read; .* fetch it again"):
         lazy.load()
 
 
@@ -144,7 +144,7 @@ def test_a_century_of_months_is_counted_as_large():
     ("product", "stored", "units", "shift", "message"),
     [
         ("cru_tmp", "tmp", "K", 273.15, "expected tmp in degrees Celsius, found 'K'"),
-        ("cru_tmp", "tmp", "", 273.15, "expected tmp from -100 to 70, found 273.* is it another quantity, or in other"),
+        ("cru_tmp", "tmp", "", 273.15, "expected tmp from -90 to 60, found 273.* is it another quantity, or in other"),
         ("cru_pre", "pre", "mm/day", 0, "expected pre in mm/month, found 'mm/day'"),
         ("cru_pet", "pet", "mm/month", 0, "expected pet in mm/day, found 'mm/month'"),
     ],

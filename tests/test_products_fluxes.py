@@ -147,7 +147,7 @@ def test_blocks_of_years_are_joined_across_the_turn_of_a_year(tmp_path):
     np.testing.assert_allclose(back[:, 0, 0], np.array(expected) * 86400, rtol=1e-5)
     cmip6(tmp_path, "rh", 3e-8, when=when[30:])
     with pytest.raises(
-        ProductError, match=r"200307-200312\.nc: holds 2003-07 of rh, which rh_.*200206-200312\.nc holds too"
+        ProductError, match=r"200307-200312\.nc: holds 2003-07 of rh, which .*/rh_.*200206-200312\.nc holds too"
     ):
         products.read("cmip6", tmp_path, years=[2001], variable="rh")
 
@@ -211,7 +211,7 @@ def test_parts_on_other_cells_are_refused(tmp_path):
     one(tmp_path, "A_S3_ra.nc", "ra", 1e-8)
     one(tmp_path, "A_S3_rh.nc", "rh", 1e-8, lat=np.array([-44.0, 44.0]))
     with pytest.raises(
-        ProductError, match=r"A_S3_rh\.nc: expected rh on the cells of ra \(A_S3_ra\.nc\), found 2x4 of its"
+        ProductError, match=r"A_S3_rh\.nc: rh: expected the lat of .*A_S3_ra\.nc: ra, 2 labels .*, found 2 labels"
     ):
         products.read("trendy", tmp_path, years=[2001])
 

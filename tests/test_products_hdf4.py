@@ -104,3 +104,12 @@ def test_a_file_cut_short_anywhere_is_named(tmp_path, share):
         hdf4.read_stored(file, cut, "X")
         hdf4.eos_grids(file, cut)
     assert "\n" not in str(found.value)
+
+
+def test_fractions_in_a_product_of_whole_numbers_are_refused():
+    """Somebody has scaled or averaged them already: to scale them again would be wrong in silence."""
+    field = Field("npp", "Npp_500m", scale=0.0001, valid=(-30000, 32700))
+    whole = hdf4.decode(np.array([[5000.0, 32766.0]], "f4"), {}, field, "a.hdf")
+    np.testing.assert_allclose(whole, [[0.5, np.nan]])
+    with pytest.raises(ProductError, match="a.hdf: expected whole numbers in 'Npp_500m', .* found fractions"):
+        hdf4.decode(np.array([[0.5, 32766.0]], "f4"), {}, field, "a.hdf")

@@ -1,7 +1,9 @@
 """Output of process models: calendars, parts, units, and the ways in which their files differ."""
 
+import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 from netcdf_files import months, write
 
 from helpers import products
@@ -147,11 +149,12 @@ def test_longitudes_to_360_and_years_in_files_of_their_own(tmp_path):
     np.testing.assert_allclose(back.sel(year=2001)[:, 0] / back.sel(year=2001)[:, 1], 2, rtol=1e-6)
 
 
-def test_several_models_are_told_apart_by_their_folders(tmp_path):
+@pytest.mark.parametrize("layout", ["{}", "{}/S3", "v9/S3"])
+def test_several_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
     home = tmp_path / "trendy"
     for name in ("A", "B-2"):
-        one(home / name, "X_S3_ra.nc", "ra")
-        one(home / name, "X_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
+        one(home / layout.format(name), f"{name}_S3_ra.nc", "ra")
+        one(home / layout.format(name), f"{name.lower()}_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
     paths = products.find("trendy", tmp_path)
     assert {name: len(files) for name, files in process_models.models(products.product("trendy"), paths).items()} == {
         "A": 2,
@@ -164,6 +167,29 @@ def test_several_models_are_told_apart_by_their_folders(tmp_path):
         / products.read("trendy", paths, years=[2001], model="A").reco
     )
     np.testing.assert_allclose(ratio, 1.5, rtol=1e-6)
+
+
+def test_parts_of_different_models_never_add(tmp_path):
+    """By their names, or by what the files themselves say."""
+    one(tmp_path / "trendy" / "A", "A_S3_ra.nc", "ra")
+    one(tmp_path / "trendy" / "A", "B_S3_rh.nc", "rh")
+    with pytest.raises(ProductError, match="expected model to be one of A, B, found None"):
+        products.read("trendy", tmp_path, years=[2001])
+    with pytest.raises(ProductError, match="ra"):
+        products.read("trendy", tmp_path, years=[2001], model="A")
+    for name, says in (("ra", "JULES-ES"), ("rh", "CLM5.0")):
+        one(tmp_path / "C", f"C_S3_{name}.nc", name)
+        with netCDF4.Dataset(tmp_path / "C" / f"C_S3_{name}.nc", "a") as file:
+            file.source_id = says
+    with pytest.raises(ProductError, match=r"C_S3_rh\.nc: expected rh of the model 'JULES-ES', as C_S3_ra\.nc tells"):
+        products.read("trendy", tmp_path / "C", years=[2001])
+
+
+def test_one_model_in_two_folders_is_not_two_models(tmp_path):
+    for folder in ("A", "B"):
+        one(tmp_path / folder, "X_S3_ra.nc", "ra")
+    with pytest.raises(ProductError, match=r"B/X_S3_ra\.nc: holds 2000-01 of ra, which .*A/X_S3_ra\.nc holds too"):
+        products.read("trendy", tmp_path, years=[2001], variable="ra")
 
 
 def test_files_side_by_side_go_by_their_names(tmp_path):
@@ -197,3 +223,23 @@ def test_a_missing_month_or_year_is_named(tmp_path):
         products.read("trendy", path, years=[2001], variables=["ra"])
     with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found 2000 to 2001; check years"):
         products.read("trendy", path, years=[2000, 2005], variables=["ra"])
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_parts_meet_on_the_same_cells_of_any_precision(tmp_path, kind):
+    lat, lon = np.round(np.arange(10.05, 11, 0.1), 2), np.round(np.arange(20.05, 20.6, 0.1), 2)
+    values = np.full((24, lat.size, lon.size), RATE, "f4")
+    for name, precision, order in (("ra", "f4", 1), ("rh", kind, -1)):
+        path = tmp_path / f"A_S3_{name}.nc"
+        write(path, name, values, months(2000, 2001), lat=lat, lon=lon, units="kg m-2 s-1")
+        time, cells = xr.load_dataset(path), {"lat": lat.astype(precision), "lon": lon.astype(precision)}
+        time.assign_coords(cells).isel(lat=slice(None, None, order)).to_netcdf(path, mode="w")
+    back = products.read("trendy", tmp_path, years=[2000]).reco
+    assert back.shape == (1, lat.size, lon.size) and back.notnull().all()
+
+
+def test_counted_months_are_as_long_as_the_calendar_says(tmp_path):
+    for calendar, days in (("noleap", 365), ("360_day", 360), ("standard", 366)):
+        one(tmp_path / calendar, "A_S3_ra.nc", "ra", since="months since 2000-01-01", calendar=calendar)
+        back = products.read("trendy", tmp_path / calendar, years=[2000], variable="ra").ra
+        np.testing.assert_allclose(back, RATE * 86400 * days, rtol=1e-6)

@@ -3,6 +3,7 @@
 import dask
 import numpy as np
 import pytest
+import xarray as xr
 from netcdf_files import months, write
 
 from helpers import products
@@ -161,3 +162,23 @@ def test_a_single_cell_of_a_grid_is_read_as_one(tmp_path):
     np.testing.assert_allclose(back.values.ravel(), values[[11, 23], 0, 0])
     with pytest.raises(ProductError, match=r"spei12\.nc: holds one row of cells"):
         products.pixel("spei", path)
+
+
+def test_scales_meet_on_the_same_cells_of_any_precision(tmp_path):
+    lat = np.round(np.arange(10.05, 11, 0.1), 2)
+    for scale, kind in ((12, "f4"), (24, "f8")):
+        path = write(tmp_path / f"spei{scale}.nc", "spei", np.ones((24, lat.size, 4)), months(2000, 2001), lat=lat)
+        xr.load_dataset(path).assign_coords(lat=lat.astype(kind)).to_netcdf(path, mode="w")
+    back = products.read("spei", tmp_path, years=[2000, 2001])
+    assert back.sizes["lat"] == lat.size and back.notnull().all()
+    write(tmp_path / "spei36.nc", "spei", np.ones((24, lat.size, 4)), months(2000, 2001), lat=lat + 0.05)
+    with pytest.raises(ProductError, match=r"spei36\.nc: spei36: expected the lat of .*spei12\.nc: spei12"):
+        products.read("spei", tmp_path, years=[2000, 2001])
+
+
+def test_a_year_without_any_value_is_refused(tmp_path):
+    values = np.ones((24, 2, 4), "f4")
+    values[:12] = np.nan
+    write(tmp_path / "spei12.nc", "spei", values, months(2000, 2001))
+    with pytest.raises(ProductError, match=r"spei12\.nc: expected values of spei in 2000, found none in any cell"):
+        products.read("spei", tmp_path, years=[2000, 2001])

@@ -277,3 +277,43 @@ def test_files_of_other_bytes_are_named(tmp_path):
     path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
     with pytest.raises(DamagedFile, match=r"VNP13A1\S+: expected an HDF4 file, found HDF5"):
         read(path)
+
+
+CODED = {"units": "none"}
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"Key": "25=no snow, 200=snow"},
+        {"Legend": "Rank keys: [0] good, [3] cloudy"},
+        {"flag_meanings": "a b c"},
+        {"units": "class number"},
+        {"Key": "0-100=snow cover, 200=no decision"},  # without a valid range the 200 is among the values
+    ],
+)
+def test_codes_that_their_file_explains_have_no_mean(tmp_path, about):
+    values = np.where(np.indices((24, 24)).sum(0) % 2, 200, 25).astype("uint8")
+    path = modis(tmp_path, values, about=CODED | about, field="Snow")
+    with pytest.raises(ProductError, match=r"'Snow' holds codes \(.*\), which have no mean; expected method='nearest'"):
+        read(path, grid=Grid(1), method="average")
+    assert set(np.unique(read(path, grid=Grid(1)).Snow.dropna("lat", how="all").values)) >= {25, 200}
+
+
+def test_codes_beside_the_valid_range_spoil_no_mean(tmp_path):
+    values = np.where(np.indices((24, 24)).sum(0) % 2, 100, 50).astype("uint8")
+    values[0] = 200
+    about = {"units": "none", "valid_range": [0, 100], "Key": "0-100=NDSI snow cover, 200=missing data, 250=cloud"}
+    got = read(modis(tmp_path, values, about=about, field="Cover"), grid=Grid(2), method="average").Cover
+    assert 60 < float(got.mean()) < 90 and float(got.max()) <= 100
+
+
+def test_a_picture_of_classes_has_no_mean(tmp_path):
+    path = tmp_path / "classes.tif"
+    transform = rasterio.Affine(1, 0, 0, 0, -1, 60)
+    profile = dict(driver="GTiff", width=8, height=8, count=1, dtype="uint8", crs="EPSG:4326", transform=transform)
+    with rasterio.open(path, "w", **profile) as file:
+        file.write(np.arange(64, dtype="uint8").reshape(8, 8), 1)
+        file.write_colormap(1, {1: (255, 0, 0, 255), 2: (0, 255, 0, 255)})
+    with pytest.raises(ProductError, match="holds codes"):
+        read(path, grid=Grid(2), method="average")

@@ -216,6 +216,8 @@ def test_sea_stays_missing_beside_land():
     [
         (dict(scale=0), "scale: expected 1 to 120"),
         (dict(scale=121), "found 121"),
+        (dict(scale=1.5), "scale: expected a whole number of months, found 1.5"),
+        (dict(scale=True), "scale: expected a whole number"),
         (dict(calibration=(1800, 1810)), "calibration"),
     ],
 )
@@ -320,3 +322,20 @@ def test_index_on_real_tower_climate(real_data):
     # the fourteen Decembers, ranked, follow the three-year balance ranked
     sums = december((rain - pet).rolling(time=36).sum())[2:]
     assert stats.spearmanr(sums, index[2:]).statistic == pytest.approx(1)
+
+
+def test_precipitation_and_pet_meet_on_the_same_cells_and_months():
+    """Joined by label, they would lose all cells of another precision, and all months stamped on another day."""
+    rain = gamma_rain(20, (6,))
+    lat = 50.025 - 0.05 * np.arange(rain.shape[0])
+    rain, dims = rain.assign_coords({rain.dims[0]: lat}), rain.dims
+    pet = 0.5 * rain.roll(time=3)
+    expected = spei(rain, pet, 12)
+    turned = pet.assign_coords({dims[0]: lat.astype("f4"), "time": pet.time + np.timedelta64(15, "D")})
+    assert spei(rain, turned.isel({dims[0]: slice(None, None, -1)}), 12).equals(expected)
+    with pytest.raises(
+        ValueError, match="pet: expected the time of precipitation, 240 months from .*, found 228 months"
+    ):
+        spei(rain, pet.isel(time=slice(12, None)), 12)
+    low, high = -1 * rain, rain.assign_coords({dims[0]: lat.astype("f4")})
+    assert hargreaves(low, high, 45.0).sizes == rain.sizes

@@ -159,7 +159,7 @@ def test_analysis_mask_wants_both_valid_in_all_years():
 
 
 def test_analysis_mask_refuses_two_different_grids():
-    with pytest.raises(ValueError, match="same 'lon'"):
+    with pytest.raises(ValueError, match="npp: expected the lon of reco"):
         trends.analysis_mask(cube((2, 4)), cube((2, 4)).assign_coords(lon=[0, 1, 2, 3]))
 
 

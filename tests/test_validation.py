@@ -63,7 +63,8 @@ def check_scores(validation, scores, min_years):
         many = [site for site in sorted(set(sites)) if (sites == site).sum() >= min_years]
         sd = np.array([[np.std(v[sites == site], ddof=1) for v in (o, s)] for site in many])
         assert row.sd_sites == len(many) > 2
-        assert (row.sd_r, row.sd_p) == pytest.approx(tuple(stats.pearsonr(*sd.T)), rel=1e-6)
+        # an r close to nothing is known no better than the single precision of the values
+        assert (row.sd_r, row.sd_p) == pytest.approx(tuple(stats.pearsonr(*sd.T)), rel=1e-6, abs=1e-6)
         assert row.sd_ratio == pytest.approx(sd[:, 1].mean() / sd[:, 0].mean())
 
 

@@ -11,6 +11,7 @@ array([ 75.,  45.,  15., -15., -45., -75.])
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -135,6 +136,107 @@ def normalise_lat_lon(obj):
     return obj.sortby("lat", ascending=False).sortby("lon")
 
 
+FLAGS = {"flag_values", "flag_masks", "flag_meanings"}
+"""Attributes of a field of classes (CF, section 3.5), which have no mean."""
+
+SAME, ROUNDED = 0.1, 0.01
+"""Cells are the same when their centres differ by less than this part of a step and less than this many degrees: what
+rounding to single precision or to a few decimals leaves, not a shift."""
+
+
+def together(*fields, names: Sequence[str] = ()) -> list:
+    """Return fields on one set of coordinates, the first one's; refuse those that stand on other cells or times.
+
+    xarray joins by label, and labels that differ in the last digit are others to it: where two fields meet, cells would
+    be lost without a word. So labels are compared as what they are: cells to rounding, and longitudes round the globe;
+    months by year and month, whatever day they are stamped on; all else as it is written. Their order may differ.
+
+    Parameters
+    ----------
+    *fields : DataArray or Dataset
+        Of any dimensions; those that two of them share must have the same labels. Plain arrays, which have none, pass.
+    names : sequence of str
+        What messages call them; by default by their own names.
+
+    Returns
+    -------
+    list
+        The fields, in the order and with the coordinates of the first that has the dimension.
+
+    Raises
+    ------
+    ValueError
+        Two of them stand on other cells, times or members; the message names both, and how they differ.
+
+    Examples
+    --------
+    >>> a = xr.DataArray([1.0, 2.0], {"lat": [0.05, 0.15]}, ("lat",), name="a")
+    >>> b = xr.DataArray([1.0, 2.0], {"lat": np.float32([0.15, 0.05])}, ("lat",), name="b")
+    >>> a, b = together(a, b)
+    >>> (a + b).values.tolist()
+    [3.0, 3.0]
+    """
+    names = [*names] or [str(getattr(field, "name", None) or f"field {k}") for k, field in enumerate(fields, 1)]
+    first: dict = {}
+    found = []
+    for field, name in zip(fields, names, strict=True):
+        for dim in [dim for dim in getattr(field, "indexes", ()) if dim in field.dims]:
+            labels = field[dim]
+            if dim not in first:
+                first[dim] = labels, name
+            elif not field.indexes[dim].equals(first[dim][0].indexes[dim]):
+                standard, of = first[dim]
+                order = same_labels(standard.values, labels.values, round_the_globe=dim == "lon")
+                if order is None:
+                    raise ValueError(
+                        f"{name}: expected the {dim} of {of}, {_span(standard.values)}, found {_span(labels.values)}; "
+                        "bring both onto the same, or cut them to what they share"
+                    )
+                field = field.isel({dim: order}).assign_coords({dim: standard.variable})
+        found.append(field)
+    return found
+
+
+def same_labels(first: np.ndarray, other: np.ndarray, round_the_globe: bool = False) -> np.ndarray | None:
+    """Return where each label of ``first`` stands in ``other``, None where they are not the same (see `together`)."""
+    if first.shape != other.shape:
+        return None
+    if first.dtype.kind in "iuf" and other.dtype.kind in "iuf":
+        here, there = first.astype("float64"), other.astype("float64")
+        steps = np.diff(np.unique(here[np.isfinite(here)]))
+        within = min(SAME * steps.min(initial=np.inf), ROUNDED)
+        if round_the_globe:
+            here, there = (np.mod(x + 180 + within, 360) for x in (here, there))
+    else:
+        here, there, within = _months(first), _months(other), 0
+        if here is None or there is None:
+            here, there = first, other
+    order, back = np.argsort(there, kind="stable"), np.argsort(np.argsort(here, kind="stable"), kind="stable")
+    matched = there[order][back]
+    same = matched == here
+    if within:
+        same = (np.abs(matched - here) <= within) | (np.isnan(matched) & np.isnan(here))
+    return order[back] if np.all(same) else None
+
+
+def _months(labels: np.ndarray) -> np.ndarray | None:
+    """Return months, counted from year 0, of dates of which each has another; None for other labels."""
+    dates = labels.dtype.kind == "M" or (labels.dtype.kind == "O" and all(hasattr(x, "month") for x in labels))
+    if not dates:
+        return None
+    when = xr.DataArray(labels, dims="t").dt
+    months = when.year.values * 12 + when.month.values - 1
+    return months if np.unique(months).size == months.size else None
+
+
+def _span(labels: np.ndarray) -> str:
+    months = _months(labels)
+    if months is not None and months.size:
+        return f"{months.size} months from {months[0] // 12:04d}-{months[0] % 12 + 1:02d}"
+    ends = f" from {labels[0]} to {labels[-1]}" if labels.size else ""
+    return f"{labels.size} labels{ends}"
+
+
 def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     """Bring a Dataset or DataArray on a latitude/longitude grid onto ``grid``.
 
@@ -157,10 +259,12 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     Raises
     ------
     ValueError
-        The method is unknown.
+        The method is unknown, or averages classes.
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
+    if isinstance(obj, xr.DataArray) and method in ("average", "bilinear") and FLAGS & set(obj.attrs):
+        raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
     if isinstance(obj, xr.Dataset):
         return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
     if method == "nearest":

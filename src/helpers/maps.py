@@ -101,6 +101,7 @@ def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names:
         and ``cnn_averaged_area`` are means by area.
     """
     there, here = grid.of(theirs), grid.of(ours)
+    _, theirs = grid.together(ours.isel(lat=0, lon=0, drop=True), theirs, names=("ours", "theirs"))  # of the same years
     coarse, theirs = summary(grid.resample(ours, there, "average")).compute(), summary(theirs).compute()
     fine = summary(ours).compute()
     rows = []
@@ -134,7 +135,8 @@ def group_means(field: xr.DataArray, area: xr.DataArray, groups: Mapping[str, xr
     DataFrame
         group, area (million km²), mean (unit of the field; NaN for an empty group).
     """
-    valid = area.where(field.notnull(), 0.0)
+    field, area, *parts = grid.together(field, area, *groups.values(), names=("field", "area", *groups))
+    groups, valid = dict(zip(groups, parts, strict=True)), area.where(field.notnull(), 0.0)
     rows = []
     for name, members in groups.items():
         weight = valid.where(members, 0.0)
@@ -156,6 +158,7 @@ def score(true: xr.Dataset, found: xr.Dataset) -> pd.DataFrame:
     DataFrame
         A row a variable: truth and this map (means over cells), bias (map less truth), R² (1 - SSE/SST), Pearson's r.
     """
+    true, found = grid.together(true, found, names=("true", "found"))
     rows = {}
     for name in true:
         known = (true[name].notnull() & found[name].notnull()).values

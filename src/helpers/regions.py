@@ -20,7 +20,7 @@ import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.grid import LAT, LON, RADIUS
+from helpers.grid import LAT, LON, RADIUS, together
 from helpers.products import natural_earth
 from helpers.workspace import DATA
 
@@ -244,7 +244,15 @@ def group_shares(
     -------
     pandas.DataFrame
         Columns name, n_cells, area_m2, share_pixel, share_area (fractions; NaN for an empty group).
+
+    Raises
+    ------
+    ValueError
+        Two of the fields have coordinates, and these are of other cells.
     """
+    counted = [] if within is None else [within]
+    mask, area, *counted = together(mask, area, *counted, *groups.values())
+    within, groups = (None if within is None else counted.pop(0)), dict(zip(groups, counted, strict=True))
     mask, area = np.asarray(mask, dtype=bool), np.asarray(area, dtype=np.float64)
     within = np.ones(mask.shape, dtype=bool) if within is None else np.asarray(within, dtype=bool)
     rows = []

@@ -26,6 +26,7 @@ import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, ndtri
 
+from helpers.grid import together
 from helpers.lazy import whole_series
 
 FEWEST_YEARS = 4
@@ -70,8 +71,12 @@ def spei(
     Raises
     ------
     ValueError
-        For a scale below 1 or longer than the series, months that are not consecutive, or an empty calibration.
+        For a scale that is not whole, below 1 or longer than the series, months that are not consecutive, an empty
+        calibration, or precipitation and PET of other cells or months than each other.
     """
+    if isinstance(scale, bool) or not isinstance(scale, int | np.integer):
+        raise ValueError(f"scale: expected a whole number of months, found {scale!r}; give one, such as 12")
+    precipitation, pet = together(precipitation, pet, names=("precipitation", "pet"))
     balance = (precipitation - pet).astype("float64")
     months = balance[time].dt.year.values * 12 + balance[time].dt.month.values
     if not 1 <= scale <= months.size:
@@ -228,9 +233,12 @@ def hargreaves(
     DataArray (…, time)
         mm month-1; 0 below −17.8 °C and in the polar night.
     """
+    names = ("tmin", "tmax", "tmean")
+    fields = [tmin, tmax] + ([] if tmean is None else [tmean])
+    tmin, tmax, *means = together(*fields, names=names[: len(fields)])
     month = tmin[time].dt.month
     water = 0.408 * extraterrestrial_radiation(month.copy(data=FIFTEENTH[month.values - 1]), lat)
-    mean = (tmin + tmax) / 2 if tmean is None else tmean
+    mean = means[0] if means else (tmin + tmax) / 2
     daily = 0.0023 * water * (mean + 17.8).clip(min=0) * np.sqrt((tmax - tmin).clip(min=0))
     pet = (daily * tmin[time].dt.days_in_month).transpose(*(tmin + mean).dims, ...)
     pet.attrs = {"units": "mm month-1", "long_name": "potential evapotranspiration (Hargreaves)"}

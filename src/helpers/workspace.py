@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DATA = ROOT / "data"
 
+LIBRARY = threading.RLock()
+"""Held around open, read and close of every NetCDF and HDF4 file. The C libraries keep their state in global
+variables: two threads within them read each other's files, or end the interpreter. xarray locks its reading of
+values alone."""
 
 ZARR = {"zarr_format": 2, "consolidated": True}
 """How Datasets go to zarr: every reader opens such a store without a warning. The specification of format 3 knows no
@@ -131,14 +136,9 @@ def replace(new: Path, target: Path) -> None:
         new.replace(target)
 
 
-RUNNER = "RECO_RUNNER"
-"""The runner puts its process number here for the kernels it starts."""
-
-STAGE = "RECO_STAGE"
-"""The runner puts a folder here, inside the workspace, where what a chapter makes waits until the chapter is done."""
-
-MAKES = "RECO_MAKES"
-"""The runner puts the names of the artefacts here that the chapter makes, with blanks between them."""
+RUNNER, STAGE, MAKES = "RECO_RUNNER", "RECO_STAGE", "RECO_MAKES"
+"""What the runner tells the kernels that it starts, by the environment: its process number; a folder in the workspace
+where what the chapter makes waits until the chapter is done; the names of what it makes, with blanks between them."""
 
 
 def _refuse_orphan(target: Path) -> None:
@@ -171,10 +171,6 @@ def writing(target: Path) -> Iterator[Path]:
         yield new
         _refuse_orphan(target)
         replace(new, target)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 class Workspace:
@@ -250,14 +246,16 @@ class Workspace:
                 case ".zarr":
                     return xr.open_zarr(path)
                 case ".nc":
-                    return xr.load_dataset(path, engine="netcdf4")
+                    with LIBRARY:
+                        return xr.load_dataset(path, engine="netcdf4")
                 case ".csv":
                     return pd.read_csv(path)
                 case _:
                     return path
         except (OSError, ValueError, KeyError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
             raise DamagedArtefact(
-                f"{path}: {name!r} cannot be read ({_first_line(error)}); delete it and run chapter {made_by} again"
+                f"{path}: {name!r} cannot be read ({why}); delete it and run chapter {made_by} again"
             ) from error
 
     def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> None:
@@ -286,7 +284,9 @@ class Workspace:
                         v: {"zlib": True, "complevel": 1} for v in plain.data_vars if plain[v].dtype.kind in "fiu"
                     }
                     # Computed first: lazy fields would come into the file in the order in which threads get ready.
-                    plain.compute().to_netcdf(new, engine="netcdf4", encoding=packed)
+                    plain = plain.compute()
+                    with LIBRARY:
+                        plain.to_netcdf(new, engine="netcdf4", encoding=packed)
                 case ".csv":
                     content.to_csv(new, index=False)
                 case _:

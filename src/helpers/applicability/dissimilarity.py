@@ -10,6 +10,8 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from helpers.labels import indexed
+
 CONVENTIONS = ("observed", "whisker")
 CHUNK = 100_000
 """Rows that are held as float64 at a time, unless told otherwise: 11 MB with 14 predictors."""
@@ -155,14 +157,12 @@ def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: A
     space = _space(train, weights)
     if folds is None:
         return cKDTree(space.points).query(space.points, k=2)[0][:, 1] / space.mean_distance
-    folds = np.asarray(folds)
-    if folds.shape != (len(space.points),):
-        raise ValueError(f"folds: expected one for each of {len(space.points)} samples, found shape {folds.shape}")
-    numbers, nearest = np.unique(folds), np.empty(folds.size)
+    numbers, which = indexed(folds, "folds", len(space.points))
+    nearest = np.empty(which.size)
     if numbers.size < 2:
         raise ValueError("folds: expected 2 or more, found 1; with a single fold no sample has a neighbour outside")
-    for number in numbers:
-        test = folds == number
+    for number in range(numbers.size):
+        test = which == number
         nearest[test] = cKDTree(space.points[~test]).query(space.points[test])[0]
     return nearest / space.mean_distance
 

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
+
 
 def permutation_importance(
     predict: Callable[[int, np.ndarray], np.ndarray],
@@ -54,19 +56,20 @@ def permutation_importance(
     Breiman, L. (2001). Random forests. Machine Learning 45, 5-32. Fisher, A., Rudin, C. and Dominici, F. (2019). All
     models are wrong, but many are useful. J. Mach. Learn. Res. 20 (177), 1-81.
     """
-    features, observed, folds = np.asarray(features), np.asarray(observed, dtype="float64"), np.asarray(folds)
-    if features.ndim < 2 or len(features) == 0 or not features.shape[:1] == observed.shape == folds.shape:
+    features, observed = np.asarray(features), np.asarray(observed, dtype="float64")
+    labels, which = indexed(folds, "folds")
+    if features.ndim < 2 or len(features) == 0 or not features.shape[:1] == observed.shape == which.shape:
         raise ValueError(
             f"features, observed, folds: expected (sample, predictor, …) and one value and fold a sample, found shapes "
-            f"{features.shape}, {observed.shape} and {folds.shape}; pair them"
+            f"{features.shape}, {observed.shape} and {which.shape}; pair them"
         )
     if not (np.isfinite(features).all() and np.isfinite(observed).all()):
         raise ValueError("features, observed: expected finite values, found some that are not; drop those samples")
     if repeats < 1:
         raise ValueError(f"repeats: expected 1 or more, found {repeats}; 10 is usual")
     growth = np.zeros(features.shape[1])
-    for fold in np.unique(folds):
-        held = folds == fold
+    for number, fold in enumerate(labels):
+        held = which == number
         x, y = features[held], observed[held]
         plain = ((y - _predicted(predict, fold, x)) ** 2).sum()
         for p in range(features.shape[1]):

@@ -19,6 +19,7 @@ from sklearn.model_selection import GroupKFold
 from helpers.cnn.frozen import Fit, train_frozen
 from helpers.cnn.network import WINDOW, Ensemble, Member
 from helpers.cnn.training import Loss
+from helpers.labels import indexed
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def nested(
     ValueError
         Fewer groups than inner folds in the samples that an outer fold leaves, or as in `helpers.cnn.train_frozen`.
     """
-    labels, fold = np.unique(outer, return_inverse=True)
+    labels, fold = indexed(outer, "outer", len(target))
     left = np.arange(len(labels))[:, None] != fold
     grid = _grid(windows, target, left, groups, settings, seeds, inner, training)
     scores, chosen = _choose(grid, target, left, training["loss"])
@@ -206,14 +207,15 @@ def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inne
         Number of the inner fold, -1 where the sample is tested.
     """
     labels = np.full((len(left), len(seeds), left.shape[1]), -1)
+    _, which = indexed(groups, "groups", left.shape[1])
     for f, own in enumerate(left):
-        found = len(np.unique(np.asarray(groups)[own]))
+        found = len(np.unique(which[own]))
         if found < inner:
             raise ValueError(f"inner: expected no more folds than groups left to train on, found {inner} and {found}")
         places = np.flatnonzero(own)
         for s, seed in enumerate(seeds):
             rule = GroupKFold(inner, shuffle=True, random_state=np.random.RandomState([seed, f]))
-            for k, (_, held) in enumerate(rule.split(places, groups=np.asarray(groups)[own])):
+            for k, (_, held) in enumerate(rule.split(places, groups=which[own])):
                 labels[f, s, places[held]] = k
     return labels
 

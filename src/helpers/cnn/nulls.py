@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
+
 
 def within(labels: ArrayLike, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """Shuffle samples among those of the same label: the years of a site, or the sites of a year.
@@ -38,7 +40,7 @@ def within(labels: ArrayLike, copies: int, rng: np.random.Generator) -> tuple[np
     >>> rows[:, 2].tolist(), alone
     ([2, 2, 2, 2], 1)
     """
-    code = _codes(labels)
+    _, code = indexed(labels, "labels")
     drawn = rng.random((copies, code.size))
     shuffled = np.lexsort((drawn, np.broadcast_to(code, drawn.shape)), axis=-1)
     rows = np.empty_like(shuffled)
@@ -67,9 +69,8 @@ def among_sites(
     own : ndarray, shape (copy,), int
         Samples that chance left with a row of their own site.
     """
-    code, when = _codes(site), np.asarray(year)
-    if when.shape != code.shape:
-        raise ValueError(f"year: expected one for each of {code.size} samples, found {when.size}; pair them with site")
+    _, code = indexed(site, "site")
+    _, when = indexed(year, "year", code.size)
     order = rng.random((2, copies, code.max() + 1)).argsort(-1).argsort(-1)  # ranks of the sites, to and from
     into, out_of = (np.lexsort((np.broadcast_to(when, (copies, when.size)), o[:, code]), axis=-1) for o in order)
     rows = np.empty_like(into)
@@ -80,10 +81,3 @@ def among_sites(
 def among_samples(samples: int, copies: int, rng: np.random.Generator) -> np.ndarray:
     """Shuffle all samples; return rows (copy, sample)."""
     return rng.permuted(np.tile(np.arange(samples), (copies, 1)), axis=-1)
-
-
-def _codes(labels: ArrayLike) -> np.ndarray:
-    values = np.asarray(labels)
-    if values.ndim != 1 or not values.size:
-        raise ValueError(f"labels: expected one a sample (one or more samples), found an array of shape {values.shape}")
-    return np.unique(values, return_inverse=True)[1]

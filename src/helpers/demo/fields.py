@@ -4,6 +4,10 @@ A field is a sum of plane waves through the globe, evaluated on its surface: wit
 distribution of standard deviation 1/length, the covariance of two places at chord distance :math:`d` is
 :math:`\exp(-d^2 / 2\ell^2)` (random Fourier features [1]_). There is no pole and no date line to be seen in it.
 
+The same seed is the same planet to the last bit, on any number of threads. So waves are added one after the other, in
+`_add_up`: a product of matrices (``@``) leaves the order to BLAS, which chooses it by threads and processor, and one
+last digit decides on which side of a threshold a cell lies.
+
 References
 ----------
 .. [1] Rahimi and Recht (2007), Random features for large-scale kernel machines, NIPS 20.
@@ -27,11 +31,16 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.default_rng([seed, zlib.crc32(name.encode())])
 
 
+def _add_up(amplitude: np.ndarray, waves: np.ndarray) -> np.ndarray:
+    """Return the product of (…, wave) and (wave, cell), summed in the order of the waves, by einsum's own loop."""
+    return np.einsum("...w,wc->...c", amplitude, waves, optimize=False)
+
+
 def _waves(lat: np.ndarray, lon: np.ndarray, length: float, count: int, rng: np.random.Generator) -> np.ndarray:
     """Return (2 count, cell) cosines and sines of plane waves, scaled so that unit amplitudes give unit variance."""
     phi, lam = np.deg2rad(lat), np.deg2rad(lon)
     place = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
-    phase = rng.standard_normal((count, 3)) * (RADIUS / 1000 / length) @ place
+    phase = _add_up(rng.standard_normal((count, 3)) * (RADIUS / 1000 / length), place)
     return np.concatenate([np.cos(phase), np.sin(phase)]) / np.sqrt(count)
 
 
@@ -54,7 +63,7 @@ def smooth(lat: np.ndarray, lon: np.ndarray, length: float, rng: np.random.Gener
     ndarray (cell,)
     """
     waves = _waves(lat, lon, length, count, rng)
-    return rng.standard_normal(2 * count) @ waves
+    return _add_up(rng.standard_normal(2 * count), waves)
 
 
 def series(
@@ -76,4 +85,4 @@ def series(
     amplitude = rng.standard_normal((steps, 2 * count))
     for k in range(1, steps):
         amplitude[k] = memory * amplitude[k - 1] + np.sqrt(1 - memory**2) * amplitude[k]
-    return amplitude.astype("float32") @ waves
+    return _add_up(amplitude.astype("float32"), waves)

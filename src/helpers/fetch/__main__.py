@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import warnings
 from pathlib import Path
 
 from helpers import products
@@ -137,7 +138,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a checksum that differs, 2 for what the user can mend, 130 when stopped."""
     options = parser().parse_args(arguments)
     try:
-        return _work(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"helpers.fetch: {message}", file=sys.stderr)
+            return _work(options)
     except (products.ProductError, ByHand, OSError) as error:
         print(f"helpers.fetch: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

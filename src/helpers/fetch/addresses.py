@@ -14,16 +14,22 @@ from helpers.products.errors import ProductError
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 """This machine: the one place that may be asked without encryption, since nothing leaves it."""
 LOGIN = re.compile(r"(?i)(?:^|[./_-])(?:login|signin|sign-in|sso|oauth2?|authorize|shibboleth|urs)(?:[./_?-]|$)")
+HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+"""Hosts that every library reads alike; a backslash or a percent sign lets two of them see two hosts in one address."""
+UNREADABLE = "an address that cannot be read"
 NAME = re.compile(r"[A-Za-z0-9][\w.+-]*", re.ASCII)
 RESERVED = re.compile(r"(?i)^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)")
 """Names that Windows keeps for devices."""
 
 
 def shown(url: str) -> str:
-    """Return an address as it may be printed: without user, password, query and fragment."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    """Return an address as it may be printed: in one line, without user, password, query and fragment."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return UNREADABLE
+    return " ".join(f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}".split())
 
 
 def host_of(url: str) -> str:
@@ -37,13 +43,18 @@ def check(url: str) -> str:
     Raises
     ------
     ProductError
-        It is not encrypted, or holds a user and password.
+        It is not encrypted, holds a user and password, or cannot be read.
     """
-    parts = urlsplit(url)
-    if parts.username or parts.password:
-        raise ProductError(f"{shown(url)}: expected an address without user and password; keep those in ~/.netrc")
-    if not parts.hostname or (parts.scheme != "https" and not (parts.scheme == "http" and host_of(url) in LOOPBACK)):
-        raise ProductError(f"{shown(url)}: expected an https address, found {parts.scheme or 'none'}; correct it")
+    told = shown(url)
+    if told == UNREADABLE:
+        raise ProductError(f"{told}: expected one such as https://example.org/file.nc; correct it")
+    parts, host = urlsplit(url), host_of(url)
+    if "@" in parts.netloc:
+        raise ProductError(f"{told}: expected an address without user and password; keep those in ~/.netrc")
+    if host and not HOST.fullmatch(host):
+        raise ProductError(f"{told}: expected a host of letters, digits and . _ -, found another; correct it")
+    if not host or (parts.scheme != "https" and not (parts.scheme == "http" and host in LOOPBACK)):
+        raise ProductError(f"{told}: expected an https address, found {parts.scheme or 'none'}; correct it")
     return url
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -61,11 +62,28 @@ class Patience:
                 self.pause(min(LONGEST_WAIT, max(self.first * 2 ** (failures - 1), dropped.after)))
 
 
-def anonymous() -> requests.Session:
-    """Return a session that carries no credential of anybody, not even those that ~/.netrc has for a host."""
-    session = requests.Session()
-    session.auth = lambda request: request
-    return session
+class Bare(requests.Session):
+    """A session that takes proxies and certificates from the environment, and no login: neither at first nor later.
+
+    Left to itself, requests looks into ~/.netrc for every host, again at every redirect, and sends even what stands
+    there as ``default``; what it finds takes the place of a token.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+
+    def merge_environment_settings(self, url, proxies, stream, verify, cert) -> dict:
+        """Add the environment's proxies and certificates, which ``trust_env`` would bring together with logins."""
+        if verify in (None, True):
+            verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or verify
+        proxies = requests.utils.get_environ_proxies(url) | (proxies or {})
+        return super().merge_environment_settings(url, proxies, stream, verify, cert)
+
+    def rebuild_proxies(self, prepared_request, proxies) -> dict:
+        """Ask the environment again where a redirect leads, since NO_PROXY may name one of two hosts."""
+        proxies = requests.utils.get_environ_proxies(prepared_request.url) | self.proxies
+        return super().rebuild_proxies(prepared_request, proxies)
 
 
 class Client:
@@ -82,7 +100,7 @@ class Client:
     """
 
     def __init__(
-        self, source: Source, make_session: Callable[[], requests.Session] = anonymous, timeout: tuple = TIMEOUT
+        self, source: Source, make_session: Callable[[], requests.Session] = Bare, timeout: tuple = TIMEOUT
     ) -> None:
         self.source, self.timeout = source, timeout
         self._make, self._local = make_session, threading.local()
@@ -95,12 +113,13 @@ class Client:
         return self._local.session
 
     def _guard(self, answer: requests.Response, **_: object) -> None:
-        """Refuse a redirect that would go on without encryption."""
+        """Refuse a redirect that would go on without encryption, or with a user and password in its address."""
         if answer.is_redirect:
             target = requests.compat.urljoin(answer.url, answer.headers["location"])
             if not addresses.may_lead_to(answer.url, target):
                 answer.close()
-                found = f"expected a redirect that stays encrypted, found one to {addresses.shown(target)}"
+                wanted = "stays encrypted and names no user"
+                found = f"expected a redirect that {wanted}, found one to {addresses.shown(target)}"
                 raise self.source.other(answer.url, found, f"look where {self.source.page} has the file now")
 
     @contextmanager

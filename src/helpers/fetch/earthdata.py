@@ -4,20 +4,28 @@ earthaccess looks for the login in the environment (``EARTHDATA_TOKEN``, or ``EA
 ``EARTHDATA_PASSWORD``), then in ``~/.netrc``, and asks for it last, where somebody sits at a terminal. Nothing of it is
 written anywhere. The search needs no login, and the files come the same way as all others, so that they are resumed and
 checked alike. The library takes a while to import, and is imported when it is needed.
+
+Of ~/.netrc the entry of Earthdata's login alone is used, never ``default`` or that of another host. So the library's
+sessions are taken over as `client.Bare` ones; and ``earthaccess.login`` is not called, since that goes on to show the
+token to an address of Amazon's machines, without encryption, in order to learn whether it runs on one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import netrc
+import os
 import re
 import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import requests
 
 from helpers.fetch import addresses
+from helpers.fetch.client import Bare
 from helpers.fetch.errors import EARTHDATA, FetchError, Source
 from helpers.fetch.wanted import Wanted
 from helpers.fetch.ways import Way, fill
@@ -58,7 +66,9 @@ def search(
     for query in _queries(years, tiles):
         try:
             with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its own next version
-                granules = earthaccess.search_data(**what, **query)
+                catalogue = earthaccess.DataGranules().parameters(**what, **query)
+                catalogue.session = Bare()
+                granules = catalogue.get_all()
         except (RuntimeError, OSError, ValueError):
             named = ", ".join(what.values())
             raise FetchError(
@@ -147,9 +157,30 @@ def session_maker(source: Source) -> Callable[[], requests.Session]:
         with one_at_a_time:
             if not logged_in:
                 logged_in.append(_login(source))
-        return logged_in[0].get_session()
+        return _bare(logged_in[0].get_session())
 
     return make
+
+
+def _bare(theirs: requests.Session) -> requests.Session:
+    """Return a session with the login of one of earthaccess's: its token, and its answer to Earthdata's own page."""
+    session = Bare()
+    session.headers, session.hooks = theirs.headers.copy(), {name: [*of] for name, of in theirs.hooks.items()}
+    token = session.headers.pop("Authorization", None)
+    session.auth = theirs.auth if token is None else _Token(token)
+    return session
+
+
+class _Token(requests.auth.AuthBase):
+    """Shows a token to the archives, and to nobody else."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if trusted(addresses.host_of(addresses.check(request.url))):
+            request.headers["Authorization"] = self._token
+        return request
 
 
 def _login(source: Source) -> object:
@@ -157,12 +188,22 @@ def _login(source: Source) -> object:
     import earthaccess
     from earthaccess.exceptions import LoginAttemptFailure, LoginStrategyUnavailable
 
+    class Auth(earthaccess.Auth):
+        """Asks Earthdata for a token with the login that it was told, not with what else ~/.netrc has."""
+
+        def get_session(self) -> requests.Session:
+            return _bare(super().get_session())
+
+    if earthaccess.__auth__.authenticated:  # in a notebook, by the user
+        return earthaccess.__auth__
     strategies = ["environment", "netrc", *(["interactive"] if sys.stdin and sys.stdin.isatty() else [])]
     for strategy in strategies:
+        if strategy == "netrc" and not _has_entry(source):
+            continue
         try:
             with contextlib.suppress(LoginStrategyUnavailable):
-                auth = earthaccess.login(strategy=strategy, persist=False)
-                if auth is not None and auth.authenticated:
+                auth = Auth().login(strategy=strategy, persist=False)
+                if auth.authenticated:
                     return auth
         except (LoginAttemptFailure, requests.HTTPError, EOFError):
             raise FetchError(
@@ -172,3 +213,36 @@ def _login(source: Source) -> object:
         except OSError:
             raise FetchError(f"{source.product}: {EARTHDATA} cannot be reached; try again later") from None
     raise FetchError(f"{source.product}: expected an Earthdata login, found none; {HOW_TO_LOG_IN}")
+
+
+def _has_entry(source: Source) -> bool:
+    """Say whether ~/.netrc has an entry of Earthdata's login; remark on a file that others may read.
+
+    Raises
+    ------
+    FetchError
+        The file is there and cannot be read; of what it holds nothing is said.
+    """
+    from earthaccess.auth import netrc_path
+
+    path = Path(netrc_path())
+    try:
+        entries = netrc.netrc(path).hosts
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    except (netrc.NetrcParseError, UnicodeDecodeError):
+        raise FetchError(
+            f"{source.product}: {path}: expected entries such as 'machine HOST login NAME password WORD', found "
+            "another; correct it"
+        ) from None
+    except OSError:
+        raise FetchError(f"{source.product}: {path}: expected a file that you may read; chmod 600 {path}") from None
+    if addresses.host_of(EARTHDATA) not in entries:
+        return False
+    if os.name == "posix" and mode & 0o077:
+        warnings.warn(
+            f"{path}: holds your login and is open to others (mode {mode & 0o777:03o}); run chmod 600 {path}",
+            stacklevel=2,
+        )
+    return True

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import requests
 
 from helpers.fetch import addresses, earthdata, listings, ways
-from helpers.fetch.client import Client, Patience, anonymous
+from helpers.fetch.client import Bare, Client, Patience
 from helpers.fetch.errors import ByHand, FetchError
 from helpers.fetch.wanted import Wanted, keep, latest
 from helpers.fetch.ways import Way, fill
@@ -41,7 +41,7 @@ class Plan:
     version: str
     wanted: tuple[Wanted, ...]
     notes: tuple[str, ...]
-    make_session: Callable[[], requests.Session] = anonymous
+    make_session: Callable[[], requests.Session] = Bare
 
 
 def plan(
@@ -82,7 +82,7 @@ def plan(
     wanted_years, notes = _years(product, way, version, years)
     tiles, more = _tiles(product, tiles)
     client, patience = Client(way.source(product.id)), patience or Patience()
-    make_session = anonymous
+    make_session: Callable[[], requests.Session] = Bare
     if way.how == "earthdata":
         wanted = earthdata.search(product, way, words, wanted_years, tiles)
         make_session = earthdata.session_maker(way.source(product.id))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from helpers import products, windows
+from helpers import grid, products, windows
 from helpers.spei import december, hargreaves, spei
 
 
@@ -31,6 +31,8 @@ def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) ->
     ------
     FileNotFoundError
         A product isn't there.
+    ValueError
+        The two are of other months than each other.
     """
     out = {}
     for name, product in (("precipitation", "cru_pre"), ("pet", "cru_pet")):
@@ -39,7 +41,8 @@ def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) ->
         row, column = windows.cells(field.lat.values, field.lon.values, lat.values, lon.values)
         at = {"lat": xr.DataArray(row, dims="site"), "lon": xr.DataArray(column, dims="site")}
         out[name] = field.isel(at).where(at["lat"] >= 0).drop_vars(["lat", "lon"]).assign_coords(site=lat.site)
-    return xr.Dataset(out).transpose("site", "time").load()
+    fields = grid.together(*out.values(), names=tuple(out))
+    return xr.Dataset(dict(zip(out, fields, strict=True))).transpose("site", "time").load()
 
 
 def _years(paths: Sequence[Path]) -> np.ndarray:

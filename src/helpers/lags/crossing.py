@@ -82,7 +82,11 @@ def out_of_fold(
         In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
         they stay in.
     """
-    masks = np.stack([train_masks(each) for each in folds])
+    dealt = [train_masks(each) for each in folds]
+    if len({len(each) for each in dealt}) > 1:
+        found = ", ".join(str(len(each)) for each in dealt)
+        raise ValueError(f"folds: expected equally many for every seed, found {found}; deal them anew")
+    masks = np.stack(dealt)
     number, (_, k, _) = len(models), masks.shape
     members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
     options = {"iterations": iterations, "loss": loss, "progress": progress}

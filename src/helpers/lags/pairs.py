@@ -14,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
+
 
 def squared_errors(
     observed: ArrayLike, simulated: ArrayLike, site: ArrayLike | None = None
@@ -46,7 +48,7 @@ def squared_errors(
         raise ValueError(f"observed, simulated: expected finite values, found {bad} that are not; drop those samples")
     if site is None:
         return (obs - sim) ** 2, (obs - obs.mean()) ** 2
-    which = np.unique(np.asarray(site), return_inverse=True)[1]
+    _, which = indexed(site, "site", obs.size)
     member = (which == np.arange(which.max() + 1)[:, None]).astype("float64")
     share = member / member.sum(axis=1, keepdims=True)
     obs, sim = (values - (values @ share.T)[..., which] for values in (obs, sim))
@@ -88,7 +90,7 @@ def gain(
         One group only, or too few draws.
     """
     difference, total = np.asarray(reference) - np.asarray(errors), np.asarray(variation)
-    labels, which = np.unique(np.asarray(groups), return_inverse=True)
+    labels, which = indexed(groups, "groups", difference.size)
     if labels.size < 2 or draws < 39:
         raise ValueError(f"groups, draws: expected 2 or more and 39 or more, found {labels.size} and {draws}")
     sums = np.stack([np.bincount(which, difference), np.bincount(which, total)])

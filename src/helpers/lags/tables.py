@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from helpers import kept
+from helpers.labels import indexed
 from helpers.lags.pairs import adjusted, gain
 from helpers.lags.protocols import PLANTED
 from helpers.workspace import DATA
@@ -47,7 +48,8 @@ def gains(
         ``model``, ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``; a row a pair.
     """
     known = np.isfinite(np.stack([np.asarray(e) for e in errors.values()])).all(axis=0)
-    rest = np.asarray(variation)[known], np.asarray(groups)[known], draws, rng
+    _, which = indexed(groups, "groups", known.size)
+    rest = np.asarray(variation)[known], which[known], draws, rng
     found = [(m, r, *gain(np.asarray(errors[m])[known], np.asarray(errors[r])[known], *rest)) for m, r in pairs]
     table = pd.DataFrame(found, columns=["model", "reference", "gain", "low", "high", "p"])
     return table.assign(p_holm=adjusted(table.p))

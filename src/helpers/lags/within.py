@@ -19,6 +19,8 @@ import statsmodels.api as sm
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from helpers.labels import indexed
+
 
 def anomaly_test(
     target: ArrayLike, predictors: pd.DataFrame, tested: Sequence[str], site: ArrayLike, groups: ArrayLike
@@ -48,10 +50,11 @@ def anomaly_test(
     ValueError
         Fewer samples than coefficients, once the means are taken off, or fewer than three groups.
     """
-    labels = pd.Series(np.asarray(site))
+    labels, of = (indexed(each, name, len(predictors))[1] for name, each in (("site", site), ("groups", groups)))
+    labels = pd.Series(labels)
     many = (labels.groupby(labels).transform("size") > 1).to_numpy()
     x = predictors.reset_index(drop=True)[many].astype("float64")
-    y, sites, of = pd.Series(np.asarray(target, "float64"))[many], labels[many], np.asarray(groups)[many]
+    y, sites, of = pd.Series(np.asarray(target, "float64"))[many], labels[many], of[many]
     x, y = (values - values.groupby(sites).transform("mean") for values in (x, y))
     spread = predictors.reset_index(drop=True).astype("float64").std().replace(0, 1)
     scaled = x / spread

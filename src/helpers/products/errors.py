@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import lzma
 import struct
 import zipfile
@@ -37,6 +38,17 @@ _DAMAGE = (
 )
 
 
+REMEDIES = {
+    errno.EACCES: "may not be read; give yourself the permission",
+    errno.EPERM: "may not be read; give yourself the permission",
+    errno.ENOENT: "is not there any more; put it back",
+    errno.EISDIR: "is a folder; give the file",
+    errno.EMFILE: "cannot be opened beside so many others; raise the limit of open files (ulimit -n)",
+    errno.ENOSPC: "cannot be unpacked, since the disk is full; make room",
+}
+"""What keeps a file that is whole from being read, and what to do."""
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
     """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file.
@@ -51,5 +63,9 @@ def reading(path: Path) -> Iterator[None]:
     except ProductError:
         raise
     except _DAMAGE as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DamagedFile(f"{path}: cannot be read ({said}); it is damaged or cut short, so fetch it again") from error
+        if getattr(error, "errno", None) in REMEDIES:
+            raise ProductError(f"{path}: {REMEDIES[error.errno]}") from error
+        raise DamagedFile(
+            f"{path}: cannot be read; it is damaged, cut short or of another format than its name tells: compare its "
+            "size with its source's, or fetch it again"
+        ) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,13 +20,11 @@ from rasterio import Affine
 from helpers.products import hdf4_streams, packed
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.registry import Field
+from helpers.workspace import LIBRARY
 
 SIGNATURE = b"\x0e\x03\x13\x01"
 SUFFIXES = (".hdf", ".h4")
 SINUSOIDAL, GEOGRAPHIC = "GCTP_SNSOID", "GCTP_GEO"
-
-# The HDF4 library keeps its state in global variables: two threads within it read each other's files, or crash.
-_LIBRARY = threading.RLock()
 
 
 class Opened(SD):
@@ -77,8 +74,8 @@ class EosGrid:
 def opening(path: Path) -> Iterator[Opened]:
     """Open an HDF4 file for reading, plain or packed (``.gz``, ``.zip``).
 
-    While it is open no other thread can open one, since the library cannot serve two: keep it short. One thread may
-    hold several.
+    While it is open no other thread can open one, nor a NetCDF file (see `helpers.workspace.LIBRARY`): keep it short.
+    One thread may hold several.
 
     Raises
     ------
@@ -87,7 +84,7 @@ def opening(path: Path) -> Iterator[Opened]:
     """
     with packed.opened(path, SUFFIXES) as plain, reading(path):
         _require_hdf4(path, plain)
-        with _LIBRARY:
+        with LIBRARY:
             file = Opened(plain)
             try:
                 yield file
@@ -187,7 +184,7 @@ def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np
     Raises
     ------
     ProductError
-        The file states another scale than the registry, or an offset.
+        The file states another scale than the registry, or an offset, or holds fractions.
     """
     stated, offset = (_number(attributes, key, path) for key in ("scale_factor", "add_offset"))
     if stated is not None and not np.isclose([stated, 1 / stated if stated else 0], field.scale, rtol=1e-5).any():
@@ -203,6 +200,13 @@ def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np
         kind = np.iinfo(stored.dtype)
         low, high = max(kind.min, math.ceil(max(low, kind.min))), min(kind.max, math.floor(min(high, kind.max)))
     missing = (stored < low) | (stored > high)
+    if stored.dtype.kind == "f":  # all these products are stored as whole numbers
+        known = stored[~missing & np.isfinite(stored)]
+        if (known % 1).any():
+            raise ProductError(
+                f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
+                "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
+            )
     for fill in {*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist()}:
         if low <= fill <= high:
             missing |= stored == (int(fill) if float(fill).is_integer() else fill)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from helpers.products import axes, packed
+from helpers.products import axes, missing, packed
 from helpers.products.errors import ProductError, reading
-
-HUGE = 1e15
-"""Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
-
-SENTINELS = (-999.0, -9999.0, -99999.0)
-"""Numbers that mean "no value" in many files, declared or not, and that no variable of the book takes."""
+from helpers.workspace import LIBRARY
 
 AXES = ("time", "lat", "lon")
 
@@ -25,6 +20,8 @@ AXES = ("time", "lat", "lon")
 @contextmanager
 def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     """Open a NetCDF file lazily, with ``time``, ``lat`` and ``lon`` as the book has them (see `axes`).
+
+    While it is open no other thread can open one (see `helpers.workspace.LIBRARY`): load what is needed and leave.
 
     Parameters
     ----------
@@ -40,7 +37,7 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     ProductError
         Its time axis or its grid cannot be understood.
     """
-    with packed.opened(plain or path) as file, reading(path), _open(file, path) as ds:
+    with packed.opened(plain or path) as file, reading(path), LIBRARY, _open(file, path) as ds:
         yield ds
 
 
@@ -49,18 +46,12 @@ def _open(plain: Path, path: Path) -> Iterator[xr.Dataset]:
     try:
         raw = xr.open_dataset(plain, engine="netcdf4", decode_cf=False, cache=False)
     except ValueError as error:  # xarray: attributes that contradict each other
-        raise ProductError(f"{path}: cannot be understood ({_first_line(error)}); fetch it again") from error
+        raise ProductError(
+            f"{path}: expected variables on dimensions that fit together, found some that do not; write it anew by the "
+            "tool that made it, such as cdo or xarray"
+        ) from error
     with raw:
-        try:
-            yield axes.with_lat_lon(axes.with_times(raw, path))
-        except ProductError:
-            raise
-        except ValueError as error:
-            raise ProductError(f"{path}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+        yield axes.with_lat_lon(axes.with_times(raw, path), path)
 
 
 def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()) -> xr.DataArray:
@@ -69,7 +60,7 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     Parameters
     ----------
     sum_over : iterable of str
-        Dimensions besides time, lat and lon that it may have; they come first. See `summed`.
+        Dimensions besides time, lat and lon that it may have; they come first. See `loaded`.
 
     Raises
     ------
@@ -78,10 +69,12 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     """
     if name not in ds.data_vars:
         raise ProductError(f"{path}: expected a variable {name!r}, found {', '.join(map(str, ds.data_vars))}")
+    stored = _with_numbers(ds[name].variable, name, path)
     with warnings.catch_warnings():  # two fills that differ are both taken for fills
         warnings.simplefilter("ignore", xr.SerializationWarning)
-        values = xr.conventions.decode_cf_variable(name, ds[name].variable, decode_times=False)
+        values = xr.conventions.decode_cf_variable(name, stored, decode_times=False)
     values = xr.DataArray(values, coords=ds[name].coords, name=name)
+    values.attrs["valid_range"] = _stated_limits(stored.attrs)
     if lacking := [axis for axis in AXES if axis not in values.dims]:
         raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found it without {', '.join(lacking)}")
     values = values.squeeze([dim for dim in values.dims if dim not in AXES and values.sizes[dim] == 1], drop=True)
@@ -95,11 +88,48 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     return values.transpose(*over, *AXES)
 
 
-def summed(values: xr.DataArray) -> xr.DataArray:
-    """Add up all dimensions but time, lat and lon, such as plant types, whose parts make up the cell.
+def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
+    """Return a variable whose packing and fills are numbers: some files write them as text."""
+    about = dict(stored.attrs)
+    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
+        if isinstance(about.get(key), str):
+            try:
+                as_number = float if key in ("scale_factor", "add_offset") else stored.dtype.type
+                about[key] = as_number(about[key])
+            except ValueError:
+                raise ProductError(
+                    f"{path}: expected {key} of {name} to be a number, found {about[key]!r}; correct it, such as by "
+                    "ncatted"
+                ) from None
+    return stored._replace(attrs=about)
 
-    A type that does not grow in a cell (NaN) adds nothing; a cell where none grows has no value.
+
+def _stated_limits(attributes: Mapping) -> tuple[float, float]:
+    """Return the valid range that a file states for a variable, unpacked as its values are (CF, section 2.5.1)."""
+
+    def number(name: str, otherwise: float, at: int = 0) -> float:
+        try:
+            return float(np.ravel(attributes[name])[at])
+        except (KeyError, ValueError, IndexError):
+            return otherwise
+
+    low, high = number("valid_range", -np.inf), number("valid_range", np.inf, 1)
+    low, high = number("valid_min", low), number("valid_max", high)
+    scale, offset = number("scale_factor", 1.0), number("add_offset", 0.0)
+    low, high = sorted((low * scale + offset, high * scale + offset))
+    hair = 1e-6 * np.abs([low, high])  # packed numbers and their limits are rounded apart
+    return (low - hair[0], high + hair[1]) if low < high else (-np.inf, np.inf)
+
+
+def loaded(values: xr.DataArray) -> xr.DataArray:
+    """Read values that `variable` gave: float64, on time, lat and lon alone, NaN outside the range of the file.
+
+    Other dimensions, such as plant types whose parts make up the cell, are added up. A type that does not grow in a
+    cell (NaN) adds nothing; a cell where none grows has no value.
     """
+    values = values.load().astype("float64")
+    low, high = values.attrs.pop("valid_range")
+    values = values.where((values >= low) & (values <= high))
     over = [dim for dim in values.dims if dim not in AXES]
     return values.sum(over, min_count=1, keep_attrs=True) if over else values
 
@@ -107,7 +137,8 @@ def summed(values: xr.DataArray) -> xr.DataArray:
 def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.DataArray:
     """Return values with NaN for fills, also for those that the file does not declare.
 
-    A fill is one number; several different numbers out of range are something else, such as another unit.
+    Besides the numbers that `missing.fills` knows, a fill is one number; several different numbers out of range are
+    something else, such as another unit.
 
     Parameters
     ----------
@@ -121,7 +152,7 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
     ProductError
         Numbers that are no fill lie out of range.
     """
-    known = values.where((np.abs(values) < HUGE) & ~np.isin(values, SENTINELS))
+    known = values.where(~missing.fills(values.values, (low, high)))
     outside = (known < low) | (known > high)
     odd = np.unique(known.values[outside.values])
     if odd.size > 1:

@@ -34,15 +34,15 @@ CHOICES = ("experiment", "member", "grid_label")
 
 
 def models(product: Product, paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """Sort files by model: the sub-folder of the product's folder that they lie in, or else what their names tell.
+    """Sort files by the model that their names tell; folders have many layouts, and tell it in none of them for sure.
 
-    Files of CMIP6 name their model by rule, and lie in many folders; there the name alone counts.
+    Names that differ in capitals only are one model's, by the first of them.
     """
     found: dict[str, list[Path]] = {}
+    spelling: dict[str, str] = {}
     for path in sorted(paths):
-        name, folders = product.match(path)["model"], [folder.lower() for folder in path.absolute().parts[:-1]]
-        by_folder = not product.notes.get("models_by_name") and product.id in folders[:-1] and folders[-1] != product.id
-        found.setdefault(path.absolute().parent.name if by_folder else name, []).append(path)
+        name = product.match(path)["model"]
+        found.setdefault(spelling.setdefault(name.casefold(), name), []).append(path)
     return found
 
 
@@ -138,9 +138,10 @@ def read(
         told += found
     signs, holding = _set(product, files, variable, variables)
     parts = {name: series.index(name, holding[name], sum_over) for name in signs}
-    first = _same_cells(parts)
+    first = _one_model(parts)
     years = _years(parts, list(years), allow_partial, allow_missing)
-    total = sum(sign * _annual(parts[name], years) for name, sign in signs.items()).astype("float32")
+    fields = series.one_grid(parts, {name: _annual(parts[name], years) for name in signs})
+    total = sum(sign * fields[name] for name, sign in signs.items()).astype("float32")
     ds = xr.Dataset({variable: total}, attrs={"model": model, "stored_as": _written(signs)})
     if not first.is_yearly():
         ds.attrs |= series.incomplete(first, years)
@@ -213,13 +214,14 @@ def _by_content(files: list[Path]) -> dict[str, list[Path]]:
     return holding
 
 
-def _same_cells(parts: Mapping[str, series.Series]) -> series.Series:
+def _one_model(parts: Mapping[str, series.Series]) -> series.Series:
+    """Return the first part; refuse parts whose files themselves tell of different models."""
     first, *others = parts.values()
     for other in others:
-        if not series.same_cells(first, other.lat, other.lon):
+        if first.model and other.model and first.model.casefold() != other.model.casefold():
             raise ProductError(
-                f"{other.first}: expected {other.name} on the cells of {first.name} ({first.first.name}), found "
-                f"{other.lat.size}x{other.lon.size} of its own; take both from one model run"
+                f"{other.first}: expected {other.name} of the model {first.model!r}, as {first.first.name} tells, "
+                f"found {other.model!r}; take both from one model run"
             )
     return first
 

@@ -9,8 +9,8 @@ gone, so that no file is unpacked twice and memory holds the blocks at work, not
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import LAT, LON
+from helpers.grid import LAT, LON, same_labels, together
 from helpers.products import netcdf
 from helpers.products.composites import stack
 from helpers.products.errors import ProductError
@@ -29,8 +29,8 @@ from helpers.products.packed import Kept
 LAZY = 3600 * 7200
 """Cells beyond which a result is lazy: a year of a 0.05 degree grid."""
 
-EVEN = 1e-3
-"""Cells of two files are the same when their centres differ by less than this (degrees)."""
+MODEL = ("source_id", "model_id", "model_name", "model")
+"""Attributes in which a file names its model."""
 
 Prepare = Callable[[xr.DataArray, Path], xr.DataArray]
 Combine = Callable[[xr.DataArray, Path], xr.DataArray]
@@ -61,6 +61,8 @@ class Series:
         What the first file says of its steps in its attributes and name.
     sum_over : tuple of str
         Dimensions that are added up.
+    model : str
+        The model that the first file names in its attributes, empty where it names none.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Series:
     lon: np.ndarray
     told: str = ""
     sum_over: tuple[str, ...] = ()
+    model: str = ""
     years: dict[int, list[Part]] = field(default_factory=dict)
 
     @property
@@ -86,7 +89,7 @@ class Series:
             picked = [(part, part.months == month) for part in parts]
             if parts := [Part(p.file, p.positions[k], p.months[k]) for p, k in picked if k.any()]:
                 kept[year] = parts
-        return Series(self.name, self.lat, self.lon, self.told, self.sum_over, kept)
+        return replace(self, years=kept)
 
     def is_yearly(self) -> bool:
         """Tell a step a year from a step a month.
@@ -129,8 +132,9 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
             years, months = when.year.values, when.month.values
             lat, lon = ds["lat"].values, ds["lon"].values
             told = f"{path.name} {ds.attrs.get('frequency', '')} {ds.attrs.get('table_id', '')}"
+            model = next((str(ds.attrs[key]).strip() for key in MODEL if key in ds.attrs), "")
         if series is None:
-            series = Series(name, lat, lon, told, tuple(sum_over))
+            series = Series(name, lat, lon, told, tuple(sum_over), model)
         elif not same_cells(series, lat, lon):
             shapes = f"{lat.size}x{lon.size} cells, not the {series.lat.size}x{series.lon.size} of {series.first.name}"
             raise ProductError(f"{path}: expected one grid in all files, found {shapes}; keep files of one grid")
@@ -138,14 +142,29 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
             positions = np.flatnonzero(years == year)
             _add(series, int(year), Part(file, positions, months[positions]))
     if series is None or not series.years:
-        raise ProductError(f"{paths[0]}: expected steps of {name}, found none; fetch it again")
+        raise ProductError(f"{paths[0]}: expected steps of {name}, found none; give a file that has some")
     return series
 
 
 def same_cells(series: Series, lat: np.ndarray, lon: np.ndarray) -> bool:
-    """Say whether a series stands on these cells."""
-    pairs = ((series.lat, lat), (series.lon, lon))
-    return all(a.shape == b.shape and np.abs(a - b).max() < EVEN for a, b in pairs)
+    """Say whether a series stands on these cells, in this order."""
+    orders = same_labels(series.lat, lat), same_labels(series.lon, lon, round_the_globe=True)
+    return all(order is not None and (order == np.arange(order.size)).all() for order in orders)
+
+
+def one_grid(parts: Mapping[str, Series], fields: Mapping[str, xr.DataArray]) -> dict[str, xr.DataArray]:
+    """Return the fields made of several series on the cells of the first.
+
+    Raises
+    ------
+    ProductError
+        One of them stands on other cells; the message names its first file.
+    """
+    names = [f"{steps.first}: {name}" for name, steps in parts.items()]
+    try:
+        return dict(zip(fields, together(*fields.values(), names=names), strict=True))
+    except ValueError as error:
+        raise ProductError(f"{error}") from error
 
 
 def _add(series: Series, year: int, part: Part) -> None:
@@ -158,7 +177,7 @@ def _add(series: Series, year: int, part: Part) -> None:
     for other in there:
         if shared := sorted(set(part.months) & set(other.months)):
             raise ProductError(
-                f"{path}: holds {year}-{shared[0]:02d} of {series.name}, which {other.file.path.name} holds too; "
+                f"{path}: holds {year}-{shared[0]:02d} of {series.name}, which {other.file.path} holds too; "
                 "remove one of the two"
             )
     there.append(part)
@@ -209,14 +228,21 @@ def load(series: Series, year: int, prepare: Prepare) -> xr.DataArray:
         path = part.file.path
         with netcdf.opening(path, part.file.plain) as ds:
             stored = netcdf.variable(ds, series.name, path, series.sum_over).isel(time=part.positions)
-            values = netcdf.summed(stored.load().astype("float64"))
+            values = netcdf.loaded(stored)
         parts.append(prepare(values, path).assign_coords(lat=series.lat, lon=series.lon))
     joined = xr.concat(parts, dim="time") if len(parts) > 1 else parts[0]
     return joined.isel(time=np.argsort(joined["time"].dt.month.values, kind="stable"))
 
 
 def _field(series: Series, year: int, prepare: Prepare, combine: Combine) -> np.ndarray:
-    return combine(load(series, year, prepare), series.years[year][0].file.path).values.astype("float32")
+    path = series.years[year][0].file.path
+    values = combine(load(series, year, prepare), path).values.astype("float32")
+    if not np.isfinite(values).any():
+        raise ProductError(
+            f"{path}: expected values of {series.name} in {year}, found none in any cell; leave the year out, or give "
+            "a file that has it"
+        )
+    return values
 
 
 def _blocks(series: Series, years: list[int], prepare: Prepare, combine: Combine, steps: list[int]) -> list:

@@ -136,8 +136,14 @@ def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarr
             return _decode(stored, field, source.nodata)
 
         if grid is None:
-            return decode(raster.read(slice(0, raster.shape[0]), slice(0, raster.shape[1])))
-        return pieces.onto(raster, grid, method, decode)
+            values = decode(raster.read(slice(0, raster.shape[0]), slice(0, raster.shape[1])))
+        else:
+            values = pieces.onto(raster, grid, method, decode)
+    if not np.isfinite(values).any():
+        raise ProductError(
+            f"{path}: expected values of {field.name}, found none in any cell; give a file that holds land of the grid"
+        )
+    return values
 
 
 def _decode(stored: np.ndarray, field: Field, nodata: float | None) -> np.ndarray:

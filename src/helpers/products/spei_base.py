@@ -15,6 +15,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from helpers.grid import together
 from helpers.products import netcdf, series, spei_points
 from helpers.products.errors import ProductError
 from helpers.products.packed import plain_name
@@ -80,8 +81,19 @@ def read(
     known = product.notes["rests_on"]
     if not version:  # early files name only the CRU TS below them
         version = next((spei for spei, cru in known.items() if cru == rests_on), product.version)
-    ds = describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
+    ds = describe(xr.Dataset(dict(zip(out, _joined(out, told), strict=True))), product, version).assign_attrs(
+        rests_on=rests_on or known.get(version, "")
+    )
     return _say_when(ds, when)
+
+
+def _joined(out: dict[str, xr.DataArray], told: dict) -> list[xr.DataArray]:
+    """Return the scales on one set of cells and months."""
+    paths = list(told) if len(told) == len(out) else list(told) * len(out)
+    try:
+        return together(*out.values(), names=[f"{path}: {name}" for path, name in zip(paths, out, strict=True)])
+    except ValueError as error:
+        raise ProductError(f"{error}") from error
 
 
 def _say_when(ds: xr.Dataset, month: int | None) -> xr.Dataset:

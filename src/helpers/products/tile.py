@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,12 @@ from helpers.products.rasters import Raster
 from helpers.products.registry import Product, describe
 from helpers.products.sinusoidal import Warp
 
-CLASSES = re.compile(r"class|\bbits?\b|flag|concatenated|categor", re.IGNORECASE)
+CLASSES = re.compile(r"class|\bbits?\b|flag|concatenated|categor|\brank|\bcodes?\b", re.IGNORECASE)
 """Units of numbers that are codes: a mean of them is none."""
+KEYS = re.compile(
+    r"^(.*[_ ])?(keys?|legend|flag_?(values|meanings|masks)|class(es|_?names?)|categor\w*|palette)$", re.IGNORECASE
+)
+"""Attributes by which a file explains codes."""
 STRIP = 2**22
 """Pixels that are decoded at a time."""
 
@@ -94,7 +99,7 @@ def read(
             if _small(field, grid, len(paths)):
                 values.append(_decoded(field, rules[-1], allow_empty))
             else:
-                out = pieces.onto(field.raster, grid, method, rules[-1].decode)
+                out = pieces.onto(field.raster, grid, method, partial(_values, field, rules[-1]))
         if grid and values and values[0].dtype == np.float32 and tile_places.is_modis(field.raster):
             warp = warp or Warp(grid, method)
             warp.add(values.pop(), field.raster.transform)
@@ -124,9 +129,23 @@ def _require_alike(found: list[tile_fields.Stored], rules: list[tile_packing.Pac
 
 def _require_numbers(field: tile_fields.Stored, rule: tile_packing.Packing, method: str) -> None:
     """Refuse to average codes."""
+    if method == "nearest" or not rule.plain:
+        return
     units = str(field.attributes.get("units", ""))
-    if method != "nearest" and rule.plain and CLASSES.search(units):
-        raise ProductError(f"{field.what} holds codes ({units}), which have no mean; expected method='nearest'")
+    told = units if CLASSES.search(units) else ""
+    told = told or next((f"{k}: {v}" for k, v in field.attributes.items() if KEYS.match(k) and _explains(v, rule)), "")
+    if told:
+        raise ProductError(f"{field.what} holds codes ({told:.60}), which have no mean; expected method='nearest'")
+
+
+def _explains(text: object, rule: tile_packing.Packing) -> bool:
+    """Say whether an attribute explains codes among the values, not only fills beside them.
+
+    MOD10's snow cover has the key "0-100=snow cover, 200=missing, 250=cloud" and a valid range of 0 to 100: all codes
+    lie outside.
+    """
+    codes = [float(n) for n in re.findall(r"(?<![\w.-])\[?(-?\d+)\]?(?=\s*[=:])", str(text))]
+    return not (rule.valid and codes and not any(rule.valid[0] <= code <= rule.valid[1] for code in codes))
 
 
 def _small(field: tile_fields.Stored, grid: Grid | None, files: int) -> bool:
@@ -147,13 +166,7 @@ def _decoded(field: tile_fields.Stored, rule: tile_packing.Packing, allow_empty:
     for top in range(0, height, rows):
         part = slice(top, min(top + rows, height))
         stored = field.raster.read(part, slice(0, width))
-        values = rule.decode(stored)
-        known = stored[np.isfinite(values)]
-        if stored.dtype.kind == "f" and not rule.plain and (known % 1).any():
-            raise ProductError(
-                f"{field.what} states {rule.rule}, but holds fractions, as if that had been done; "
-                "pass scale=1 and offset=0, or the scale"
-            )
+        values = _values(field, rule, stored)
         out = np.full((height, width), np.nan, values.dtype) if out is None else out
         out[part] = values
         ends += [stored.min(), stored.max()]
@@ -163,6 +176,17 @@ def _decoded(field: tile_fields.Stored, rule: tile_packing.Packing, allow_empty:
             f"(fill {_listed(rule.fill)}; valid {_listed(rule.valid)}); leave it out, or pass allow_empty=True"
         )
     return out
+
+
+def _values(field: tile_fields.Stored, rule: tile_packing.Packing, stored: np.ndarray) -> np.ndarray:
+    """Decode stored numbers; refuse fractions that a scale is to be applied to."""
+    values = rule.decode(stored)
+    if stored.dtype.kind == "f" and not rule.plain and (stored[np.isfinite(values)] % 1).any():
+        raise ProductError(
+            f"{field.what} states {rule.rule}, but holds fractions, as if that had been done; "
+            "pass scale=1 and offset=0, or the scale"
+        )
+    return values
 
 
 def _listed(numbers: Sequence[float] | None) -> str:

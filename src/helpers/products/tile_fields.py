@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from rasterio import Affine
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 
 from helpers.grid import RADIUS
 from helpers.products import hdf4, hdf4_streams, packed, rasters
@@ -151,6 +152,8 @@ def _band(source, path: Path, variable: str | int | None) -> Stored:
         attributes |= {"gdal_scale": source.scales[band - 1], "gdal_offset": source.offsets[band - 1]}
     if source.nodatavals[band - 1] is not None:
         attributes["missing_value"] = source.nodatavals[band - 1]
+    if source.colorinterp[band - 1] == ColorInterp.palette:
+        attributes["palette"] = "a colour for each code"
     if source.units[band - 1]:
         attributes["units"] = source.units[band - 1]
     raster = Raster.of(source, path, band)

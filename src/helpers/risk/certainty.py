@@ -10,6 +10,7 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from helpers import regions
+from helpers.grid import together
 from helpers.risk.rule import EMPTY, RISK, SINK
 
 INDISTINGUISHABLE = "indistinguishable"
@@ -78,6 +79,8 @@ def difference_verdict(
     if m == 1 and se is None:
         raise ValueError(f"difference: expected two or more along {member!r}, or a standard error, found neither")
     difference = difference.astype("float64")
+    if se is not None:
+        difference, se = together(difference, se, names=("difference", "se"))
     by_member = difference if member in difference.dims else difference.expand_dims(member)
     estimate = by_member.mean(member, skipna=False)
     between = (1 + 1 / m) * by_member.var(member, ddof=1, skipna=False) if m > 1 else xr.zeros_like(estimate)

@@ -16,6 +16,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers import regions
+from helpers.grid import together
 
 SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
 
@@ -100,6 +101,7 @@ def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
         Column ``grouping`` (band, biome, economy) before those of `faster_shares`; biomes by their abbreviation.
         ``area_m2`` is the land of a group: its cells whose land cover is not water, or that have a difference.
     """
+    difference, static = together(difference, static, names=("difference", "static"))
     land = (static.igbp > 0) | difference.notnull()
     biomes = {code: name for code, (name, _) in regions.IGBP.items() if code}
     groupings = [

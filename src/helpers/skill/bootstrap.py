@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
 from helpers.skill.sums import STATISTICS, add, sums
 
 Statistic = str | Callable[[np.ndarray], np.ndarray]
@@ -64,9 +65,9 @@ class SiteBootstrap:
     """
 
     def __init__(self, groups: ArrayLike, repeats: int, rng: np.random.Generator, level: float = 0.95) -> None:
-        self.groups, self.level = np.asarray(groups), level
-        n = len(np.unique(self.groups))
-        if self.groups.ndim != 1 or n < 2:
+        labels, which = indexed(groups)
+        self.groups, self.level, n = labels[which], level, labels.size
+        if n < 2:
             raise ValueError(f"groups: expected a label a sample and two groups or more to draw from, found {n}")
         if repeats < 1 or not 0 < level < 1:
             raise ValueError(f"repeats and level: expected 1 or more and a share, found {repeats} and {level}")
@@ -110,7 +111,7 @@ class SiteBootstrap:
 
     def of_sums(self, statistic: Statistic, parts: np.ndarray, groups: ArrayLike) -> Interval:
         """Score sums (..., row, 6), say those of `helpers.skill.scale_sums`, whose rows belong to ``groups`` (row,)."""
-        if not np.array_equal(np.unique(groups), np.unique(self.groups)):
+        if not np.array_equal(indexed(groups)[0], np.unique(self.groups)):
             raise ValueError("groups: expected the labels that are drawn; give each row its group")
         return self._interval(*self._resample(statistic, add(parts, groups)))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
 from helpers.skill.scores import _pair
 from helpers.skill.sums import COUNT, STATISTICS, add, squared_error, sums
 
@@ -50,8 +51,9 @@ def scale_sums(
         Unequal lengths, a value that is not finite, a site that has a year twice, or too small a number of years.
     """
     obs, sim = np.broadcast_arrays(*_pair(observed, simulated))
-    label, code = np.unique(np.asarray(site), return_inverse=True)
-    when = np.asarray(year, dtype=np.float64)
+    label, code = indexed(site, "site")
+    distinct, place = indexed(year, "year")
+    when = distinct[place].astype(np.float64)
     _check(obs.shape[-1], code, when, min_years, trend_years)
     whole, years = sums(obs, sim, code), np.bincount(code)
     (mean_o, a), (mean_s, b) = (_anomalies(values, code, years) for values in (obs, sim))

@@ -17,6 +17,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from helpers.labels import indexed
+
 
 def _pair(observed: ArrayLike, simulated: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     obs, sim = np.asarray(observed, dtype=np.float64), np.asarray(simulated, dtype=np.float64)
@@ -161,7 +163,8 @@ def within_sites(
         Too few sites or samples, unequal lengths, or a value that is not finite.
     """
     obs, sim = _pair(observed, simulated)
-    labels, which, n = np.unique(np.asarray(site), return_inverse=True, return_counts=True)
+    labels, which = indexed(site, "site")
+    n = np.bincount(which)
     if which.size != obs.size or labels.size < 3 or n.min() < 2:
         raise ValueError(
             f"site: expected one for each of {obs.size} samples, 3 sites or more with 2 samples or more each, found "

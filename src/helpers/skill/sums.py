@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
 from helpers.skill.scores import _pair
 
 COUNT, OBS, SIM, OBS2, SIM2, BOTH = range(6)
@@ -40,11 +41,9 @@ def sums(observed: ArrayLike, simulated: ArrayLike, labels: ArrayLike) -> np.nda
 
 def add(rows: np.ndarray, labels: ArrayLike) -> np.ndarray:
     """Add up rows (..., row, 6) by label (row,); return (..., label, 6), labels in sorted order."""
-    values = np.asarray(labels)
-    if values.shape != rows.shape[-2:-1]:
-        raise ValueError(f"labels: expected one for each of {rows.shape[-2]} samples, found an array of {values.shape}")
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.r_[True, values[order][1:] != values[order][:-1]])
+    _, which = indexed(labels, "labels", rows.shape[-2])
+    order = np.argsort(which, kind="stable")
+    starts = np.flatnonzero(np.r_[True, np.diff(which[order]) > 0])
     return np.add.reduceat(rows[..., order, :], starts, axis=-2)
 
 

@@ -13,7 +13,7 @@ that is.
 
 from helpers.splits.areas import block_folds, blocks, region_folds
 from helpers.splits.folds import frozen_split, grouped_folds, random_folds, year_folds
-from helpers.splits.labels import divided, train_masks
+from helpers.splits.masks import divided, train_masks
 from helpers.splits.matching import Matching, fold_distances, knndm, wasserstein
 from helpers.splits.places import near_groups, place_groups, window_groups
 from helpers.splits.sphere import nearest_distances, weighted_ecdf

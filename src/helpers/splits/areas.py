@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from helpers.labels import indexed
 from helpers.splits.clusters import hierarchical
 from helpers.splits.folds import grouped_folds
-from helpers.splits.labels import check_k, indexed
+from helpers.splits.masks import check_k
 from helpers.splits.sphere import RADIUS_KM, centres, unit_vectors
 
 

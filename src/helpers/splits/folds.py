@@ -1,7 +1,7 @@
 """Folds: which samples are tested together, in a ladder from the most forgiving rule to the strictest.
 
 A *fold* is a set of samples that one network never sees and is tested on. Every function here gives a number from 0 to
-k − 1 to each sample; `labels.train_masks` turns those into the samples that each of the k networks may learn from.
+k − 1 to each sample; `masks.train_masks` turns those into the samples that each of the k networks may learn from.
 Rules that take ``groups`` keep each group in one fold. Every draw comes from the generator that is passed in.
 
 >>> folds = grouped_folds(["a", "a", "b", "b", "c", "d"], k=2, rng=np.random.default_rng(0))
@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.model_selection import GroupKFold
 
-from helpers.splits.labels import check_k, indexed
+from helpers.labels import indexed
+from helpers.splits.masks import check_k
 
 
 def random_folds(n: int, k: int, rng: np.random.Generator) -> np.ndarray:

@@ -29,9 +29,10 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.stats import wasserstein_distance
 
+from helpers.labels import indexed
 from helpers.splits.clusters import hierarchical, kmeans, main_axis, merge
 from helpers.splits.folds import grouped_folds
-from helpers.splits.labels import check_k, indexed
+from helpers.splits.masks import check_k
 from helpers.splits.sphere import arc, centres, unit_vectors, weighted_ecdf, weights
 
 CLUSTERINGS = ("hierarchical", "kmeans")

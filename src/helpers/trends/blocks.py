@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from helpers.grid import together
+
 ROWS, CELLS = 60, 4000
 """Rows of a map that are read at a time, and cells that are handed on at a time."""
 
@@ -40,6 +42,8 @@ def cell_blocks(maps: xr.Dataset, counted: xr.DataArray, cells: int = CELLS, row
     if here.shape != (maps.sizes["lat"], maps.sizes["lon"]):
         found = (maps.sizes["lat"], maps.sizes["lon"])
         raise ValueError(f"counted: expected the {found} cells of the maps, found {here.shape}; bring both on one grid")
+    maps, counted = together(maps, counted, names=("maps", "counted"))
+    here = counted.transpose("lat", "lon").to_numpy().astype(bool)
     for start in range(0, here.shape[0], rows):
         row, column = np.nonzero(here[start : start + rows])
         if row.size == 0:
@@ -73,6 +77,7 @@ def sampled_cells(
     Dataset (year, cell)
         In memory; ``lat`` and ``lon`` are coordinates of the cells.
     """
+    maps, counted, area = together(maps, counted, area, names=("maps", "counted", "area"))
     row, column = np.nonzero(counted.transpose("lat", "lon").to_numpy())
     weight = area.transpose("lat", "lon").to_numpy()[row, column].astype("float64")
     drawn = np.sort(rng.choice(row.size, most, p=weight / weight.sum()))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from helpers.grid import together
 from helpers.lazy import whole_series
 from helpers.trends.lines import _years
 
@@ -132,6 +133,8 @@ def drawn_shares(
     Dataset (draw, region)
         ``pixel`` and ``area``, shares 0 to 1, float64; NaN for a region without cells.
     """
+    holds, counted, area, *parts = together(holds, counted, area, *inside.values())
+    inside = dict(zip(inside, parts, strict=True))
     here = counted.to_numpy().astype(bool)
     cells = holds.transpose("draw", *counted.dims).to_numpy()[:, here].astype("float64")
     member = np.stack([np.asarray(field, dtype=bool)[here] for field in inside.values()]).astype("float64")

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import false_discovery_control
 
+from helpers.grid import together
 from helpers.regions import group_shares
 from helpers.trends.lines import DIRECTIONS
 
@@ -64,7 +65,7 @@ def fdr(p: xr.DataArray, counted: xr.DataArray, alpha: float, correlated: bool =
     >>> fdr(p, p < 1, 0.05, correlated=False).significant.values.tolist()
     [True, True, True, False]
     """
-    counted = counted.astype(bool)
+    p, counted = together(p, counted.astype(bool), names=("p", "counted"))
     _check(p, counted, alpha)
     level = 2 * alpha if correlated else alpha
     here, values = counted.to_numpy(), p.transpose(*counted.dims).to_numpy()

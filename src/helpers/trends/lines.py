@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import stdtr
 
+from helpers.grid import together
 from helpers.lazy import whole_series
 
 FITTED, MISSING_YEAR, CONSTANT = 0, 1, 2
@@ -127,14 +128,17 @@ def analysis_mask(reco: xr.DataArray, npp: xr.DataArray, dim: str = "year") -> x
     ValueError
         When the two do not stand on the same years and cells.
     """
-    for d in reco.dims:
-        if d not in npp.dims or not np.array_equal(reco[d].to_numpy(), npp[d].to_numpy()):
-            raise ValueError(f"npp: expected the same {d!r} as reco has, found others; bring both onto one grid first")
+    if missing := [d for d in reco.dims if d not in npp.dims]:
+        raise ValueError(
+            f"npp: expected the same {missing[0]!r} as reco has, found none; bring both onto one grid first"
+        )
+    reco, npp = together(reco, npp, names=("reco", "npp"))
     return (reco.notnull() & npp.notnull()).all(dim)
 
 
 def direction(slope_npp: xr.DataArray, slope_reco: xr.DataArray) -> xr.DataArray:
     """Return the class (int8, see `DIRECTIONS`) of each cell; 0 where a slope is zero or undefined."""
+    slope_npp, slope_reco = together(slope_npp, slope_reco, names=("slope_npp", "slope_reco"))
     falls = 2 * (slope_npp < 0).astype("int8") + (slope_reco < 0).astype("int8")
     known = np.isfinite(slope_npp) & np.isfinite(slope_reco) & (slope_npp != 0) & (slope_reco != 0)
     classes = (falls + 1).where(known, 0).astype("int8").rename("direction")

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from helpers.grid import together
 from helpers.regions import BANDS, group_shares, groups
 
 REGIONS = tuple(BANDS)
@@ -70,6 +71,7 @@ def regional_means(y: xr.DataArray, counted: xr.DataArray, area: xr.DataArray, b
     Dataset (region, year)
         ``pixel`` (plain mean of the cells) and ``area`` (area-weighted mean), in the unit of ``y``, float64.
     """
+    y, counted, area, band = together(y, counted, area, band, names=("y", "counted", "area", "band"))
     inside = counted.to_numpy()
     # What belongs to no band adds to the globe only.
     bands = band.to_numpy()[inside]
@@ -107,6 +109,7 @@ def against(
     dict
         Score by name, in the unit that the name states.
     """
+    fit, true, counted, area = together(fit, true, counted, area, names=("fit", "true", "counted", "area"))
     here = counted.to_numpy() & np.isfinite(true.slope.to_numpy())
     ours, right, p = (a.to_numpy()[here] for a in (fit.slope, true.slope, fit.p))
     w = area.to_numpy()[here] / area.to_numpy()[here].sum()

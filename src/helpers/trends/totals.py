@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy.special import stdtrit
 
+from helpers.grid import together
 from helpers.trends.adjusted import ols_ar1
 from helpers.trends.cells import UNDEFINED
 from helpers.trends.lines import _years
@@ -53,6 +54,8 @@ def total(
     for name, field in {"area": area, **inside}.items():
         if field.sizes != {d: y.sizes[d] for d in over}:
             raise ValueError(f"{name}: expected the cells of y, {y.sizes}, found {field.sizes}; bring both on one grid")
+    y, area, *parts = together(y, area, *inside.values(), names=("y", "area", *inside))
+    inside = dict(zip(inside, parts, strict=True))
     whole = y.notnull().all(dim).transpose(*over).to_numpy()
     size = area.transpose(*over).to_numpy().astype("float64")[whole]
     member = np.stack([field.transpose(*over).to_numpy().astype(bool)[whole] for field in inside.values()])

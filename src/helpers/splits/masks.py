@@ -1,26 +1,11 @@
-"""Labels of samples: groups and folds as numbers, which samples train, and whether a place is on both sides."""
+"""Folds as masks: which samples train, and whether a place is on both sides."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-
-def indexed(groups: ArrayLike, name: str = "groups") -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct labels in their order, and the number of each sample's label among them.
-
-    Raises
-    ------
-    ValueError
-        The labels do not stand in a row, there is none, or one is missing.
-    """
-    given = np.asarray(groups)
-    if given.ndim != 1 or given.size == 0:
-        raise ValueError(f"{name}: expected one label a sample, one or more samples, found shape {given.shape}")
-    if given.dtype.kind == "f" and np.isnan(given).any():
-        raise ValueError(f"{name}: expected a label for every sample, found {np.isnan(given).sum()} NaN; drop those")
-    labels, which = np.unique(given, return_inverse=True)
-    return labels, which
+from helpers.labels import indexed
 
 
 def check_k(k: int, available: int, what: str) -> None:

@@ -1,0 +1,147 @@
+"""Labels of samples: a missing or impossible fold, group or site is refused by all that take one, in one line."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from helpers import applicability, cnn, lags, skill, splits
+from helpers.cnn.honest import inner_folds
+from helpers.labels import indexed
+from helpers.lags.crossing import out_of_fold, turn_errors
+
+N = 8
+GOOD = [0, 0, 1, 1, 2, 2, 3, 3]
+RNG = np.random.default_rng(5)
+LAT, LON = RNG.uniform(-50, 50, N), RNG.uniform(-170, 170, N)
+OBS = RNG.standard_normal(N)
+SIM = OBS + 0.1 * RNG.standard_normal(N)
+YEAR = np.tile([2001, 2002], N // 2)
+TABLE = RNG.standard_normal((N, 2))
+WINDOWS = xr.DataArray(
+    RNG.standard_normal((N, 2, 3, 3)).astype("float32"),
+    dims=("sample", "predictor", "dy", "dx"),
+    coords={"predictor": ["a", "b"]},
+)
+
+
+def squared(predicted, observed):
+    return (predicted - observed) ** 2
+
+
+HOW = {"iterations": 1, "loss": squared, "progress": False}
+NESTED = {"settings": [cnn.Setting("one", ("a", "b"))], "seeds": [1], "inner": 2, **HOW}
+LEFT = np.ones((1, N), bool)
+
+
+def rng():
+    return np.random.default_rng(1)
+
+
+TAKERS = {
+    "grouped_folds": lambda labels: splits.grouped_folds(labels, 2, rng()),
+    "frozen_split": lambda labels: splits.frozen_split(labels, 0.5, rng()),
+    "year_folds": lambda labels: splits.year_folds(labels, 2),
+    "block_folds": lambda labels: splits.block_folds(LAT, LON, labels, 2, 500, rng()),
+    "region_folds": lambda labels: splits.region_folds(LAT, LON, labels, 2),
+    "knndm": lambda labels: splits.knndm(LAT, LON, labels, LAT + 1, LON, k=3, rng=rng()).folds,
+    "fold_distances": lambda labels: splits.fold_distances(LAT, LON, labels),
+    "train_masks": splits.train_masks,
+    "divided, folds": lambda labels: splits.divided(labels, GOOD),
+    "divided, groups": lambda labels: splits.divided(GOOD, labels),
+    "nested, outer": lambda labels: cnn.nested(WINDOWS, OBS, labels, GOOD, **NESTED).predicted,
+    "nested, groups": lambda labels: cnn.nested(WINDOWS, OBS, YEAR, labels, **NESTED).predicted,
+    "choose": lambda labels: cnn.choose(WINDOWS, OBS, labels, **NESTED).scores,
+    "inner_folds": lambda labels: inner_folds(LEFT, labels, [1], 2),
+    "within": lambda labels: cnn.within(labels, 3, rng())[0],
+    "among_sites, site": lambda labels: cnn.among_sites(labels, YEAR, 3, rng())[0],
+    "among_sites, year": lambda labels: cnn.among_sites(GOOD, labels, 3, rng())[0],
+    "out_of_fold": lambda labels: out_of_fold(WINDOWS, OBS, {"m": ("a", "b")}, [labels], [1], **HOW),
+    "turn_errors": lambda labels: turn_errors(OBS, SIM[None, None], np.ones((1, 1, N), bool), labels),
+    "squared_errors": lambda labels: lags.squared_errors(OBS, SIM, labels)[0],
+    "gain": lambda labels: lags.gain(SIM**2, OBS**2, OBS**2, labels, 39, rng()),
+    "gains": lambda labels: lags.gains({"a": SIM**2, "b": OBS**2}, [("a", "b")], OBS**2, labels, 39, rng()).gain,
+    "anomaly_test, site": lambda labels: lags.anomaly_test(OBS, pd.DataFrame({"x": SIM}), ["x"], labels, GOOD),
+    "anomaly_test, groups": lambda labels: lags.anomaly_test(OBS, pd.DataFrame({"x": SIM}), ["x"], GOOD, labels),
+    "training_dissimilarity": lambda labels: applicability.training_dissimilarity(TABLE, labels),
+    "permutation_importance": lambda labels: applicability.permutation_importance(
+        lambda fold, x: x.sum(1) * 0, TABLE, OBS, labels, rng()
+    ),
+    "sums": lambda labels: skill.sums(OBS, SIM, labels),
+    "SiteBootstrap": lambda labels: skill.SiteBootstrap(labels, 9, rng()).interval("r2", OBS, SIM).draws,
+    "of_sums": lambda labels: skill.SiteBootstrap(GOOD, 9, rng()).of_sums("rmse", np.ones((N, 6)), labels).draws,
+    "within_sites": lambda labels: skill.within_sites(OBS, SIM, labels, rng(), 9),
+    "scale_sums, site": lambda labels: skill.scale_sums(OBS, SIM, labels, YEAR)["all"],
+    "scale_sums, year": lambda labels: skill.scale_sums(OBS, SIM, np.arange(N), labels)["all"],
+    "by_scale": lambda labels: skill.by_scale(OBS, SIM, labels, YEAR)["all"]["rmse"],
+}
+
+
+def with_last(value, kind=object):
+    return np.array([*GOOD[:-1], value], dtype=kind)
+
+
+BAD = {
+    "NaN": (with_last(np.nan, float), "nan for sample 7"),
+    "two NaN": (np.array([*GOOD[:-2], np.nan, np.nan]), r"nan for sample 6 \(from 0; 2 such"),
+    "infinite": (with_last(np.inf, float), "inf for sample 7"),
+    "a fraction": (with_last(2.5, float), "2.5 for sample 7"),
+    "minus one": (with_last(-1, int), "-1 for sample 7"),
+    "minus one as a float": (with_last(-1.0, float), "-1.0 for sample 7"),
+    "None": (with_last(None), "None for sample 7"),
+    "NaN among text": (["a", "a", "b", "b", "c", "c", "d", np.nan], "'nan' for sample 7"),
+    "NaN among objects": (np.array(["a", "a", "b", "b", "c", "c", "d", np.nan], object), "nan for sample 7"),
+    "blank text": (["a", "a", "b", "b", "c", "c", "d", ""], "'' for sample 7"),
+    "NA": (pd.Series([*GOOD[:-1], None], dtype="Int64"), "nan for sample 7"),
+    "no category": (pd.Series(pd.Categorical(["a", "a", "b", "b", "c", "c", "d", None])), "nan for sample 7"),
+    "masked": (np.ma.masked_equal([*GOOD[:-1], 9], 9), "9 for sample 7"),
+    "no date": (np.array(["2001", "2002"] * 3 + ["2003", "NaT"], "datetime64[Y]"), "None for sample 7"),
+    "text and numbers": (with_last("d"), "'d' for sample 7"),
+    "complex": (np.array(GOOD) + 1j, "sample 0"),
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("taker", TAKERS)
+def test_a_label_that_is_none_is_refused_by_whoever_takes_it(taker, bad):
+    labels, found = BAD[bad]
+    with pytest.raises(ValueError, match=f"expected text or a whole number of 0 or more .*found .*{found}") as error:
+        TAKERS[taker](labels)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+def test_whole_numbers_mean_the_same_in_every_form(taker):
+    labels = YEAR if "year" in taker else GOOD  # years are numbers, in the sums of trends as well
+    wanted = TAKERS[taker](np.array(labels))
+    forms = [list(labels), np.array(labels, float), np.array(labels, object), pd.Series(labels, dtype="Int64")]
+    for given in [*forms, xr.DataArray(np.array(labels, "uint16")), np.ma.masked_array(labels)]:
+        found = TAKERS[taker](given)
+        np.testing.assert_array_equal(np.asarray(found, float), np.asarray(wanted, float))
+
+
+@pytest.mark.parametrize(
+    ("labels", "distinct"),
+    [
+        (["b", "a", "b"], ["a", "b"]),
+        (np.array(["b", "a", "b"], object), ["a", "b"]),
+        (np.array([b"b", b"a", b"b"]), ["a", "b"]),
+        (pd.Series(["b", "a", "b"], dtype="string"), ["a", "b"]),
+        (pd.Series(["b", "a", "b"], dtype="category"), ["a", "b"]),
+        ([True, False, True], [False, True]),
+        (np.array(["2002", "2001", "2002"], "datetime64[Y]"), np.array(["2001", "2002"], "datetime64[Y]").tolist()),
+        ([1.0, 0.0, 1.0], [0, 1]),
+    ],
+)
+def test_text_dates_and_truths_are_labels(labels, distinct):
+    found, which = indexed(labels)
+    assert found.tolist() == distinct and which.tolist() == [1, 0, 1]
+
+
+def test_labels_that_are_not_one_a_sample_are_refused():
+    for taker in ("nested, outer", "nested, groups", "choose", "inner_folds", "within_sites", "gain", "gains"):
+        with pytest.raises(ValueError, match="expected one for each of 8 samples") as error:
+            TAKERS[taker](GOOD[:-1])
+        assert "\n" not in str(error.value)
+    with pytest.raises(ValueError, match="expected equally many for every seed, found 4, 2; deal them anew"):
+        out_of_fold(WINDOWS, OBS, {"m": ("a", "b")}, [GOOD, YEAR], [1, 2], **HOW)
