@@ -1,7 +1,7 @@
 """A book of four small chapters with helpers of its own, to try the runner on in seconds.
 
 01 makes `numbers` (a table; from the helper `arithmetic` and the data file shift.csv), 02 scales it into `scaled`
-(a folder), 03 sums it into `total`, and 04 stands apart.
+(a folder) and notes the `greatest`, 03 sums it into `total`, and 04 stands apart.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ ARTEFACTS.clear()
 ARTEFACTS.update(
     numbers=Artefact("numbers.csv", "01_numbers", "some numbers"),
     scaled=Artefact("scaled", "02_scaled", "the numbers, scaled"),
+    greatest=Artefact("greatest.csv", "02_scaled", "the greatest of them"),
     total=Artefact("total.csv", "03_total", "their sum"),
     apart=Artefact("apart.csv", "04_apart", "something else"),
 )
@@ -57,6 +58,7 @@ CHAPTERS = {
         'profile: str = "demo"  # workspace (a name)\nfactor: float = 2.0  # what to multiply by (any)',
         "import time\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'table = ws.read("numbers") * factor\ntable',
+        'ws.write("greatest", table.max().to_frame("greatest"))\n'
         'with ws.writing("scaled") as folder:\n'
         '    for i, x in enumerate(table["x"]):\n        (folder / f"{i}.txt").write_text(str(x))',
     ),

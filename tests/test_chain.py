@@ -64,7 +64,7 @@ def test_a_second_run_does_nothing_and_a_changed_value_touches_one_chapter(tiny)
     again = tiny.run()
     assert "nothing to do" in again.stdout
     assert ": running (" not in again.stdout
-    listed = tiny.run("--list", "--set", "03.iterations=7").stdout.splitlines()
+    listed = tiny.run("--list", "--set", "03.iterations=70").stdout.splitlines()
     stale = [line.split(":")[0] for line in listed if ": stale (" in line]
     assert stale == ["03_cnn_ablation"]
 

@@ -40,7 +40,7 @@ def test_years_are_appended_with_their_names_and_units(tmp_path):
     )
     for year in cube.year.values:
         maps.append_year(tmp_path, cube.sel(year=[year]))
-    back = xr.open_zarr(tmp_path, consolidated=False)
+    back = xr.open_zarr(tmp_path)
     xr.testing.assert_identical(back.load(), cube)
     assert back.a.encoding["chunks"] == (1, 2, 2)
 

@@ -31,7 +31,7 @@ def test_years_are_written_as_they_were_made(tmp_path):
         return values.sel(year=year).values, values.sel(year=year).values * 2
 
     maps.write_years(tmp_path, [2001, 2003], one_year, values, "a test")
-    back = xr.open_zarr(tmp_path, consolidated=False)
+    back = xr.open_zarr(tmp_path)
     assert asked == back.year.values.tolist() == [2001, 2003]
     np.testing.assert_array_equal(back.reco, values.sel(year=[2001, 2003]))
     np.testing.assert_array_equal(back.reco_sd, 2 * values.sel(year=[2001, 2003]))

@@ -12,10 +12,10 @@ from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
 from helpers import kept, measured
-from helpers.run.places import UserError
+from helpers.run.places import Book, UserError
 from helpers.workspace import MissingArtefact, Workspace
 
-FILES = sorted(measured.FOLDER.glob("*.csv"))
+FILES = sorted([*measured.FOLDER.glob("*.csv"), *measured.MADE.glob("*.csv")])
 HEAD = {"date": "2024-02-29", "commit": "0" * 40, "commands": "a: b"}
 MADE_BY = {"03_cnn_ablation", "04_validation"}
 COLUMNS = {"CABLE-BIOS": "reco_cable_bios", "FLUXCOM-RS": "reco_fluxcom_rs"}
@@ -108,21 +108,58 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path, text, kin
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
+def test_no_number_of_a_made_world_stands_beside_real_ones():
+    assert [path.name for path in measured.MADE.glob("*.csv")] == [measured.LAG_POWER]
+    assert not (measured.FOLDER / measured.LAG_POWER).exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "artefact", "found"),
+    [
+        ({}, None, "no chapter that reads a file or folder which the profile names"),
+        ({"14": "data/measured"}, None, "no chapter that reads a file or folder which the profile names"),
+        ({"08": "towers.csv"}, "truth", "the Demo Earth's truth.nc in its workspace"),
+        ({"08": "towers.csv"}, "native", "the Demo Earth's native in its workspace"),
+        ({"08": "outputs/demo/native"}, None, "08.data_folder at .*/outputs/demo/native"),
+        ({"08": "towers.csv"}, None, None),
+    ],
+)
+def test_only_a_run_on_real_data_is_kept(tmp_path, given, artefact, found):
+    chapters = [SimpleNamespace(stem="08", writes={"ladder"}), SimpleNamespace(stem="14", writes=set())]
+    outside = {stem: {"data_folder": tmp_path / path} for stem, path in given.items()}
+    todo = SimpleNamespace(
+        book=Book(tmp_path, tmp_path / "outputs", tmp_path / "build"),
+        profile=SimpleNamespace(name="mine"),
+        only=chapters,
+        settings={chapter.stem: SimpleNamespace(outside=outside.get(chapter.stem, {})) for chapter in chapters},
+    )
+    if artefact:
+        Workspace("mine", todo.book.outputs).path(artefact).mkdir(parents=True)
+    if found is None:
+        return measured.check_real(todo)
+    with pytest.raises(UserError, match=f"^profile mine: expected a run on real data, found {found}; name another$"):
+        measured.check_real(todo)
+
+
+def test_the_command_refuses_the_demo_earth_in_one_line(capsys, outputs):
+    assert measured.main(["--profile", "tiny"]) == 2
+    assert "profile tiny: expected a run on real data, found no chapter that reads" in capsys.readouterr().err
+
+
 def test_only_chapters_that_make_something_must_be_fresh(monkeypatch):
     """The page that draws the kept numbers is made anew after they were written, and must not stand in the way."""
     maker, page = (
         SimpleNamespace(stem=stem, writes=writes) for stem, writes in (("08_a", {"ladder"}), ("14_b", set()))
     )
-    stale = {}
-    monkeypatch.setattr(measured.runner, "plan", lambda book, told: SimpleNamespace(only=[maker, page]))
+    todo, stale = SimpleNamespace(only=[maker, page], profile=SimpleNamespace(name="sites")), {}
     monkeypatch.setattr(measured.runner, "examine", lambda plan: [(c, stale.get(c.stem), []) for c in plan.only])
     stale["14_b"] = "data file changed"
-    assert measured._fresh("sites") == {"08_a", "14_b"}
+    assert measured._fresh(todo) == {"08_a", "14_b"}
     stale["08_a"] = "its code changed"
     with pytest.raises(
         UserError, match="08_a: stale .its code changed.; run python -m helpers.run --profile sites first"
     ):
-        measured._fresh("sites")
+        measured._fresh(todo)
 
 
 def test_a_folder_without_git_is_refused(tmp_path, monkeypatch):

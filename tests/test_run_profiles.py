@@ -10,6 +10,8 @@ from helpers.run.places import Book, UserError
 CELL = """profile: str = "demo"  # workspace (a name)
 seed: int = 1  # seeds every draw (any)
 rate: float = 0.5  # learning rate (above 0)
+batch: int = 8  # samples at a time (1 or more; fewer need less memory)
+reach: float = 2.0  # how near (km; 2 or more)
 flag: bool = False  # a switch
 names: list = ["a"]  # some names
 sizes: dict = {"a": 1}  # some sizes
@@ -89,6 +91,9 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book, overri
         ("01_first: {flag: 1}", (), "01_first.flag: expected bool, found int 1"),
         ("01_first: {names: a}", (), "01_first.names: expected list, found str 'a'"),
         ("common: {seed: x}", (), "seed: expected int, found str 'x'"),
+        ("", ("batch=-1",), "--set batch=-1: expected 1 or more, found -1; give a greater number"),
+        ("common: {batch: 0}", (), "01_first.batch: expected 1 or more, found 0"),
+        ("02_second: {reach: 1.5}", (), "02_second.reach: expected 2 or more, found 1.5"),
         ("common: {seed: [}", (), "expected YAML"),
         ("just words", (), "expected names and values, found str"),
         ("", ("seed",), "--set seed: expected name=value"),

@@ -3,11 +3,13 @@
 import json
 import shutil
 import subprocess
+import sys
 
 import pytest
 from miniature import CHAPTERS
 
 from helpers.run import sources
+from helpers.run.places import UserError
 
 
 def test_a_second_run_does_nothing_and_says_so(mini):
@@ -149,13 +151,92 @@ def test_only_runs_the_named_chapters_and_force_runs_fresh_ones(mini):
     assert mini.ran("--set", "seed=9") == ["02", "03"]
 
 
-def test_only_needs_what_the_left_out_chapters_make(mini):
-    (mini.outputs() / "numbers.csv").unlink()
-    done = mini.run("--only", "02")
+@pytest.mark.parametrize(
+    ("harm", "found"),
+    [
+        (lambda outputs: shutil.rmtree(outputs / "scaled"), "nothing"),
+        (lambda outputs: (outputs / "scaled" / "1.txt").unlink(), "files in it altered, lost or added"),
+        (lambda outputs: (outputs / "scaled" / "1.txt").write_text("1"), "files in it altered, lost or added"),
+        (lambda outputs: (outputs / "scaled" / "9.txt").write_text("1"), "files in it altered, lost or added"),
+        (lambda outputs: (outputs / ".state" / "02_scaled.json").unlink(), "one that no run of it has noted"),
+    ],
+)
+def test_only_runs_on_nothing_but_what_the_left_out_chapters_noted(mini, harm, found):
+    before = (mini.outputs() / "total.csv").read_bytes()
+    harm(mini.outputs())
+    words = (
+        f"03_total: expected scaled as 02_scaled made it, found {found}; "
+        "make it again by --only 02 03, or leave --only out"
+    )
+    with pytest.raises(UserError, match=f"^{words}$"):
+        mini.stale("--only", "03", "--set", "digits=1")
+    done = mini.run("--only", "03", "--force")
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"helpers.run: {words}\n")
+    assert (mini.outputs() / "total.csv").read_bytes() == before
+    assert mini.ran("--only", "02", "03") == ["02"]
+
+
+def test_only_says_what_to_run_first_where_nothing_was_made_yet(mini):
+    shutil.rmtree(mini.outputs())
+    done = mini.run("--only", "02", "04")
+    assert done.returncode == 2
+    assert "02_scaled: expected numbers.csv as 01_numbers made it, found nothing; make it again by --only 01 02" in (
+        done.stderr
+    )
+    assert not (mini.outputs() / "apart.csv").exists()
+
+
+def test_an_artefact_of_a_chapter_outside_the_profile_counts_only_if_a_run_made_it(mini):
+    mini.profile("demo", "chapters: ['03']\n")
+    assert mini.ran("--force") == ["03"]
+    (mini.outputs() / "scaled" / "1.txt").write_text("1")
+    done = mini.run()
     assert done.returncode == 2
     assert done.stderr == (
-        "helpers.run: --only 02_scaled: it reads 'numbers', which is not there; run 01_numbers first\n"
+        "helpers.run: 03_total: expected scaled as 02_scaled made it, found files in it altered, lost or added; "
+        f"profile demo does not run that chapter; add it to its chapters, or delete {mini.outputs() / 'scaled'}\n"
     )
+
+
+def test_an_input_that_alters_while_its_chapter_runs_leaves_everything_as_it_was(mini, made_once):
+    cells = list(CHAPTERS["03_total"])
+    cells[3] += '\n(ws.folder / "scaled/0.txt").write_text("9")'
+    mini.write("03_total", *cells)
+    done = mini.run()
+    assert done.returncode == 2
+    assert "03_total: expected scaled to stay as it was while the chapter ran, found it altered; " in done.stderr
+    for name in ("total.csv", "chapters/03_total.ipynb", ".state/03_total.json"):
+        assert (mini.outputs() / name).read_bytes() == (made_once.outputs() / name).read_bytes()
+    mini.write("03_total")
+    assert mini.ran() == ["02"]
+
+
+ALTER = """
+import sys
+from helpers.run import staleness
+from helpers.run.__main__ import main
+note = staleness.note
+
+def then(book, chapter, *rest):
+    note(book, chapter, *rest)
+    if chapter.stem == "02_scaled":
+        (book.outputs / "demo/scaled/0.txt").write_text("9")
+
+staleness.note = then
+sys.exit(main(sys.argv[1:]))
+"""
+"""Runs the book, and alters what chapter 2 made as soon as that is noted."""
+
+
+def test_an_input_that_alters_between_two_chapters_of_a_run_is_refused(mini):
+    command = [sys.executable, "-c", ALTER, "--no-pages", "--set", "factor=5"]
+    done = subprocess.run(command, cwd=mini.root, env=mini.environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "helpers.run: 03_total: expected scaled as 02_scaled made it, found files in it altered, lost or added; "
+        "something else changes this workspace; let it end, then run this again\n"
+    )
+    assert mini.ran("--set", "factor=5") == ["02", "03"]
 
 
 def test_a_list_runs_nothing_and_says_why(mini):
@@ -198,6 +279,48 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_error(mini, made_once, 
         assert (mini.outputs() / name).read_bytes() == (made_once.outputs() / name).read_bytes()
     mini.write("03_total")
     assert mini.stale() == []
+
+
+def test_a_kernel_that_does_not_start_is_one_line(mini):
+    (mini.root / "src" / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
+    done = mini.run("--only", "04", "--force")
+    assert done.returncode == 1
+    assert done.stderr.startswith("helpers.run: 04_apart: the kernel stopped (Kernel died before replying")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_chapter_that_fails_in_its_last_cell_leaves_all_that_stood(mini, made_once):
+    """Its artefacts and its page, byte for byte, and the note; what the failed run had made is gone."""
+    mini.write("02_scaled", *CHAPTERS["02_scaled"], "assert factor > 0")
+    stood = mini.ran("--only", "02")
+    names = ["greatest.csv", "scaled/0.txt", "scaled/1.txt", "scaled/2.txt", "chapters/02_scaled.ipynb"]
+    before = {name: (mini.outputs() / name).read_bytes() for name in [*names, ".state/02_scaled.json"]}
+    done = mini.run("--set", "factor=-1")
+    assert stood == ["02"] and done.returncode == 1 and "02_scaled: cell 6 (assert factor > 0)" in done.stderr
+    assert {name: (mini.outputs() / name).read_bytes() for name in before} == before
+    assert not [p for p in mini.outputs().rglob("*") if p.suffix in (".part", ".old")]
+    assert mini.stale("--set", "factor=-1") == ["02"] and mini.stale() == []
+    assert mini.ran("--only", "03", "--force") == ["03"]
+    assert (mini.outputs() / "total.csv").read_bytes() == (made_once.outputs() / "total.csv").read_bytes()
+
+
+def test_a_chapter_sees_its_own_artefacts_of_this_run_only(mini):
+    cells = list(CHAPTERS["04_apart"])
+    cells[3] = f'was = ws.has("apart")\n{cells[3]}\nws.read("apart").assign(was=was)'
+    cells.append('ws.drop("apart")\nws.write("apart", pd.DataFrame({"was": [was], "dropped": [not ws.has("apart")]}))')
+    mini.write("04_apart", *cells)
+    assert mini.ran() == ["04"]
+    assert (mini.outputs() / "apart.csv").read_text() == "was,dropped\nFalse,True\n"
+
+
+def test_what_the_runner_cannot_see_being_made_is_refused(mini, made_once):
+    mini.write("04_apart", *CHAPTERS["04_apart"], 'other = ws\nother.write("total", pd.DataFrame({"total": [0]}))')
+    done = mini.run()
+    assert done.returncode == 1
+    assert (
+        "'total': expected an artefact that this chapter makes, found none of its cells calls ws.write" in done.stderr
+    )
+    assert (mini.outputs() / "total.csv").read_bytes() == (made_once.outputs() / "total.csv").read_bytes()
 
 
 def test_a_missing_input_names_the_chapter_that_makes_it(mini):

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import workspace
+from helpers import maps, workspace
 from helpers.workspace import Workspace
 
 
@@ -25,6 +25,31 @@ def field():
 def test_a_dataset_comes_back_as_it_went(ws, name):
     ws.write(name, field())
     xr.testing.assert_identical(ws.read(name).load(), field())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("by_year", [False, True])
+def test_a_zarr_store_warns_neither_its_writer_nor_its_readers_and_is_the_same_each_time(ws, by_year):
+    """Also where it grows year by year, and has names, whole numbers and holes in it."""
+    kinds, place = ("float32", "int8"), {"lat": [1.0, 0.0], "lon": [5.0], "band": ("lat", ["N", "S"])}
+    fields = {f"v{k}": (("year", "lat", "lon"), np.full((1, 2, 1), k, kinds[k % 2])) for k in range(12)}
+    years = [xr.Dataset(fields, place | {"year": [year]}) for year in (2000, 2001)]
+    years[1] = years[1].assign(v2=years[1].v2.where(years[1].lat > 0))
+    written = []
+    for _ in range(3):
+        if by_year:
+            with ws.writing("reco") as folder:
+                for annual in years:
+                    maps.append_year(folder, annual)
+        else:
+            ws.write("reco", xr.concat(years, "year", data_vars="all"))
+        path = ws.path("reco")
+        written.append({p.relative_to(path): p.read_bytes() for p in path.rglob("*") if p.is_file()})
+    assert written[0] == written[1] == written[2]
+    whole = xr.concat(years, "year", data_vars="all")
+    for read in (ws.read("reco"), xr.open_zarr(path), xr.open_dataset(path, engine="zarr")):
+        xr.testing.assert_identical(read.load(), whole)
+        assert {name: values.dtype for name, values in read.items()} == {n: v.dtype for n, v in whole.items()}
 
 
 def test_a_table_comes_back_as_it_went(ws):

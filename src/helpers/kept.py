@@ -1,4 +1,4 @@
-"""What runs on real data gave, as it is kept in ``data/measured``: tables, each under a head of comment lines.
+"""What is kept of runs, on real data in ``data/measured``, of made worlds in ``data/made``: tables, each under a head.
 
 The head says when the run was, at which commit, and which commands remake the file. `helpers.measured` writes these
 files; pages read them here, and so don't depend on how they were made.

@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers import grid, regions, skill
+from helpers.workspace import ZARR
 
 ROWS = 600
 """Rows of a chunk on disk: a whole globe at 0.05 degrees is six chunks a year."""
@@ -73,8 +74,8 @@ def append_year(folder: Path, annual: xr.Dataset) -> None:
     """
     chunks = (1, min(ROWS, annual.sizes["lat"]), annual.sizes["lon"])
     new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in annual.data_vars}}
-    how = {"append_dim": "year"} if (folder / "zarr.json").exists() else new
-    annual.drop_encoding().to_zarr(folder, consolidated=False, zarr_format=3, **how)
+    how = {"append_dim": "year"} if any(folder.iterdir()) else new
+    annual.drop_encoding().to_zarr(folder, **ZARR, **how)
 
 
 def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names: str) -> pd.DataFrame:

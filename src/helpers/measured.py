@@ -1,9 +1,11 @@
 """What runs on real data gave, kept as aggregates in ``data/measured``: ``python -m helpers.measured --profile sites``.
 
-Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, or with
-``--lags`` how often each protocol of chapter 9 finds a lag in made worlds, under a head of three comment lines: the
-date, the commit and the commands. It is only written when nothing in the tree is changed and no chapter is stale, so
-that the commit names what ran.
+Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, under a head
+of three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed
+and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
+
+With ``--lags`` it keeps how often each protocol of chapter 9 finds a lag in made worlds. No number of a made world may
+stand beside real ones, so that file goes to ``data/made``.
 """
 
 from __future__ import annotations
@@ -26,6 +28,9 @@ from helpers.run.places import Book, UserError
 from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
 
 FOLDER = ROOT / "data" / "measured"
+
+MADE = ROOT / "data" / "made"
+"""For what made worlds gave."""
 
 KEPT = ("table1", "validation_scores", "ladder", "scales", "lag", "lag_curve", "real_land")
 """Artefacts kept, of chapters 3, 4, 8, 9 and 12, as far as the profile runs the chapter that makes them. They are
@@ -136,10 +141,11 @@ def commit(root: Path = ROOT) -> str:
     Raises
     ------
     UserError
-        The tree differs from it (``data/measured`` apart), or is no checkout of git.
+        The tree differs from it (``data/measured`` and ``data/made`` apart), or is no checkout of git.
     """
     git = ["git", "-C", str(root)]
-    where = ["--", "src", "notebooks", "data", "requirements.txt", ":(exclude)data/measured"]
+    kept = [f":(exclude){folder.relative_to(ROOT).as_posix()}" for folder in (FOLDER, MADE)]
+    where = ["--", "src", "notebooks", "data", "requirements.txt", *kept]
     changed = subprocess.run([*git, "status", "--porcelain", *where], capture_output=True, text=True)
     if changed.returncode:
         raise UserError(f"{root}: expected a checkout of git, found none; run this in a clone")
@@ -150,39 +156,65 @@ def commit(root: Path = ROOT) -> str:
     return done.stdout.strip()
 
 
-def _fresh(profile: str) -> set[str]:
+def check_real(todo: runner.Plan) -> None:
+    """Raise where a profile's numbers are, or may be, those of a made planet.
+
+    A run is on real data when a chapter that makes something reads a file or folder that the profile names, and the
+    workspace holds neither the files of a Demo Earth nor its truth: chapter 1 leaves both wherever it makes one.
+
+    Raises
+    ------
+    UserError
+        Says what was found instead.
+    """
+    ws = Workspace(todo.profile.name, todo.book.outputs)
+    makers = [chapter.stem for chapter in todo.only if chapter.writes]
+    given = {f"{stem}.{name}": path for stem in makers for name, path in todo.settings[stem].outside.items()}
+    made = [f"{name} at {path}" for name, path in given.items() if path.is_relative_to(todo.book.outputs)]
+    made += [f"the Demo Earth's {ws.path(name).name} in its workspace" for name in ("native", "truth") if ws.has(name)]
+    made += [] if given else ["no chapter that reads a file or folder which the profile names"]
+    if made:
+        raise UserError(f"profile {ws.profile}: expected a run on real data, found {made[0]}; name another")
+
+
+def _fresh(todo: runner.Plan) -> set[str]:
     """Return the stems of a profile's chapters; raise UserError where one that makes something is stale.
 
     A chapter that only reads, such as the page on what is kept here, grows stale by being read from, and needn't wait.
     """
-    todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", profile, "--no-pages"]))
     for chapter, why, _ in runner.examine(todo):
         if why and chapter.writes:
-            raise UserError(f"{chapter.stem}: stale ({why}); run python -m helpers.run --profile {profile} first")
+            command = f"python -m helpers.run --profile {todo.profile.name}"
+            raise UserError(f"{chapter.stem}: stale ({why}); run {command} first")
     return {chapter.stem for chapter in todo.only}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
-    told = argparse.ArgumentParser(
-        prog="python -m helpers.measured", description="Keep a run's aggregates in data/measured."
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.measured",
+        description="Keep aggregates: of runs on real data in data/measured, of made worlds in data/made.",
     )
-    what = told.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--profile", help="a file of notebooks/profiles, without .yml, such as sites")
     what.add_argument("--trends", type=Path, help="a NetCDF of yearly maps of GPP: keep what the tests of trends find")
     what.add_argument("--lags", type=int, help="a number of made worlds: keep how often each protocol finds a lag")
-    chosen = told.parse_args(arguments)
+    chosen = parser.parse_args(arguments)
     try:
+        if chosen.profile:
+            told = ["--profile", chosen.profile, "--no-pages"]
+            todo = runner.plan(Book.here(), runner.parser().parse_args(told))
+            check_real(todo)
         head = {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
         if chosen.trends:
             head["commands"] = GPP_COMMANDS.format(chosen.trends.name)
             files = [_put(FOLDER / GPP_TRENDS, head, gpp_trends(chosen.trends))]
         elif chosen.lags is not None:
             head["commands"] = LAG_COMMANDS.format(chosen.lags)
-            files = [_put(FOLDER / LAG_POWER, head, lag_power(chosen.lags))]
+            files = [_put(MADE / LAG_POWER, head, lag_power(chosen.lags))]
         else:
-            made = _fresh(chosen.profile)
-            files = write(Workspace(chosen.profile), head | {"commands": COMMANDS.format(chosen.profile)}, made)
+            head["commands"] = COMMANDS.format(chosen.profile)
+            files = write(Workspace(chosen.profile), head, _fresh(todo))
         for path in files:
             print(path.relative_to(ROOT))
     except (UserError, OSError) as error:

@@ -31,6 +31,10 @@ LIBRARY = threading.RLock()
 variables: two threads within them read each other's files, or end the interpreter. xarray locks its reading of
 values alone."""
 
+ZARR = {"zarr_format": 2, "consolidated": True}
+"""How Datasets go to zarr: every reader opens such a store without a warning. The specification of format 3 knows no
+consolidated metadata, so it warns whoever writes them, and whoever reads a store without them."""
+
 
 def outputs_root() -> Path:
     """Return the folder that holds one workspace a profile: ``RECO_OUTPUTS``, else ``outputs/`` of the repository."""
@@ -132,8 +136,9 @@ def replace(new: Path, target: Path) -> None:
         new.replace(target)
 
 
-RUNNER = "RECO_RUNNER"
-"""The runner puts its process number here for the kernels it starts."""
+RUNNER, STAGE, MAKES = "RECO_RUNNER", "RECO_STAGE", "RECO_MAKES"
+"""What the runner tells the kernels that it starts, by the environment: its process number; a folder in the workspace
+where what the chapter makes waits until the chapter is done; the names of what it makes, with blanks between them."""
 
 
 def _refuse_orphan(target: Path) -> None:
@@ -168,12 +173,11 @@ def writing(target: Path) -> Iterator[Path]:
         replace(new, target)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 class Workspace:
     """The folder of one profile's artefacts.
+
+    While the runner runs a chapter, what that chapter makes stands aside: it is written there and read from there, and
+    what an earlier run made of it is not seen. In a notebook that is run by hand everything is in its place at once.
 
     Parameters
     ----------
@@ -193,6 +197,8 @@ class Workspace:
             raise ValueError(f"profile: expected a plain name such as 'demo', found {profile!r}; drop any path from it")
         self.profile = profile
         self.folder = (root or outputs_root()) / profile
+        stage = Path(os.environ.get(STAGE, ""))
+        self._stage = stage if stage.parent == self.folder else None
 
     def __repr__(self) -> str:
         return f"Workspace({self.profile!r})"
@@ -201,15 +207,26 @@ class Workspace:
         """Return where artefact ``name`` stands or would stand."""
         if name not in ARTEFACTS:
             raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(ARTEFACTS)}")
-        return self.folder / ARTEFACTS[name].file
+        staged = self._stage and name in os.environ.get(MAKES, "").split()
+        return (self._stage if staged else self.folder) / ARTEFACTS[name].file
+
+    def _mine(self, name: str) -> Path:
+        """Return the path of an artefact that is to change; raise where the runner would not put it in place."""
+        path = self.path(name)
+        if self._stage and path.parent != self._stage:
+            raise PermissionError(
+                f"{name!r}: expected an artefact that this chapter makes, found none of its cells calls "
+                f"ws.write({name!r}, …) or ws.writing({name!r}); write it there, with the name written out"
+            )
+        return path
 
     def has(self, name: str) -> bool:
         """Say whether artefact ``name`` is there."""
         return self.path(name).exists()
 
     def drop(self, name: str) -> None:
-        """Delete an artefact of an earlier run, if it is there."""
-        remove(self.path(name))
+        """Delete an artefact of an earlier run, if it is there; raises as `write` does."""
+        remove(self._mine(name))
 
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
@@ -227,7 +244,7 @@ class Workspace:
         try:
             match path.suffix:
                 case ".zarr":
-                    return xr.open_zarr(path, consolidated=False)
+                    return xr.open_zarr(path)
                 case ".nc":
                     with LIBRARY:
                         return xr.load_dataset(path, engine="netcdf4")
@@ -236,8 +253,9 @@ class Workspace:
                 case _:
                     return path
         except (OSError, ValueError, KeyError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
             raise DamagedArtefact(
-                f"{path}: {name!r} cannot be read ({_first_line(error)}); delete it and run chapter {made_by} again"
+                f"{path}: {name!r} cannot be read ({why}); delete it and run chapter {made_by} again"
             ) from error
 
     def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> None:
@@ -245,12 +263,19 @@ class Workspace:
 
         Datasets lose inherited encodings (chunks and scales of the files they came from); float64 fields stay as
         they are, so cast to float32 where the contract says so.
+
+        Raises
+        ------
+        TypeError
+            The artefact is a folder.
+        PermissionError
+            The runner runs a chapter whose code does not say that it makes this.
         """
-        path = self.path(name)
+        path = self._mine(name)
         with writing(path) as new:
             match path.suffix:
                 case ".zarr":
-                    content.drop_encoding().to_zarr(new, mode="w", consolidated=False, zarr_format=3)
+                    content.drop_encoding().to_zarr(new, mode="w", **ZARR)
                 case ".nc":
                     plain = content.drop_encoding()
                     # Coordinates come in the order of a set, where they were merged: it differs from run to run.
@@ -267,13 +292,9 @@ class Workspace:
                 case _:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
 
-    def writing(self, name: str):
-        """Return a context manager that yields an empty folder aside, put in place when the block ends well."""
-        return _folder_aside(self.path(name))
-
-
-@contextmanager
-def _folder_aside(target: Path) -> Iterator[Path]:
-    with writing(target) as new:
-        new.mkdir(parents=True)
-        yield new
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield an empty folder aside, put in place when the block ends well; raises as `write` does."""
+        with writing(self._mine(name)) as new:
+            new.mkdir(parents=True)
+            yield new

@@ -14,7 +14,7 @@ from helpers.lags.pairs import adjusted, gain
 from helpers.lags.protocols import PLANTED
 from helpers.workspace import DATA
 
-POWER = "measured/lag_power.csv"
+POWER = "made/lag_power.csv"
 """How often each protocol found a lag in many made worlds: ``python -m helpers.measured --lags``."""
 
 

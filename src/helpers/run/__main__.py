@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 from helpers.run import chapters, execute, html, lock, profiles, stage, staleness
@@ -76,51 +76,108 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
     mine = [chapter for chapter in profiles.chapters_of(profile, everything) if chapter.stem in settings]
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
     profiles.check_outside(profile, {chapter.stem: settings[chapter.stem] for chapter in only})
-    _check_inputs(book, profile.name, mine, only)
     if not options.no_pages:
         stage.contents(book.root, {chapter.stem for chapter in mine})
     return Plan(book, profile, everything, mine, only, settings)
 
 
-def _check_inputs(book: Book, profile: str, mine: list[Chapter], only: list[Chapter]) -> None:
-    """Raise when a chapter needs an artefact that is not there and whose chapter is left out by ``--only``."""
-    makers = {name: chapter.stem for chapter in mine for name in chapter.writes}
-    running = {chapter.stem for chapter in only}
-    for chapter in only:
-        for name in sorted(chapter.needs & set(makers)):
-            if makers[name] not in running and not (book.outputs / profile / ARTEFACTS[name].file).exists():
-                raise UserError(
-                    f"--only {chapter.stem}: it reads {name!r}, which is not there; run {makers[name]} first"
-                )
+def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Container[str] = ()) -> None:
+    """Raise unless each artefact that a chapter reads or looks for is what the chapter that makes it has noted.
+
+    Parameters
+    ----------
+    plan : Plan
+    chapter : Chapter
+    digests : Digests
+    later : container of str
+        Stems of chapters that are to run before this one, and whose artefacts don't count yet.
+
+    Raises
+    ------
+    UserError
+        Names the artefact, what is wrong with it, and the way out.
+    """
+    book, profile = plan.book, plan.profile.name
+    makers = {name: maker.stem for maker in plan.everything for name in maker.writes}
+    mine, now = {maker.stem for maker in plan.chapters}, {maker.stem for maker in plan.only}
+    for name in sorted(chapter.inputs):
+        maker, path = makers.get(name, ARTEFACTS[name].made_by), book.outputs / profile / ARTEFACTS[name].file
+        # what nobody in this profile makes may be missing: the chapter does without it, or says that it can't
+        if maker in later or (maker not in mine and not path.exists()):
+            continue
+        found = staleness.difference(book, profile, name, maker, digests)
+        if name in chapter.needs and not path.exists() and not staleness.noted(book, maker, profile):
+            found = "nothing"
+        if found is None:
+            continue
+        if maker in now:
+            way = "something else changes this workspace; let it end, then run this again"
+        elif maker in mine:
+            way = f"make it again by --only {maker[:2]} {chapter.stem[:2]}, or leave --only out"
+        else:
+            way = f"profile {profile} does not run that chapter; add it to its chapters, or delete {path}"
+        raise UserError(f"{chapter.stem}: expected {path.name} as {maker} made it, found {found}; {way}")
+
+
+def _check_only(plan: Plan, digests: Digests) -> None:
+    """Refuse inputs before anything runs: those that no chapter of this run makes."""
+    for chapter in plan.only:
+        check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
 
 
 def run(plan: Plan, force: bool = False) -> int:
-    """Run what is stale; return how many chapters ran."""
-    book, name, ran = plan.book, plan.profile.name, 0
-    digests = Digests(book.state(name) / "digests.json")
-    for number, chapter in enumerate(plan.chapters, 1):
-        if chapter not in plan.only:
-            continue
-        settings = plan.settings[chapter.stem]
-        source = staleness.made_from(book, chapter, settings, digests)
-        then, outputs = staleness.noted(book, chapter.stem, name), staleness.made(book, chapter, name, digests)
-        why = staleness.reason(then, source, outputs) or ("forced" if force else None)
-        if why is None:
-            continue
-        place = f"[{number}/{len(plan.chapters)}] {chapter.stem}"
-        print(f"{place}: running ({why})", flush=True)
-        seconds = execute.execute(book, chapter, settings, place)
-        staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
-        print(f"{place}: done in {seconds:.0f} s", flush=True)
-        ran += 1
-    digests.save()
-    return ran
+    """Run what is stale; return how many chapters ran.
+
+    Raises
+    ------
+    UserError
+        An input of a chapter is not what its maker noted, before the chapter ran or after.
+    ChapterFailed
+        A chapter raised an error.
+    """
+    digests = Digests(plan.book.state(plan.profile.name) / "digests.json")
+    try:
+        _check_only(plan, digests)
+        return sum(_run_one(plan, number, digests, force) for number in range(len(plan.chapters)))
+    finally:
+        digests.save()
+
+
+def _run_one(plan: Plan, number: int, digests: Digests, force: bool) -> bool:
+    """Run a chapter of the profile if it may run and is stale; say whether it ran."""
+    book, name, chapter = plan.book, plan.profile.name, plan.chapters[number]
+    if chapter not in plan.only:
+        return False
+    settings = plan.settings[chapter.stem]
+    source = staleness.made_from(book, chapter, settings, digests)
+    then, outputs = staleness.noted(book, chapter.stem, name), staleness.made(book, chapter, name, digests)
+    why = staleness.reason(then, source, outputs) or ("forced" if force else None)
+    if why is None:
+        return False
+    check_inputs(plan, chapter, digests)
+
+    def still() -> None:
+        for artefact, was in staleness.inputs(book, chapter, name, digests).items():
+            if was != source["inputs"][artefact]:
+                file = ARTEFACTS[artefact].file
+                raise UserError(
+                    f"{chapter.stem}: expected {file} to stay as it was while the chapter ran, found it altered; "
+                    "nothing of this chapter is kept, run it again"
+                )
+
+    place = f"[{number + 1}/{len(plan.chapters)}] {chapter.stem}"
+    print(f"{place}: running ({why})", flush=True)
+    seconds = execute.execute(book, chapter, settings, place, still)
+    staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
+    print(f"{place}: done in {seconds:.0f} s", flush=True)
+    return True
 
 
 def examine(plan: Plan) -> Iterator[tuple[Chapter, str | None, list[str]]]:
     """Yield each chapter, why it is stale (None: fresh), and the chapters before it that may change its inputs."""
     book, name, pending = plan.book, plan.profile.name, {}
     digests = Digests(book.state(name) / "digests.json")
+    _check_only(plan, digests)
     for chapter in plan.only:
         source = staleness.made_from(book, chapter, plan.settings[chapter.stem], digests)
         outputs = staleness.made(book, chapter, name, digests)

@@ -43,7 +43,6 @@ class Digests:
             self.known = json.loads(cache.read_text()) if cache else {}
         except (OSError, ValueError):
             self.known = {}
-        self.seen: dict[str, list] = {}
 
     def of(self, path: Path) -> str | None:
         """Return the hash of a file, or of all files of a folder with their names; None where there is nothing."""
@@ -58,14 +57,14 @@ class Digests:
         known = self.known.get(str(path))
         if not known or known[:3] != mark:
             known = [*mark, _hash(path, status)]
-        self.seen[str(path)] = self.known[str(path)] = known
+        self.known[str(path)] = known
         return known[3]
 
     def save(self) -> None:
-        """Write what was seen since the start to the cache; what was not seen is forgotten."""
+        """Write what is known of files that are still there to the cache."""
         if self.cache:
             with writing(self.cache) as aside:
-                aside.write_text(json.dumps(self.seen))
+                aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if Path(path).exists()}))
 
 
 def _hash(path: Path, status: os.stat_result) -> str:

@@ -1,23 +1,27 @@
 """One chapter, by Papermill: executed aside, then put in the place of the old one.
 
-Whatever happens, what stood in the workspace before stays until the new stands complete. What a chapter made is noted
-last of all, so that a run killed before that moment counts as not having happened.
+All that a chapter makes waits in a folder of its own until the chapter has ended well: one that fails in its last cell
+leaves every artefact, and its page, as they were. What a chapter made is noted last of all, so that a run killed before
+that moment, be it between two artefacts, counts as not having happened: the next run finds what is not as noted, and
+makes it again.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import time
+import uuid
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import nbformat
 import papermill
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers import workspace
@@ -30,19 +34,8 @@ KERNEL = "python3"
 
 
 @contextmanager
-def environment(book: Book, profile: str) -> Iterator[None]:
-    """Set, while the block runs, what kernels inherit: where artefacts go, whose children they are, a bare Jupyter."""
-    mine = {
-        "RECO_OUTPUTS": str(book.outputs),
-        # a kernel whose runner was killed must not write any more: see workspace.writing
-        workspace.RUNNER: str(os.getpid()),
-        "IPYTHONDIR": str(book.state(profile) / "ipython"),
-        "JUPYTER_PREFER_ENV_PATH": "1",
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "PYTHONHASHSEED": "0",
-        # a thread that waits gives its core away; spinning trebles the time of training on a machine that is shared
-        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
-    }
+def _variables(mine: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment while the block runs."""
     before = {name: os.environ.get(name) for name in mine}
     os.environ.update(mine)
     try:
@@ -52,8 +45,38 @@ def environment(book: Book, profile: str) -> Iterator[None]:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def execute(book: Book, chapter: Chapter, settings: Settings, place: str) -> float:
-    """Run a chapter and put its executed notebook in place.
+def environment(book: Book, profile: str) -> AbstractContextManager[None]:
+    """Set, while a block runs, what kernels inherit: where artefacts go, whose children they are, a bare Jupyter."""
+    return _variables(
+        {
+            "RECO_OUTPUTS": str(book.outputs),
+            # a kernel whose runner was killed must not write any more: see workspace.writing
+            workspace.RUNNER: str(os.getpid()),
+            "IPYTHONDIR": str(book.state(profile) / "ipython"),
+            "JUPYTER_PREFER_ENV_PATH": "1",
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            "PYTHONHASHSEED": "0",
+            # a thread that waits gives its core away; spinning trebles the time of training on a machine that is shared
+            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+        }
+    )
+
+
+@contextmanager
+def _stage(folder: Path, chapter: Chapter) -> Iterator[Path]:
+    """Yield a folder aside in the workspace, to which all that a chapter makes goes while the block runs."""
+    stage = folder / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part"
+    stage.mkdir(parents=True)
+    try:
+        with _variables({workspace.STAGE: str(stage), workspace.MAKES: " ".join(sorted(chapter.writes))}):
+            yield stage
+    finally:
+        # a kernel that outlives an interrupt for a moment may still be writing there: the next run clears the rest
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def execute(book: Book, chapter: Chapter, settings: Settings, place: str, check: Callable[[], None]) -> float:
+    """Run a chapter; when it has ended well, put what it made and its executed notebook in place.
 
     Parameters
     ----------
@@ -62,6 +85,8 @@ def execute(book: Book, chapter: Chapter, settings: Settings, place: str) -> flo
     settings : Settings
     place : str
         Shown before the progress bar, such as ``[3/7] 03_cnn_ablation``.
+    check : callable
+        Called when the chapter has ended well; what it raises keeps everything as it was.
 
     Returns
     -------
@@ -75,16 +100,27 @@ def execute(book: Book, chapter: Chapter, settings: Settings, place: str) -> flo
     """
     profile = settings.values["profile"]
     target, log = book.executed(profile, chapter.stem), book.log(profile, chapter.stem)
-    before = {name: _mark(book.outputs / profile / ARTEFACTS[name].file) for name in chapter.writes}
     start = time.monotonic()
-    with workspace.writing(target) as aside:
+    with workspace.writing(target) as aside, _stage(book.outputs / profile, chapter) as stage:
         try:
             _papermill(book, chapter, settings, aside, place)
-        except (PapermillExecutionError, DeadKernelError, CellTimeoutError) as error:
+        except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
+            # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
             raise ChapterFailed(_report(error, chapter, settings, log)) from error
-        _drop_unwritten(book.outputs / profile, before)
+        check()
+        _put_in_place(stage, chapter)
     workspace.remove(log)
     return time.monotonic() - start
+
+
+def _put_in_place(stage: Path, chapter: Chapter) -> None:
+    """Move what a chapter made into its workspace; what only an earlier run made goes, so that nothing old stays."""
+    for name in sorted(chapter.writes):
+        new, target = (folder / ARTEFACTS[name].file for folder in (stage, stage.parent))
+        if new.exists():
+            workspace.replace(new, target)
+        else:
+            workspace.remove(target)
 
 
 def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, place: str) -> None:
@@ -103,21 +139,6 @@ def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, p
             extra_arguments=["--IPKernelApp.log_level=50"],
             progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
         )
-
-
-def _mark(path: Path) -> tuple[int, int] | None:
-    if not path.exists():
-        return None
-    status = path.stat()
-    return status.st_ino, status.st_mtime_ns
-
-
-def _drop_unwritten(folder: Path, before: dict[str, tuple[int, int] | None]) -> None:
-    """Remove what an earlier run made and this one did not, so that the workspace holds this run's artefacts only."""
-    for name, mark in before.items():
-        path = folder / ARTEFACTS[name].file
-        if mark and _mark(path) == mark:
-            workspace.remove(path)
 
 
 def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -> str:

@@ -6,6 +6,7 @@ import ast
 import contextlib
 import difflib
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,8 @@ from helpers.run.places import UserError
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 OUTSIDE = ("_folder", "_table", "_file")
 """A parameter whose name ends so is a path outside the book; empty means that it is not used."""
+LEAST = re.compile(r"[(;] ?(\d+) or more\b")
+"""How the help of a number says what the least allowed one is."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,19 @@ class Parameter:
     def is_needed(self) -> bool:
         """Whether it is a path that the chapter can't run without; its help says so."""
         return self.is_outside and "needed" in self.help
+
+    def checked(self, value: Any, place: str) -> Any:
+        """Return ``value`` as this parameter's type (see `typed`), unless its help asks for a greater number.
+
+        Raises
+        ------
+        UserError
+            Names the place, what was expected and what was found.
+        """
+        value, least = typed(value, self.type, place), LEAST.search(self.help)
+        if least and self.type in ("int", "float") and value < int(least[1]):
+            raise UserError(f"{place}: expected {least[1]} or more, found {value}; give a greater number")
+        return value
 
 
 def of_chapter(chapter: Chapter) -> dict[str, Parameter]:

@@ -153,7 +153,7 @@ def _check_names(profile: Profile, known: dict[str, dict[str, Parameter]]) -> No
         for name, value in section.items():
             if name not in known[stem] or name == "profile":
                 raise parameters.unknown(name, sorted(set(known[stem]) - {"profile"}), f"{profile.path}: {stem}")
-            parameters.typed(value, known[stem][name].type, f"{profile.path}: {stem}.{name}")
+            known[stem][name].checked(value, f"{profile.path}: {stem}.{name}")
 
 
 def _override(layers: dict[str, dict], running: dict[str, dict[str, Parameter]], text: str) -> None:
@@ -171,7 +171,7 @@ def _override(layers: dict[str, dict], running: dict[str, dict[str, Parameter]],
         raise parameters.unknown(name, sorted({n for stem in stems for n in running[stem]}), f"--set {text}")
     for stem in having:
         parameter = running[stem][name]
-        read = parameters.from_text(value, parameter.type, f"--set {text}")
+        read = parameter.checked(parameters.from_text(value, parameter.type, f"--set {text}"), f"--set {text}")
         if parameter.is_outside and read and not VARIABLE.match(read):
             read = str(Path(read).expanduser().absolute())
         layers[stem][name] = read
@@ -182,9 +182,7 @@ def _resolve(profile: Profile, stem: str, known: dict[str, Parameter], layer: di
         raise UserError(f"{stem}: the parameters cell has no 'profile'; its first line must be profile: str = \"demo\"")
     defaults = {name: parameter.default for name, parameter in known.items()}
     place = f"{profile.path}: {stem}"
-    shown = {
-        name: parameters.typed(value, known[name].type, f"{place}.{name}") for name, value in (defaults | layer).items()
-    }
+    shown = {name: known[name].checked(value, f"{place}.{name}") for name, value in (defaults | layer).items()}
     values = {name: _expand(value, f"{place}.{name}") for name, value in shown.items()}
     outside = {
         name: (root / Path(values[name]).expanduser()).resolve()

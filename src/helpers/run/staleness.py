@@ -57,7 +57,6 @@ def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests
     dict
         Kind of thing → name → hash or value; the kinds are the keys of `WORDS`. An input that is not there is None.
     """
-    workspace = book.outputs / settings.values["profile"]
     helpers, data = sources.digests(chapter.trees, book.root)
     plain = {name: value for name, value in settings.values.items() if name not in settings.outside}
     return {
@@ -66,9 +65,14 @@ def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests
         "outside": {name: digests.of(path) for name, path in settings.outside.items()},
         "helpers": helpers,
         "data": data,
-        "inputs": {name: digests.of(workspace / ARTEFACTS[name].file) for name in sorted(chapter.inputs)},
+        "inputs": inputs(book, chapter, settings.values["profile"], digests),
         "environment": environment(book),
     }
+
+
+def inputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
+    """Return the hashes of the artefacts of others that a chapter reads or looks for; None where there is nothing."""
+    return {name: digests.of(book.outputs / profile / ARTEFACTS[name].file) for name in sorted(chapter.inputs)}
 
 
 def made(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
@@ -115,6 +119,31 @@ def reason(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | N
     ]
     changes += [f"{name} is new" for name in outputs if name not in then["made"]]
     return "; ".join(change for change in changes if change) or None
+
+
+def difference(book: Book, profile: str, name: str, maker: str, digests: Digests) -> str | None:
+    """Say in a few words how an artefact differs from what its maker noted, or None when it does not.
+
+    Parameters
+    ----------
+    book : Book
+    profile : str
+    name : str
+        Of the artefact.
+    maker : str
+        Stem of the chapter that makes it.
+    digests : Digests
+    """
+    path = book.outputs / profile / ARTEFACTS[name].file
+    was = (noted(book, maker, profile) or {"made": {}})["made"].get(name)
+    now = digests.of(path)
+    if was == now:
+        return None
+    if now is None:
+        return "nothing"
+    if was is None:
+        return "one that no run of it has noted"
+    return "files in it altered, lost or added" if path.is_dir() else "it altered"
 
 
 def _change(kind: str, then: dict, now: dict) -> str | None:
