@@ -225,6 +225,27 @@ def test_longitudes_meet_round_the_globe_and_months_on_any_day():
 
 @pytest.mark.parametrize("method", ["average", "bilinear"])
 def test_classes_have_no_mean(method):
+    for about in ({"flag_values": [0, 1]}, {"Key": "25=no snow, 200=snow"}, {"units": "IGBP class"}):
+        with pytest.raises(ValueError, match="expected nearest or mode for the classes"):
+            g.resample(field(10).assign_attrs(about), g.Grid(20), method)
+    g.resample(field(10).assign_attrs(valid_range=[0, 100], Key="0-100=cover, 200=missing"), g.Grid(20), method)
     cover = field(10).assign_attrs(flag_values=[0, 1], flag_meanings="land sea")
     with pytest.raises(ValueError, match=f"method: expected nearest or mode for the classes of .*, found '{method}'"):
         g.resample(xr.Dataset({"cover": cover}), g.Grid(20), method)
+
+
+@pytest.mark.parametrize("method", ["nearest", "average"])
+def test_longitudes_to_360_reach_the_same_cells(method):
+    source = field(10, holes=0.0)
+    east = source.assign_coords(lon=source.lon % 360).sortby("lon")
+    np.testing.assert_allclose(g.resample(east, g.Grid(20), method), g.resample(source, g.Grid(20), method))
+
+
+def test_fields_meet_whatever_the_order_of_their_dimensions():
+    a = xr.DataArray(np.arange(12.0).reshape(3, 4), {"lat": [1, 2, 3], "lon": [0, 1, 2, 3]}, ("lat", "lon"))
+    b = g.together(a, a.T)[1]
+    assert b.dims == a.dims and (b.values == a.values).all()
+    with pytest.raises(ValueError, match="expected the lat of a"):
+        g.together(a, a.drop_vars("lat").isel(lat=[0, 1]), names=("a", "b"))
+    mixed = xr.DataArray([1.0, 2.0], {"k": np.array(["a", None], object)}, ("k",))
+    assert (np.subtract(*g.together(mixed, mixed.isel(k=[1, 0]))) == 0).all()

@@ -214,11 +214,42 @@ def test_a_month_that_is_stamped_by_its_end_is_that_month(tmp_path, rain):
     assert read(path).identical(expected)
 
 
-def test_a_stamp_that_may_begin_a_month_or_end_one_is_refused(tmp_path, rain):
+def test_bounds_that_the_time_axis_does_not_name_are_known_by_their_own_name(tmp_path, rain):
+    expected = read(write(tmp_path / NAME, "pre", rain[:20], months(2000, 2001)[:20]), [2000])
     path = write(tmp_path / NAME, "pre", rain[:20], months(2000, 2001)[:20], ends=True)
     with netCDF4.Dataset(path, "a") as file:
-        file["time"].bounds = "gone"
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected the bounds 'gone' .* the stamp 2000-02-01 may beg"):
+        file["time"].delncattr("bounds")
+    assert read(path, [2000]).identical(expected)
+
+
+def without_bounds(path, rain, when):
+    write(path, "pre", rain, when, ends=True)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].delncattr("bounds")
+        file.renameVariable("time_bounds", "other")
+    return path
+
+
+def test_ends_of_months_are_told_from_all_files_together(tmp_path, rain):
+    """No file alone runs from February to January, and all of them do."""
+    expected, every = plain(tmp_path / NAME, rain), months(2000, 2001)
+    (tmp_path / NAME).unlink()
+    for k in range(0, 24, 6):
+        without_bounds(
+            tmp_path / NAME.replace("1901.2020", f"{2000 + k}.{2001 + k}"), rain[k : k + 6], every[k : k + 6]
+        )
+    assert products.read("cru_pre", tmp_path, years=[2000, 2001])["map"].identical(expected)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_stamp_that_may_begin_a_month_or_end_one_is_refused(tmp_path, rain, named):
+    path = without_bounds(tmp_path / NAME, rain[:20], months(2000, 2001)[:20])
+    if named:
+        with netCDF4.Dataset(path, "a") as file:
+            file["time"].bounds = "gone"
+    with pytest.raises(
+        ProductError, match=r"pre\.dat\.nc: expected .*bounds.* the stamp 2000-02-01 may begin a step or"
+    ):
         read(path, [2000])
 
 

@@ -181,7 +181,9 @@ def test_parts_of_different_models_never_add(tmp_path):
         one(tmp_path / "C", f"C_S3_{name}.nc", name)
         with netCDF4.Dataset(tmp_path / "C" / f"C_S3_{name}.nc", "a") as file:
             file.source_id = says
-    with pytest.raises(ProductError, match=r"C_S3_rh\.nc: expected rh of the model 'JULES-ES', as C_S3_ra\.nc tells"):
+    with pytest.raises(
+        ProductError, match=r"C_S3_rh\.nc: expected source_id 'JULES-ES', as C_S3_ra\.nc tells, found 'CL"
+    ):
         products.read("trendy", tmp_path / "C", years=[2001])
 
 
@@ -243,3 +245,35 @@ def test_counted_months_are_as_long_as_the_calendar_says(tmp_path):
         one(tmp_path / calendar, "A_S3_ra.nc", "ra", since="months since 2000-01-01", calendar=calendar)
         back = products.read("trendy", tmp_path / calendar, years=[2000], variable="ra").ra
         np.testing.assert_allclose(back, RATE * 86400 * days, rtol=1e-6)
+
+
+def test_years_stamped_a_step_late_are_refused(tmp_path):
+    """Yearly steps whose first stamp is a year after the date that time is counted from may be ends."""
+    one(tmp_path, "A_S3_ra.nc", "ra", since="years since 1999-01-01", when=[(2000, 1), (2001, 1), (2002, 1)])
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected bounds of its time axis, found none"):
+        products.read("trendy", tmp_path, years=[2000], variable="ra")
+
+
+def test_common_years_are_years(tmp_path):
+    one(tmp_path, "A_S3_ra.nc", "ra", since="years since 1999-01-01", when=[(2000, 1), (2001, 1)])
+    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
+        file["time"].units, file["time"].calendar = "common_years since 1999-01-01", "noleap"
+        file["time"][:] = [1.5, 2.5]
+    back = products.read("trendy", tmp_path, years=[2000, 2001], variable="ra").ra
+    np.testing.assert_allclose(back, RATE * 365 * 86400, rtol=1e-6)
+
+
+def test_files_of_one_variable_are_of_one_model_and_member(tmp_path):
+    for year, says in ((2000, "r1i1p1f1"), (2001, "r9i1p1f1")):
+        one(tmp_path, f"A_S3_ra_{year}.nc", "ra", when=months(year, year), attributes={"variant_label": says})
+    with pytest.raises(ProductError, match=r"A_S3_ra_2001\.nc: expected variant_label 'r1i1p1f1', as A_S3_ra_2000\.nc"):
+        products.read("trendy", tmp_path, years=[2000], variable="ra")
+
+
+@pytest.mark.parametrize("scale", [0.0, np.nan, [1.0, 2.0]])
+def test_a_scale_that_is_none_is_refused(tmp_path, scale):
+    one(tmp_path, "A_S3_ra.nc", "ra")
+    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
+        file["ra"].scale_factor = scale
+    with pytest.raises(ProductError, match="expected scale_factor of ra to be one number, and no zero"):
+        products.read("trendy", tmp_path, years=[2000], variable="ra")

@@ -339,3 +339,23 @@ def test_precipitation_and_pet_meet_on_the_same_cells_and_months():
         spei(rain, pet.isel(time=slice(12, None)), 12)
     low, high = -1 * rain, rain.assign_coords({dims[0]: lat.astype("f4")})
     assert hargreaves(low, high, 45.0).sizes == rain.sizes
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rain: rain.assign_coords(time=np.arange(rain.time.size)), "time: expected dates along it"),
+        (lambda rain: rain.rename(time="month"), "time: expected a dimension 'time', found month"),
+        (lambda rain: rain.to_dataset(name="rain"), "precipitation: expected one field, found a Dataset of rain"),
+    ],
+)
+def test_what_is_no_record_is_told_in_the_books_own_words(change, words):
+    with pytest.raises(ValueError, match=words):
+        spei(change(gamma_rain(10)), NO_PET, 12)
+
+
+def test_a_break_in_another_calendar_is_named_too():
+    rain = gamma_rain(10)
+    months = xr.date_range("1990-01", periods=120, freq="MS", calendar="noleap", use_cftime=True)
+    with pytest.raises(ValueError, match="break before 1990-06"):
+        spei(rain.assign_coords(time=months).drop_isel(time=4), NO_PET, 12)

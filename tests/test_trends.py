@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from helpers import trends
+from helpers import maps, risk, trends
 
 YEARS = np.arange(2000, 2019)
 REGIONS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
@@ -276,3 +277,69 @@ def test_what_is_gathered_stays_inside_the_mask_and_counts_the_rest():
     assert np.isnan(stored.reco_slope[0, 2]) and np.isfinite(fits["reco"].slope[0, 2])
     np.testing.assert_allclose(stored.npp_zslope[0, 3], fits["npp"].r[0, 3] / math.sqrt(30), rtol=1e-6)
     assert {v.dtype.name for name, v in stored.items() if "_" in name and name[0] in "rn"} == {"float32"}
+
+
+def turned(field):
+    """Return the same field written otherwise: from the south, transposed, in single precision."""
+    field = field.isel(lat=slice(None, None, -1)).assign_coords(lat=field.lat.values[::-1].astype("f4"))
+    return field.transpose(..., "lon", "lat")
+
+
+def test_maps_written_otherwise_are_the_same_maps():
+    """What is worked out of two maps must not depend on the order of their rows, nor on the digits of their labels."""
+    y = cube((4, 4))
+    slope = trends.ols(y)
+    shape = {"lat": y.lat, "lon": y.lon}
+    area = xr.DataArray(np.arange(16.0).reshape(4, 4) + 1, shape, ("lat", "lon"))
+    band = xr.DataArray(np.repeat([0, 1, 1, 2], 4).reshape(4, 4).astype("i1"), shape, ("lat", "lon"))
+    counted, rises = area > 2, slope.slope > 0
+    static = xr.Dataset({"area": area, "band": band, "igbp": band + 1, "economy": band})
+    inside = {"odd": area % 2 == 1}
+    draws = rises.expand_dims(draw=2)
+    for one, other in (
+        (
+            trends.shares({"up": rises}, counted, area, band),
+            trends.shares({"up": rises}, counted, turned(area), turned(band)),
+        ),
+        (
+            trends.regional_means(y, counted, area, band),
+            trends.regional_means(y, turned(counted), turned(area), turned(band)),
+        ),
+        (trends.total(y, area, inside), trends.total(y, turned(area), {"odd": turned(inside["odd"])})),
+        (
+            trends.drawn_shares(draws, counted, area, inside),
+            trends.drawn_shares(draws, turned(counted), turned(area), {"odd": turned(inside["odd"])}),
+        ),
+        (
+            trends.held_by_bands({"up": rises}, area, band),
+            trends.held_by_bands({"up": rises}, turned(area), turned(band)),
+        ),
+        (
+            trends.against(slope, slope, counted, area, 0.1),
+            trends.against(slope, turned(slope), turned(counted), turned(area), 0.1),
+        ),
+        (risk.table(slope.slope, static), risk.table(slope.slope, turned(static))),
+        (
+            risk.against({"a": slope.slope}, slope.slope, counted, static),
+            risk.against({"a": slope.slope}, turned(slope.slope), turned(counted), turned(static)),
+        ),
+        (maps.score(slope, slope), maps.score(slope, turned(slope))),
+        (maps.group_means(area, area, inside), maps.group_means(area, turned(area), {"odd": turned(inside["odd"])})),
+    ):
+        match one:
+            case pd.DataFrame():
+                pd.testing.assert_frame_equal(one, other)
+            case dict():
+                assert one == pytest.approx(other, nan_ok=True)
+            case _:
+                xr.testing.assert_allclose(one, other)
+    fields = trends.gather(
+        {"reco": slope, "npp": turned(slope)},
+        {"reco": slope.slope, "npp": turned(slope.slope)},
+        band,
+        counted,
+        turned(area),
+    )
+    assert fields.sizes == {"lat": 4, "lon": 4} and fields.npp_slope.equals(fields.reco_slope)
+    with pytest.raises(ValueError, match="expected the lat of"):
+        trends.shares({"up": rises}, counted, area, band.assign_coords(lat=band.lat + 5))

@@ -11,7 +11,8 @@ array([ 75.,  45.,  15., -15., -45., -75.])
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,7 +46,8 @@ class Grid:
     resolution: float
 
     def __post_init__(self) -> None:
-        rows = 180 / self.resolution if self.resolution > 0 else math.nan
+        number = isinstance(self.resolution, int | float | np.number) and self.resolution > 0
+        rows = 180 / self.resolution if number else math.nan
         if not (rows >= 1 and math.isclose(rows, round(rows), rel_tol=1e-9)):
             raise ValueError(
                 f"resolution: expected degrees that divide 180 (such as 0.05, 0.5, 1 or 3), found {self.resolution!r}"
@@ -136,8 +138,38 @@ def normalise_lat_lon(obj):
     return obj.sortby("lat", ascending=False).sortby("lon")
 
 
-FLAGS = {"flag_values", "flag_masks", "flag_meanings"}
-"""Attributes of a field of classes (CF, section 3.5), which have no mean."""
+CLASSES = re.compile(r"class|\bbits?\b|flag|concatenated|categor|\brank|\bcodes?\b", re.IGNORECASE)
+"""Units of numbers that are codes: a mean of them is none."""
+KEYS = re.compile(
+    r"^(.*[_ ])?(keys?|legend|flag_?(values|meanings|masks)|class(es|_?names?)|categor\w*|palette)$", re.IGNORECASE
+)
+"""Attributes by which codes are explained (CF, section 3.5, and the ways of NASA)."""
+
+
+def codes(attributes: Mapping, valid: tuple[float, float] | None = None) -> str:
+    """Return what tells that a field's numbers are codes, which have no mean; empty where nothing does.
+
+    Parameters
+    ----------
+    attributes : mapping
+        Of the field: ``units``, ``Key``, ``Legend``, ``flag_values``, ….
+    valid : (float, float), optional
+        Least and greatest number that is a value; by default what ``valid_range`` tells. Codes beyond it, of fills, are
+        no matter: MOD10's snow cover has the key "0-100=snow cover, 200=missing, 250=cloud" and a range of 0 to 100.
+    """
+    units = str(attributes.get("units", ""))
+    if CLASSES.search(units):
+        return units
+    stated = np.ravel(attributes.get("valid_range", ()))
+    if valid is None and stated.size == 2 and stated.dtype.kind in "iuf":
+        valid = float(stated[0]), float(stated[1])
+    for key, text in attributes.items():
+        if KEYS.match(key):
+            told = [float(n) for n in re.findall(r"(?<![\w.-])\[?(-?\d+)\]?(?=\s*[=:])", str(text))]
+            if not (valid and told and not any(valid[0] <= code <= valid[1] for code in told)):
+                return f"{key}: {text}"
+    return ""
+
 
 SAME, ROUNDED = 0.1, 0.01
 """Cells are the same when their centres differ by less than this part of a step and less than this many degrees: what
@@ -149,7 +181,8 @@ def together(*fields, names: Sequence[str] = ()) -> list:
 
     xarray joins by label, and labels that differ in the last digit are others to it: where two fields meet, cells would
     be lost without a word. So labels are compared as what they are: cells to rounding, and longitudes round the globe;
-    months by year and month, whatever day they are stamped on; all else as it is written. Their order may differ.
+    months by year and month, whatever day they are stamped on; all else as it is written. The order of labels may
+    differ, and that of dimensions.
 
     Parameters
     ----------
@@ -161,7 +194,7 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     Returns
     -------
     list
-        The fields, in the order and with the coordinates of the first that has the dimension.
+        The fields, with labels and dimensions in the order of the first that has them.
 
     Raises
     ------
@@ -180,27 +213,40 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     first: dict = {}
     found = []
     for field, name in zip(fields, names, strict=True):
-        for dim in [dim for dim in getattr(field, "indexes", ()) if dim in field.dims]:
-            labels = field[dim]
-            if dim not in first:
-                first[dim] = labels, name
-            elif not field.indexes[dim].equals(first[dim][0].indexes[dim]):
-                standard, of = first[dim]
-                order = same_labels(standard.values, labels.values, round_the_globe=dim == "lon")
-                if order is None:
-                    raise ValueError(
-                        f"{name}: expected the {dim} of {of}, {_span(standard.values)}, found {_span(labels.values)}; "
-                        "bring both onto the same, or cut them to what they share"
-                    )
-                field = field.isel({dim: order}).assign_coords({dim: standard.variable})
+        if isinstance(field, xr.DataArray | xr.Dataset):
+            for dim in field.dims:
+                field = _like(field, name, dim, *first.setdefault(dim, (field, name)))
+            known = [dim for dim in first if dim in field.dims]
+            field = field if [*field.dims] == known else field.transpose(*known)
         found.append(field)
     return found
+
+
+def _like(field, name: str, dim: str, standard, of: str):
+    """Return a field with the labels of another along one dimension, in its order."""
+    if field is standard:
+        return field
+    if field.sizes[dim] == standard.sizes[dim] and not (dim in field.indexes and dim in standard.indexes):
+        return field  # without labels, places are all there is
+    order = None
+    if dim in field.indexes and dim in standard.indexes:
+        if field.indexes[dim].equals(standard.indexes[dim]):
+            return field
+        order = same_labels(standard[dim].values, field[dim].values, round_the_globe=dim == "lon")
+    if order is None:
+        wanted, found = (_span(each[dim].values) for each in (standard, field))
+        raise ValueError(
+            f"{name}: expected the {dim} of {of}, {wanted}, found {found}; bring both onto the same, or cut them to "
+            "what they share"
+        )
+    return field.isel({dim: order}).assign_coords({dim: standard[dim].variable})
 
 
 def same_labels(first: np.ndarray, other: np.ndarray, round_the_globe: bool = False) -> np.ndarray | None:
     """Return where each label of ``first`` stands in ``other``, None where they are not the same (see `together`)."""
     if first.shape != other.shape:
         return None
+    within = 0.0
     if first.dtype.kind in "iuf" and other.dtype.kind in "iuf":
         here, there = first.astype("float64"), other.astype("float64")
         steps = np.diff(np.unique(here[np.isfinite(here)]))
@@ -208,9 +254,9 @@ def same_labels(first: np.ndarray, other: np.ndarray, round_the_globe: bool = Fa
         if round_the_globe:
             here, there = (np.mod(x + 180 + within, 360) for x in (here, there))
     else:
-        here, there, within = _months(first), _months(other), 0
-        if here is None or there is None:
-            here, there = first, other
+        here, there = _months(first), _months(other)
+        if here is None or there is None:  # numbers and names may stand side by side
+            here, there = (np.array([repr(x) for x in labels.astype("O").tolist()]) for labels in (first, other))
     order, back = np.argsort(there, kind="stable"), np.argsort(np.argsort(here, kind="stable"), kind="stable")
     matched = there[order][back]
     same = matched == here
@@ -222,7 +268,7 @@ def same_labels(first: np.ndarray, other: np.ndarray, round_the_globe: bool = Fa
 def _months(labels: np.ndarray) -> np.ndarray | None:
     """Return months, counted from year 0, of dates of which each has another; None for other labels."""
     dates = labels.dtype.kind == "M" or (labels.dtype.kind == "O" and all(hasattr(x, "month") for x in labels))
-    if not dates:
+    if not dates or (labels.dtype.kind == "M" and np.isnat(labels).any()):
         return None
     when = xr.DataArray(labels, dims="t").dt
     months = when.year.values * 12 + when.month.values - 1
@@ -263,8 +309,10 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
-    if isinstance(obj, xr.DataArray) and method in ("average", "bilinear") and FLAGS & set(obj.attrs):
+    if isinstance(obj, xr.DataArray) and method in ("average", "bilinear") and codes(obj.attrs):
         raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
+    if obj["lon"].size and not (np.diff(obj["lon"]) > 0).all() or obj["lon"].max() > 180:
+        obj = normalise_lat_lon(obj)
     if isinstance(obj, xr.Dataset):
         return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
     if method == "nearest":

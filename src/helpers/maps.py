@@ -100,6 +100,7 @@ def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names:
         ``n_cells`` common cells, ``cnn_unaveraged`` the mean of ours as it is over its own cells there; ``value_area``
         and ``cnn_averaged_area`` are means by area.
     """
+    ours, theirs = grid.normalise_lat_lon(ours), grid.normalise_lat_lon(theirs)
     there, here = grid.of(theirs), grid.of(ours)
     _, theirs = grid.together(ours.isel(lat=0, lon=0, drop=True), theirs, names=("ours", "theirs"))  # of the same years
     coarse, theirs = summary(grid.resample(ours, there, "average")).compute(), summary(theirs).compute()
@@ -158,6 +159,10 @@ def score(true: xr.Dataset, found: xr.Dataset) -> pd.DataFrame:
     DataFrame
         A row a variable: truth and this map (means over cells), bias (map less truth), R² (1 - SSE/SST), Pearson's r.
     """
+    if lacking := [str(name) for name in true if name not in found]:
+        raise ValueError(
+            f"found: expected the variables of true, found none called {lacking[0]!r}; leave it out of true"
+        )
     true, found = grid.together(true, found, names=("true", "found"))
     rows = {}
     for name in true:

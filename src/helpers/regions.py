@@ -195,13 +195,14 @@ def places(lat: ArrayLike, lon: ArrayLike) -> dict[str, np.ndarray]:
     }
 
 
-def groups(flags: np.ndarray, meanings: Mapping[int, str]) -> dict[str, np.ndarray]:
-    """Turn a field of flags into {name: bool field}, in the order of ``meanings``.
+def groups(flags: ArrayLike, meanings: Mapping[int, str]) -> dict[str, np.ndarray | xr.DataArray]:
+    """Turn a field of flags into {name: bool field}, in the order of ``meanings``; its labels stay with it.
 
     >>> groups(np.array([0, 1, 1]), {1: "Tropics"})["Tropics"].tolist()
     [False, True, True]
     """
-    return {name: np.asarray(flags) == code for code, name in meanings.items()}
+    flags = flags if isinstance(flags, xr.DataArray) else np.asarray(flags)
+    return {name: flags == code for code, name in meanings.items()}
 
 
 def group_shares(

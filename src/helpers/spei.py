@@ -76,15 +76,20 @@ def spei(
     """
     if isinstance(scale, bool) or not isinstance(scale, int | np.integer):
         raise ValueError(f"scale: expected a whole number of months, found {scale!r}; give one, such as 12")
+    for name, field in (("precipitation", precipitation), ("pet", pet)):
+        if isinstance(field, xr.Dataset):
+            raise ValueError(f"{name}: expected one field, found a Dataset of {', '.join(map(str, field))}; choose one")
     precipitation, pet = together(precipitation, pet, names=("precipitation", "pet"))
     balance = (precipitation - pet).astype("float64")
-    months = balance[time].dt.year.values * 12 + balance[time].dt.month.values
+    months = _months(balance, time)
     if not 1 <= scale <= months.size:
         raise ValueError(f"scale: expected 1 to {months.size} months (the length of the series), found {scale}")
     if (np.diff(months) != 1).any():
         at = int(np.argmax(np.diff(months) != 1)) + 1
-        found = np.datetime_as_string(balance[time].values[at], "M")
+        found = f"{(months[at] - 1) // 12:04d}-{(months[at] - 1) % 12 + 1:02d}"
         raise ValueError(f"{time}: expected consecutive months, found a break before {found}; fill it with NaN")
+    if calibration is not None and len(calibration) != 2:
+        raise ValueError(f"calibration: expected a first and a last year, found {calibration}; give both")
     first, last = calibration or (-np.inf, np.inf)
     fitted = (balance[time].dt.year.values >= first) & (balance[time].dt.year.values <= last)
     if not fitted.any():
@@ -101,6 +106,17 @@ def spei(
     index = index.where(np.isfinite(index)) if limit is None else index.clip(-limit, limit)
     index.attrs = {"units": "1", "long_name": f"SPEI over {scale} months", "source": "computed from the water balance"}
     return index.rename(f"spei{scale}")
+
+
+def _months(balance: xr.DataArray, time: str) -> np.ndarray:
+    """Return the months of a record, counted from year 0."""
+    if time not in balance.dims:
+        raise ValueError(f"time: expected a dimension {time!r}, found {', '.join(map(str, balance.dims)) or 'none'}")
+    stamps = balance[time]
+    dates = stamps.dtype.kind == "M" or (stamps.dtype.kind == "O" and all(hasattr(x, "month") for x in stamps.values))
+    if not dates or stamps.isnull().any():
+        raise ValueError(f"{time}: expected dates along it, found {stamps.values[:3]} …; give each month its date")
+    return stamps.dt.year.values * 12 + stamps.dt.month.values
 
 
 def _standardise(balance: np.ndarray, *, scale: int, month: np.ndarray, fitted: np.ndarray) -> np.ndarray:
@@ -233,9 +249,9 @@ def hargreaves(
     DataArray (…, time)
         mm month-1; 0 below −17.8 °C and in the polar night.
     """
-    names = ("tmin", "tmax", "tmean")
-    fields = [tmin, tmax] + ([] if tmean is None else [tmean])
-    tmin, tmax, *means = together(*fields, names=names[: len(fields)])
+    names = ("tmin", "tmax", "lat", "tmean")
+    fields = [tmin, tmax, lat] + ([] if tmean is None else [tmean])
+    tmin, tmax, lat, *means = together(*fields, names=names[: len(fields)])
     month = tmin[time].dt.month
     water = 0.408 * extraterrestrial_radiation(month.copy(data=FIFTEENTH[month.values - 1]), lat)
     mean = means[0] if means else (tmin + tmax) / 2

@@ -71,7 +71,7 @@ def scales_at(climate: xr.Dataset, scales: Sequence[int], limit: float = 3.0) ->
         NaN where the record doesn't reach so far back.
     """
     pet = climate.pet if "pet" in climate else hargreaves(climate.tmin, climate.tmax, climate.lat)
-    each = [december(spei(climate.precipitation, pet, int(k), limit=limit)) for k in scales]
+    each = [december(spei(climate.precipitation, pet, k, limit=limit)) for k in scales]
     return xr.concat(each, dim=xr.DataArray(list(scales), dims="scale", name="scale")).rename("spei")
 
 

@@ -6,7 +6,8 @@ in any calendar, in months or in years, or written as dates (``day as %Y%m%d.%f`
 
 Where a step has bounds, it lies halfway between them: some models stamp a month by its end, which is the first instant
 of the next one. Bounds get lost when a file is cut. Months that are stamped by first instants alone, from a February to
-a January, make up whole years only if these are their ends, and are taken so. What can be read either way is refused.
+a January, make up whole years only if these are their ends, and are taken so; `are_ends` decides it, over all files of
+a variable. What can be read either way is refused.
 """
 
 from __future__ import annotations
@@ -40,6 +41,8 @@ REFERENCES = (
 """How files write the date that time is counted from: 1999-01-01, 1999-Jan-1st, 1 January 1999."""
 STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 """Calendars of which the time since 1582 is the civil one."""
+BOUNDS = ("time_bnds", "time_bounds", "time_bnd", "bounds_time", "time_counter_bounds")
+"""What the bounds of time are called."""
 REWRITE = "write its times anew as 'days since' a date, such as by 'cdo setreftime,1900-01-01,00:00:00,days'"
 EVEN = 1e-4
 """Coordinates in single precision differ by less than this (degrees)."""
@@ -134,49 +137,89 @@ def with_times(ds: xr.Dataset, path: Path) -> xr.Dataset:
     time = ds[name]
     stamps, bounded = _middle(ds, time)
     steps = _dates(stamps, time.attrs, path)
-    if not bounded:
-        steps = _not_the_next(steps, stamps, str(time.attrs.get("bounds", "")), path)
+    about = {} if bounded or not _first_instants(steps) else {"open": True, "lost": str(time.attrs.get("bounds", ""))}
+    if about and stamps.min() == 0:  # the date that time is counted from begins a step: nothing lies before it
+        about = {}
+    about |= {"after_reference": bool(stamps.min() > 0) and _a_step_after(steps, time.attrs, path)} if about else {}
     ds = ds.drop_vars([name, *(other for other in ds.variables if other != name and _counts(ds[other], "time"))])
     ds = ds.rename({time.dims[0]: "time"}) if time.ndim else ds.expand_dims("time")
-    return ds.assign_coords(time=("time", steps))
+    return ds.assign_coords(time=("time", steps, about))
 
 
 def _middle(ds: xr.Dataset, time: xr.DataArray) -> tuple[np.ndarray, bool]:
-    """Return the numbers that count time, and whether bounds place them: then they lie halfway between these."""
+    """Return the numbers that count time, and whether bounds place them: then they lie halfway between these.
+
+    Bounds that the time axis doesn't name are known by their own names: the attribute gets lost before they do.
+    """
     stamps = np.atleast_1d(time.values).astype("float64")
-    bounds = ds.variables.get(str(time.attrs.get("bounds", "")))
-    if bounds is None or bounds.shape != (stamps.size, 2):
-        return stamps, False
-    begin, end = bounds.values.astype("float64").T
-    sensible = (end > begin) & (begin <= stamps) & (stamps <= end)
-    return ((begin + end) / 2, True) if sensible.all() else (stamps, False)
+    for name in (str(time.attrs.get("bounds", "")), *BOUNDS):
+        bounds = ds.variables.get(name)
+        if bounds is not None and bounds.shape == (stamps.size, 2):
+            begin, end = bounds.values.astype("float64").T
+            if ((end > begin) & (begin <= stamps) & (stamps <= end)).all():
+                return (begin + end) / 2, True
+    return stamps, False
 
 
-def _not_the_next(steps: np.ndarray, stamps: np.ndarray, lost: str, path: Path) -> np.ndarray:
-    """Return dates that lie in their own month: a stamp at its first instant may be the end of the one before.
+def _first_instants(steps: np.ndarray) -> bool:
+    """Say whether all dates are the first instant of a month, to the hour."""
+    when = xr.DataArray(steps, dims="time").dt
+    return bool(((when.day.values == 1) & (when.hour.values == 0)).all())
+
+
+def _a_step_after(steps: np.ndarray, attributes: dict, path: Path) -> bool:
+    """Say whether the first date of yearly steps is a year after the one that time is counted from."""
+    counted = re.match(r"\w+ since (.*)", str(attributes.get("units", "")), re.IGNORECASE)
+    if not counted:
+        return False
+    year, month, _ = _reference(counted[1], str(attributes["units"]), path)
+    when = xr.DataArray(steps, dims="time").dt
+    count = np.sort(12 * when.year.values + when.month.values)
+    return bool(count.size > 1 and np.diff(count).min() == 12 and count[0] == 12 * year + month + 12)
+
+
+def are_ends(years: np.ndarray, months: np.ndarray, lost: str, after_reference: bool, path: Path) -> bool:
+    """Say whether stamps at first instants, of all files of a variable, end their steps rather than begin them.
+
+    A record of whole years that runs from February to January is one of ends; one that begins in January or ends in
+    December as it stands is not.
 
     Parameters
     ----------
+    years, months : ndarray
+        Of the stamps.
     lost : str
-        The bounds that the file names and does not have, empty where it names none.
+        The bounds that a file names and does not have, empty where it names none.
+    after_reference : bool
+        Steps are years, and the first is stamped a year after the date that time is counted from.
+    path : Path
+        Named in errors.
+
+    Raises
+    ------
+    ProductError
+        It may be either.
     """
-    when = xr.DataArray(steps, dims="time").dt
-    hours = when.day.values - 1 + when.hour.values / 24 + when.minute.values / 1440
-    if (hours > 0).any():
-        return steps
-    count = 12 * when.year.values + when.month.values - 1
+    count = np.sort(12 * years + months - 1)
     monthly = count.size > 1 and (np.diff(count) == 1).all()
-    ends = monthly and count.size % 12 == 0 and count[0] % 12 == 1
-    if ends:
-        return steps - (np.timedelta64(1, "D") if steps.dtype.kind == "M" else timedelta(days=1))
-    begins = stamps.min() == 0 or (monthly and count.size % 12 == 0 and count[0] % 12 == 0)
-    if lost and not begins:
+    begins = monthly * (int(count[0] % 12 == 0) + int(count[-1] % 12 == 11))
+    ends = monthly * (int(count[0] % 12 == 1) + int(count[-1] % 12 == 0))
+    if ends == 2:
+        return True
+    if ends > begins or after_reference or (lost and not begins):
+        bounds = f"the bounds {lost!r} that its time axis names" if lost else "bounds of its time axis"
         first = f"{count[0] // 12}-{count[0] % 12 + 1:02d}-01"
         raise ProductError(
-            f"{path}: expected the bounds {lost!r} that its time axis names, found none, so that the stamp {first} may "
-            "begin a step or end one; give the file as it came, with its bounds, or stamp its steps in their middle"
+            f"{path}: expected {bounds}, found none, so that the stamp {first} may begin a step or end one; give the "
+            "file as it came, with its bounds, or stamp its steps in their middle"
         )
-    return steps
+    return False
+
+
+def a_step_before(time: xr.DataArray) -> np.ndarray:
+    """Return dates that stand a day earlier, and so within the month that they end."""
+    steps = time.values
+    return steps - (np.timedelta64(1, "D") if steps.dtype.kind == "M" else timedelta(days=1))
 
 
 def _dates(values: np.ndarray, attributes: dict, path: Path) -> np.ndarray:
@@ -191,9 +234,9 @@ def _dates(values: np.ndarray, attributes: dict, path: Path) -> np.ndarray:
     if not counted:
         raise ProductError(f"{path}: expected time units such as 'days since 1900-01-01', found {units!r}; {REWRITE}")
     unit, (year, month, rest) = counted[1].lower(), _reference(counted[2], units, path)
-    if unit in ("month", "mon", "year", "yr", "common_year", "calendar_month", "calendar_year"):
+    if unit in ("month", "mon", "calendar_month", "year", "yr", "common_year", "calendar_year"):
         # No calendar library counts in months: their lengths differ.
-        months = 1 if "mon" in unit else 12
+        months = 12 if "y" in unit else 1
         # A hundredth of a month is more than single precision loses, and less than any stamp means.
         index = year * 12 + month - 1 + np.floor(values * months + 0.01).astype(int)
         return _firsts(index // 12, index % 12 + 1, np.ones_like(index), calendar, units, path)

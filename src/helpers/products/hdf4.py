@@ -196,6 +196,9 @@ def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np
             f"{path}: expected {field.stored!r} without offset, found add_offset {offset:g}; is this another version?"
         )
     low, high = field.valid or (-np.inf, np.inf)
+    stated = np.ravel(attributes.get("valid_range", ()))
+    if stated.size == 2 and stated.dtype.kind in "iuf" and stated[0] < stated[1]:  # the file's own, of stored numbers
+        low, high = max(low, float(stated[0])), min(high, float(stated[1]))
     if stored.dtype.kind in "iu":  # whole limits spare a conversion of the whole field
         kind = np.iinfo(stored.dtype)
         low, high = max(kind.min, math.ceil(max(low, kind.min))), min(kind.max, math.floor(min(high, kind.max)))

@@ -101,6 +101,12 @@ def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
                     f"{path}: expected {key} of {name} to be a number, found {about[key]!r}; correct it, such as by "
                     "ncatted"
                 ) from None
+    for key in ("scale_factor", "add_offset"):
+        numbers = np.ravel(about.get(key, 1.0)).astype("float64")
+        if numbers.size != 1 or not np.isfinite(numbers[0]) or (key == "scale_factor" and numbers[0] == 0):
+            raise ProductError(f"{path}: expected {key} of {name} to be one number, and no zero, found {about[key]}")
+        if key in about:
+            about[key] = numbers.item()
     return stored._replace(attrs=about)
 
 

@@ -138,7 +138,11 @@ def read(
         told += found
     signs, holding = _set(product, files, variable, variables)
     parts = {name: series.index(name, holding[name], sum_over) for name in signs}
-    first = _one_model(parts)
+    first, *others = parts.values()
+    for other in others:
+        series.require_one_run(first.run, other.run, first.first, other.first)
+    if "table" in product.file.groupindex:  # names by a rule of which the file's own source_id is a part
+        series.require_one_run({"source_id": model}, first.run, Path("its name"), first.first)
     years = _years(parts, list(years), allow_partial, allow_missing)
     fields = series.one_grid(parts, {name: _annual(parts[name], years) for name in signs})
     total = sum(sign * fields[name] for name, sign in signs.items()).astype("float32")
@@ -212,18 +216,6 @@ def _by_content(files: list[Path]) -> dict[str, list[Path]]:
                 if set(netcdf.AXES) <= set(values.dims):
                     holding.setdefault(str(name), []).append(path)
     return holding
-
-
-def _one_model(parts: Mapping[str, series.Series]) -> series.Series:
-    """Return the first part; refuse parts whose files themselves tell of different models."""
-    first, *others = parts.values()
-    for other in others:
-        if first.model and other.model and first.model.casefold() != other.model.casefold():
-            raise ProductError(
-                f"{other.first}: expected {other.name} of the model {first.model!r}, as {first.first.name} tells, "
-                f"found {other.model!r}; take both from one model run"
-            )
-    return first
 
 
 def _years(parts: Mapping[str, series.Series], years: list[int], partial: bool, missing: bool) -> list[int]:

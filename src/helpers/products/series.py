@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers.grid import LAT, LON, same_labels, together
-from helpers.products import netcdf
+from helpers.products import axes, netcdf
 from helpers.products.composites import stack
 from helpers.products.errors import ProductError
 from helpers.products.packed import Kept
@@ -29,8 +29,8 @@ from helpers.products.packed import Kept
 LAZY = 3600 * 7200
 """Cells beyond which a result is lazy: a year of a 0.05 degree grid."""
 
-MODEL = ("source_id", "model_id", "model_name", "model")
-"""Attributes in which a file names its model."""
+RUN = ("source_id", "model_id", "model_name", "model", "variant_label")
+"""Attributes in which a file names its model, and the member of an ensemble."""
 
 Prepare = Callable[[xr.DataArray, Path], xr.DataArray]
 Combine = Callable[[xr.DataArray, Path], xr.DataArray]
@@ -61,8 +61,10 @@ class Series:
         What the first file says of its steps in its attributes and name.
     sum_over : tuple of str
         Dimensions that are added up.
-    model : str
-        The model that the first file names in its attributes, empty where it names none.
+    run : dict of str to str
+        What the first file tells of its model and member in its attributes.
+    ends : bool
+        Times are stamped by the end of their step, the first instant of the next.
     """
 
     name: str
@@ -70,7 +72,8 @@ class Series:
     lon: np.ndarray
     told: str = ""
     sum_over: tuple[str, ...] = ()
-    model: str = ""
+    run: dict[str, str] = field(default_factory=dict)
+    ends: bool = False
     years: dict[int, list[Part]] = field(default_factory=dict)
 
     @property
@@ -121,29 +124,63 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
     Raises
     ------
     ProductError
-        Two files hold the same month or stand on different grids, or a file holds a month twice.
+        Two files hold the same month, stand on different grids or come from different models, a file holds a month
+        twice, or its stamps may begin their steps or end them.
     """
-    series, paths = None, sorted(paths)
+    series, paths, steps = None, sorted(paths), []
     for path in paths:
         file = Kept(path)
         with netcdf.opening(path, file.plain) as ds:
             stored = netcdf.variable(ds, name, path, sum_over)
-            when = stored["time"].dt
-            years, months = when.year.values, when.month.values
+            steps.append((file, ds["time"].copy(deep=True)))
             lat, lon = ds["lat"].values, ds["lon"].values
             told = f"{path.name} {ds.attrs.get('frequency', '')} {ds.attrs.get('table_id', '')}"
-            model = next((str(ds.attrs[key]).strip() for key in MODEL if key in ds.attrs), "")
+            run = {key: str(ds.attrs[key]).strip() for key in RUN if str(ds.attrs.get(key, "")).strip()}
         if series is None:
-            series = Series(name, lat, lon, told, tuple(sum_over), model)
+            series = Series(stored.name, lat, lon, told, tuple(sum_over), run)
         elif not same_cells(series, lat, lon):
-            shapes = f"{lat.size}x{lon.size} cells, not the {series.lat.size}x{series.lon.size} of {series.first.name}"
+            shapes = f"{lat.size}x{lon.size} cells, not the {series.lat.size}x{series.lon.size} of {paths[0].name}"
             raise ProductError(f"{path}: expected one grid in all files, found {shapes}; keep files of one grid")
+        require_one_run(series.run, run, paths[0], path)
+    if series is None:
+        raise ProductError(f"expected a file of {name}, found none; give one")
+    series.ends = _ends(steps)
+    for file, time in steps:
+        when = time.copy(data=axes.a_step_before(time)).dt if series.ends else time.dt
+        years, months = when.year.values, when.month.values
         for year in np.unique(years):
             positions = np.flatnonzero(years == year)
             _add(series, int(year), Part(file, positions, months[positions]))
-    if series is None or not series.years:
+    if not series.years:
         raise ProductError(f"{paths[0]}: expected steps of {name}, found none; give a file that has some")
     return series
+
+
+def _ends(steps: list[tuple[Kept, xr.DataArray]]) -> bool:
+    """Say whether the stamps of all files are the ends of their steps."""
+    if not all(time.attrs.get("open") and time.size for _, time in steps):
+        return False
+    years, months = (np.concatenate([getattr(time.dt, part).values for _, time in steps]) for part in ("year", "month"))
+    lost = next((time.attrs["lost"] for _, time in steps if time.attrs["lost"]), "")
+    after = any(time.attrs["after_reference"] for _, time in steps)
+    return axes.are_ends(years, months, lost, after, steps[0][0].path)
+
+
+def require_one_run(first: Mapping[str, str], other: Mapping[str, str], one: Path, path: Path) -> None:
+    """Refuse files that tell of different models, or members of an ensemble, in their attributes.
+
+    Raises
+    ------
+    ProductError
+        Names both files, and what each tells.
+    """
+    for key in first.keys() & other.keys():
+        here, there = first[key].casefold(), other[key].casefold()
+        if not (here.startswith(there) or there.startswith(here)):  # a version may stand behind a name
+            raise ProductError(
+                f"{path}: expected {key} {first[key]!r}, as {one.name} tells, found {other[key]!r}; take all files "
+                "from one model run"
+            )
 
 
 def same_cells(series: Series, lat: np.ndarray, lon: np.ndarray) -> bool:
@@ -229,6 +266,8 @@ def load(series: Series, year: int, prepare: Prepare) -> xr.DataArray:
         with netcdf.opening(path, part.file.plain) as ds:
             stored = netcdf.variable(ds, series.name, path, series.sum_over).isel(time=part.positions)
             values = netcdf.loaded(stored)
+            if series.ends:
+                values = values.assign_coords(time=axes.a_step_before(values["time"]))
         parts.append(prepare(values, path).assign_coords(lat=series.lat, lon=series.lon))
     joined = xr.concat(parts, dim="time") if len(parts) > 1 else parts[0]
     return joined.isel(time=np.argsort(joined["time"].dt.month.values, kind="stable"))

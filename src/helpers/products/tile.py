@@ -14,19 +14,13 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from helpers.grid import Grid
+from helpers.grid import Grid, codes
 from helpers.products import pieces, tile_fields, tile_packing, tile_places
 from helpers.products.errors import ProductError
 from helpers.products.rasters import Raster
 from helpers.products.registry import Product, describe
 from helpers.products.sinusoidal import Warp
 
-CLASSES = re.compile(r"class|\bbits?\b|flag|concatenated|categor|\brank|\bcodes?\b", re.IGNORECASE)
-"""Units of numbers that are codes: a mean of them is none."""
-KEYS = re.compile(
-    r"^(.*[_ ])?(keys?|legend|flag_?(values|meanings|masks)|class(es|_?names?)|categor\w*|palette)$", re.IGNORECASE
-)
-"""Attributes by which a file explains codes."""
 STRIP = 2**22
 """Pixels that are decoded at a time."""
 
@@ -131,21 +125,8 @@ def _require_numbers(field: tile_fields.Stored, rule: tile_packing.Packing, meth
     """Refuse to average codes."""
     if method == "nearest" or not rule.plain:
         return
-    units = str(field.attributes.get("units", ""))
-    told = units if CLASSES.search(units) else ""
-    told = told or next((f"{k}: {v}" for k, v in field.attributes.items() if KEYS.match(k) and _explains(v, rule)), "")
-    if told:
+    if told := codes(field.attributes, rule.valid):
         raise ProductError(f"{field.what} holds codes ({told:.60}), which have no mean; expected method='nearest'")
-
-
-def _explains(text: object, rule: tile_packing.Packing) -> bool:
-    """Say whether an attribute explains codes among the values, not only fills beside them.
-
-    MOD10's snow cover has the key "0-100=snow cover, 200=missing, 250=cloud" and a valid range of 0 to 100: all codes
-    lie outside.
-    """
-    codes = [float(n) for n in re.findall(r"(?<![\w.-])\[?(-?\d+)\]?(?=\s*[=:])", str(text))]
-    return not (rule.valid and codes and not any(rule.valid[0] <= code <= rule.valid[1] for code in codes))
 
 
 def _small(field: tile_fields.Stored, grid: Grid | None, files: int) -> bool:

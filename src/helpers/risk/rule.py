@@ -65,7 +65,8 @@ def faster_shares(
         ``n_cells``; the shares ``npp_faster_pixel``, ``reco_faster_pixel`` (by number of cells), ``npp_faster_area``,
         ``reco_faster_area`` (by true area), each pair summing to one; ``verdict``, from the share by area.
     """
-    gap, inside = difference.to_numpy(), regions.groups(groups, names)
+    difference, area, groups = together(difference, area, groups, names=("difference", "area", "groups"))
+    gap, inside = difference.to_numpy(), regions.groups(groups.to_numpy(), names)
     compared, ties = np.isfinite(gap) & (gap != 0), gap == 0
     npp = regions.group_shares(gap > 0, area, inside, within=compared)
     reco = regions.group_shares(gap < 0, area, inside, within=compared)
@@ -186,6 +187,9 @@ def against(
         Percent of the land, a column for the globe and each band: for each rule where it is right, then where it is
         above zero, and at last where the true sink grows.
     """
+    called = (*rules, "sink", "counted", "static")
+    *measures, sink, counted, static = together(*rules.values(), sink, counted, static, names=called)
+    rules = dict(zip(rules, measures, strict=True))
     grows = {name: rule > 0 for name, rule in rules.items()}
     conditions = {f"{name}: right": sign == (sink > 0) for name, sign in grows.items()}
     conditions |= {f"{name}: above zero": sign for name, sign in grows.items()}

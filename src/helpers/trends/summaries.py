@@ -177,6 +177,10 @@ def gather(
         As `describe` stores it, with attributes ``counted`` and ``zero_or_undefined``: how many cells of the mask stand
         inside and outside the shares.
     """
+    called = ("mask", "direction", "area", *fits, *(f"z-slope of {v}" for v in z_slopes))
+    mask, direction, area, *rest = together(mask, direction, area, *fits.values(), *z_slopes.values(), names=called)
+    fits, rest = dict(zip(fits, rest, strict=False)), rest[len(fits) :]
+    z_slopes = dict(zip(z_slopes, rest, strict=True))
     fields = xr.Dataset({"direction": direction, "analysis_mask": mask, "area": area})
     for v, fit in fits.items():
         for kind, field in {"slope": fit.slope, "p": fit.p, "zslope": z_slopes[v]}.items():

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from helpers.grid import together
 from helpers.regions import BAND_NAMES, group_shares, groups
 from helpers.trends.lines import CONSTANT, MISSING_YEAR, ols, z_slope
 from helpers.trends.summaries import REGIONS
@@ -51,6 +52,8 @@ def tally(fits: Mapping[str, xr.Dataset], mask: xr.DataArray, counted: xr.DataAr
     DataFrame
         Column ``cells``, a row a kind of cell.
     """
+    mask, counted, *rest = together(mask, counted, *fits.values(), names=("mask", "counted", *fits))
+    fits = dict(zip(fits, rest, strict=True))
     constant = xr.zeros_like(mask)
     kinds = {}
     for v, fit in fits.items():
