@@ -20,6 +20,7 @@ from pathlib import Path
 import xarray as xr
 
 from helpers.products import packed, registry
+from helpers.products.csv_columns import columns_of
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.packed import plain_name
 from helpers.products.pixels import pixel
