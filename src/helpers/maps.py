@@ -74,7 +74,7 @@ def append_year(folder: Path, annual: xr.Dataset) -> None:
     """
     chunks = (1, min(ROWS, annual.sizes["lat"]), annual.sizes["lon"])
     new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in annual.data_vars}}
-    how = {"append_dim": "year"} if any(folder.iterdir()) else new
+    how = {"append_dim": "year"} if (folder / ".zgroup").exists() else new
     annual.drop_encoding().to_zarr(folder, **ZARR, **how)
 
 
