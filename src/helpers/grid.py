@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from rasterio import Affine
 from scipy import sparse
@@ -160,6 +161,8 @@ def codes(attributes: Mapping, valid: tuple[float, float] | None = None) -> str:
     units = str(attributes.get("units", ""))
     if CLASSES.search(units):
         return units
+    if re.search(r"\bclass(es)?\b|\bcategor", name := str(attributes.get("long_name", "")), re.IGNORECASE):
+        return name
     stated = np.ravel(attributes.get("valid_range", ()))
     if valid is None and stated.size == 2 and stated.dtype.kind in "iuf":
         valid = float(stated[0]), float(stated[1])
@@ -217,7 +220,7 @@ def together(*fields, names: Sequence[str] = ()) -> list:
             for dim in field.dims:
                 field = _like(field, name, dim, *first.setdefault(dim, (field, name)))
             known = [dim for dim in first if dim in field.dims]
-            field = field if [*field.dims] == known else field.transpose(*known)
+            field = field if isinstance(field, xr.DataArray) and [*field.dims] == known else field.transpose(*known)
         found.append(field)
     return found
 
@@ -239,7 +242,9 @@ def _like(field, name: str, dim: str, standard, of: str):
             f"{name}: expected the {dim} of {of}, {wanted}, found {found}; bring both onto the same, or cut them to "
             "what they share"
         )
-    return field.isel({dim: order}).assign_coords({dim: standard[dim].variable})
+    field = field.isel({dim: order})
+    several = isinstance(standard.indexes[dim], pd.MultiIndex)  # equal to the last digit, and in order now
+    return field if several else field.assign_coords({dim: standard[dim].variable})
 
 
 def same_labels(first: np.ndarray, other: np.ndarray, round_the_globe: bool = False) -> np.ndarray | None:

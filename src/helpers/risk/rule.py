@@ -195,7 +195,7 @@ def against(
     conditions |= {f"{name}: above zero": sign for name, sign in grows.items()}
     conditions["the true sink grows"] = sink > 0
     globe, *bands = regions.BANDS
-    inside = {globe: np.ones(counted.shape, bool)} | regions.groups(static.band, dict(enumerate(bands)))
+    inside = {globe: xr.ones_like(static.band, dtype=bool)} | regions.groups(static.band, dict(enumerate(bands)))
     within = counted & np.isfinite(sink)
     shares = {
         name: regions.group_shares(holds, static.area, inside, within).set_index("name")["share_area"]

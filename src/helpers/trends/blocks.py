@@ -79,6 +79,8 @@ def sampled_cells(
     """
     maps, counted, area = together(maps, counted, area, names=("maps", "counted", "area"))
     row, column = np.nonzero(counted.transpose("lat", "lon").to_numpy())
+    if not row.size:
+        raise ValueError("counted: expected cells to draw from, found none; count some")
     weight = area.transpose("lat", "lon").to_numpy()[row, column].astype("float64")
     drawn = np.sort(rng.choice(row.size, most, p=weight / weight.sum()))
     at = {"lat": xr.DataArray(row[drawn], dims="cell"), "lon": xr.DataArray(column[drawn], dims="cell")}

@@ -128,6 +128,8 @@ def analysis_mask(reco: xr.DataArray, npp: xr.DataArray, dim: str = "year") -> x
     ValueError
         When the two do not stand on the same years and cells.
     """
+    if dim not in reco.dims:
+        raise ValueError(f"reco: expected a dimension {dim!r}, found {', '.join(map(str, reco.dims))}")
     if missing := [d for d in reco.dims if d not in npp.dims]:
         raise ValueError(
             f"npp: expected the same {missing[0]!r} as reco has, found none; bring both onto one grid first"

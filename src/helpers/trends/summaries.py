@@ -43,7 +43,7 @@ def shares(
         A row a condition and region (`REGIONS`): ``names``, ``region``, ``n_cells`` (counted cells of the region),
         ``pixel`` and ``area`` (shares 0 to 1, by number of cells and by true area; NaN where no cell is counted).
     """
-    inside = {REGIONS[0]: np.ones(band.shape, bool)} | groups(band, dict(enumerate(REGIONS[1:])))
+    inside = {REGIONS[0]: xr.ones_like(band, dtype=bool)} | groups(band, dict(enumerate(REGIONS[1:])))
     tables = []
     for key, holds in conditions.items():
         table = group_shares(holds, area, inside, within=counted)
