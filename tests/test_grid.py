@@ -245,6 +245,12 @@ def test_fields_meet_whatever_the_order_of_their_dimensions():
     a = xr.DataArray(np.arange(12.0).reshape(3, 4), {"lat": [1, 2, 3], "lon": [0, 1, 2, 3]}, ("lat", "lon"))
     b = g.together(a, a.T)[1]
     assert b.dims == a.dims and (b.values == a.values).all()
+    cube = a.expand_dims(year=[2000])
+    for one, other in ((cube, cube.T), (cube.to_dataset(name="x"), cube.T.to_dataset(name="y"))):
+        first, second = g.together(one, other)
+        assert first.identical(one)
+        values = [*second.data_vars.values()][0] if isinstance(second, xr.Dataset) else second
+        assert values.dims == ("year", "lat", "lon")
     with pytest.raises(ValueError, match="expected the lat of a"):
         g.together(a, a.drop_vars("lat").isel(lat=[0, 1]), names=("a", "b"))
     mixed = xr.DataArray([1.0, 2.0], {"k": np.array(["a", None], object)}, ("k",))

@@ -217,12 +217,21 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     found = []
     for field, name in zip(fields, names, strict=True):
         if isinstance(field, xr.DataArray | xr.Dataset):
-            for dim in field.dims:
+            for dim in _in_order(field):
                 field = _like(field, name, dim, *first.setdefault(dim, (field, name)))
             known = [dim for dim in first if dim in field.dims]
-            field = field if isinstance(field, xr.DataArray) and [*field.dims] == known else field.transpose(*known)
+            kept = isinstance(field, xr.DataArray) and [*field.dims] == known
+            field = field if kept else field.transpose(*known)
         found.append(field)
     return found
+
+
+def _in_order(field: xr.DataArray | xr.Dataset) -> list:
+    """Return dimensions in the order of the values; a Dataset has none of its own, but its largest variables do."""
+    if isinstance(field, xr.DataArray):
+        return [*field.dims]
+    variables = sorted(field.data_vars.values(), key=lambda values: -values.ndim)
+    return list(dict.fromkeys([*(dim for values in variables for dim in values.dims), *field.dims]))
 
 
 def _like(field, name: str, dim: str, standard, of: str):
