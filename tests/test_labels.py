@@ -92,6 +92,11 @@ BAD = {
     "NaN among text": (["a", "a", "b", "b", "c", "c", "d", np.nan], "'nan' for sample 7"),
     "NaN among objects": (np.array(["a", "a", "b", "b", "c", "c", "d", np.nan], object), "nan for sample 7"),
     "blank text": (["a", "a", "b", "b", "c", "c", "d", ""], "'' for sample 7"),
+    "blanks": (["a", "a", "b", "b", "c", "c", "d", "  "], "'  ' for sample 7"),
+    "NA as text": (["a", "a", "b", "b", "c", "c", "d", "NA"], "'NA' for sample 7"),
+    "null as text": (["a", "a", "b", "b", "c", "c", "d", "null"], "'null' for sample 7"),
+    "a gap as text": (["a", "a", "b", "b", "c", "c", "d", "-9999"], "'-9999' for sample 7"),
+    "minus one as text": ([*"0011223", "-1"], "'-1' for sample 7"),
     "NA": (pd.Series([*GOOD[:-1], None], dtype="Int64"), "nan for sample 7"),
     "no category": (pd.Series(pd.Categorical(["a", "a", "b", "b", "c", "c", "d", None])), "nan for sample 7"),
     "masked": (np.ma.masked_equal([*GOOD[:-1], 9], 9), "9 for sample 7"),
@@ -136,6 +141,22 @@ def test_whole_numbers_mean_the_same_in_every_form(taker):
 def test_text_dates_and_truths_are_labels(labels, distinct):
     found, which = indexed(labels)
     assert found.tolist() == distinct and which.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        ([1e20, 2e20, 3e20, 1], r"0 to 9007199254740992, beyond .*found 1e\+20 for sample 0 \(from 0; 3 such"),
+        ([1.0, 2.0**54], "found 1.8014398509481984e.16 for sample 1"),
+        (np.array([1, 2**25], "float32"), "0 to 16777216, beyond .* for sample 1"),
+        ([1, 10**20], "0 to 9223372036854775807, beyond .*found 100000000000000000000 for sample 1"),
+    ],
+)
+def test_numbers_that_are_no_longer_told_apart_are_no_labels(labels, found):
+    with pytest.raises(ValueError, match=f"groups: expected whole numbers of {'' if '0 to' in found else '.*'}{found}"):
+        indexed(labels)
+    with pytest.raises(ValueError, match="year: expected whole numbers of 0 to"):
+        splits.year_folds([2000, 1e20, 2001], 2)
 
 
 def test_labels_that_are_not_one_a_sample_are_refused():

@@ -79,12 +79,20 @@ FILLS = [
     "-9999.9",
     "-999.9",
     "-99",
-    "9999",
+    "-9.99e2",
+    "-6999",
+    "-7777",
+    "-8888.0",
+    "-32768",
     "1e30",
     "-3.4e38",
     "NULL",
     "n/a",
     "--",
+    "n.a.",
+    "#DIV/0!",
+    "#VALUE!",
+    "#REF!",
     " ",
     "inf",
     "\u22129999",
@@ -109,9 +117,64 @@ def test_what_is_small_or_negative_but_possible_is_kept(table):
     assert ds.lon.values.tolist() == [-99.9, -99.9, 151]
 
 
+LOST = [  # of a variable that the registry does not know
+    ("5.2,3,9999.9", [2]),
+    ("5.2,3,99999", [2]),
+    ("5.2,3,-32768", [2]),
+    ("5.2,-3,-6999", [2]),
+    ("5.2,3,1e14", [2]),
+    ("-5.2,3,-99", [2]),
+    ("-5.2,3,-99.9", [2]),
+    ("-45,40,-99", [2]),
+    ("-9999,-99,12", [0, 1]),
+    ("0.5,0.3,-9.99", [2]),
+    ("-9999,-6000,2000", [0]),
+    ("-400,200,-99", []),
+    ("-1200,200,-999", []),
+    ("100,1200,999", []),
+    ("850,400,999", []),
+    ("12,25,-9.99", []),
+    ("0,10,99", []),
+    ("-0.99,0.99,0.5", []),
+]
+
+
+@pytest.mark.parametrize(("cells", "lost"), LOST)
+def test_a_mark_far_from_a_column_s_other_numbers_is_a_gap_and_one_among_them_a_value(table, cells, lost):
+    lines = [f"{2003 + k},{cell}" for k, cell in enumerate(cells.split(","))]
+    rows = "".join(f"\nAA-One,{line},1,2,500" for line in lines)
+    mine = read(table("site,year,warmth,latitude,longitude,reco_nt" + rows), mine="warmth").mine
+    wanted = [np.nan if k in lost else float(cell) for k, cell in enumerate(cells.split(","))]
+    np.testing.assert_array_equal(mine, wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "factor", "cells", "values"),
+    [
+        ("mat", 0.1, "152,30,-99", [15.2, 3.0, -9.9]),
+        ("ndvi", 0.0001, "9999,5000,-3000", [0.9999, 0.5, -0.3]),  # MODIS's own fill is a possible NDVI
+        ("gpp", 0.001, "9999,800,-99", [9.999, 0.8, np.nan]),
+        ("reco_dt", 0.001, "-50,-99,-9999", [-0.05, np.nan, np.nan]),
+        ("reco_dt", 0.001, "-12,900,-99", [-0.012, 0.9, -0.099]),
+        ("nee_qc", 0.01, "99,80,-9999", [0.99, 0.8, np.nan]),
+        ("map", 1.0, "999,9999,-9.99", [999, 9999, np.nan]),
+    ],
+)
+def test_a_number_that_its_variable_can_be_is_a_value(table, name, factor, cells, values):
+    rows = "".join(f"\nAA-One,{2003 + k},{cell},1,2,500" for k, cell in enumerate(cells.split(",")))
+    factors = {"reco": 0.001, name: factor}
+    columns = COLUMNS | {name: "cell"}
+    ds = products.read(
+        "site_table", table("site,year,cell,latitude,longitude,reco_nt" + rows), columns=columns, factors=factors
+    )
+    np.testing.assert_allclose(ds[name], values)
+
+
 @pytest.mark.parametrize(
     ("column", "text", "factors", "words"),
     [
+        ("nee_qc", "99", {}, "expected 0 to 1, found 99; nee_qc is a share: is the column in percent? give its factor"),
+        ("nee_qc", "99.9", {}, "expected 0 to 1, found 99.9; nee_qc is a share: is the column in percent?"),
         ("mat", "288.15", {}, "expected -90 to 60, found 288.15; is it in kelvin?"),
         ("map", "-5", {}, "expected 0 to 20000, found -5; map is in mm yr-1"),
         ("nee_qc", "93", {}, "expected 0 to 1, found 93; nee_qc is a share: is the column in percent? give its factor"),

@@ -10,8 +10,33 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-GAPS = ("", "nan", "NaN", "None", "NaT", "<NA>")
-"""What a missing label is called once it has become text."""
+GAPS = (
+    *(
+        "",
+        "-",
+        "--",
+        "---",
+        "\u2013",
+        "\u2014",
+        ".",
+        "?",
+        "*",
+        "na",
+        "n/a",
+        "n.a.",
+        "n.a",
+        "#n/a",
+        "<na>",
+        "nan",
+        "nat",
+    ),
+    *("null", "\\n", "none", "nil", "nd", "missing", "no data", "nodata"),
+    *("#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
+)
+"""What a missing label, or name, or cell of a table is called, in lower case and without blanks around it.
+
+It stands here, on the lowest floor, so that tables (`products.missing`) and labels share it.
+"""
 
 
 def indexed(labels: ArrayLike, name: str = "groups", size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +45,8 @@ def indexed(labels: ArrayLike, name: str = "groups", size: int | None = None) ->
     Parameters
     ----------
     labels : array_like (sample,)
-        Text, dates, or whole numbers of 0 or more (also as floats, as a table with gaps once had them).
+        Text, dates, or whole numbers of 0 or more (also as floats, as a table with gaps once had them, as far as these
+        tell whole numbers apart).
     name : str
         Of the parameter, for the error.
     size : int, optional
@@ -34,8 +60,8 @@ def indexed(labels: ArrayLike, name: str = "groups", size: int | None = None) ->
     Raises
     ------
     ValueError
-        The labels do not stand in a row, there is none, there are not as many as samples, or one is missing, negative,
-        a fraction, or of another kind than the others; the message says where.
+        The labels do not stand in a row, there is none, there are not as many as samples, or one is missing, negative
+        (also as text), a fraction, too large, or of another kind than the others; the message says where.
 
     Examples
     --------
@@ -64,15 +90,31 @@ def _plain(given: np.ndarray, hidden: np.ndarray, name: str) -> np.ndarray:
     match given.dtype.kind:
         case "f":
             _refuse(name, given, ~(np.isfinite(given) & (given == np.floor(given)) & (given >= 0)))
+            _refuse_large(name, given, 2 / np.finfo(given.dtype).eps)  # beyond it neighbours are one float
             return given.astype("int64")
         case "i":
             _refuse(name, given, given < 0)
         case "U" | "S":
             given = given.astype(str)
-            _refuse(name, given, np.isin(given, GAPS))
+            numbers = pd.to_numeric(pd.Series(given), errors="coerce").to_numpy("float64")
+            plain = np.char.lower(np.char.strip(given))
+            _refuse(name, given, np.isin(plain, GAPS) | (numbers < 0) | np.isinf(numbers))
+        case "O" if all(isinstance(label, int) for label in given):
+            _refuse_large(name, given, np.iinfo("int64").max)
         case "O" | "c" | "V" | "m":
             _refuse(name, given, np.ones(given.shape, bool))
     return given
+
+
+def _refuse_large(name: str, given: np.ndarray, most: float) -> None:
+    """Refuse numbers that cannot be told from their neighbours."""
+    large = np.asarray(given > most, bool)
+    if large.any():
+        first = int(np.argmax(large))
+        raise ValueError(
+            f"{name}: expected whole numbers of 0 to {int(most)}, beyond which they cannot be told apart, found "
+            f"{given[first]!s} for sample {first} (from 0; {int(large.sum())} such in all); give these labels as text"
+        )
 
 
 def _refuse(name: str, given: np.ndarray, wrong: np.ndarray) -> None:

@@ -43,7 +43,7 @@ def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
     """
     text = column_of(table, where, column)
     numbers = pd.to_numeric(text, errors="coerce").to_numpy("float64")
-    empty = text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers, lone=True))
+    empty = text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers))
     if empty.any():
         at = int(np.argmax(empty))
         raise ProductError(
@@ -80,7 +80,7 @@ def numbers_of(
     text = column_of(table, where, column)
     empty = text.str.lower().isin(missing.TEXTS).to_numpy()
     values = _values(table, where, column, text, empty, EMPTY_IT)
-    gaps = missing.fills(values, within, factor, lone=True)
+    gaps = missing.fills(values, within, factor)
     low, high = (limit / factor for limit in within)
     near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
     wrong = ~gaps & ~((values >= low - near) & (values <= high + near))

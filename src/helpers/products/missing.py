@@ -1,78 +1,82 @@
-"""Which numbers mean "no value": compared as numbers, however they are written, with what a variable can physically be.
+"""Which numbers mean "no value": compared as numbers, however they are written, with what a variable can be.
 
 Tables and files mark gaps by a number that cannot be one: -9999, 1e30. They write it with decimals (-9999.000), cut it
 (-999.9, -99) and seldom declare it. Here alone it is decided which numbers are such; `registry.limits` says what each
-variable of the book can be.
+variable of the book can be. Of a variable that the registry doesn't know, the column's other numbers say it.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from helpers.labels import GAPS
+
 HUGE = 1e15
 """Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
 
-TEXTS = (
-    *(
-        "",
-        "-",
-        "--",
-        "---",
-        ".",
-        "?",
-        "*",
-        "na",
-        "n/a",
-        "n.a.",
-        "#n/a",
-        "<na>",
-        "nan",
-        "null",
-        "\\n",
-        "none",
-        "nil",
-        "nd",
-    ),
-    *("inf", "-inf", "+inf", "infinity", "-infinity", "missing", "no data", "nodata"),
-)
+TEXTS = (*GAPS, "inf", "-inf", "+inf", "infinity", "-infinity")
 """How tables write a missing number in words, in lower case."""
 
 NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
 """Whole parts of the numbers that mark gaps; decimals follow (-999.9), or come of arithmetic on the fill (-9999.4)."""
+
+OTHERS = (
+    -9.99,
+    -6999,
+    -7777,
+    -8888,
+    -32768,
+    -32767,
+    32767,
+    65535,
+    -2147483648,
+    2147483647,
+    1e10,
+    1e11,
+    1e12,
+    1e13,
+    1e14,
+)
+"""Further marks: of loggers, and the ends of what whole numbers of two and four bytes hold."""
+
+SEVERAL = 3
+"""A positive mark is so many times as large as any other number of a variable without limits, or is a value."""
 
 CLOSE = 1e-6
 """Relative difference of two numbers that are one: single precision keeps seven digits."""
 
 
 def _marks(values: np.ndarray) -> np.ndarray:
-    """Say which numbers are written in nines alone: ±99, -9999, -999.9, 99.99."""
+    """Say which numbers are written in nines alone (±99, -9999, -999.9, 99.99), or are other usual marks of gaps."""
     out = np.zeros(values.shape, bool)
     for whole in NINES:
         for mark in (whole, whole + 0.9, whole + 0.99, whole + 0.999):
-            out |= np.abs(np.abs(values) - mark) <= CLOSE * mark
+            out |= (np.abs(np.abs(values) - mark) <= CLOSE * mark) & (np.abs(values) < whole + 1)  # 1e5 is a value
+    for mark in OTHERS:
+        out |= np.abs(values - mark) <= CLOSE * abs(mark)
     return out
 
 
-def fills(
-    values: np.ndarray,
-    limits: tuple[float, float] = (-np.inf, np.inf),
-    scale: float = 1.0,
-    *,
-    lone: bool = False,
-) -> np.ndarray:
+def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), scale: float = 1.0) -> np.ndarray:
     """Say which numbers mean "no value"; NaN does.
+
+    A mark of gaps (`NINES`, `OTHERS`) outside the variable's limits is one, and within them a value, but for:
+
+    - *Fluxes*, whose limits lie below zero for noise alone: a negative mark is a gap where no other number is negative,
+      or where it lies further below all others than these lie apart. So is one of three digits or more below them all.
+    - *Shares*, of 0 to 1: 99 is a wrong number, in percent, and no gap.
+    - *Variables without limits*: a negative mark is a gap where no other number is negative, or where it lies further
+      below all others than these are large. So is one of three digits or more below them all. A positive mark of three
+      digits or more is a gap where it is `SEVERAL` times as large as any other number; 99 is a value.
 
     Parameters
     ----------
     values : ndarray (…)
-        Numbers as stored.
+        Numbers as stored: a whole column, since numbers are judged by the others.
     limits : (float, float)
-        What the variable can be, in the book's units; a mark of gaps within them is a value.
+        What the variable can be, in the book's units.
     scale : float
         What stored numbers are multiplied by to reach these units.
-    lone : bool
-        Take ±9999, -999 and their kin for a gap within the limits too, and -99 where no other number is below zero: a
-        column of RECO in grams.
 
     Returns
     -------
@@ -83,24 +87,47 @@ def fills(
     --------
     >>> fills(np.array([12.5, -9999.000, -99, 1e30, 300]), limits=(-90, 60)).tolist()
     [False, True, True, True, False]
-    >>> fills(np.array([812, -99, -999.9]), limits=(-5, 15), scale=0.001, lone=True).tolist()
+    >>> fills(np.array([812, -99, -999.9]), limits=(-5, 15), scale=0.001).tolist()
     [False, True, True]
+    >>> fills(np.array([-5.2, 3, -99, 9999.9])).tolist(), fills(np.array([-400, 200, -99, 999])).tolist()
+    ([False, False, True, True], [False, False, False, False])
     """
-    values = np.asarray(values, "float64")
+    shape, values = np.shape(values), np.ravel(np.asarray(values, "float64"))
     with np.errstate(invalid="ignore", over="ignore"):
         none = ~(np.abs(values) < HUGE)
         low, high = sorted(limit / scale for limit in limits)
-        outside = (values < low) | (values > high)
-        marks = _marks(values)
+        outside = ~none & ((values < low) | (values > high))
+        marks = _marks(values[outside])
+        if tuple(limits) == (0, 1):
+            marks &= ~((values[outside] > 0) & (values[outside] < 100))
         for whole in NINES[1:]:  # what arithmetic leaves of -9999 is one as well
-            none |= outside & (values <= -whole) & (values > -whole - 1)
-        none |= outside & marks
-        negative = (values < 0) & ~none
-        known = limits != (-np.inf, np.inf)
-        if lone and known:
-            none |= marks & (np.abs(values) >= 9999)
-        if lone or not known:  # three nines or more are no chance
-            none |= negative & marks & (values <= -999)
-        if lone and not (negative & ~marks).any():
-            none |= negative & marks
-    return none
+            marks |= (values[outside] <= -whole) & (values[outside] > -whole - 1)
+        none[outside] = marks
+        known = np.isfinite(low) or np.isfinite(high)
+        noise = low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
+        if noise or not known:
+            none[~none & ~outside] = _odd(values[~none & ~outside], positive=not known)
+    return none.reshape(shape)
+
+
+def _odd(values: np.ndarray, *, positive: bool) -> np.ndarray:
+    """Say which marks of gaps lie so far from the other numbers that they are none of them.
+
+    Parameters
+    ----------
+    values : ndarray (number,)
+        All of them could be values.
+    positive : bool
+        Nothing is known of the variable, so that positive marks may be gaps too, and negative numbers more than noise.
+    """
+    marks = _marks(values)
+    others = values[~marks]
+    size = np.abs(others).max(initial=0)
+    gaps = (values <= -99) & ~(others < 0).any()  # -9.99 may be the one frost of a warm year
+    if others.size:
+        least = others.min()
+        reach = size if positive else others.max() - least
+        gaps |= (values < 0) & (values < least) & ((values <= -999) | (least - values > reach))
+    if positive:
+        gaps |= (values >= 999) & (values > SEVERAL * size)
+    return marks & gaps
