@@ -213,6 +213,15 @@ def test_a_partitioning_is_what_the_dataset_says_it_is(varied):
         ({"min_qc": 80}, "min_qc: expected a share from 0 to 1, or None, found 80"),
         ({"reco_range": (5000, 10)}, r"reco_range: expected \(low, high\)"),
         ({"reco_range": (1, 2, 3)}, r"reco_range: expected \(low, high\)"),
+        ({"reco_range": 5}, r"reco_range: expected \(low, high\) .*found 5; give two numbers"),
+        ({"reco_range": ("0", "900")}, r"reco_range: expected \(low, high\) .*found \('0', '900'\)"),
+        ({"min_qc": "0.8"}, "min_qc: expected a share from 0 to 1, or None, found '0.8'"),
+        ({"min_qc": True}, "min_qc: expected a share from 0 to 1, or None, found True"),
+        ({"partitioning": ["night"]}, r"partitioning: expected 'night', 'day' or None, found \['night'\]"),
+        ({"years": 2000}, r"years: expected calendar years, such as \[2000, 2001\], or None, found 2000"),
+        ({"years": "2000"}, "years: expected calendar years, .*found '2000'"),
+        ({"years": [2000.5]}, "years: expected calendar years, .*found .2000.5."),
+        ({"years": np.array(2000)}, "years: expected calendar years, .*found array"),
     ],
 )
 def test_a_selection_that_cannot_be_is_named(varied, selection, message):

@@ -1,5 +1,6 @@
 """Site-years that cannot stand together: each is resolved, listed with its reason, and the losses add up."""
 
+import gzip
 import itertools
 import re
 import warnings
@@ -212,6 +213,71 @@ def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
         (tmp_path / f"AMF_{site}_FLUXNET_2018-2020_v1.3_r1.zip").write_bytes(b"PK")
     with pytest.raises(products.ProductError, match=r"AA-One.*cannot be read.*none of 2 files can be read\)$"):
         products.read("fluxnet", tmp_path)
+
+
+SPAN = "FLX_BB-Two_FLUXNET2015_FULLSET_YY_2001-2003_1-4"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "remedy"),
+    [
+        (f"{SPAN} (1).csv", "file", f"rename it to {SPAN}.csv"),
+        (f"{SPAN} - Copy.csv", "file", f"rename it to {SPAN}.csv"),
+        (f"{SPAN}.csv.1", "file", f"rename it to {SPAN}.csv"),
+        (f"{SPAN}.csv.crdownload", "file", "its download was not finished: fetch it again"),
+        (f"{SPAN}.csv", "link", "this is a link to nothing: put the file in its place"),
+        (f"{SPAN}.zip", "folder", "this is a folder: give the file in it"),
+        (f"{SPAN.lower()}.csv", "file", "rename it, in upper and lower case like FLX_"),
+        (f"{SPAN}.ZIP", "file", "rename it, in upper and lower case like FLX_"),
+        (f"{SPAN}.tar.gz", "file", "unpack it"),
+    ],
+)
+def test_a_tower_whose_file_is_not_read_as_it_is_is_told_and_accounted_for(tmp_path, name, kind, remedy):
+    write(tmp_path, table=steady(2001, 2003))
+    sites(tmp_path, **PLACE)
+    odd = tmp_path / name
+    if kind == "file":
+        odd.write_bytes(b"x")
+    elif kind == "link":
+        odd.symlink_to(tmp_path / "gone.csv")
+    else:
+        odd.mkdir()
+    (tmp_path / f"{SPAN.replace('BB-Two', 'CC-Tri')}.7z").write_bytes(b"x")
+    with pytest.warns(UserWarning) as seen:
+        back = products.read("fluxnet2015", tmp_path, years=iter([2002, 2003]))
+    said = sorted(str(each.message) for each in seen)
+    assert len(said) == 2 and all("left out; " in line and "\n" not in line for line in said)
+    (line,) = [line for line in said if line.startswith(f"{odd}: ")]
+    assert remedy in line
+    lost = products.dropped(back).query("file == @name")
+    assert lost.year.tolist() == [2002, 2003] and set(lost.site.str.upper()) == {"BB-TWO"}
+    assert all(remedy in reason for reason in lost.reason)
+    assert back.attrs["site_years_read"] == back.sizes["sample"] + 4
+    assert xr.Dataset(attrs=back.attrs).attrs["site_years_dropped"].count(name) == 2
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zip"])
+def test_a_csv_beside_its_packed_copy_is_settled_site_by_site(tmp_path, ending):
+    path = write(tmp_path, table=steady(2001, 2003))
+    write(tmp_path, "BB-Two", table=steady(2001, 2003))
+    sites(tmp_path, **PLACE, **{"BB-Two": (1, 2, "EBF")})
+    packed = tmp_path / (path.name + ending)
+    if ending == ".gz":
+        packed.write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        zipped(packed, **{path.name: steady(2001, 2003)})
+    back = products.read("fluxnet2015", tmp_path)
+    assert back.site.values.tolist() == ["AA-One"] * 3 + ["BB-Two"] * 3
+    assert reasons(back) == {rules.OTHER_FILE: [2001, 2002, 2003]} and set(products.dropped(back).file) == {path.name}
+
+
+def test_a_second_copy_of_what_is_read_is_not_told(tmp_path, recwarn):
+    path = write(tmp_path, table=steady(2001, 2003))
+    (tmp_path / path.name.replace(".csv", " (1).csv")).write_bytes(path.read_bytes())
+    inside = tmp_path / f"{SPAN}.zip"
+    inside.mkdir()
+    write(inside, "BB-Two", table=steady(2001, 2003))
+    assert len(products.find("fluxnet2015", tmp_path)) == 2 and not recwarn.list
 
 
 def test_half_hours_beside_the_sites_own_product_are_no_loss(tmp_path):

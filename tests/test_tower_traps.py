@@ -224,6 +224,29 @@ def test_metadata_that_cannot_be_read_stop_nothing(tmp_path):
         assert products.read("fluxnet2015", path).lat.item(0) == 51.5
 
 
+@pytest.mark.parametrize("name", ["SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_metadata_with_a_column_twice_are_told_and_stop_nothing(tmp_path, name, inside):
+    columns = ["SITE_ID", "GROUP_ID", "VARIABLE_GROUP", "VARIABLE", "DATAVALUE"]
+    text = ",".join([*columns, name]) + "\nAA-One,1,GRP,LOCATION_LAT,1,x\nAA-One,1,GRP,LOCATION_LONG,2,x\n"
+    bif_name, message = "AMF_AA-One_BIF_20201005.csv", rf"expected one column {name}, found 2; rename or remove"
+    write(tmp_path, "BB-Two", table=steady(2001, 2003))
+    if inside:
+        member = STEM + "YY_2001-2003_1-4.csv"
+        zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{member: steady(2001, 2003), bif_name: text})
+    else:
+        write(tmp_path, table=steady(2001, 2003))
+        (tmp_path / bif_name).write_text(text)
+    files = products.find("fluxnet2015", tmp_path)
+    with pytest.warns(UserWarning, match=rf"{bif_name}\)?: {message}.*sites\.csv") as seen:
+        back = products.read("fluxnet2015", files)
+    assert sum(name in str(each.message) for each in seen) == 1 and not any("\n" in str(e.message) for e in seen)
+    assert back.sizes["sample"] == 6 and np.isnan(back.lat.values).all()
+    (tmp_path / "given.csv").write_text(text)
+    with pytest.raises(ProductError, match=rf"given\.csv: {message}"):
+        products.read("fluxnet2015", files, places=tmp_path / "given.csv")
+
+
 def places_of(path, **selection):
     with warnings.catch_warnings():
         warnings.simplefilter("error")

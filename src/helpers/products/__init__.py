@@ -13,7 +13,7 @@ from __future__ import annotations
 import inspect
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.packed import plain_name
 from helpers.products.pixels import pixel
 from helpers.products.registry import Product, first_year, product, products, table, variables_table
+from helpers.products.towers import accounts, names, rules
 from helpers.products.towers.accounts import dropped
 
 __all__ = [
@@ -64,29 +65,35 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     FileNotFoundError
         There is no such folder, or no file of the product in it.
     ProductError
-        The product is unknown, its files are of several versions, or a file is there twice, packed and unpacked.
+        The product is unknown, its files are of several versions, or a map is there twice, packed and unpacked.
 
     Warns
     -----
     UserWarning
-        Besides, there are files of the product that are packed or spelled in a way that is not read.
+        Besides, there are files of the product that are packed or spelled in a way that is not read, second copies,
+        unfinished downloads, links to nothing or folders of such a name: a line each for towers, else one.
     """
-    entry, folder = registry.product(product_id), Path(folder)
+    return _looked_for(registry.product(product_id), Path(folder))[0]
+
+
+def _looked_for(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Return a product's files, and those that would be its, with what is wrong with each; warn of these as `find`."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
-    place = folder / product_id if (folder / product_id).is_dir() else folder
-    files = sorted(path for path in place.rglob("*") if path.is_file())
-    paths = [path for path in files if entry.file.search(path.name) or _answered(entry, path)]
-    unread = _unread(entry, files, paths)
+    place = folder / entry.id if (folder / entry.id).is_dir() else folder
+    every = sorted(place.rglob("*"))
+    paths = [path for path in every if path.is_file() and (entry.file.search(path.name) or _answered(entry, path))]
+    unread = _unread(entry, every, paths)
+    lines = _lines(entry, unread)
     if unread and not paths:
-        raise FileNotFoundError(unread)
-    if unread:
-        warnings.warn(unread, stacklevel=2)
+        raise FileNotFoundError(lines[0] if len(unread) == 1 else f"{lines[0]} (one of {len(unread)} such)")
+    for line in lines:
+        warnings.warn(line, stacklevel=3)
     if not paths:
         instead = _mistaken(entry, folder)
         raise FileNotFoundError(f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}")
     _one_of_each(entry, place, paths)
-    return paths
+    return paths, unread
 
 
 def _answered(entry: Product, path: Path) -> bool:
@@ -95,37 +102,69 @@ def _answered(entry: Product, path: Path) -> bool:
     return bool(pattern and re.search(pattern, path.name))
 
 
-def _unread(entry: Product, files: list[Path], paths: list[Path]) -> str:
-    """Say in a line which files would be the product's if they were unpacked, or spelled as it spells them."""
+def _of_towers(entry: Product) -> bool:
+    """Say whether each file is a site's: one left out is a site lost, and of two the reader settles which to keep."""
+    return "site" in entry.file.groupindex
+
+
+def _unread(entry: Product, every: list[Path], paths: list[Path]) -> dict[Path, str]:
+    """Return what would be the product's if it were unpacked, whole, or spelled as the product spells it, and how."""
     read, there = set(paths), {packed.unpacked_name(path.name) for path in paths}
-    left = [path for path in files if path not in read and packed.unpacked_name(path.name) not in there]
-    left = [(path, remedy) for path in left if (remedy := _remedy(entry, path))]
-    if not left:
-        return ""
-    (path, remedy), more = left[0], f" (and {len(left) - 1} more)" if len(left) > 1 else ""
-    return f"{path}{more}: expected a file named like {entry.example}, plain, .gz or .zip, so it is left out; {remedy}"
+    inside = {parent for path in paths for parent in path.parents}
+    left = {}
+    for path in every:
+        again = packed.unpacked_name(packed.first_name(path.name)) in there
+        if path not in read and path not in inside and not again and (remedy := _remedy(entry, path)):
+            left[path] = remedy
+    return left
+
+
+def _lines(entry: Product, unread: dict[Path, str]) -> list[str]:
+    """Say what is left out: in a line each for towers, in one for maps, of which a missing one is told by its date."""
+    shown = list(unread.items())[: None if _of_towers(entry) else 1]
+    more = f" (and {len(unread) - len(shown)} more)" if len(unread) > len(shown) else ""
+    expected = f"expected a file named like {entry.example}, plain, .gz or .zip"
+    return [f"{path}{more}: {expected}, so it is left out; {remedy}" for path, remedy in shown]
 
 
 def _remedy(entry: Product, path: Path) -> str:
     """Return what would make a file one of the product's; nothing where it isn't."""
-    alike = re.compile(entry.file.pattern, re.IGNORECASE)
+    alike, spelled = re.compile(entry.file.pattern, re.IGNORECASE), f"in upper and lower case like {entry.example}"
+    if not path.is_file():
+        what = "a folder: give the file in it" if path.is_dir() else "a link to nothing: put the file in its place"
+        return f"this is {what}" if alike.search(path.name) else ""
     if alike.search(path.name):
-        return f"rename it, in upper and lower case like {entry.example}"
+        return f"rename it, {spelled}"
+    if path.suffix.lower() in packed.UNFINISHED and alike.search(path.stem):
+        return "its download was not finished: fetch it again"
+    first = packed.first_name(path.name)
+    if first != path.name and alike.search(first):
+        return f"rename it to {first}" + ("" if entry.file.search(first) else f", {spelled}")
     if path.suffix.lower() not in (*packed.PACKED, *packed.UNREAD):
         return ""
-    plain, known = packed.unpacked_name(path.name), "^" in entry.file.pattern[:5]  # else any name is the product's
+    plain, known = packed.unpacked_name(first), "^" in entry.file.pattern[:5]  # else any name is the product's
     names = [plain, *(plain + ending for ending in (*packed.DATA, ".zip") if known), *packed.members(path)]
     return "unpack it" if any(alike.search(name) for name in names) else ""
 
 
+def _aside(unread: dict[Path, str], selection: dict) -> list[tuple[str, int, str, str]]:
+    """Return the site-years of towers' files that no reader was given, as far as their names tell."""
+    years = rules.wanted_years(selection.get("years"))
+    return [
+        (site, year, f"not read as it is: {remedy}", path.name)
+        for path, remedy in unread.items()
+        for site, year in names.of_file(path, years)
+    ]
+
+
 def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
-    """Refuse files of several versions, and a packed file beside its unpacked copy."""
+    """Refuse files of several versions, and a packed map beside its unpacked copy."""
     examples, plain = {}, {}
     for path in paths:
         if found := entry.file.search(path.name):
             examples.setdefault(found.groupdict().get("version"), path.name)
         twin = plain.setdefault(path.parent / plain_name(path.name), path)
-        if twin != path:
+        if twin != path and not _of_towers(entry):
             raise ProductError(f"{path}: expected one copy of each file, found {twin.name} too; remove one of the two")
     told = sorted((version, name) for version, name in examples.items() if version)
     if len(told) > 1:
@@ -170,7 +209,9 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     """
     entry = registry.product(product_id)
     paths = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    paths = [file for path in paths for file in (find(product_id, path) if path.is_dir() else [path])]
+    looked = [_looked_for(entry, path) if path.is_dir() else ([path], {}) for path in paths]
+    paths = [file for files, _ in looked for file in files]
+    unread = {file: remedy for _, left in looked for file, remedy in left.items()}
     if not paths:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
     for path in paths:
@@ -186,4 +227,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     unknown = [name for name in selection if name not in known]
     if unknown:
         raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
-    return reader(entry, paths, **selection) if "product" in parameters else reader(paths, **selection)
+    # Years are looked at again below, which a generator doesn't survive.
+    selection = {name: list(told) if isinstance(told, Iterator) else told for name, told in selection.items()}
+    ds = reader(entry, paths, **selection) if "product" in parameters else reader(paths, **selection)
+    return accounts.with_unread(ds, _aside(unread, selection)) if _of_towers(entry) else ds

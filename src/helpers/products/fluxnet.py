@@ -83,7 +83,7 @@ def read(
     told = towers_places.given(places)
     wanted = rules.PARTITIONINGS[partitioning]
     needed = (wanted[0], "nee_qc")
-    wanted_years = None if years is None else {int(year) for year in years}
+    wanted_years = rules.wanted_years(years)
     records, failed = _records(product, sorted(set(paths)), needed)
     by_site = rules.chosen(records)
     aside = _left_out(product, failed, set(by_site), wanted_years)

@@ -10,6 +10,7 @@ import errno
 import gzip
 import io
 import lzma
+import re
 import shutil
 import stat
 import tarfile
@@ -62,6 +63,23 @@ def unpacked_name(name: str) -> str:
     while Path(name).suffix.lower() in (*PACKED, *UNREAD):
         name = Path(name).stem
     return name
+
+
+ADDED = re.compile(
+    r"(?: ?\(\d+\)| ?- ?(?:copy|kopie)(?: \(\d+\))?|[ _]copy(?:[ _]\d+)?)(?=(?:\.[a-z]\w*)+$)|\.\d+$", re.IGNORECASE
+)
+"""What browsers and file managers add to the name of a file that is there already: "a (1).csv", "a - Copy.csv"."""
+UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
+"""How browsers call what they have not fetched to its end."""
+
+
+def first_name(name: str) -> str:
+    """Return a file's name without what was added because the name was taken.
+
+    >>> first_name("FLX_CN-Du2_2006-2008_1-4 (1).csv"), first_name("a.zip.1"), first_name("a_1-4.csv")
+    ('FLX_CN-Du2_2006-2008_1-4.csv', 'a.zip', 'a_1-4.csv')
+    """
+    return ADDED.sub("", name)
 
 
 def members(path: Path) -> list[str]:

@@ -42,6 +42,15 @@ class Account:
         return {"site_years_read": self.read, "site_years_dropped": json.dumps(self.dropped.values.tolist())}
 
 
+def with_unread(ds: xr.Dataset, aside: Sequence[tuple[str, int, str, str]]) -> xr.Dataset:
+    """Enter site-years (site, year, reason, file) of files that no reader was given; of other products, do nothing."""
+    if "site_years_dropped" in ds.attrs and aside:
+        rows = json.loads(ds.attrs["site_years_dropped"]) + [list(row) for row in aside]
+        read = int(ds.attrs["site_years_read"]) + len(aside)
+        ds = ds.assign_attrs(site_years_read=read, site_years_dropped=json.dumps(rows))
+    return ds
+
+
 def dropped(ds: xr.Dataset) -> pd.DataFrame:
     """Return which site-years a reader of towers left out, and why.
 

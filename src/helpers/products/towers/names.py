@@ -73,7 +73,7 @@ def of_file(path: Path, years: set[int] | None) -> list[tuple[str, int]]:
     >>> of_file(Path("ICOSETC_BE-Bra_ARCHIVE_L2.zip"), None)
     [('BE-Bra', 0)]
     """
-    site = re.search(r"_([A-Z]{2}-\w{3})_", path.name)
+    site = re.search(r"_([A-Z]{2}-\w{3})_", path.name, re.IGNORECASE)
     span = re.search(r"_(\d{4})-(\d{4})_", path.name)
     told = range(int(span[1]), int(span[2]) + 1) if span else [0]
     return [(site[1] if site else path.name, year) for year in told if years is None or not span or year in years]

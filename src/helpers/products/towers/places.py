@@ -28,13 +28,16 @@ import xarray as xr
 from helpers.products import land_cover, missing
 from helpers.products.csv_columns import classes_of, names_of, needed_of
 from helpers.products.csv_table import rows, separator_of
-from helpers.products.errors import DamagedFile, ProductError
+from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.towers import names
 
 SAME_PLACE_KM = 1.0
 """Places no further apart than this are one tower's, written with fewer digits or after a move of the mast."""
 
 EARTH_RADIUS_KM = 6371.007181
+
+NEEDED = ("SITE_ID", "VARIABLE", "DATAVALUE")
+"""Columns without which a table is no BIF."""
 
 LIMITS = {"latitude": 90, "longitude": 180}
 SHORT = {"lat": "latitude", "lon": "longitude", "long": "longitude", "site_id": "site"}
@@ -97,7 +100,7 @@ def from_bif(content: bytes, where: Path | str) -> Told:
     Raises
     ------
     DamagedFile
-        It is no table.
+        It is no table, or a column that is needed is there twice.
     """
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
     text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace")
@@ -107,8 +110,13 @@ def from_bif(content: bytes, where: Path | str) -> Told:
     except csv.Error as error:
         raise DamagedFile(f"{where}: expected a BIF table, found something else; fetch it again") from error
     header = [name.strip().upper() for name in header]
-    if not {"SITE_ID", "VARIABLE", "DATAVALUE"} <= set(header):
+    if not set(NEEDED) <= set(header):
         return Told()
+    twice = [name for name in (*NEEDED, "GROUP_ID") if header.count(name) > 1]
+    if twice:
+        raise DamagedFile(
+            f"{where}: expected one column {twice[0]}, found {header.count(twice[0])}; rename or remove the others"
+        )
     # An unquoted comma makes a row longer than the header: only its last cells, of the value, are then astray.
     table = pd.DataFrame([row[: len(header)] for row in body if len(row) >= len(header)], columns=header)
     table = table.apply(lambda column: column.str.strip())
@@ -209,8 +217,9 @@ def beside(folder: Path) -> tuple[Told, Told]:
     told = Told()
     for path in next(filter(None, found), []):
         try:
-            told.add(from_bif(path.read_bytes(), path))
-        except DamagedFile as error:
+            with reading(path):
+                told.add(from_bif(path.read_bytes(), path))
+        except ProductError as error:
             warnings.warn(f"{error}, or write the sites' places into sites.csv beside it", stacklevel=5)
     return from_sites_table(tables[0]) if tables else Told(), told
 

@@ -14,8 +14,10 @@ The second kind, missing values, quality and range, is a matter of parameters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -147,14 +149,39 @@ def check(partitioning, min_qc, reco_range) -> None:
     ProductError
         Names the parameter, what was expected and what was found.
     """
-    if partitioning not in PARTITIONINGS:
+    if not (partitioning is None or isinstance(partitioning, str)) or partitioning not in PARTITIONINGS:
         raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
-    if min_qc is not None and not 0 <= min_qc <= 1:
+    if min_qc is not None and not (_number(min_qc) and 0 <= min_qc <= 1):
         raise ProductError(f"min_qc: expected a share from 0 to 1, or None, found {min_qc!r}; give a share")
-    if reco_range is not None and not (len(reco_range) == 2 and reco_range[0] < reco_range[1]):
+    pair = isinstance(reco_range, Sequence | np.ndarray) and len(reco_range) == 2 and all(map(_number, reco_range))
+    if reco_range is not None and not (pair and reco_range[0] < reco_range[1]):
         raise ProductError(
-            f"reco_range: expected (low, high) in g m-2 yr-1, or None, found {reco_range!r}; give low before high"
+            f"reco_range: expected (low, high) in g m-2 yr-1, or None, found {reco_range!r}; give two numbers, low "
+            "before high"
         )
+
+
+def wanted_years(years: Iterable[int] | None) -> set[int] | None:
+    """Return the years that are asked for, None for all.
+
+    Raises
+    ------
+    ProductError
+        They are no whole numbers in a row.
+    """
+    if years is None:
+        return None
+    told = np.asarray(years).tolist() if hasattr(years, "__array__") else years
+    row = list(told) if isinstance(told, Iterable) and not isinstance(told, str | bytes) else None
+    if row is None or not all(_number(year) and math.isfinite(year) and year == int(year) for year in row):
+        raise ProductError(
+            f"years: expected calendar years, such as [2000, 2001], or None, found {years!r}; give a list of numbers"
+        )
+    return {int(year) for year in row}
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool | np.bool_)
 
 
 def rows_of(records: Sequence[Record], years: set[int] | None) -> pd.DataFrame:
