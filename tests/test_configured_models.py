@@ -34,3 +34,13 @@ def test_none_where_none_lie(tmp_path):
 def test_an_unknown_product_or_model_is_named(native, wanted, message):
     with pytest.raises(ProductError, match=message):
         process_models.configured(native, wanted)
+
+
+@pytest.mark.parametrize("name", ["D_S3_ra.nc.tar.gz", "D_s3_ra.nc", "D_S3_ra.NC", "D-S3-ra.nc", "ra_D_S3.nc"])
+def test_a_model_whose_files_are_not_read_is_told(native, name):
+    """It would vanish from the comparison without a word."""
+    (native / "trendy" / name).touch()
+    with pytest.warns(
+        UserWarning, match=f"{name}.*: expected a file named like CABLE-POP_S3_rh.nc.* so it is left out"
+    ):
+        assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}

@@ -14,13 +14,14 @@ CMIP6: Eyring et al. (2016), doi:10.5194/gmd-9-1937-2016.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 import xarray as xr
 
-from helpers.products import netcdf, rates, series
+from helpers.products import finding, netcdf, rates, series
 from helpers.products.errors import ProductError
 from helpers.products.packed import plain_name
 from helpers.products.registry import Product, describe
@@ -60,13 +61,21 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
     ------
     ProductError
         A product is none of `FAMILY`, a model is not there, or two products have a model of one name.
+
+    Warns
+    -----
+    UserWarning
+        Files are named or packed in a way that is not read, so that a model or a part of it is left out.
     """
     if unknown := set(wanted or ()) - set(FAMILY):
         raise ProductError(f"process_models: expected products among {', '.join(FAMILY)}, found {unknown.pop()!r}")
     chosen: dict[str, str] = {}
     for name in wanted or [name for name in FAMILY if (Path(folder) / name).is_dir()]:
         entry, place = registry_product(name), Path(folder) / name
-        there = models(entry, (p for p in place.rglob("*") if p.is_file() and entry.file.search(p.name)))
+        paths, unread = finding.sorted_out(entry, place)
+        for line in finding.lines(entry, unread):
+            warnings.warn(line, stacklevel=2)
+        there = models(entry, paths)
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
             found = ", ".join(there) or "none"
             raise ProductError(f"{place}: expected files of the process model {missing[0]!r}, found {found}")
@@ -143,7 +152,9 @@ def read(
         series.require_one_run(first.run, other.run, first.first, other.first)
     if "table" in product.file.groupindex:  # names by a rule of which the file's own source_id is a part
         series.require_one_run({"source_id": model}, first.run, Path("its name"), first.first)
-    years = _years(parts, list(years), allow_partial, allow_missing)
+    if not (years := list(years)):
+        raise ProductError(f"{product.id}: expected at least one year, found none; pass years=[…]")
+    years = _years(parts, years, allow_partial, allow_missing)
     fields = series.one_grid(parts, {name: _annual(parts[name], years) for name in signs})
     total = sum(sign * fields[name] for name, sign in signs.items()).astype("float32")
     ds = xr.Dataset({variable: total}, attrs={"model": model, "stored_as": _written(signs)})
