@@ -1,4 +1,4 @@
-"""Which files in a folder are a product's, and which would be if they were unpacked, whole, or named as it names its."""
+"""Which files in a folder are a product's, and which would be if they were unpacked, whole, or named otherwise."""
 
 from __future__ import annotations
 
