@@ -44,3 +44,23 @@ def test_a_model_whose_files_are_not_read_is_told(native, name):
         UserWarning, match=f"{name}.*: expected a file named like CABLE-POP_S3_rh.nc.* so it is left out"
     ):
         assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
+
+
+def test_what_systems_hide_in_folders_is_no_model(native):
+    for name in (
+        "mstmip/A/._D_SG3_Monthly_ra.nc4",
+        "trendy/__MACOSX/E_S3_ra.nc",
+        "trendy/.ipynb_checkpoints/F_S3_ra.nc",
+    ):
+        (native / name).parent.mkdir(exist_ok=True)
+        (native / name).touch()
+    (native / "trendy" / "landmask.nc").touch()
+    assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
+
+
+def test_folders_behind_links_are_looked_into(native, tmp_path_factory):
+    disk = tmp_path_factory.mktemp("disk")
+    (disk / "G_S3_ra.nc").touch()
+    (disk / "round").symlink_to(native)
+    (native / "trendy" / "G").symlink_to(disk)
+    assert process_models.configured(native)["G"] == "trendy"

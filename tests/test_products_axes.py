@@ -363,3 +363,38 @@ def test_numbers_outside_the_range_that_a_file_states_are_no_values(tmp_path, ra
     got, inside = read(tmp_path / NAME), ((rain >= 1) & (rain <= 99)).reshape(2, 12, 2, 4).all(axis=1)[:, ::-1]
     assert not inside.all()
     assert got.equals(expected.where(inside))
+
+
+def test_a_gap_between_whole_years_does_not_hide_that_stamps_are_ends(tmp_path, rain):
+    """One file a year, and that of a year between not there."""
+    every = months(1999, 2000) + months(2002, 2002)
+    for k, year in enumerate((1999, 2000, 2002)):
+        name = NAME.replace("1901.2020", f"{year}.{year}")
+        without_bounds(tmp_path / name, rain[12 * (k % 2) : 12 * (k % 2) + 12], every[12 * k : 12 * k + 12])
+    got = products.read("cru_pre", tmp_path, years=[1999, 2000, 2002])["map"]
+    np.testing.assert_allclose(got.values[:, ::-1], [rain[:12].sum(0), rain[12:].sum(0), rain[:12].sum(0)], rtol=1e-6)
+
+
+def test_a_file_that_lost_its_bounds_is_read_as_the_others_of_its_series(tmp_path, rain):
+    expected, every = plain(tmp_path / NAME, rain), months(2000, 2001)
+    (tmp_path / NAME).unlink()
+    write(tmp_path / NAME.replace("1901.2020", "2000.2000"), "pre", rain[:12], every[:12], ends=True)
+    without_bounds(tmp_path / NAME.replace("1901.2020", "2001.2001"), rain[12:], every[12:])
+    assert products.read("cru_pre", tmp_path, years=[2000, 2001])["map"].identical(expected)
+
+
+def test_times_as_text_are_told_in_the_books_own_words(tmp_path, rain):
+    path = write(tmp_path / NAME, "pre", rain, months(2000, 2001))
+    with netCDF4.Dataset(path, "a") as file:
+        file.renameVariable("time", "old")
+        file.createVariable("time", str, ("time",))[:] = np.array(
+            [f"{y}-{m:02d}-15" for y, m in months(2000, 2001)], object
+        )
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected times as numbers, found .*2000-01-15"):
+        read(path)
+
+
+@pytest.mark.parametrize("calendar", ["365_days", "no_leap", "365"])
+def test_calendars_have_several_names(tmp_path, rain, calendar):
+    expected = plain(tmp_path / NAME, rain)
+    assert read(with_units(tmp_path / NAME, rain, "months since 2000/01/01", MONTHS, calendar)).identical(expected)

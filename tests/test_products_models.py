@@ -277,3 +277,14 @@ def test_a_scale_that_is_none_is_refused(tmp_path, scale):
         file["ra"].scale_factor = scale
     with pytest.raises(ProductError, match="expected scale_factor of ra to be one number, and no zero"):
         products.read("trendy", tmp_path, years=[2000], variable="ra")
+
+
+def test_parts_stamped_by_ends_and_by_beginnings_never_add(tmp_path):
+    """Of one part the last month is cut, so that its stamps would be read as beginnings, a month late."""
+    for name, last in (("ra", 24), ("rh", 23)):
+        one(tmp_path, f"A_S3_{name}.nc", name, when=months(2000, 2001)[:last], ends=True)
+        with netCDF4.Dataset(tmp_path / f"A_S3_{name}.nc", "a") as file:
+            file["time"].delncattr("bounds")
+            file.renameVariable("time_bounds", "other")
+    with pytest.raises(ProductError, match=r"A_S3_rh\.nc: expected .*(bounds|stamped)"):
+        products.read("trendy", tmp_path, years=[2000])

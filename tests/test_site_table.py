@@ -152,8 +152,12 @@ def test_a_mark_far_from_a_column_s_other_numbers_is_a_gap_and_one_among_them_a_
     ("name", "factor", "cells", "values"),
     [
         ("mat", 0.1, "152,30,-99", [15.2, 3.0, -9.9]),
-        ("ndvi", 0.0001, "9999,5000,-3000", [0.9999, 0.5, -0.3]),  # MODIS's own fill is a possible NDVI
-        ("gpp", 0.001, "9999,800,-99", [9.999, 0.8, np.nan]),
+        ("ndvi", 0.0001, "9999,5000,4000", [0.9999, 0.5, 0.4]),
+        ("ndvi", 0.0001, "7000,6500,-3000", [0.7, 0.65, np.nan]),  # MODIS's own fill, far below the others
+        ("ndvi", 0.0001, "7000,6500,-9999", [0.7, 0.65, np.nan]),
+        ("gpp", 0.001, "9999,800,-99", [np.nan, 0.8, np.nan]),
+        ("reco_dt", 0.001, "800,900,9999", [0.8, 0.9, np.nan]),
+        ("map", 1.0, "800,900,9999.9", [800, 900, np.nan]),
         ("reco_dt", 0.001, "-50,-99,-9999", [-0.05, np.nan, np.nan]),
         ("reco_dt", 0.001, "-12,900,-99", [-0.012, 0.9, -0.099]),
         ("nee_qc", 0.01, "99,80,-9999", [0.99, 0.8, np.nan]),

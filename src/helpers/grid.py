@@ -213,12 +213,14 @@ def together(*fields, names: Sequence[str] = ()) -> list:
     [3.0, 3.0]
     """
     names = [*names] or [str(getattr(field, "name", None) or f"field {k}") for k, field in enumerate(fields, 1)]
-    first: dict = {}
-    found = []
+    first, labelled, found = {}, {}, []
     for field, name in zip(fields, names, strict=True):
         if isinstance(field, xr.DataArray | xr.Dataset):
             for dim in _in_order(field):
+                if dim in field.indexes and dim not in labelled:  # the first that has labels is the standard
+                    labelled[dim] = field, name
                 field = _like(field, name, dim, *first.setdefault(dim, (field, name)))
+                field = _like(field, name, dim, *labelled.get(dim, (field, name)))
             known = [dim for dim in first if dim in field.dims]
             kept = isinstance(field, xr.DataArray) and [*field.dims] == known
             field = field if kept else field.transpose(*known)

@@ -31,6 +31,7 @@ GAPS = (
         "nat",
     ),
     *("null", "\\n", "none", "nil", "nd", "missing", "no data", "nodata"),
+    *("n.d.", "n.d", "#n/d", "#nv", "-1.#ind", "1.#qnan", "-nan"),
     *("#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
 )
 """What a missing label, or name, or cell of a table is called, in lower case and without blanks around it.

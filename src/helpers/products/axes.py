@@ -43,6 +43,15 @@ STANDARD = ("standard", "gregorian", "proleptic_gregorian")
 """Calendars of which the time since 1582 is the civil one."""
 BOUNDS = ("time_bnds", "time_bounds", "time_bnd", "bounds_time", "time_counter_bounds")
 """What the bounds of time are called."""
+CALENDARS = {
+    "": "standard",
+    "no_leap": "noleap",
+    "365": "noleap",
+    "365_days": "noleap",
+    "360": "360_day",
+    "360_days": "360_day",
+}
+"""What some files call a calendar, and its name."""
 REWRITE = "write its times anew as 'days since' a date, such as by 'cdo setreftime,1900-01-01,00:00:00,days'"
 EVEN = 1e-4
 """Coordinates in single precision differ by less than this (degrees)."""
@@ -135,21 +144,25 @@ def with_times(ds: xr.Dataset, path: Path) -> xr.Dataset:
     if name is None:
         return ds
     time = ds[name]
-    stamps, bounded = _middle(ds, time)
+    if time.dtype.kind not in "iuf":
+        raise ProductError(f"{path}: expected times as numbers, found {np.ravel(time.values)[:1]!s:.40}; {REWRITE}")
+    stamps, placed = _middle(ds, time)
     steps = _dates(stamps, time.attrs, path)
-    about = {} if bounded or not _first_instants(steps) else {"open": True, "lost": str(time.attrs.get("bounds", ""))}
-    if about and stamps.min() == 0:  # the date that time is counted from begins a step: nothing lies before it
-        about = {}
-    about |= {"after_reference": bool(stamps.min() > 0) and _a_step_after(steps, time.attrs, path)} if about else {}
+    about = {"placed": placed}
+    # The date that time is counted from begins a step: nothing lies before it.
+    if not placed and _first_instants(steps) and stamps.min() != 0:
+        lost, after = str(time.attrs.get("bounds", "")), _a_step_after(steps, time.attrs, path)
+        about = {"open": True, "lost": lost, "after_reference": after}
     ds = ds.drop_vars([name, *(other for other in ds.variables if other != name and _counts(ds[other], "time"))])
     ds = ds.rename({time.dims[0]: "time"}) if time.ndim else ds.expand_dims("time")
     return ds.assign_coords(time=("time", steps, about))
 
 
-def _middle(ds: xr.Dataset, time: xr.DataArray) -> tuple[np.ndarray, bool]:
-    """Return the numbers that count time, and whether bounds place them: then they lie halfway between these.
+def _middle(ds: xr.Dataset, time: xr.DataArray) -> tuple[np.ndarray, str]:
+    """Return the numbers that count time, and where in a step its bounds place the stamp ("end", "begin", "middle").
 
-    Bounds that the time axis doesn't name are known by their own names: the attribute gets lost before they do.
+    With bounds the numbers lie halfway between these; without, they are the stamps, and the place is empty. Bounds that
+    the time axis doesn't name are known by their own names: the attribute gets lost before they do.
     """
     stamps = np.atleast_1d(time.values).astype("float64")
     for name in (str(time.attrs.get("bounds", "")), *BOUNDS):
@@ -157,8 +170,9 @@ def _middle(ds: xr.Dataset, time: xr.DataArray) -> tuple[np.ndarray, bool]:
         if bounds is not None and bounds.shape == (stamps.size, 2):
             begin, end = bounds.values.astype("float64").T
             if ((end > begin) & (begin <= stamps) & (stamps <= end)).all():
-                return (begin + end) / 2, True
-    return stamps, False
+                place = "end" if (stamps == end).all() else "begin" if (stamps == begin).all() else "middle"
+                return (begin + end) / 2, place
+    return stamps, ""
 
 
 def _first_instants(steps: np.ndarray) -> bool:
@@ -168,21 +182,21 @@ def _first_instants(steps: np.ndarray) -> bool:
 
 
 def _a_step_after(steps: np.ndarray, attributes: dict, path: Path) -> bool:
-    """Say whether the first date of yearly steps is a year after the one that time is counted from."""
+    """Say whether the first date is a step, of a month or a year, after the one that time is counted from."""
     counted = re.match(r"\w+ since (.*)", str(attributes.get("units", "")), re.IGNORECASE)
     if not counted:
         return False
     year, month, _ = _reference(counted[1], str(attributes["units"]), path)
     when = xr.DataArray(steps, dims="time").dt
     count = np.sort(12 * when.year.values + when.month.values)
-    return bool(count.size > 1 and np.diff(count).min() == 12 and count[0] == 12 * year + month + 12)
+    return bool(count.size > 1 and count[0] == 12 * year + month + np.diff(count).min())
 
 
 def are_ends(years: np.ndarray, months: np.ndarray, lost: str, after_reference: bool, path: Path) -> bool:
     """Say whether stamps at first instants, of all files of a variable, end their steps rather than begin them.
 
     A record of whole years that runs from February to January is one of ends; one that begins in January or ends in
-    December as it stands is not.
+    December as it stands is not. Each stretch without a gap is looked at by itself.
 
     Parameters
     ----------
@@ -191,7 +205,7 @@ def are_ends(years: np.ndarray, months: np.ndarray, lost: str, after_reference: 
     lost : str
         The bounds that a file names and does not have, empty where it names none.
     after_reference : bool
-        Steps are years, and the first is stamped a year after the date that time is counted from.
+        The first is stamped a step after the date that time is counted from.
     path : Path
         Named in errors.
 
@@ -201,12 +215,13 @@ def are_ends(years: np.ndarray, months: np.ndarray, lost: str, after_reference: 
         It may be either.
     """
     count = np.sort(12 * years + months - 1)
-    monthly = count.size > 1 and (np.diff(count) == 1).all()
-    begins = monthly * (int(count[0] % 12 == 0) + int(count[-1] % 12 == 11))
-    ends = monthly * (int(count[0] % 12 == 1) + int(count[-1] % 12 == 0))
-    if ends == 2:
+    runs = [run for run in np.split(count, np.flatnonzero(np.diff(count) != 1) + 1) if run.size > 1]
+    begins = [int(run[0] % 12 == 0) + int(run[-1] % 12 == 11) for run in runs]
+    ends = [int(run[0] % 12 == 1) + int(run[-1] % 12 == 0) for run in runs]
+    if ends and max(ends) == 2 and max(begins) < 2:
         return True
-    if ends > begins or after_reference or (lost and not begins):
+    open_ = max(ends, default=0) > max(begins, default=0) or (after_reference and max(begins, default=0) < 2)
+    if open_ or (lost and not any(begins)):
         bounds = f"the bounds {lost!r} that its time axis names" if lost else "bounds of its time axis"
         first = f"{count[0] // 12}-{count[0] % 12 + 1:02d}-01"
         raise ProductError(
@@ -224,7 +239,8 @@ def a_step_before(time: xr.DataArray) -> np.ndarray:
 
 def _dates(values: np.ndarray, attributes: dict, path: Path) -> np.ndarray:
     """Return dates, of the file's own calendar, of numbers that count time in the file's own units."""
-    units, calendar = str(attributes.get("units", "")), str(attributes.get("calendar", "standard")).lower()
+    units, calendar = str(attributes.get("units", "")), str(attributes.get("calendar", "standard")).strip().lower()
+    calendar = CALENDARS.get(calendar, calendar)
     values = values.astype("float64")
     if not np.isfinite(values).all():
         raise ProductError(f"{path}: expected times in {units!r}, found some missing; fetch it again")
@@ -255,6 +271,7 @@ def _dates(values: np.ndarray, attributes: dict, path: Path) -> np.ndarray:
 def _reference(text: str, units: str, path: Path) -> tuple[int, int, str]:
     """Return the year, the month and the rest of the date that time is counted from: "AD 1999-Jan-1st" is one."""
     plain = re.sub(r"^\s*(?:a\.?d\.?|c\.?e\.?)\s+", "", text.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r"^(\d{4})/(\d{1,2})/(\d{1,2})", r"\1-\2-\3", plain)
     found = next(filter(None, (re.match(form, plain, re.IGNORECASE) for form in REFERENCES)), None)
     if found:
         month = (found["month"] or "1").lower()[:3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -81,6 +82,8 @@ def numbers_of(
     empty = text.str.lower().isin(missing.TEXTS).to_numpy()
     values = _values(table, where, column, text, empty, EMPTY_IT)
     gaps = missing.fills(values, within, factor)
+    if odd := sorted(set(text[gaps & (values > -999) & (np.abs(values) < 1e10)])) if np.isinf(within).all() else []:
+        warnings.warn(f"{where}: column {column!r}: {', '.join(odd)} counts as missing; empty such cells", stacklevel=3)
     low, high = (limit / factor for limit in within)
     near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
     wrong = ~gaps & ~((values >= low - near) & (values <= high + near))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from helpers.products import packed, registry
@@ -32,9 +34,24 @@ def looked_for(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str
 
 def sorted_out(entry: Product, place: Path) -> tuple[list[Path], dict[Path, str]]:
     """Return the files of a product in a folder, and those that would be its, with what is to be done about each."""
-    every = sorted(place.rglob("*"))
+    every = sorted(_below(place))
     paths = [path for path in every if path.is_file() and (entry.file.search(path.name) or _answered(entry, path))]
     return paths, _unread(entry, every, paths)
+
+
+def _below(place: Path) -> Iterator[Path]:
+    """Yield all that lies in a folder, behind links too; not what systems and editors hide there."""
+    seen = set()
+    for folder, folders, files in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [name for name in folders if not _hidden(name)]
+        if real not in seen:
+            yield from (Path(folder) / name for name in (*folders, *files) if not _hidden(name))
+        seen.add(real)
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _answered(entry: Product, path: Path) -> bool:
@@ -82,7 +99,9 @@ def _remedy(entry: Product, path: Path) -> str:
     if first != path.name and alike.search(first):
         return f"rename it to {first}" + ("" if entry.file.search(first) else f", {spelled}")
     if "model" in entry.file.groupindex and packed.plain_name(path.name).lower().endswith((".nc", ".nc4")):
-        return f"name it like {entry.example}, after its model" if entry.id in path.parts else ""
+        stored = {name.lstrip("-") for sets in entry.notes["sets"].values() for names in sets for name in names}
+        flux = stored & set(re.split(r"[-_.]", path.name))  # others, such as masks, are nobody's loss
+        return f"name it like {entry.example}, after its model" if flux and entry.id in path.parts else ""
     if path.suffix.lower() not in (*packed.PACKED, *packed.UNREAD):
         return ""
     plain, known = packed.unpacked_name(first), "^" in entry.file.pattern[:5]  # else any name is the product's

@@ -22,6 +22,7 @@ NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
 
 OTHERS = (
     -9.99,
+    -3000,
     -6999,
     -7777,
     -8888,
@@ -39,8 +40,9 @@ OTHERS = (
 )
 """Further marks: of loggers, and the ends of what whole numbers of two and four bytes hold."""
 
-SEVERAL = 3
-"""A positive mark is so many times as large as any other number of a variable without limits, or is a value."""
+SEVERAL, MANY = 3, 10
+"""A mark among possible values is a gap when it is so many times as large as any other number: of a variable that the
+registry knows, and of one that nobody knows."""
 
 CLOSE = 1e-6
 """Relative difference of two numbers that are one: single precision keeps seven digits."""
@@ -60,14 +62,17 @@ def _marks(values: np.ndarray) -> np.ndarray:
 def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), scale: float = 1.0) -> np.ndarray:
     """Say which numbers mean "no value"; NaN does.
 
-    A mark of gaps (`NINES`, `OTHERS`) outside the variable's limits is one, and within them a value, but for:
+    A mark of gaps (`NINES`, `OTHERS`) outside the variable's limits is one. Within them it is judged by the column's
+    other numbers:
 
     - *Fluxes*, whose limits lie below zero for noise alone: a negative mark is a gap where no other number is negative,
       or where it lies further below all others than these lie apart. So is one of three digits or more below them all.
+    - *Other variables with limits*: a negative mark of three digits or more is a gap where it lies so far below.
+    - *Variables without limits*: a negative mark is a gap where no other number is negative, where it lies further
+      below all others than these are large, or where it has three digits or more and lies below them all.
+    - A positive mark is a gap where it is `SEVERAL` times as large as any other number (`MANY` times, and of three
+      digits or more, without limits).
     - *Shares*, of 0 to 1: 99 is a wrong number, in percent, and no gap.
-    - *Variables without limits*: a negative mark is a gap where no other number is negative, or where it lies further
-      below all others than these are large. So is one of three digits or more below them all. A positive mark of three
-      digits or more is a gap where it is `SEVERAL` times as large as any other number; 99 is a value.
 
     Parameters
     ----------
@@ -103,31 +108,35 @@ def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), s
         for whole in NINES[1:]:  # what arithmetic leaves of -9999 is one as well
             marks |= (values[outside] <= -whole) & (values[outside] > -whole - 1)
         none[outside] = marks
-        known = np.isfinite(low) or np.isfinite(high)
-        noise = low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
-        if noise or not known:
-            none[~none & ~outside] = _odd(values[~none & ~outside], positive=not known)
+        inside = ~none & ~outside
+        none[inside] = _odd(values[inside], low, high)
     return none.reshape(shape)
 
 
-def _odd(values: np.ndarray, *, positive: bool) -> np.ndarray:
-    """Say which marks of gaps lie so far from the other numbers that they are none of them.
+def _odd(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Say which marks of gaps lie so far from the other numbers that they are none of them: see `fills`.
 
     Parameters
     ----------
     values : ndarray (number,)
         All of them could be values.
-    positive : bool
-        Nothing is known of the variable, so that positive marks may be gaps too, and negative numbers more than noise.
+    low, high : float
+        The variable's limits, of stored numbers.
     """
+    known = np.isfinite(low) or np.isfinite(high)
+    noise = known and low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
     marks = _marks(values)
+    if not known:
+        marks |= (values <= -9999) & (values > -10000)
     others = values[~marks]
-    size = np.abs(others).max(initial=0)
-    gaps = (values <= -99) & ~(others < 0).any()  # -9.99 may be the one frost of a warm year
-    if others.size:
-        least = others.min()
-        reach = size if positive else others.max() - least
-        gaps |= (values < 0) & (values < least) & ((values <= -999) | (least - values > reach))
-    if positive:
-        gaps |= (values >= 999) & (values > SEVERAL * size)
+    if not others.size:  # nothing to judge by: only what is sure
+        return marks & (values <= (-99 if noise or low == 0 else -999))
+    least, size = others.min(), np.abs(others).max()
+    reach = others.max() - least if known else size
+    far = (values < least) & (least - values > reach)
+    gaps = far & (values <= -999)
+    if noise or not known:
+        gaps |= (values <= -99) & ~(others < 0).any()  # -9.99 may be the one frost of a warm year
+        gaps |= (values < 0) & (far | ((values < least) & (values <= -999)))
+    gaps |= (values > SEVERAL * size) & (values >= 99.9) if known else (values > MANY * size) & (values >= 999)
     return marks & gaps

@@ -150,6 +150,11 @@ def read(
     first, *others = parts.values()
     for other in others:
         series.require_one_run(first.run, other.run, first.first, other.first)
+        if first.open and other.open and first.ends != other.ends:
+            raise ProductError(
+                f"{other.first}: expected {other.name} stamped as {first.name} is ({first.first.name}), found one by "
+                "the end of its steps and one by their beginning; give both with the bounds of their time axis"
+            )
     if "table" in product.file.groupindex:  # names by a rule of which the file's own source_id is a part
         series.require_one_run({"source_id": model}, first.run, Path("its name"), first.first)
     if not (years := list(years)):

@@ -63,8 +63,8 @@ class Series:
         Dimensions that are added up.
     run : dict of str to str
         What the first file tells of its model and member in its attributes.
-    ends : bool
-        Times are stamped by the end of their step, the first instant of the next.
+    open, ends : bool
+        Whether times are first instants that no bounds place, and whether these are the ends of their steps.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Series:
     told: str = ""
     sum_over: tuple[str, ...] = ()
     run: dict[str, str] = field(default_factory=dict)
+    open: bool = False
     ends: bool = False
     years: dict[int, list[Part]] = field(default_factory=dict)
 
@@ -144,9 +145,9 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
         require_one_run(series.run, run, paths[0], path)
     if series is None:
         raise ProductError(f"expected a file of {name}, found none; give one")
-    series.ends = _ends(steps)
+    series.open, series.ends = any(time.attrs.get("open") for _, time in steps), _ends(steps)
     for file, time in steps:
-        when = time.copy(data=axes.a_step_before(time)).dt if series.ends else time.dt
+        when = (time.copy(data=axes.a_step_before(time)) if series.ends and time.attrs.get("open") else time).dt
         years, months = when.year.values, when.month.values
         for year in np.unique(years):
             positions = np.flatnonzero(years == year)
@@ -157,13 +158,16 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
 
 
 def _ends(steps: list[tuple[Kept, xr.DataArray]]) -> bool:
-    """Say whether the stamps of all files are the ends of their steps."""
-    if not all(time.attrs.get("open") and time.size for _, time in steps):
+    """Say whether stamps without bounds are the ends of their steps: as in files with bounds, or by themselves."""
+    doubtful = [(file, time) for file, time in steps if time.attrs.get("open") and time.size]
+    if not doubtful:
         return False
-    years, months = (np.concatenate([getattr(time.dt, part).values for _, time in steps]) for part in ("year", "month"))
-    lost = next((time.attrs["lost"] for _, time in steps if time.attrs["lost"]), "")
-    after = any(time.attrs["after_reference"] for _, time in steps)
-    return axes.are_ends(years, months, lost, after, steps[0][0].path)
+    if placed := {time.attrs["placed"] for _, time in steps if time.attrs.get("placed")}:
+        return placed == {"end"}
+    years, months = (np.concatenate([getattr(t.dt, part).values for _, t in doubtful]) for part in ("year", "month"))
+    lost = next((time.attrs["lost"] for _, time in doubtful if time.attrs["lost"]), "")
+    first = min(doubtful, key=lambda pair: pair[1].values.min())
+    return axes.are_ends(years, months, lost, first[1].attrs["after_reference"], first[0].path)
 
 
 def require_one_run(first: Mapping[str, str], other: Mapping[str, str], one: Path, path: Path) -> None:
@@ -266,7 +270,7 @@ def load(series: Series, year: int, prepare: Prepare) -> xr.DataArray:
         with netcdf.opening(path, part.file.plain) as ds:
             stored = netcdf.variable(ds, series.name, path, series.sum_over).isel(time=part.positions)
             values = netcdf.loaded(stored)
-            if series.ends:
+            if series.ends and stored["time"].attrs.get("open"):
                 values = values.assign_coords(time=axes.a_step_before(values["time"]))
         parts.append(prepare(values, path).assign_coords(lat=series.lat, lon=series.lon))
     joined = xr.concat(parts, dim="time") if len(parts) > 1 else parts[0]
