@@ -398,3 +398,11 @@ def test_times_as_text_are_told_in_the_books_own_words(tmp_path, rain):
 def test_calendars_have_several_names(tmp_path, rain, calendar):
     expected = plain(tmp_path / NAME, rain)
     assert read(with_units(tmp_path / NAME, rain, "months since 2000/01/01", MONTHS, calendar)).identical(expected)
+
+
+def test_times_may_be_packed(tmp_path, rain):
+    expected = plain(tmp_path / NAME, rain)
+    path = with_units(tmp_path / NAME, rain, "months since 2000-01-01", 4 * MONTHS)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].scale_factor = 0.25
+    assert read(path).identical(expected)

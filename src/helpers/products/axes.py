@@ -164,7 +164,8 @@ def _middle(ds: xr.Dataset, time: xr.DataArray) -> tuple[np.ndarray, str]:
     With bounds the numbers lie halfway between these; without, they are the stamps, and the place is empty. Bounds that
     the time axis doesn't name are known by their own names: the attribute gets lost before they do.
     """
-    stamps = np.atleast_1d(time.values).astype("float64")
+    packing = (time.attrs.get("scale_factor", 1.0), time.attrs.get("add_offset", 0.0))
+    stamps = np.atleast_1d(time.values).astype("float64") * float(packing[0]) + float(packing[1])
     for name in (str(time.attrs.get("bounds", "")), *BOUNDS):
         bounds = ds.variables.get(name)
         if bounds is not None and bounds.shape == (stamps.size, 2):
