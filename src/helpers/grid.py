@@ -327,7 +327,8 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
     if isinstance(obj, xr.DataArray) and method in ("average", "bilinear") and codes(obj.attrs):
         raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
-    if obj["lon"].size and not (np.diff(obj["lon"]) > 0).all() or obj["lon"].max() > 180:
+    # The other methods weigh cells wherever the field counts its longitudes from; this one looks places up.
+    if method == "nearest" and obj["lon"].max() > 180 and _round_the_globe(np.sort(obj["lon"].values)):
         obj = normalise_lat_lon(obj)
     if isinstance(obj, xr.Dataset):
         return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
