@@ -406,3 +406,12 @@ def test_times_may_be_packed(tmp_path, rain):
     with netCDF4.Dataset(path, "a") as file:
         file["time"].scale_factor = 0.25
     assert read(path).identical(expected)
+
+
+def test_months_counted_in_their_middle_are_no_instants(tmp_path, rain):
+    """From the middle of a February to that of a January: nothing is to be shifted."""
+    expected = read(write(tmp_path / NAME, "pre", rain, [*months(2000, 2001)[1:], (2002, 1)]), [2001])
+    with netCDF4.Dataset(tmp_path / NAME, "a") as file:
+        file["time"].units = "months since 2000-01-01"
+        file["time"][:] = MONTHS + 1.5
+    assert read(tmp_path / NAME, [2001]).identical(expected)

@@ -249,9 +249,30 @@ def test_counted_months_are_as_long_as_the_calendar_says(tmp_path):
 
 def test_years_stamped_a_step_late_are_refused(tmp_path):
     """Yearly steps whose first stamp is a year after the date that time is counted from may be ends."""
-    one(tmp_path, "A_S3_ra.nc", "ra", since="years since 1999-01-01", when=[(2000, 1), (2001, 1), (2002, 1)])
+    one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
+    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
+        file["time"].units, file["time"].calendar = "days since 1999-01-01", "noleap"
+        file["time"][:] = [365, 730, 1095]
     with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected bounds of its time axis, found none"):
         products.read("trendy", tmp_path, years=[2000], variable="ra")
+
+
+@pytest.mark.parametrize(
+    ("units", "times"),
+    [
+        ("years since 1999-01-01", [1, 2, 3]),
+        ("year as %Y.%f", [2000.5, 2001.5, 2002.5]),
+        ("years since 1999-07-01", [1, 2, 3]),
+    ],
+)
+def test_numbers_that_name_years_are_these(tmp_path, units, times):
+    one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
+    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
+        file["time"].units, file["time"].calendar = units, "noleap"
+        file["time"][:] = times
+        file["ra"][:] = RATE * np.arange(1, 4)[:, None, None]
+    back = products.read("trendy", tmp_path, years=[2000, 2001, 2002], variable="ra").ra
+    np.testing.assert_allclose(back[:, 0, 0], RATE * np.arange(1, 4) * 365 * 86400, rtol=1e-6)
 
 
 def test_common_years_are_years(tmp_path):

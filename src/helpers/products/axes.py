@@ -150,7 +150,8 @@ def with_times(ds: xr.Dataset, path: Path) -> xr.Dataset:
     steps = _dates(stamps, time.attrs, path)
     about = {"placed": placed}
     # The date that time is counted from begins a step: nothing lies before it.
-    if not placed and _first_instants(steps) and stamps.min() != 0:
+    names = _are_names(stamps, str(time.attrs.get("units", "")))
+    if not placed and not names and _first_instants(steps) and stamps.min() != 0:
         lost, after = str(time.attrs.get("bounds", "")), _a_step_after(steps, time.attrs, path)
         about = {"open": True, "lost": lost, "after_reference": after}
     ds = ds.drop_vars([name, *(other for other in ds.variables if other != name and _counts(ds[other], "time"))])
@@ -180,6 +181,20 @@ def _first_instants(steps: np.ndarray) -> bool:
     """Say whether all dates are the first instant of a month, to the hour."""
     when = xr.DataArray(steps, dims="time").dt
     return bool(((when.day.values == 1) & (when.hour.values == 0)).all())
+
+
+def _are_names(stamps: np.ndarray, units: str) -> bool:
+    """Say whether numbers name months or years, or lie within them, so that they are no instants between two."""
+    if re.match(r"(month|year) as ", units, re.IGNORECASE):
+        return True
+    counted = re.match(r"(?:calendar_|common_)?(mon(?:th)?|y(?:ea)?r)s? since ", units, re.IGNORECASE)
+    if not counted:
+        return False
+    yearly = counted[1].lower()[0] == "y"
+    if yearly and (stamps % 1 < 0.01).all():
+        return True
+    months = stamps * 12 if yearly else stamps
+    return bool((np.abs(months - np.round(months)) > 0.02).any())
 
 
 def _a_step_after(steps: np.ndarray, attributes: dict, path: Path) -> bool:
