@@ -128,8 +128,10 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     unknown = [name for name in selection if name not in known]
     if unknown:
         raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
-    if isinstance(selection.get("years"), int | str | bytes):
-        raise ProductError(f"{product_id}: expected years as a list, found {selection['years']!r}; write [2000, 2001]")
+    if isinstance(years := selection.get("years"), int | str | bytes):
+        raise ProductError(
+            f"{product_id}: years: expected calendar years, such as [2000, 2001], or None, found {years!r}; give a list"
+        )
     # Years are looked at again below, which a generator doesn't survive.
     selection = {name: list(told) if isinstance(told, Iterator) else told for name, told in selection.items()}
     ds = reader(entry, paths, **selection) if "product" in parameters else reader(paths, **selection)
