@@ -1,9 +1,9 @@
-"""Two small planets that several tests look at."""
+"""Small planets that several tests look at."""
 
 import pytest
 
 from helpers import demo
-from helpers.demo import planet
+from helpers.demo import planet, variety
 
 SMALL = {
     "resolution": 6.0,
@@ -23,9 +23,10 @@ def exact(tmp_path_factory):
     return folder, files, truth
 
 
+WHOLE = {"years": (2000, 2018), "resolution": 6.0, "climate_factor": 5, "climate_start": 1981}
+
+
 @pytest.fixture(scope="session")
 def world():
-    """A planet of 6 degrees with all its years."""
-    return planet.make(
-        7, years=(2000, 2018), resolution=6.0, climate_factor=5, lag_weights=(0.05, 0.15, 0.08), climate_start=1981
-    )
+    """A hard planet of 6 degrees with all its years."""
+    return planet.make(7, lag_weights=(0.05, 0.15, 0.08), sizes=variety.HARD, **WHOLE)

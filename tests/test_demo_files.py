@@ -9,9 +9,10 @@ import pytest
 import rasterio
 import xarray as xr
 from pyhdf.SD import SD
+from small_planet import SMALL, WHOLE
 
 from helpers import products, regions
-from helpers.demo import carbon, planet, process_models
+from helpers.demo import carbon, planet, process_models, variety
 from helpers.grid import RADIUS, Grid
 
 
@@ -23,6 +24,7 @@ from helpers.grid import RADIUS, Grid
         ("glass_fapar", "FAPAR", "uint8", 255, 0.004),
         ("mod13a3", "1 km monthly NDVI", "int16", -3000, 10000.0),
         ("mod17a3hgf", "Npp_500m", "int16", 32767, 0.0001),
+        ("mod17a3hgf", "Gpp_500m", "uint16", 65535, 0.0001),
         ("mcd12c1", "Majority_Land_Cover_Type_1", "uint8", 255, None),
     ],
 )
@@ -41,6 +43,7 @@ def test_mod17_stores_classes_where_it_has_no_production(exact):
     stored = np.concatenate([SD(str(p)).select("Npp_500m").get().ravel() for p in exact[1]["mod17a3hgf"][:4]])
     assert {32767, 32766, 32765, 32764} <= set(np.unique(stored[stored > 32700]))
     assert stored[stored <= 32700].max() < 25000
+    assert all(".061." in path.name for path in exact[1]["mod17a3hgf"])
 
 
 def test_tiles_make_up_the_whole_sphere(exact):
@@ -106,7 +109,10 @@ def test_process_models_differ_as_declared(exact):
             ds = products.read(product, exact[1][product], model=name, years=[2000, 2001, 2002, 2003])
             by_name[name] = ds["reco"]
     assert set(by_name) == set(process_models.STANDS)
-    gpp = _mean_over_land(truth["gpp"], Grid(18.0))
+    same = {key: SMALL[key] for key in ("years", "resolution", "climate_factor")}
+    p = planet.make(7, lag_weights=(0.05, 0.15, 0.08), climate_start=1981, sizes=variety.HARD, **same)
+    table = truth["gpp"].copy(data=p.spread(p.annual("potential", total=True)))
+    gpp = _mean_over_land(table, Grid(18.0))
     np.testing.assert_allclose(by_name["DEMO-BALANCED"].values, gpp, rtol=1e-4)  # what comes in goes out
     reco = _mean_over_land(truth["reco"], Grid(12.0))
     spread = np.nanmean(by_name["DEMO-SLOW"].values.std(axis=0)) / np.nanmean(np.std(reco, axis=0))
@@ -132,9 +138,13 @@ def test_process_model_files_keep_their_own_conventions(exact):
         assert file["HeteroResp"].shape[0] == 4
 
 
-def test_stand_ins_without_memory_have_none(world):
+def test_stand_ins_without_memory_have_none_and_know_nothing_of_a_cell(world):
     _, forgetful = process_models.respiration(world, "DEMO-FORGET", 0.0)
     now = np.repeat(carbon.lag_factor(world.water, (0.05,)), 12, axis=0)
     rate = carbon.lloyd_taylor(world.monthly["tmp"]) * carbon.moisture(world.monthly["wet"]) * now
-    expected, _ = carbon.drain(world.monthly["npp"], rate, carbon.traits(world.ground["igbp"])[3], planet.PAST)
+    yearly = world.monthly["tmp"].reshape(-1, 12, world.lat.size).mean(axis=1)
+    npp = world.monthly["potential"] * np.repeat(carbon.use_efficiency(yearly), 12, axis=0)
+    expected, _ = carbon.drain(npp, rate, carbon.traits(world.ground["igbp"])[3], planet.PAST)
     np.testing.assert_allclose(forgetful, expected, rtol=1e-4, atol=1e-7)
+    easy = planet.make(7, lag_weights=(0.05, 0.15, 0.08), **WHOLE)
+    np.testing.assert_allclose(forgetful, process_models.respiration(easy, "DEMO-FORGET", 0.0)[1], rtol=1e-4, atol=1e-7)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.demo import climate_files, planet, process_models, satellites
+from helpers.demo import climate_files, planet, process_models, satellites, variety
 from helpers.demo.towers import effects, network
 from helpers.demo.towers import write as write_towers
 from helpers.grid import Grid
@@ -33,6 +33,8 @@ NOISE = {
 }
 """Size of each product's error; `build` multiplies all by its parameter ``noise``."""
 
+DIFFICULTIES = {"hard": variety.HARD, "easy": variety.EASY}
+
 PRODUCTS = (
     *("cru_tmp", "cru_pre", "cru_pet", "spei", "glass_par", "glass_lai", "glass_fapar", "mod13a3", "mod17a3hgf"),
     *("mcd12c1", "soilgrids2017", "fluxnet2015", "fluxnet", "mstmip", "trendy"),
@@ -50,8 +52,10 @@ def build(
     towers: int = 200,
     validation_towers: int = 30,
     lag_weights: tuple[float, ...] = (0.05, 0.15, 0.08),
-    site_effect: float = 0.15,
-    tower_noise: float = 0.05,
+    difficulty: str = "hard",
+    heterogeneity: float = 1.0,
+    site_effect: float = 1.0,
+    tower_noise: float = 1.0,
     noise: float = 1.0,
     dates: int = 12,
     climate_start: int = 1981,
@@ -87,10 +91,11 @@ def build(
     lag_weights : tuple of float
         :math:`\lambda_j`: how much one standard deviation of the water balance of this year, of the year before, and
         so on, raises the logarithm of the decomposition rate. All zero: no drought effect of that kind.
-    site_effect : float
-        Standard deviation of the towers' own log factor on RECO.
-    tower_noise : float
-        Standard deviation of the log error of a tower's best years.
+    difficulty : {"hard", "easy"}
+        Whose sizes of what differs beyond the predictors (`variety.HARD`, `variety.EASY`, with their sources).
+    heterogeneity, site_effect, tower_noise : float
+        Multiply those sizes: of what belongs to the cells and so is in the truth's maps, of what belongs to the towers,
+        and of the errors of their labels. 0 for none.
     noise : float
         Multiplies all errors of `NOISE`; 0 gives products that differ from the truth by their own rounding only.
     dates : int
@@ -115,6 +120,7 @@ def build(
     """
     _check(locals())
     sizes = {name: noise * size for name, size in NOISE.items()}
+    kind = DIFFICULTIES[difficulty].times(heterogeneity)
     world = planet.make(
         seed,
         years=(int(years[0]), int(years[1])),
@@ -122,21 +128,24 @@ def build(
         climate_factor=climate_factor,
         lag_weights=tuple(float(w) for w in lag_weights),
         climate_start=climate_start,
+        sizes=kind,
     )
-    both = network(world, towers, validation_towers, site_effect)
+    both = network(world, towers, validation_towers, site_effect * kind.tower)
     with LIBRARY:
-        files = _write(Path(folder), world, both, sizes, tower_noise, dates)
-    truth = planet.truth(world)
-    truth["site_effect"] = effects(*both)
+        files = _write(Path(folder), world, both, sizes, tower_noise * kind.noise, dates)
+    truth = planet.truth(world).merge(effects(world, *both), join="exact")
     truth.attrs = {
         "title": "Truth of the Demo Earth: for scoring a method only",
         "seed": seed,
         "lag_weights": list(world.lag_weights),
-        "site_effect_sd": site_effect,
-        "tower_noise_sd": tower_noise,
+        "difficulty": difficulty,
+        "heterogeneity": heterogeneity,
+        "site_effect": site_effect,
+        "tower_noise": tower_noise,
         "climate_factor": climate_factor,
         "dates_per_year": dates,
     } | {f"noise_{name}": size for name, size in sizes.items()}
+    truth.attrs |= {f"sd_{name}": size for name, size in vars(kind).items()}
     return files, truth
 
 
@@ -152,7 +161,8 @@ def _check(given: dict) -> None:
         "dates": (1 <= given["dates"] <= 46, "1 to 46 files a year"),
         "towers": (given["towers"] >= 5, "at least 5"),
         "validation_towers": (given["validation_towers"] >= 1, "at least 1"),
-    } | {name: (given[name] >= 0, "0 or more") for name in ("noise", "site_effect", "tower_noise")}
+        "difficulty": (given["difficulty"] in DIFFICULTIES, " or ".join(DIFFICULTIES)),
+    } | {name: (given[name] >= 0, "0 or more") for name in ("noise", "heterogeneity", "site_effect", "tower_noise")}
     for name, (holds, expected) in rules.items():
         if not holds:
             raise ValueError(f"{name}: expected {expected}, found {given[name]!r}")

@@ -17,6 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from helpers.demo import variety
+from helpers.demo.variety import Peculiar
+
 TRAITS = {
     # light-use efficiency (g C MJ-1), largest leaf area, its least share in the year, life of biomass (years)
     1: (0.962, 4.5, 0.60, 10.0),
@@ -130,15 +133,17 @@ def photosynthesis(
     return (1e-3 * efficiency * megajoules * fapar * limit * growth[:, None]).astype("float32")
 
 
-def use_efficiency(yearly_mean: np.ndarray) -> np.ndarray:
+def use_efficiency(yearly_mean: np.ndarray, own: np.ndarray | float = 0.0) -> np.ndarray:
     """Return CUE = NPP/GPP: 0.5 at 12 °C, lower by 0.004 a kelvin, within the 0.22 to 0.79 of Collalti et al. (2019).
 
     Parameters
     ----------
     yearly_mean : ndarray (…)
         Temperature of the year (degC).
+    own : ndarray (cell,) or float
+        Added.
     """
-    return np.clip(0.5 - 0.004 * (yearly_mean - 12), 0.3, 0.6)
+    return np.clip(np.clip(0.5 - 0.004 * (yearly_mean - 12), 0.3, 0.6) + own, 0.22, 0.79)
 
 
 def lloyd_taylor(tmean: np.ndarray) -> np.ndarray:
@@ -174,7 +179,12 @@ def lag_factor(water_anomaly: np.ndarray, lag_weights: tuple[float, ...]) -> np.
 
 
 def drain(
-    npp: np.ndarray, rate: np.ndarray, biomass_life: np.ndarray, past: float = 1.0, slower_litter: float = 1.0
+    npp: np.ndarray,
+    rate: np.ndarray,
+    biomass_life: np.ndarray,
+    past: float = 1.0,
+    slower_litter: float = 1.0,
+    own: Peculiar | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Run the three pools through all months, from near their equilibrium.
 
@@ -190,31 +200,56 @@ def drain(
         Production of the decades before, as a share of the first ten years': the pools start in balance with that.
     slower_litter : float
         Divides the decay of litter.
+    own : Peculiar, optional
+        What the cells have of their own: turnover, soils off their balance, events.
 
     Returns
     -------
     respiration : ndarray (time, cell) float32
         Heterotrophic, kg m-2 month-1.
     carbon : ndarray (pool, year, cell) float64
-        Biomass, litter and soil carbon at the end of each December, kg m-2.
+        Biomass, litter and soil carbon at the end of each December, kg m-2; events strike just before.
     """
-    litter_rate = LITTER_RATE / slower_litter
+    litter_rate, soil_rate, humified = LITTER_RATE / slower_litter, SOIL_RATE, HUMIFIED
+    standing, start = 1.0, 1.0
+    if own is not None:
+        biomass_life = biomass_life * own.life
+        litter_rate, soil_rate = litter_rate * own.litter, soil_rate * own.soil
+        humified, start = np.minimum(humified * own.humified, 0.9), own.start
+        standing = 1 - variety.lost(own.struck, biomass_life)[-1]
     early = slice(0, min(120, len(npp)))
     income = 12 * past * npp[early].mean(axis=0, dtype="float64")
     mean_rate = np.maximum(rate[early].mean(axis=0, dtype="float64"), 1e-3)
-    biomass = income * biomass_life
+    biomass = income * biomass_life * standing
     litter = income / (litter_rate * mean_rate)
-    soil = HUMIFIED * income / (SOIL_RATE * mean_rate)
+    soil = humified * income / (soil_rate * mean_rate) * start
     out = np.empty_like(npp)
     carbon = np.empty((3, len(npp) // 12, npp.shape[1]))
     for k in range(len(npp)):
         fallen = biomass / (12 * biomass_life)
         decayed = np.minimum(litter_rate / 12 * rate[k], 1) * litter
-        burnt = SOIL_RATE / 12 * rate[k] * soil
+        burnt = soil_rate / 12 * rate[k] * soil
         biomass = biomass + npp[k] - fallen
         litter = litter + fallen - decayed
-        soil = soil + HUMIFIED * decayed - burnt
-        out[k] = (1 - HUMIFIED) * decayed + burnt
+        soil = soil + humified * decayed - burnt
+        out[k] = (1 - humified) * decayed + burnt
         if k % 12 == 11:
+            if own is not None:
+                struck = own.killed[k // 12] * biomass
+                biomass, litter = biomass - struck, litter + (1 - variety.EXPORTED) * struck
             carbon[:, k // 12] = biomass, litter, soil
     return out, carbon
+
+
+def exported(pools: np.ndarray, own: Peculiar | None) -> np.ndarray:
+    """Return what left as smoke at each year's end: (year, cell), kg m-2.
+
+    Parameters
+    ----------
+    pools : ndarray (pool, year, cell)
+        As `drain` gives them: biomass is what an event left of it.
+    own : Peculiar or None
+    """
+    if own is None:
+        return np.zeros(pools.shape[1:])
+    return variety.EXPORTED * own.killed / (1 - own.killed) * pools[0]

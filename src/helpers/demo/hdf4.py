@@ -14,8 +14,8 @@ from pyhdf.SD import SD, SDC
 
 from helpers.grid import RADIUS
 
-TYPES = {"int8": SDC.INT8, "uint8": SDC.UINT8, "int16": SDC.INT16}
-HDF_NAMES = {"int8": "DFNT_INT8", "uint8": "DFNT_UINT8", "int16": "DFNT_INT16"}
+TYPES = {"int8": SDC.INT8, "uint8": SDC.UINT8, "int16": SDC.INT16, "uint16": SDC.UINT16}
+HDF_NAMES = {"int8": "DFNT_INT8", "uint8": "DFNT_UINT8", "int16": "DFNT_INT16", "uint16": "DFNT_UINT16"}
 
 
 def write(
@@ -33,7 +33,7 @@ def write(
     path : Path
         File to make.
     layers : dict
-        Name of each data set: its array (y, x) of int8, uint8 or int16, and its attributes.
+        Name of each data set: its array (y, x) of int8, uint8, int16 or uint16, and its attributes.
     grid_name : str
         As in StructMetadata.0.
     corners : tuple of float

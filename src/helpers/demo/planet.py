@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import sparse
 
 from helpers import regions
-from helpers.demo import carbon, climate, surface
+from helpers.demo import carbon, climate, surface, variety
 from helpers.grid import Grid
 from helpers.spei import december, spei
 
@@ -35,13 +35,18 @@ class Planet:
     ground : dict of ndarray (cell,)
         ``height``, ``fertility``, ``igbp``, ``daily_range``, ``latest`` …
     monthly : dict of ndarray (time, cell) float32
-        ``tmp``, ``pre``, ``pet``, ``par``, ``lai``, ``fapar``, ``ndvi``, ``limit``, ``wet``, ``gpp``, ``npp``, ``rh``.
+        ``tmp``, ``pre``, ``pet``, ``par``, ``lai``, ``fapar``, ``ndvi``, ``limit``, ``wet``, ``potential``,
+        ``gpp``, ``npp``, ``rh``. ``potential`` is GPP as the table of biomes has it.
     water : ndarray (year, cell)
         Yearly water balance as a standard score, from the first year of climate.
     pools : ndarray (pool, year, cell)
         Biomass, litter, soil carbon at each year's end, kg m-2.
     lag_weights : tuple of float
     seed : int
+    sizes : Variety
+        How much cells and towers differ beyond the predictors.
+    own : Peculiar or None
+        What the cells have of their own.
     """
 
     grid: Grid
@@ -59,6 +64,8 @@ class Planet:
     pools: np.ndarray
     lag_weights: tuple[float, ...]
     seed: int
+    sizes: variety.Variety = variety.EASY
+    own: variety.Peculiar | None = None
 
     @property
     def all_years(self) -> np.ndarray:
@@ -94,6 +101,12 @@ class Planet:
         days = self.time.days_in_month.to_numpy()[wanted].reshape(-1, 12)
         return np.einsum("ymc,ym->yc", stack, days / days.sum(axis=1, keepdims=True))
 
+    @property
+    def yearly_tmp(self) -> np.ndarray:
+        """Plain mean of the months' temperature in each product year, by which CUE goes: (year, cell), degC."""
+        wanted = self.time.year >= self.years[0]
+        return self.monthly["tmp"][wanted].reshape(-1, 12, self.lat.size).mean(axis=1)
+
     def aggregate(self, values: np.ndarray, to: Grid) -> np.ndarray:
         """Average (step, cell) by area over the land of each cell of a coarser grid: (step, lat, lon), NaN at sea."""
         rows = np.floor((90 - self.lat) / to.resolution).astype(int)
@@ -117,6 +130,7 @@ def make(
     climate_factor: int,
     lag_weights: tuple[float, ...],
     climate_start: int,
+    sizes: variety.Variety = variety.EASY,
 ) -> Planet:
     """Make the planet; see `helpers.demo.build` for the parameters."""
     grid, coarse = Grid(resolution), Grid(resolution * climate_factor)
@@ -127,15 +141,22 @@ def make(
     ground, monthly = _weather(land, grid, lat, lon, time, seed)
     ground["fertility"] = surface.fertility(lat, lon, seed)
     ground["igbp"] = surface.land_cover(_means(monthly, time, lat), lat, lon, seed)
-    _grow(ground, monthly, time)
+    own = variety.draw(sizes, lat, lon, ground["igbp"], time.size // 12, seed)
+    _grow(ground, monthly, time, own)
     water = climate.water_anomaly(monthly["pre"], monthly["pet"])
+    monthly["rh"], pools = respire(ground, monthly, water, lag_weights, own)
+    area = regions.cell_area(grid.lat, grid.lon)[rows, cols]
+    made = (ground, monthly, water, pools, tuple(lag_weights), seed, sizes, own)
+    return Planet(grid, coarse, rows, cols, lat, lon, area, time, years, *made)
+
+
+def respire(
+    ground: dict, monthly: dict, water: np.ndarray, lag_weights: tuple[float, ...], own: variety.Peculiar | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return heterotrophic respiration (time, cell) and the pools (pool, year, cell) that a lag leaves."""
     lag = np.repeat(carbon.lag_factor(water, lag_weights), 12, axis=0).astype("float32")
     rate = carbon.lloyd_taylor(monthly["tmp"]) * carbon.moisture(monthly["wet"]) * lag
-    monthly["rh"], pools = carbon.drain(monthly["npp"], rate, carbon.traits(ground["igbp"])[3], PAST)
-    area = regions.cell_area(grid.lat, grid.lon)[rows, cols]
-    return Planet(
-        grid, coarse, rows, cols, lat, lon, area, time, years, ground, monthly, water, pools, tuple(lag_weights), seed
-    )
+    return carbon.drain(monthly["npp"], rate, carbon.traits(ground["igbp"])[3], PAST, own=own)
 
 
 def _weather(land, grid, lat, lon, time, seed) -> tuple[dict, dict]:
@@ -166,20 +187,27 @@ def _means(monthly: dict, time: pd.DatetimeIndex, lat: np.ndarray) -> dict[str, 
     }
 
 
-def _grow(ground: dict, monthly: dict, time: pd.DatetimeIndex) -> None:
+def _grow(ground: dict, monthly: dict, time: pd.DatetimeIndex, own: variety.Peculiar | None) -> None:
     """Add leaves, photosynthesis and production to the monthly fields."""
     growth = carbon.fertilisation(carbon.carbon_dioxide(time.year.to_numpy()))
     limit = carbon.cold_limit(monthly["tmp"], ground["daily_range"]) * carbon.dry_limit(monthly["wet"])
     monthly["limit"] = limit.astype("float32")
-    monthly["lai"] = carbon.leaf_area(monthly["limit"], ground["igbp"], ground["fertility"], growth)
-    monthly["fapar"] = carbon.absorbed(monthly["lai"])
+    leaves = carbon.leaf_area(monthly["limit"], ground["igbp"], ground["fertility"], growth)
+    light = {"efficiency": carbon.traits(ground["igbp"])[0] * ground["fertility"], "growth": growth}
+    light |= {"limit": monthly["limit"], "days": time.days_in_month.to_numpy()}
+    gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), **light)
+    monthly["potential"], added = gpp, 0.0
+    if own is not None:
+        leaves = leaves * np.repeat(own.leaves, 12, axis=0)
+        gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), **light)
+        gpp *= np.repeat((own.efficiency * own.years * own.vigour).astype("float32"), 12, axis=0)
+        added = own.use_efficiency
+    monthly["lai"] = leaves
+    monthly["fapar"] = carbon.absorbed(leaves)
     monthly["ndvi"] = carbon.greenness(monthly["fapar"])
-    efficiency = carbon.traits(ground["igbp"])[0] * ground["fertility"]
-    days = time.days_in_month.to_numpy()
-    gpp = carbon.photosynthesis(monthly["par"], monthly["fapar"], monthly["limit"], efficiency, growth, days)
     yearly = monthly["tmp"].reshape(-1, 12, gpp.shape[1]).mean(axis=1)
     monthly["gpp"] = gpp
-    monthly["npp"] = (gpp * np.repeat(carbon.use_efficiency(yearly), 12, axis=0)).astype("float32")
+    monthly["npp"] = (gpp * np.repeat(carbon.use_efficiency(yearly, added), 12, axis=0)).astype("float32")
 
 
 def drought(precipitation: np.ndarray, pet: np.ndarray, time: pd.DatetimeIndex, scale: int) -> xr.DataArray:
@@ -196,6 +224,7 @@ def truth(planet: Planet) -> xr.Dataset:
     """
     p = planet
     rh, gpp, npp = (p.annual(name, total=True) for name in ("rh", "gpp", "npp"))
+    recorded = p.all_years >= p.years[0]
     fields = {
         "reco": (gpp - npp + rh, "kg m-2 yr-1", "ecosystem respiration, as carbon"),
         "npp": (npp, "kg m-2 yr-1", "net primary production, as carbon"),
@@ -207,8 +236,9 @@ def truth(planet: Planet) -> xr.Dataset:
         "fapar": (p.annual("fapar"), "1", "fraction of photosynthetically active radiation absorbed"),
         "lai": (p.annual("lai"), "m2 m-2", "leaf area index"),
         "ndvi": (p.annual("ndvi"), "1", "normalised difference vegetation index"),
-        "water": (p.water[p.all_years >= p.years[0]], "1", "water balance of the year, as a standard score"),
-        "carbon": (p.pools.sum(axis=0)[p.all_years >= p.years[0]], "kg m-2", "carbon in biomass, litter and soil"),
+        "water": (p.water[recorded], "1", "water balance of the year, as a standard score"),
+        "carbon": (p.pools.sum(axis=0)[recorded], "kg m-2", "carbon in biomass, litter and soil"),
+        "export": (carbon.exported(p.pools, p.own)[recorded], "kg m-2 yr-1", "carbon that left as smoke"),
     }
     out = p.grid.like().to_dataset(name="reco").assign_coords(year=p.product_years)
     for name, (values, units, long_name) in fields.items():
@@ -222,4 +252,7 @@ def truth(planet: Planet) -> xr.Dataset:
         out[f"spei{scale}"] = (("year", "lat", "lon"), p.spread(index), attrs)
     out["igbp"] = (("lat", "lon"), np.where(p.index() < 0, 0, p.ground["igbp"][p.index()]).astype("int8"))
     out["elevation"] = (("lat", "lon"), p.spread(p.ground["height"]), {"units": "m", "long_name": "height"})
+    own = np.zeros(p.lat.size) if p.own is None else np.log(p.own.efficiency)
+    about = {"units": "1", "long_name": "what a cell has of its own: logarithm of a factor on light-use efficiency"}
+    out["cell_effect"] = (("lat", "lon"), p.spread(own), about)
     return out

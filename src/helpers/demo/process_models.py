@@ -1,8 +1,10 @@
 """Six stand-ins for process models: the Demo Earth's own carbon cycle without its memory, each with a declared deficit.
 
 Each also sees the planet through a bias of its own, a smooth factor that reaches over 1500 km (standard deviation
-``bias`` of its logarithm): forcing, land cover and parameters that differ from the truth. Three write as MsTMIP's
-models do (to 2010, one of them a value a year, one in two parts), three as TRENDY's (``ra`` and ``rh``, monthly).
+``bias`` of its logarithm): forcing, land cover and parameters that differ from the truth. All have the tables of biomes
+and know nothing of what a cell has of its own (`variety`), its events among it: no real model does. Three write as
+MsTMIP's models do (to 2010, one of them a value a year, one in two parts), three as TRENDY's (``ra`` and ``rh``,
+monthly).
 """
 
 from __future__ import annotations
@@ -78,6 +80,10 @@ def respiration(planet: Planet, name: str, bias: float) -> tuple[np.ndarray, np.
     """Return a stand-in's autotrophic and heterotrophic respiration: two of (time, cell), kg m-2 month-1."""
     m = planet.monthly
     npp, ra = m["npp"], m["gpp"] - m["npp"]
+    if planet.own is not None:
+        yearly = m["tmp"].reshape(-1, 12, planet.lat.size).mean(axis=1)
+        npp = (m["potential"] * np.repeat(carbon.use_efficiency(yearly), 12, axis=0)).astype("float32")
+        ra = m["potential"] - npp
     warm, wet = carbon.lloyd_taylor(m["tmp"]), carbon.moisture(m["wet"])
     now = np.repeat(carbon.lag_factor(planet.water, planet.lag_weights[:1]), 12, axis=0)
     slower = 1.0

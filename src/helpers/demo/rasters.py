@@ -108,8 +108,12 @@ class Observer:
         values = field[self.under]
         if not self.size:
             return values
-        error = self.lasting + self._draw(file)
+        error = self.error(file)
         return values * np.exp(error) if self.relative else values + error
+
+    def error(self, file: str) -> np.ndarray:
+        """Return the error of that file, (pixel,)."""
+        return self.lasting + self._draw(file)
 
     def pack(self, values: np.ndarray, *, scale: float, fill: int, dtype: str, limits: tuple[int, int]) -> np.ndarray:
         """Return stored numbers (y, x): values over ``scale``, rounded, held within ``limits``; ``fill`` elsewhere."""

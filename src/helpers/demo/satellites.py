@@ -10,13 +10,19 @@ import numpy as np
 import rasterio
 from rasterio import Affine
 
-from helpers.demo import hdf4
+from helpers.demo import carbon, hdf4
 from helpers.demo.fields import stream
 from helpers.demo.planet import Planet
 from helpers.demo.rasters import Observer, Raster, regular, sinusoidal
 
-CLASS_FILLS = {0: 32766, 16: 32765, 15: 32764, 11: 32763, 13: 32762}
-"""What MOD17A3HGF stores in place of production: water, barren land, ice, wetland, towns (User's Guide, 2019)."""
+NPP_FILLS = {None: 32767, 0: 32766, 16: 32765, 15: 32764, 11: 32763, 13: 32762}
+GPP_FILLS = {code: fill + 32768 for code, fill in NPP_FILLS.items()}
+"""What MOD17A3HGF stores in place of production: nothing, water, barren land, ice, wetland, towns (User's Guide, 2019;
+those of GPP from memory)."""
+
+SHARED = 0.9
+"""Share of the variance of the errors of MOD17A3HGF's NPP that is GPP's too, a round number: both come from the same
+light, leaves and weather; only the plants' respiration is NPP's alone."""
 
 MADE = "2021001000000"
 """A fixed production time, so that a seed gives the same file names."""
@@ -110,25 +116,46 @@ def mod13a3(folder: Path, planet: Planet, size: float) -> list[Path]:
 
 
 def mod17a3hgf(folder: Path, planet: Planet, size: float) -> list[Path]:
-    """Write MOD17A3HGF .006: yearly NPP in sinusoidal tiles, int16 times 0.0001 kg C m-2, class fills above 32760."""
+    r"""Write MOD17A3HGF .061: yearly NPP and GPP in sinusoidal tiles, times 0.0001 kg C m-2, classes as fills.
+
+    NPP is int16 with class fills above 32760, GPP is uint16 with those above 65528. The two come from one algorithm and
+    share `SHARED` of the variance of their errors: :math:`e_{GPP} = \sqrt{0.9}\,e_{NPP} + \sqrt{0.1}\,e'`. Where cells
+    have an efficiency of their own the algorithm doesn't know it: it has a table by biome, for light use and for CUE.
+    The years' changes it does see, and with ``size`` 0 all. Real 6.1 begins in 2001; here all years are written.
+    """
     observer = Observer(sinusoidal(planet), size, "mod17a3hgf", planet.seed, relative=True)
-    attributes = {"long_name": "Net Primary Productivity", "units": "kg_C/m^2", "scale_factor": 0.0001}
-    attributes |= {"add_offset": 0.0, "_FillValue": 32767, "valid_range": [-30000, 32700]}
+    other = Observer(observer.raster, size, "mod17a3hgf gpp", planet.seed, relative=True)
+    layers = {
+        "Npp_500m": ("Net Primary Productivity", "int16", NPP_FILLS, [-30000, 32700]),
+        "Gpp_500m": ("Gross Primary Productivity", "uint16", GPP_FILLS, [0, 65500]),
+    }
     quality = {"long_name": "Quality control bits for NPP", "units": "percent", "_FillValue": 255}
     quality |= {"valid_range": [0, 100]}
-    npp = planet.annual("npp", total=True)
-    fills = np.array([CLASS_FILLS.get(code, 0) for code in range(17)], dtype="int16")[planet.ground["igbp"]]
-    fill = fills[observer.under]
+    gpp, npp = planet.annual("gpp", total=True), planet.annual("npp", total=True)
+    if planet.own is not None and size:
+        gpp = gpp / planet.own.efficiency
+        npp = gpp * carbon.use_efficiency(planet.yearly_tmp)
+    igbp = planet.ground["igbp"][observer.under]
     paths = []
-    for year, field in zip(planet.product_years, npp, strict=True):
-        stem = f"MOD17A3HGF.A{year}001"
-        stored = observer.pack(observer.see(field, stem), scale=1e-4, fill=32767, dtype="int16", limits=(-30000, 32700))
-        # Off the map (beyond the date line) stays 32767; the sea, on it, is water.
-        stored[observer.raster.land] = np.where(fill, fill, stored[observer.raster.land])
-        stored[_sea(observer.raster)] = CLASS_FILLS[0]
-        percent = np.where(stored > 32700, 255, 0).astype("uint8")
-        layers = {"Npp_500m": (stored, attributes), "Npp_QC_500m": (percent, quality)}
-        paths += _tiled(folder, stem, f"006.{MADE}", observer.raster, layers, "MOD_Grid_MOD17A3H", (2, 2))
+    for year, net, gross in zip(planet.product_years, npp, gpp, strict=True):
+        stem, seen = f"MOD17A3HGF.A{year}001", {}
+        error = observer.error(stem) if size else 0.0
+        errors = {"Npp_500m": error}
+        errors["Gpp_500m"] = np.sqrt(SHARED) * error + np.sqrt(1 - SHARED) * (other.error(stem) if size else 0.0)
+        for name, field in {"Npp_500m": net, "Gpp_500m": gross}.items():
+            long_name, dtype, fills, limits = layers[name]
+            values = field[observer.under]
+            values = values * np.exp(errors[name]) if size else values
+            stored = observer.pack(values, scale=1e-4, fill=fills[None], dtype=dtype, limits=limits)
+            table = np.array([fills.get(code, 0) for code in range(17)], dtype=dtype)
+            # Off the map (beyond the date line) stays the fill; the sea, on it, is water.
+            stored[observer.raster.land] = np.where(table[igbp], table[igbp], stored[observer.raster.land])
+            stored[_sea(observer.raster)] = fills[0]
+            about = {"long_name": long_name, "units": "kg_C/m^2", "scale_factor": 0.0001, "add_offset": 0.0}
+            seen[name] = stored, about | {"_FillValue": fills[None], "valid_range": limits}
+        percent = np.where(seen["Npp_500m"][0] > 32700, 255, 0).astype("uint8")
+        seen["Npp_QC_500m"] = percent, quality
+        paths += _tiled(folder, stem, f"061.{MADE}", observer.raster, seen, "MOD_Grid_MOD17A3H", (2, 2))
     return paths
 
 

@@ -2,8 +2,8 @@
 
 Networks are clustered: most towers stand in Europe and North America, some share a cell, records are short and of
 unequal length. A tower sees its cell's true respiration times a factor of its own that no predictor knows (stand age,
-management, the footprint): a site effect of declared variance. Site codes begin with XA to XZ, which ISO 3166 keeps
-for private use, so that no made tower can be taken for a real one.
+management, the footprint): a site effect of declared variance, and on the hard planet one of each year. Site codes
+begin with XA to XZ, which ISO 3166 keeps for private use, so that no made tower can be taken for a real one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ LAST_TRAINING, LAST_VALIDATION = 2014, 2010
 
 @dataclass(frozen=True)
 class Tower:
-    """One tower: identifier, place, cell, class, log factor of its own, and the years of its record."""
+    """One tower: identifier, place, cell, class, log factor of its own, the years of its record.
+
+    ``by_year`` is what the log factor has more in each of the product years.
+    """
 
     site: str
     lat: float
@@ -51,6 +54,7 @@ class Tower:
     igbp: int
     effect: float
     years: np.ndarray
+    by_year: np.ndarray
 
 
 def network(planet: Planet, towers: int, validation: int, site_effect: float) -> tuple[list[Tower], list[Tower]]:
@@ -62,7 +66,7 @@ def network(planet: Planet, towers: int, validation: int, site_effect: float) ->
         How many train and how many validate. The second list holds two more: one known under the same identifier in
         the first, and one that stands within a kilometre of a tower of it under another name. Both must be refused.
     site_effect : float
-        Standard deviation of the log factor.
+        Standard deviation of the log factor; what it is from year to year (`variety.Variety`) goes in proportion.
 
     Returns
     -------
@@ -131,6 +135,8 @@ def _build(
     half = 0.45 * planet.grid.resolution
     first, last = planet.years[0], max(planet.years[0], min(last, planet.years[1]))
     towers = []
+    by_year = planet.sizes.tower_year * site_effect / planet.sizes.tower
+    by_year *= stream(planet.seed, f"tower years {code}").standard_normal((cells.size, planet.product_years.size))
     for k, cell in enumerate(cells):
         lat, lon = planet.lat[cell] + rng.uniform(-half, half), planet.lon[cell] + rng.uniform(-half, half)
         length = min(1 + rng.geometric(1 / 4.5), last - first + 1)
@@ -139,7 +145,8 @@ def _build(
         igbp = _label(planet, cell, rng)
         site = f"{'XV' if code else prefix}-{k:03d}"
         effect = site_effect * rng.standard_normal()
-        towers.append(Tower(site, round(lat, 4), round(lon, 4), cell, igbp, effect, np.arange(begin, begin + length)))
+        years = np.arange(begin, begin + length)
+        towers.append(Tower(site, round(lat, 4), round(lon, 4), cell, igbp, effect, years, by_year[k]))
     return towers
 
 
@@ -161,25 +168,47 @@ def _label(planet: Planet, cell: int, rng: np.random.Generator) -> int:
 
 
 def observe(planet: Planet, towers: list[Tower], noise: float, name: str) -> pd.DataFrame:
-    """Return what the towers report: a row a site-year, fluxes in g m-2 yr-1, NaN where missing.
+    r"""Return what the towers report: a row a site-year, fluxes in g m-2 yr-1, NaN where missing.
 
-    Respiration is the cell's times the tower's factor and a log-normal error of ``noise``, wider in years of poor
-    quality. The day-time twin differs by another 8 %. One row in 25 has no respiration, one in 50 a quality of 0;
-    with any noise, one in 200 is plainly wrong: below zero, or above 5,000.
+    With the tower's factor :math:`f`, GPP and RECO of the footprint are :math:`f` times the cell's. The labels are
+
+    .. math::
+
+       NEE = RECO\,e^{s} - GPP, \qquad RECO_{NT} = RECO\,e^{s + a + b}, \qquad RECO_{DT} = RECO\,e^{s + a' + b'},
+       \qquad GPP_{NT} = RECO_{NT} - NEE,
+
+    where :math:`s` is an error of NEE that both partitionings share, :math:`a` one that lasts with the tower and
+    :math:`b` one of the year, of ``noise`` in the best years and wider in poor ones. On the easy planet :math:`s` and
+    :math:`a` are 0, :math:`b` enters GPP as a factor too, and :math:`b'` is :math:`b` and another 8 %. One row in 25
+    has no respiration, one in 50 a quality of 0; with any noise, one in 200 is plainly wrong: below zero, or above
+    5,000.
     """
-    rng = stream(planet.seed, f"{name} reports")
+    rng, sizes = stream(planet.seed, f"{name} reports"), planet.sizes
     reco = planet.annual("gpp", total=True) - planet.annual("npp", total=True) + planet.annual("rh", total=True)
     gpp = planet.annual("gpp", total=True)
+    own = [t.effect + t.by_year[t.years - planet.years[0]] for t in towers]
     rows = pd.concat(
-        [pd.DataFrame({"site": t.site, "year": t.years, "cell": t.cell, "effect": t.effect}) for t in towers],
+        [pd.DataFrame({"site": t.site, "year": t.years, "cell": t.cell}) for t in towers],
         ignore_index=True,
-    )
+    ).assign(effect=np.concatenate(own))
     n, when = len(rows), rows["year"].to_numpy() - planet.years[0]
     quality = np.where(rng.random(n) < 0.02, 0.0, rng.beta(7, 1.8, n))
-    error = noise * (1 + 2 * (1 - quality)) * rng.standard_normal(n)
-    rows["reco"] = 1000 * reco[when, rows["cell"]] * np.exp(rows["effect"] + error)
-    rows["gpp"] = 1000 * gpp[when, rows["cell"]] * np.exp(rows["effect"] + error)
-    rows["reco_dt"] = rows["reco"] * np.exp((0.08 if noise else 0.0) * rng.standard_normal(n))
+    wider = noise * (1 + 2 * (1 - quality))
+    error, twin = wider * rng.standard_normal(n), rng.standard_normal(n)
+    true = 1000 * reco[when, rows["cell"]], 1000 * gpp[when, rows["cell"]]
+    if sizes.lasting or sizes.shared:
+        more, scale = stream(planet.seed, f"{name} labels"), noise / sizes.noise
+        number = pd.factorize(rows["site"])[0]
+        lasting = scale * sizes.lasting * more.standard_normal((2, number.max() + 1))[:, number]
+        breathed, fixed = (flux * np.exp(rows["effect"]) for flux in true)
+        breathed = breathed * np.exp(scale * sizes.shared * more.standard_normal(n))
+        rows["reco"], rows["reco_dt"] = (
+            breathed * np.exp(a + b) for a, b in zip(lasting, (error, wider * twin), strict=True)
+        )
+        rows["gpp"] = rows["reco"] - (breathed - fixed)
+    else:
+        rows["reco"], rows["gpp"] = (flux * np.exp(rows["effect"] + error) for flux in true)
+        rows["reco_dt"] = rows["reco"] * np.exp((0.08 if noise else 0.0) * twin)
     rows["qc"] = quality.round(3)
     wrong = (rng.random(n) < 0.005) & (noise > 0)
     rows.loc[wrong, "reco"] = np.where(rng.random(wrong.sum()) < 0.5, -0.2, 6.0) * rows.loc[wrong, "reco"].clip(1000)
@@ -261,17 +290,23 @@ def _zip(path: Path, inner: str, text: str) -> Path:
     return path
 
 
-def effects(training: list[Tower], validation: list[Tower]) -> xr.DataArray:
-    """Return each site's log factor, (site), with its place; a tower of both lists stands here once."""
+def effects(planet: Planet, training: list[Tower], validation: list[Tower]) -> xr.Dataset:
+    """Return each site's log factor ``site_effect`` (site), and what it has more in a year, ``site_year_effect``.
+
+    Both belong to the tower and are in no map. A tower of both lists stands here once.
+    """
     by_site = {t.site: t for t in [*training, *validation]}
-    sites = list(by_site)
-    return xr.DataArray(
-        np.array([by_site[s].effect for s in sites], dtype="float32"),
-        dims="site",
+    told = list(by_site.values())
+    lasting = np.array([t.effect for t in told], dtype="float32")
+    by_year = np.stack([t.by_year for t in told]).astype("float32")
+    about = {"units": "1", "long_name": "unobserved site effect: logarithm of the factor on RECO"}
+    more = {"units": "1", "long_name": "unobserved site effect of the year: logarithm of a further factor on RECO"}
+    return xr.Dataset(
+        {"site_effect": ("site", lasting, about), "site_year_effect": (("year", "site"), by_year.T, more)},
         coords={
-            "site": sites,
-            "site_lat": ("site", [by_site[s].lat for s in sites]),
-            "site_lon": ("site", [by_site[s].lon for s in sites]),
+            "site": list(by_site),
+            "year": planet.product_years,
+            "site_lat": ("site", [t.lat for t in told]),
+            "site_lon": ("site", [t.lon for t in told]),
         },
-        attrs={"units": "1", "long_name": "unobserved site effect: logarithm of the factor on RECO"},
     )

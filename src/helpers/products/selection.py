@@ -38,13 +38,14 @@ def choose(
     version = ", ".join(product.versions(paths))
     files = by_date(product, paths)
     for year in years:
-        _require_begun(product, version, year)
+        if year not in files:
+            _require_begun(product, version, year)
     how = {"allow_partial": allow_partial, "dates_per_year": dates_per_year}
     return version, {year: select_year(product, files, year, **how) for year in years}
 
 
 def _require_begun(product: Product, version: str, year: int) -> None:
-    """Refuse a year before the version's first."""
+    """Refuse a year before the version's first, of which there are no files."""
     start = registry.first_year(product, version)
     if start is not None and year < start:
         name = "its Collection 6.1" if version == "061" else f"its version {version}"
