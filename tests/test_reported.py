@@ -218,7 +218,7 @@ def test_beside_names_what_is_missing_and_what_is_unknown(chapter):
         reported.beside(chapter, values | {"surplus": 1.0})
 
 
-def test_verdicts_are_complete_and_of_three_kinds():
+def test_verdicts_are_complete_and_of_the_known_kinds():
     found = {id: ("holds", "seen") for id in reported.claims("05")["id"]}
     table = reported.verdicts("05", found)
     assert list(table.columns) == ["place", "the paper's claim", "verdict", "this run"]

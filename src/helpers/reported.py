@@ -25,8 +25,8 @@ FOLDER = DATA / "reported"
 TABLES = ("table1", "table2", "table3", "inputs")
 """Table 1 (scores of CNN1–CNN6) and its row of inputs, Table 2 (rising and falling shares), Table 3 (classes)."""
 
-VERDICTS = ("holds", "does not hold", "not testable here")
-"""What a run may say of a claim of the paper."""
+VERDICTS = ("holds", "does not hold", "open", "not testable here")
+"""What a run may say of a claim of the paper: open is what its numbers don't settle either way."""
 
 
 @lru_cache
@@ -146,7 +146,7 @@ def verdicts(chapter: str, found: Mapping[str, tuple[str, str]]) -> pd.DataFrame
     chapter : str
         Two digits, "03" to "07".
     found : mapping of id to (verdict, what this run found)
-        One entry for every id of ``claims(chapter)``; the verdict is one of `VERDICTS`, the second a short sentence.
+        One entry for every id of ``claims(chapter)``; the verdict is one of `VERDICTS`, the second what decided it.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def verdicts(chapter: str, found: Mapping[str, tuple[str, str]]) -> pd.DataFrame
     Raises
     ------
     ValueError
-        A claim of the chapter is missing, an id is unknown, or a verdict is none of the three.
+        A claim of the chapter is missing, an id is unknown, or a verdict is none of `VERDICTS`.
     """
     rows = claims(chapter)
     _complete("found", chapter, rows["id"], found)
