@@ -65,7 +65,7 @@ def on_annual_means(slopes: pd.DataFrame, level: float, years: int) -> dict[str,
     years : int
         Length of the record.
     """
-    z, p, names = slopes["z_slope"], slopes["p"], {region: name for name, region in SHORT.items()}
+    z, p, names = slopes["z_slope"], slopes["p"], {region: name for name, region in SHORT.items()} | {GLOBE: "globe"}
     critical, found = stats.t.isf(level / 2, years - 2), stats.t.isf(p / 2, years - 2)
     with np.errstate(divide="ignore", invalid="ignore"):
         least = pd.Series(np.abs(z) * critical / found, slopes.index)  # the slope at which p would be the level
