@@ -103,7 +103,7 @@ def judge(claims: Mapping[str, Claim], left_out: Sequence[Mapping[str, Claim]] =
             continue
         known = [_of_all(part, [other[name][k] for other in left_out]) for k, part in enumerate(claim)]
         # the part that fails by most, or passes by least, in units of its margin
-        passed = [part.gap / margin if margin else np.copysign(np.inf, part.gap) for part, margin in known]
+        passed = [part.gap / margin if margin else part.gap and np.copysign(np.inf, part.gap) for part, margin in known]
         decides, margin = known[int(np.argmin(np.nan_to_num(passed, nan=-np.inf)))]
         if np.isnan([part.gap for part, _ in known]).any():
             found[name] = ("not testable here", f"{decides.what}: no cells")
