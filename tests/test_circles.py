@@ -69,7 +69,7 @@ def test_circles_stand_on_the_line_and_their_areas_are_the_sizes(axes):
 
 
 def test_regions_of_a_table_stand_at_their_shares_by_area():
-    table = pd.DataFrame({"name": ["China", "India"], "npp_faster_area": [0.53, 0.44], "area_m2": [9.4e12, 3.2e12]})
+    table = pd.DataFrame({"name": ["China", "India"], "npp_faster_area": [0.53, 0.44], "analysed_m2": [9.4e12, 3.2e12]})
     ax = figures.faster(table)
     circles = [line for line in ax.lines if line.get_marker() == "o"]
     places = {(round(float(c.get_xdata()[0])), round(float(c.get_ydata()[0]))) for c in circles[:2]}

@@ -88,7 +88,7 @@ def test_score_of_a_known_error():
 
 
 def ranking(*names):
-    return pd.DataFrame({"group": names, "mean": np.arange(len(names), 0, -1.0)})
+    return pd.DataFrame({"group": names, "mean": np.arange(len(names), 0, -1.0), "spread": 0.1})
 
 
 def comparison(means, stdevs):
@@ -102,12 +102,21 @@ FOREST_FIRST = ("tropical rainforest", "extra-tropical forest", "savanna", "gras
 @pytest.mark.parametrize(
     ("order", "means", "stdevs", "expected"),
     [
-        (FOREST_FIRST, [5, -20, 60], [-71, -88, -80], "holds holds holds holds holds"),
-        (FOREST_FIRST[::-1], [30, -30, 5], [-71, -40, -80], "not not not not not"),
+        (FOREST_FIRST, [5, -20, 60], [-71, -88, -80], "holds holds holds open holds"),
+        (FOREST_FIRST, [5, -18, 60], [-71, -88, -53], "holds holds holds holds open"),
+        (FOREST_FIRST[::-1], [31, -31, 5], [-71, -40, -80], "not not not not not"),
+        (FOREST_FIRST, [5, 5, 60, 60], [-71, -88, -80, -60], "holds holds holds not holds"),
         (FOREST_FIRST, [], [], "holds holds holds untestable untestable"),
     ],
 )
 def test_verdicts_follow_the_numbers(order, means, stdevs, expected):
-    found = claims.on_maps(ranking(*order), comparison(means, stdevs))
-    words = {"holds": "holds", "not": "does not hold", "untestable": "not testable here"}
+    found = claims.judge(claims.on_maps(ranking(*order), comparison(means, stdevs)))
+    words = {"holds": "holds", "not": "does not hold", "untestable": "not testable here", "open": "open"}
     assert [verdict for verdict, _ in found.values()] == [words[word] for word in expected.split()]
+
+
+def test_a_lead_within_the_scatter_of_members_is_open():
+    """The first leads the second by 1; members scatter by 0.5 each, so a lead needs 1.645 x 0.71 = 1.16."""
+    scattered = ranking(*FOREST_FIRST).assign(spread=0.5)
+    found = claims.judge(claims.on_maps(scattered, comparison([], [])))
+    assert found["rainforest_highest"][0] == found["forests_second"][0] == "open"

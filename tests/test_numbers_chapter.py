@@ -73,7 +73,12 @@ def on_trends():
         (f"trend of {v} (z-score, yr-1)", "Global", reported.number(f"global_{v.lower()}_slope"))
         for v in ("RECO", "NPP")
     ]
-    return ledger(rows, "errors, area: indistinguishable")
+    table = ledger(rows, "errors, area: indistinguishable")
+    table.loc[len(table)] = ["a new quantity (%)", "Tropics", np.nan, 12.0, 13.0, 11.0, 15.0, "a new method"]
+    withheld = (table["where"] == "Southern Extra-tropics") & (table.quantity == "NPP grows faster (%)")
+    table.loc[withheld, ["honest", "low", "high"]] = np.nan
+    table.loc[withheld, "moved by"] = "withheld: its interval holds the truth too seldom"
+    return table[~((table["where"] == "Southern Extra-tropics") & (table.quantity == "NPP rises (%)"))]
 
 
 def ledger(rows, moved_by):
@@ -107,8 +112,9 @@ def made(tmp_path_factory):
         pixel=rng.uniform(30, 70, 8)
     )
     risk = pd.DataFrame(
-        {"grouping": "band", "name": BANDS, "n_cells": [100, 58, 38, 4], "area_m2": [200.0, 90, 100, 10]}
+        {"grouping": "band", "name": BANDS, "n_cells": [100, 58, 38, 4], "area_m2": [290.0, 150, 120, 20]}
     )
+    risk["analysed_m2"] = [200.0, 90, 100, 10]
     tested = pd.DataFrame({"model": ["CNN-SPEIopt", "A", "B"], "kind": ["CNN", "process model", "process model"]})
     tested = tested.assign(r2=[0.5, 0.1, 0.4], rmse=[0.4, 0.9, 0.6], sd_p=[0.02, 0.5, 0.6])
     curve = pd.DataFrame(
@@ -233,6 +239,42 @@ def test_what_is_added_to_the_ledgers_is_worked_out_rightly(made, number):
     row = number("greatest STDEV of RECO (kg C m-2 yr-1)", "any cell")
     maps = made["applicability"]
     assert row.paper == 1.87 and row.honest == pytest.approx(float(maps.interannual_honest.max()))
+
+
+def test_a_row_that_is_withheld_keeps_its_reason_and_what_hangs_on_it_is_empty(made, number):
+    south = "Southern Extra-tropics"
+    for quantity in ("NPP grows faster (%)", "RECO grows faster (%)"):
+        row = number(quantity, south)
+        assert row[["honest", "low", "high"]].isna().all() and row["moved by"].startswith("withheld")
+        assert np.isfinite(row.paper) and np.isfinite(row["seed protocol"])
+    assert np.isnan(number("share of rising NPP less that of RECO (points)", south).honest)
+    assert number("a new quantity (%)", "Tropics").honest == 13.0
+
+
+def test_each_interval_carries_its_own_level(made):
+    table = made["numbers"]
+    of_11 = table.chapter.isin(["6, 11", "7, 11"])
+    ranges = table.quantity.isin(["land inside (%)", "gain in R² of CNN5 with shuffled SPEI"])
+    known = table.low.notna()
+    assert set(table.level[known & of_11]) == {0.9} and set(table.level[known & ~of_11 & ~ranges]) == {0.95}
+    assert table.level[~known | ranges].isna().all() and (known & of_11).any() and ranges.sum() == 2
+
+
+def test_the_papers_hedges_stay_with_its_numbers(made, number):
+    for quantity, where, hedge in (
+        ("p of r of STDEVs", "independent sites", "<"),
+        ("share of the land (%)", "Tropics", "about"),
+        ("share of rising NPP less that of RECO (points)", "Tropics", "<"),
+        ("process models' STDEV less the CNN's, least (%)", "common cells", "about"),
+    ):
+        assert number(quantity, where).qualifier == hedge
+    printed = made["numbers"][made["numbers"].paper.notna()]
+    hedged = reported.numbers().query("kind == 'result' and qualifier != ''")
+    for row in hedged.itertuples():
+        mine = printed[np.isclose(printed.paper.abs(), row.value) & (printed.qualifier == row.qualifier)]
+        assert len(mine), row.id
+    page = (made["folder"] / f"{STEM}.ipynb").read_text(encoding="utf-8")
+    assert "< 0.01" in page and "about 60" in page and "0.0100" not in page
 
 
 def test_without_a_chapters_numbers_the_page_names_the_chapter(made, tmp_path):

@@ -218,7 +218,19 @@ def test_beside_names_what_is_missing_and_what_is_unknown(chapter):
         reported.beside(chapter, values | {"surplus": 1.0})
 
 
-def test_verdicts_are_complete_and_of_three_kinds():
+def test_a_number_is_printed_with_the_papers_hedge_and_digits():
+    """A value and its chapter tell which number it is: no chapter prints one value in two ways."""
+    ways = {}
+    for row in rows("numbers"):
+        ways.setdefault((row["chapter"], float(row["value"])), set()).add((row["qualifier"], row["value"]))
+    assert all(len(found) == 1 for found in ways.values())
+    for row in rows("numbers"):
+        assert reported.printed(float(row["value"]), [9, row["chapter"]]) == (row["qualifier"], row["value"])
+    assert reported.printed(100 - 65.59, ["7", "11"]) == ("", "34.41")
+    assert reported.printed(13.9, ["6", "11"]) == ("", "13.90")
+
+
+def test_verdicts_are_complete_and_of_the_known_kinds():
     found = {id: ("holds", "seen") for id in reported.claims("05")["id"]}
     table = reported.verdicts("05", found)
     assert list(table.columns) == ["place", "the paper's claim", "verdict", "this run"]

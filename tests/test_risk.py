@@ -101,6 +101,7 @@ def test_a_page_shows_percent_and_one_word():
     table = rows(
         n_cells=[10, 5, 1],
         area_m2=[2e12, 1e12, 5e10],
+        analysed_m2=[1.5e12, 1e12, 1e10],
         npp_faster_pixel=[0.6, 0.2, 0.5],
         npp_faster_area=[0.7, 0.3, 0.5],
         reco_faster_area=[0.3, 0.7, 0.5],
@@ -108,7 +109,7 @@ def test_a_page_shows_percent_and_one_word():
     table["verdict"] = table.npp_faster_area.map(risk.verdict)
     shown = risk.land_table(table)
     assert shown["", "verdict"].tolist() == ["sink", "source", "even"]
-    assert shown.loc[("biome", "DBF")].tolist() == [10, 2.0, 60.0, 70.0, 30.0, "sink"]
+    assert shown.loc[("biome", "DBF")].tolist() == [10, 1.5, 75.0, 60.0, 70.0, 30.0, "sink"]
 
 
 def test_verdicts_that_turn_stand_side_by_side():

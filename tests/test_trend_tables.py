@@ -36,15 +36,17 @@ def test_settings_that_cannot_be_are_refused(alpha, mean, message):
 
 
 def test_cells_are_tallied_by_why_they_count_or_not():
-    """Four cells: counted; a missing year in RECO; NPP constant; a slope of exactly zero."""
+    """Four cells: counted; a missing year in RECO; NPP constant; a slope of exactly zero. Areas 1, 2, 4, 8."""
     none, missing, constant = trends.FITTED, trends.MISSING_YEAR, trends.CONSTANT
     fits = {
         "reco": xr.Dataset({"outcome": field([[none, missing, none, none]])}),
         "npp": xr.Dataset({"outcome": field([[none, none, constant, none]])}),
     }
     counted = field([[True, False, False, False]])
-    tally = trends.tally(fits, field([[True, False, True, True]]), counted)
-    assert tally.cells.tolist() == [3, 4, 3, 1, 1, 1]
+    area = field([[1e12, 2e12, 4e12, 8e12]])
+    tally = trends.tally(fits, field([[True, False, False, True]]), counted, area)
+    assert tally["million km²"].tolist() == [13, 15, 13, 0, 4, 9, 8, 1]
+    assert tally.cells.tolist() == [3, 4, 3, 0, 1, 2, 1, 1]
     assert tally.index[0] == "RECO valid in all years"
 
 

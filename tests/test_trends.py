@@ -152,11 +152,15 @@ def test_scaling_moves_slopes_and_leaves_p_r_and_z_alone(y, scale, shift):
     np.testing.assert_allclose(flipped.p, one.p, rtol=1e-12)
 
 
-def test_analysis_mask_wants_both_valid_in_all_years():
-    reco, npp = cube((1, 4)), cube((1, 4), seed=1)
+def test_analysis_mask_wants_both_valid_in_all_years_and_changing():
+    reco, npp = cube((1, 6)), cube((1, 6), seed=1)
     reco[2, 0, 0] = np.nan
     npp[18, 0, 2] = np.nan
-    assert trends.analysis_mask(reco, npp)[0].values.tolist() == [False, True, False, True]
+    reco[:, 0, 3], npp[:, 0, 4] = 0.0, 2.0
+    reco[1:, 0, 5] = 0.0  # cut off in all years but one
+    for lazy in (False, True):
+        given = [y.chunk(lat=1) if lazy else y for y in (reco, npp)]
+        assert trends.analysis_mask(*given)[0].values.tolist() == [False, True, False, False, False, True]
 
 
 def test_analysis_mask_refuses_two_different_grids():
@@ -265,12 +269,12 @@ def test_conditions_may_have_names_of_several_parts():
 
 def test_what_is_gathered_stays_inside_the_mask_and_counts_the_rest():
     reco = cube((1, 4))
-    reco[:, 0, 1] = 2.0  # a constant: in the mask, without a class
     npp = cube((1, 4), seed=1)
     npp[3, 0, 2] = np.nan
     fits = {"reco": trends.ols(reco), "npp": trends.ols(npp)}
     mask = trends.analysis_mask(reco, npp)
     way = trends.direction(fits["npp"].slope, fits["reco"].slope).where(mask, 0)
+    way[0, 1] = 0  # as if a slope were exactly zero: in the mask, without a class
     z = {v: trends.z_slope(fit.r, YEARS) for v, fit in fits.items()}
     stored = trends.gather(fits, z, way, mask, xr.ones_like(fits["reco"].slope))
     assert (stored.attrs["counted"], stored.attrs["zero_or_undefined"]) == (2, 1)

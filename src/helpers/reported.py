@@ -25,8 +25,8 @@ FOLDER = DATA / "reported"
 TABLES = ("table1", "table2", "table3", "inputs")
 """Table 1 (scores of CNN1–CNN6) and its row of inputs, Table 2 (rising and falling shares), Table 3 (classes)."""
 
-VERDICTS = ("holds", "does not hold", "not testable here")
-"""What a run may say of a claim of the paper."""
+VERDICTS = ("holds", "does not hold", "open", "not testable here")
+"""What a run may say of a claim of the paper: open is what its numbers don't settle either way."""
 
 
 @lru_cache
@@ -92,6 +92,42 @@ def number(id: str) -> float:
     return float(rows["value"].iloc[0])
 
 
+def printed(value: float, chapters: Iterable[int | str]) -> tuple[str, str]:
+    """Return how the paper prints a number of these chapters' matter: its hedge and its digits.
+
+    Parameters
+    ----------
+    value : float
+        The number, of either sign (a shortfall of 71 % may stand as -71); NaN where the paper has none.
+    chapters : iterable of int or str
+        Chapters of the book that meet it, such as 5 or "5".
+
+    Returns
+    -------
+    tuple of str
+        "", "about" or "<"; and the digits as printed, a dash for NaN. What the paper doesn't print, such as the
+        difference of two of its numbers, comes without a hedge, in as few digits as it needs.
+
+    >>> printed(0.01, [6]), printed(-71, [5]), printed(0.99, [3]), printed(0.011, [3])
+    (('<', '0.01'), ('about', '-71'), ('', '0.990'), ('', '0.011'))
+    """
+    if math.isnan(value):
+        return "", "–"
+    for chapter in chapters:
+        if found := _printed().get((int(chapter), round(abs(value), 6))):
+            qualifier, digits = found
+            return qualifier, f"-{digits}" if value < 0 else digits
+    return "", f"{value:.6g}"
+
+
+@lru_cache
+def _printed() -> dict[tuple[int, float], tuple[str, str]]:
+    stated = [(int(row["chapter"]), row["qualifier"], row["value"]) for row in _read("numbers").to_dict("records")]
+    tables = {"table1": (3, "value"), "table2": (6, "percent"), "table3": (6, "percent")}
+    stated += [(chapter, "", text) for name, (chapter, column) in tables.items() for text in _read(name)[column]]
+    return {(chapter, round(float(text), 6)): (hedge, text) for chapter, hedge, text in reversed(stated)}
+
+
 def claims(chapter: str | None = None) -> pd.DataFrame:
     """Return the paper's claims in words: id, chapter, place, claim (in our words), quote (in the paper's)."""
     return _of_chapter("claims", chapter).reset_index(drop=True)
@@ -146,7 +182,7 @@ def verdicts(chapter: str, found: Mapping[str, tuple[str, str]]) -> pd.DataFrame
     chapter : str
         Two digits, "03" to "07".
     found : mapping of id to (verdict, what this run found)
-        One entry for every id of ``claims(chapter)``; the verdict is one of `VERDICTS`, the second a short sentence.
+        One entry for every id of ``claims(chapter)``; the verdict is one of `VERDICTS`, the second what decided it.
 
     Returns
     -------
@@ -156,7 +192,7 @@ def verdicts(chapter: str, found: Mapping[str, tuple[str, str]]) -> pd.DataFrame
     Raises
     ------
     ValueError
-        A claim of the chapter is missing, an id is unknown, or a verdict is none of the three.
+        A claim of the chapter is missing, an id is unknown, or a verdict is none of `VERDICTS`.
     """
     rows = claims(chapter)
     _complete("found", chapter, rows["id"], found)
@@ -204,7 +240,7 @@ def _run(value: float | None, printed: str, qualifier: str) -> str:
     if qualifier == "<" and float(printed) < 1:  # a p-value: its size matters, not its decimals
         return f"{value:.2g}"
     decimals = len(printed.partition(".")[2])
-    return _grouped(f"{value:.{decimals}f}")
+    return _grouped(f"{round(value, decimals) + 0.0:.{decimals}f}")  # + 0.0 takes the sign off a zero
 
 
 def _grouped(digits: str) -> str:

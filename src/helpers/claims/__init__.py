@@ -7,8 +7,11 @@ A claim can only get a verdict once its words are numbers. The readings are ours
 - *significant* is a p-value below the level of the chapter;
 - two slopes are *close* when they differ by less than `CLOSE` of the larger, and one is *much* larger from there on;
 - shares differ *vastly* by more than `VAST` percentage points; a *high* sink capacity is one above the globe's;
+- either NPP or RECO *leads* in a place where it grows faster over more than half of the land;
 - a place is a box of ``data/places.yml``, an economy or a band, and *mainly there* means over a larger share of the
   places' land than of their band's.
+
+A claim holds or fails only beyond the margin that `judge` finds for its numbers; in between it is open.
 
 >>> says(True, "rises over 55 % of the land")
 ('holds', 'rises over 55 % of the land')
@@ -16,19 +19,38 @@ A claim can only get a verdict once its words are numbers. The readings are ours
 
 from helpers.claims.ablation import on_ablation
 from helpers.claims.maps import cover_groups, on_maps
-from helpers.claims.reading import CLOSE, FAR, FEWEST, NEAR, SHORT, VAST, more_there, most_of_each, parts, says
+from helpers.claims.reading import (
+    CLOSE,
+    CONFIDENCE,
+    EDGE,
+    FAR,
+    FEWEST,
+    NEAR,
+    SHORT,
+    VAST,
+    Part,
+    judge,
+    more_there,
+    most_of_each,
+    parts,
+    says,
+)
 from helpers.claims.sinks import on_sink_places, on_sinks, sink_numbers
 from helpers.claims.slopes import on_annual_means, on_places, on_shares, trend_numbers
 from helpers.claims.validation import on_validation
 
 __all__ = [
     "CLOSE",
+    "CONFIDENCE",
+    "EDGE",
     "FAR",
     "FEWEST",
     "NEAR",
     "SHORT",
     "VAST",
+    "Part",
     "cover_groups",
+    "judge",
     "more_there",
     "most_of_each",
     "on_ablation",

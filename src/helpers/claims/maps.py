@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
-from helpers.claims.reading import FAR, NEAR, Verdict, says
+from helpers.claims.reading import CONFIDENCE, EDGE, FAR, NEAR, Claim, Part
 
 
 def cover_groups(static: xr.Dataset) -> dict[str, xr.DataArray]:
@@ -27,27 +29,41 @@ def cover_groups(static: xr.Dataset) -> dict[str, xr.DataArray]:
     }
 
 
-def on_maps(ranking: pd.DataFrame, comparison: pd.DataFrame) -> dict[str, Verdict]:
-    """Give verdicts on the claims about Fig. 1 (Results, paragraphs 3 and 4).
+def on_maps(ranking: pd.DataFrame, comparison: pd.DataFrame) -> dict[str, Claim]:
+    """Read the claims about Fig. 1 (Results, paragraphs 3 and 4), for `judge`.
+
+    Two groups are told apart when their means differ by more than the members of the ensemble scatter; a process model
+    has to pass a limit by `EDGE` points.
 
     Parameters
     ----------
     ranking : DataFrame
-        ``group`` and ``mean`` RECO of `cover_groups`, greatest first.
+        ``group``, ``mean`` RECO of `cover_groups`, and ``spread``, how far single networks scatter around that mean.
     comparison : DataFrame
         ``quantity`` ("mean" or "stdev") and ``percent`` (process model less CNN), a row a model and quantity.
     """
-    order = ranking.dropna(subset="mean").group.tolist()
-    mean, stdev = (comparison.percent[comparison.quantity == name] for name in ("mean", "stdev"))
-    near, below, n = int((mean.abs() < NEAR).sum()), int((stdev <= -FAR).sum()), len(mean)
+    groups = ranking.set_index("group")
+    rain, forest, low = "tropical rainforest", "extra-tropical forest", ["grass and shrub", "far north"]
+    rest, middle = groups["mean"].drop([rain, forest]), groups["mean"].drop(low)
+
+    def above(high: str, other: str) -> Part:
+        margin = stats.norm.ppf((1 + CONFIDENCE) / 2) * float(np.hypot(*groups["spread"][[high, other]]))
+        what = f"mean RECO: {high}, against {other} (kg C m-2 yr-1)"
+        return Part(what, groups["mean"][high], groups["mean"][other], margin=margin, digits=2)
+
     found = {
-        "rainforest_highest": says(order[0] == "tropical rainforest", f"highest: {order[0]}"),
-        "forests_second": says(order[1] == "extra-tropical forest", f"second: {order[1]}"),
-        "grass_shrub_lowest": says(
-            set(order[-2:]) == {"grass and shrub", "far north"}, f"lowest: {order[-1]}, then {order[-2]}"
-        ),
-        "mean_close": says(near > n / 2, f"{near} of {n} models within {NEAR:.0f} %"),
-        "stdev_much_higher": says(below == n, f"{below} of {n} models {FAR:.0f} % or more below"),
+        "rainforest_highest": [above(rain, other) for other in groups.index.drop(rain)],
+        "forests_second": [above(rain, forest), *(above(forest, other) for other in rest.index)],
+        "grass_shrub_lowest": [above(other, least) for other in middle.index for least in low],
     }
-    none = ("not testable here", "no process model was given")
-    return found if n else found | dict.fromkeys(("mean_close", "stdev_much_higher"), none)
+    mean, stdev = (comparison.percent[comparison.quantity == name] for name in ("mean", "stdev"))
+    if mean.empty:
+        return found | dict.fromkeys(
+            ("mean_close", "stdev_much_higher"), ("not testable here", "no process model was given")
+        )
+    n = len(mean)
+    most = mean.abs().sort_values().iloc[n // 2]  # the one that makes more than half
+    return found | {
+        "mean_close": [Part(f"{n // 2 + 1} of {n} models within (%)", most, NEAR, below=True, margin=EDGE)],
+        "stdev_much_higher": [Part("the model nearest the CNN (%)", stdev.max(), -FAR, below=True, margin=EDGE)],
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -15,12 +14,10 @@ from helpers.claims.reading import (
     SOUTH,
     TROPICS,
     VAST,
+    Claim,
     Part,
-    Verdict,
-    listed,
-    more_there,
+    Share,
     most_of_each,
-    says,
 )
 
 NORTH_SINKS = ("North-eastern China", "Europe", "North America")
@@ -52,8 +49,8 @@ def sink_numbers(bands: pd.DataFrame, year: int) -> dict[str, float]:
     return {"biome_year": year} | shares
 
 
-def on_sinks(risk: pd.DataFrame) -> dict[str, Verdict]:
-    """Give verdicts on the claims about bands, biomes and economies (Results, paragraphs 18 to 22).
+def on_sinks(risk: pd.DataFrame) -> dict[str, Claim]:
+    """Read the claims about bands, biomes and economies (Results, paragraphs 18 to 22), for `judge`.
 
     Parameters
     ----------
@@ -63,24 +60,37 @@ def on_sinks(risk: pd.DataFrame) -> dict[str, Verdict]:
     by = {g: 100 * t.set_index("name")["npp_faster_area"] for g, t in risk.groupby("grouping")}
     band, economy, biome = by["band"], by["economy"], by["biome"]
     many = risk[(risk["grouping"] == "biome") & (risk["n_cells"] >= FEWEST) & ~risk["name"].isin(BARE)]["name"]
-    last = biome[many].idxmin() if len(many) else "none"
-    high = {name: biome.get(name, np.nan) for name in HIGH_BIOMES}
+    others = biome.reindex(many[many != "EBF"])
     usa, china, europe, brazil, india = (economy[name] for name in regions.ECONOMIES)
-    three = f"north {band[NORTH]:.0f} %, tropics {band[TROPICS]:.0f} %, south {band[SOUTH]:.0f} %"
+    shown = "NPP grows faster, {} (% of land)".format
+    north, tropics = shown("north"), shown("tropics")
     return {
-        "global_npp_dominates": says(band[GLOBE] > 50, f"NPP grows faster over {band[GLOBE]:.0f} % of the land"),
-        "north_npp_dominates": says(band[NORTH] > max(50, band[TROPICS], band[SOUTH]), three),
-        "tropics_less_pronounced": says(50 < band[TROPICS] < band[NORTH], three),
-        "south_between": says(band[TROPICS] < band[SOUTH], three),
-        "high_biomes": says(all(s > band[GLOBE] for s in high.values()), listed(high) + f"; globe {band[GLOBE]:.0f} %"),
-        "ebf_smallest": says(last == "EBF", listed({f"smallest: {last}": biome.get(last), "EBF": biome.get("EBF")})),
-        "economies_order": says(china > max(usa, europe) and min(usa, europe) > max(brazil, india), listed(economy)),
+        "global_npp_dominates": [Part(shown("globe"), band[GLOBE], 50.0)],
+        "north_npp_dominates": [Part(north, band[NORTH], limit) for limit in (50.0, band[TROPICS], band[SOUTH])],
+        "tropics_less_pronounced": [
+            Part(tropics, band[TROPICS], 50.0),
+            Part(f"{tropics}, against the north", band[TROPICS], band[NORTH], below=True),
+        ],
+        "south_between": [Part(f"{shown('south')}, against the tropics", band[SOUTH], band[TROPICS])],
+        "high_biomes": [
+            Part(f"{shown(name)}, against the globe", biome.get(name, float("nan")), band[GLOBE])
+            for name in HIGH_BIOMES
+        ],
+        "ebf_smallest": [
+            Part(f"{shown('EBF')}, against the least of the others", biome.get("EBF"), others.min(), below=True)
+        ],
+        "economies_order": [
+            Part(f"{shown('China')}, against USA and Europe", china, max(usa, europe)),
+            Part(f"{shown('USA, Europe')}, against Brazil and India", min(usa, europe), max(brazil, india)),
+        ],
         "tropics_saturating": ("not testable here", "straight lines cannot show a sink that levels off"),
     }
 
 
-def on_sink_places(npp_leads: xr.DataArray, npp_rises: xr.DataArray, part: Part) -> dict[str, Verdict]:
-    """Give verdicts on the claims about where NPP or RECO leads (Results, paragraphs 19 to 22).
+def on_sink_places(npp_leads: xr.DataArray, npp_rises: xr.DataArray, part: Share) -> dict[str, Claim]:
+    """Read the claims about where NPP or RECO leads (Results, paragraphs 19 to 22), for `judge`.
+
+    Either leads in a place where it grows faster over more than half of the land; the same rule serves both.
 
     Parameters
     ----------
@@ -89,14 +99,15 @@ def on_sink_places(npp_leads: xr.DataArray, npp_rises: xr.DataArray, part: Part)
     part : callable
         From `parts`, counting the cells in which one of the two leads.
     """
-    greening, leading = ([part(what, economy) for economy in ("China", "India")] for what in (npp_rises, npp_leads))
-    told = "NPP rises over {:.0f} % of China, {:.0f} % of India; it leads over {:.0f} %, {:.0f} %"
+    both = ("China", "India")
+    apart = abs(part(npp_leads, "China") - part(npp_leads, "India"))
     return {
         "north_sink_places": most_of_each(part, npp_leads, NORTH_SINKS),
-        "north_risk_places": more_there(part, ~npp_leads, NORTH_RISKS, NORTH),
-        "tropics_risk_places": more_there(part, ~npp_leads, TROPICS_RISKS, TROPICS),
+        "north_risk_places": most_of_each(part, ~npp_leads, NORTH_RISKS),
+        "tropics_risk_places": most_of_each(part, ~npp_leads, TROPICS_RISKS),
         "tropics_sink_places": most_of_each(part, npp_leads, TROPICS_SINKS),
-        "china_india_differ": says(
-            min(greening) > 50 and abs(leading[0] - leading[1]) > VAST, told.format(*greening, *leading)
-        ),
+        "china_india_differ": [
+            *(Part(f"NPP rises, {name} (% of land)", part(npp_rises, name), 50.0) for name in both),
+            Part("NPP grows faster, China and India apart (points)", apart, VAST),
+        ],
     }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy import stats
 
 from helpers import regions
-from helpers.claims.reading import CLOSE, GLOBE, NORTH, SHORT, SOUTH, TROPICS, Part, Verdict, more_there, says
+from helpers.claims.reading import CLOSE, GLOBE, NORTH, SHORT, SOUTH, TROPICS, Claim, Part, Share, more_there
 
 NORTH_LOSING = ("US west coast", "Eastern North America", "Central Europe", "Central Russia", "South-western Russia")
 TROPICS_LOSING = (
@@ -51,35 +53,50 @@ def trend_numbers(slopes: pd.DataFrame, rising: pd.Series, held: pd.Series, leve
     return found
 
 
-def on_annual_means(slopes: pd.DataFrame, level: float) -> dict[str, Verdict]:
-    """Give verdicts on the claims about the lines of Fig. 4 (Results, paragraphs 6 to 13).
+def on_annual_means(slopes: pd.DataFrame, level: float, years: int) -> dict[str, Claim]:
+    """Read the claims about the lines of Fig. 4 (Results, paragraphs 6 to 13), for `judge`.
 
     Parameters
     ----------
     slopes : DataFrame
         By (region, "RECO" or "NPP"): ``z_slope`` (yr-1) and ``p`` of the annual means.
     level : float
-        p-value below which a trend is called significant.
+        p-value below which a trend is called significant: its slope then lies further from zero than its margin.
+    years : int
+        Length of the record.
     """
-    z, p = slopes["z_slope"], slopes["p"]
-    line = {key: f"{key[1]}: slope {z[key]:.3f}, p = {p[key]:.2g}" for key in slopes.index}
-    pair = {b: f"{line[b, 'NPP']}; {line[b, 'RECO']}" for b in regions.BANDS}
-    sure = {key: z[key] > 0 and p[key] < level for key in slopes.index}
-    gap = {b: (z[b, "NPP"] - z[b, "RECO"]) / max(abs(z[b, "NPP"]), abs(z[b, "RECO"])) for b in regions.BANDS}
-    close = abs(gap[TROPICS]) < CLOSE
-    weak = all(z[SOUTH, v] > 0 and p[SOUTH, v] > max(p[b, v] for b in (GLOBE, NORTH, TROPICS)) for v in ("RECO", "NPP"))
+    z, p, names = slopes["z_slope"], slopes["p"], {region: name for name, region in SHORT.items()} | {GLOBE: "globe"}
+    critical, found = stats.t.isf(level / 2, years - 2), stats.t.isf(p / 2, years - 2)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = pd.Series(np.abs(z) * critical / found, slopes.index)  # the slope at which p would be the level
+
+    def rises(region: str, v: str) -> Part:
+        what = f"z-slope of {v}, {names[region]} (yr-1)"
+        return Part(what, z[region, v], 0.0, margin=float(least[region, v]), digits=3)
+
+    def lead(region: str) -> float:
+        return (z[region, "NPP"] - z[region, "RECO"]) / max(abs(z[region, "NPP"]), abs(z[region, "RECO"]))
+
+    def weaker(v: str) -> Part:
+        what = f"z-slope of {v}, south, against the least of the others (yr-1)"
+        return Part(what, z[SOUTH, v], min(z[b, v] for b in (GLOBE, NORTH, TROPICS)), below=True, digits=3)
+
+    more = "z-slope of NPP less RECO's, part of the larger, {}".format
     return {
-        "global_reco_rises": says(sure[GLOBE, "RECO"], line[GLOBE, "RECO"]),
-        "global_npp_rises": says(sure[GLOBE, "NPP"], line[GLOBE, "NPP"]),
-        "global_npp_faster_slope": says(gap[GLOBE] > 0, pair[GLOBE]),
-        "north_npp_much_faster": says(gap[NORTH] >= CLOSE, pair[NORTH]),
-        "tropics_rates_close": says(close and sure[TROPICS, "NPP"] and sure[TROPICS, "RECO"], pair[TROPICS]),
-        "south_rises_weakly": says(weak, pair[SOUTH]),
+        "global_reco_rises": [rises(GLOBE, "RECO")],
+        "global_npp_rises": [rises(GLOBE, "NPP")],
+        "global_npp_faster_slope": [Part(more("globe"), lead(GLOBE), 0.0, digits=2)],
+        "north_npp_much_faster": [Part(more("north"), lead(NORTH), CLOSE, digits=2)],
+        "tropics_rates_close": [
+            Part(f"{more('tropics')}, either way", abs(lead(TROPICS)), CLOSE, below=True, digits=2),
+            *(rises(TROPICS, v) for v in ("NPP", "RECO")),
+        ],
+        "south_rises_weakly": [ask for v in ("RECO", "NPP") for ask in (rises(SOUTH, v), weaker(v))],
     }
 
 
-def on_shares(rising: pd.Series, classes: pd.Series) -> dict[str, Verdict]:
-    """Give verdicts on the claims about Tables 2 and 3 (Results, paragraphs 6 to 16).
+def on_shares(rising: pd.Series, classes: pd.Series) -> dict[str, Claim]:
+    """Read the claims about Tables 2 and 3 (Results, paragraphs 6 to 16), for `judge`.
 
     Parameters
     ----------
@@ -89,26 +106,26 @@ def on_shares(rising: pd.Series, classes: pd.Series) -> dict[str, Verdict]:
         By (class, region): share of land in each class (%).
     """
     npp, reco = rising["npp"], rising["reco"]
-    lead = npp - reco
-    kind = {c: [classes[c, b] for b in (NORTH, TROPICS, SOUTH)] for c in classes.index.unique(0)}
-    told = {c: "{}: {:.0f}, {:.0f}, {:.0f} % in north, tropics, south".format(c, *three) for c, three in kind.items()}
+    lead, more = npp - reco, "share of rising NPP less that of RECO, {} (points)".format
     up, down = ("NPP+RECO+", "NPP+RECO-"), ("NPP-RECO+", "NPP-RECO-")
-    wider = all(kind[c][0] > kind[c][1] for c in up)
-    highest = all(kind[c][1] == max(kind[c]) for c in down)
+    widest = {c: max(classes[c, NORTH], classes[c, SOUTH]) for c in down}
     return {
-        "reco_mostly_rises": says(reco[GLOBE] > 50, f"RECO rises over {reco[GLOBE]:.0f} % of the land"),
-        "global_sink_rising": says(lead[GLOBE] > 0, f"rising: NPP {npp[GLOBE]:.0f} %, RECO {reco[GLOBE]:.0f} %"),
-        "tropics_advantage_weaker": says(
-            lead[TROPICS] < lead[NORTH],
-            f"lead of {lead[TROPICS]:.0f} points in the tropics, {lead[NORTH]:.0f} in the north",
-        ),
-        "north_sink_classes_wider": says(wider, "; ".join(told[c] for c in up)),
-        "tropics_falling_classes_highest": says(highest, "; ".join(told[c] for c in down)),
+        "reco_mostly_rises": [Part("RECO rises, globe (% of land)", reco[GLOBE], 50.0)],
+        "global_sink_rising": [Part(more("globe"), lead[GLOBE], 0.0)],
+        "tropics_advantage_weaker": [
+            Part(f"{more('tropics')}, against the north", lead[TROPICS], lead[NORTH], below=True)
+        ],
+        "north_sink_classes_wider": [
+            Part(f"{c}, north (% of land), against the tropics", classes[c, NORTH], classes[c, TROPICS]) for c in up
+        ],
+        "tropics_falling_classes_highest": [
+            Part(f"{c}, tropics (% of land), against the wider other", classes[c, TROPICS], widest[c]) for c in down
+        ],
     }
 
 
-def on_places(npp_falls: xr.DataArray, at_risk: xr.DataArray, part: Part) -> dict[str, Verdict]:
-    """Give verdicts on the claims about where trends lie (Results, paragraphs 7 and 16).
+def on_places(npp_falls: xr.DataArray, at_risk: xr.DataArray, part: Share) -> dict[str, Claim]:
+    """Read the claims about where trends lie (Results, paragraphs 7 and 16), for `judge`.
 
     Parameters
     ----------
@@ -117,11 +134,11 @@ def on_places(npp_falls: xr.DataArray, at_risk: xr.DataArray, part: Part) -> dic
     part : callable
         From `parts`.
     """
-    globe, amazon = part(npp_falls, GLOBE), part(npp_falls, "Amazonia")
     return {
-        "npp_falls_in_amazon": says(
-            globe < 50 < amazon, f"NPP falls over {globe:.0f} % of the land, {amazon:.0f} % of Amazonia"
-        ),
+        "npp_falls_in_amazon": [
+            Part("NPP falls, globe (% of land)", part(npp_falls, GLOBE), 50.0, below=True),
+            Part("NPP falls, Amazonia (% of its land)", part(npp_falls, "Amazonia"), 50.0),
+        ],
         "north_falling_places": more_there(part, npp_falls, NORTH_LOSING, NORTH),
         "tropics_falling_places": more_there(part, at_risk, TROPICS_LOSING, TROPICS),
     }

@@ -87,7 +87,8 @@ def faster(table: pd.DataFrame, *, width: float = 6.6) -> Axes:
     Parameters
     ----------
     table : DataFrame
-        A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``area_m2``, as `risk.table` has them.
+        A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``analysed_m2``, the land that the share
+        is of, as `risk.table` has them.
     width : float
         Width and height of the figure, inches.
     """
@@ -95,7 +96,7 @@ def faster(table: pd.DataFrame, *, width: float = 6.6) -> Axes:
     share = 100 * table["npp_faster_area"]
     names = [f"{name} {x:.0f} %" for name, x in zip(table["name"], share, strict=True)]
     labels = ("NPP grows faster (% of land)", "RECO grows faster (% of land)")
-    return balance(ax, names, share, table["area_m2"] / 1e12, labels=labels, size_unit=(5, "5 million km²"))
+    return balance(ax, names, share, table["analysed_m2"] / 1e12, labels=labels, size_unit=(5, "5 million km²"))
 
 
 def _label(ax: Axes, names: Sequence[str], share: np.ndarray, radius: np.ndarray, extent: float) -> None:

@@ -120,7 +120,7 @@ def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
 
 
 def land_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out a table of shares for a page: cells, land, the shares in percent, the verdict in a word.
+    """Lay out a table of shares for a page: what is analysed, the shares of it in percent, the verdict in a word.
 
     Parameters
     ----------
@@ -130,12 +130,14 @@ def land_table(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        By grouping and name; columns of two levels, land in million square kilometres.
+        By grouping and name; columns of two levels. Cells, land (million square kilometres) and shares are all of what
+        is analysed; ``of all (%)`` is the part of the group's land that it makes up.
     """
     rows = table.set_index(["grouping", "name"])
     columns = {
-        ("", "cells"): rows["n_cells"],
-        ("", "Mkm2"): rows["area_m2"] / 1e12,
+        ("analysed", "cells"): rows["n_cells"],
+        ("analysed", "Mkm2"): rows["analysed_m2"] / 1e12,
+        ("analysed", "of all (%)"): 100 * rows["analysed_m2"] / rows["area_m2"],
         ("NPP faster (%)", "cells"): 100 * rows["npp_faster_pixel"],
         ("NPP faster (%)", "land"): 100 * rows["npp_faster_area"],
         ("RECO faster (%)", "land"): 100 * rows["reco_faster_area"],

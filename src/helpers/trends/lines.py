@@ -121,7 +121,17 @@ def z_slope(r, years) -> xr.DataArray | np.ndarray | float:
 
 
 def analysis_mask(reco: xr.DataArray, npp: xr.DataArray, dim: str = "year") -> xr.DataArray:
-    """Return True (…) where RECO and NPP are both valid in all years: the one set of cells of every map and share.
+    """Return True (…) where RECO and NPP can have a trend: the one set of cells of every map and share.
+
+    Both are valid in all years, and neither has the same value in all of them. A constant is no estimate: RECO is one
+    where the network's last ReLU cuts every member off at zero in every year.
+
+    Parameters
+    ----------
+    reco, npp : DataArray (…, dim, …)
+        Yearly values on the same cells, in memory or lazily on dask; missing is NaN.
+    dim : str
+        Dimension of the years.
 
     Raises
     ------
@@ -135,7 +145,12 @@ def analysis_mask(reco: xr.DataArray, npp: xr.DataArray, dim: str = "year") -> x
             f"npp: expected the same {missing[0]!r} as reco has, found none; bring both onto one grid first"
         )
     reco, npp = together(reco, npp, names=("reco", "npp"))
-    return (reco.notnull() & npp.notnull()).all(dim)
+    return _changes(reco, dim) & _changes(npp, dim)
+
+
+def _changes(y: xr.DataArray, dim: str) -> xr.DataArray:
+    """Return True where no year is missing and two of them differ; NaN compares as false."""
+    return y.max(dim, skipna=False) > y.min(dim, skipna=False)
 
 
 def direction(slope_npp: xr.DataArray, slope_reco: xr.DataArray) -> xr.DataArray:

@@ -145,7 +145,7 @@ def describe(fields: xr.Dataset) -> xr.Dataset:
             )
     out["analysis_mask"] = fields["analysis_mask"].astype("int8")
     out["analysis_mask"].attrs = {
-        "long_name": "RECO and NPP valid in all years",
+        "long_name": "RECO and NPP valid in all years, and neither the same in all",
         "flag_values": np.array([0, 1], "int8"),
         "flag_meanings": "no yes",
     }

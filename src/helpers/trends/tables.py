@@ -37,7 +37,9 @@ def check(alpha: float, annual_mean: str) -> None:
         raise ValueError(f"annual_mean: expected 'area' or 'pixel', found {annual_mean!r}; choose one of them")
 
 
-def tally(fits: Mapping[str, xr.Dataset], mask: xr.DataArray, counted: xr.DataArray) -> pd.DataFrame:
+def tally(
+    fits: Mapping[str, xr.Dataset], mask: xr.DataArray, counted: xr.DataArray, area: xr.DataArray
+) -> pd.DataFrame:
     """Count the cells that have a value in all years, that are analysed, and that stand in the shares.
 
     Parameters
@@ -46,26 +48,25 @@ def tally(fits: Mapping[str, xr.Dataset], mask: xr.DataArray, counted: xr.DataAr
         What `ols` gave, by variable.
     mask, counted : DataArray (lat, lon), bool
         The analysis mask, and the cells in the denominator of every share.
+    area : DataArray (lat, lon)
+        Cell area, m2.
 
     Returns
     -------
     DataFrame
-        Column ``cells``, a row a kind of cell.
+        Columns ``cells`` and ``million km²``, a row a kind of cell.
     """
-    mask, counted, *rest = together(mask, counted, *fits.values(), names=("mask", "counted", *fits))
-    fits = dict(zip(fits, rest, strict=True))
-    constant = xr.zeros_like(mask)
-    kinds = {}
-    for v, fit in fits.items():
-        kinds[f"{v.upper()} valid in all years"] = fit.outcome != MISSING_YEAR
-        constant = constant | (mask & (fit.outcome == CONSTANT))
-    kinds |= {
-        "both valid: the analysis mask": mask,
-        "… of these, all years equal": constant,
-        "… of these, a slope of exactly zero": mask & ~constant & ~counted,
-        "counted in every share": counted,
-    }
-    return pd.DataFrame({"cells": {kind: int(here.sum()) for kind, here in kinds.items()}})
+    mask, counted, area, *rest = together(mask, counted, area, *fits.values(), names=("mask", "counted", "area", *fits))
+    valid = {v.upper(): fit.outcome != MISSING_YEAR for v, fit in zip(fits, rest, strict=True)}
+    same = {v.upper(): fit.outcome == CONSTANT for v, fit in zip(fits, rest, strict=True)}
+    both = np.logical_and.reduce([field.to_numpy() for field in valid.values()])
+    kinds = {f"{v} valid in all years": here for v, here in valid.items()} | {"both valid in all years": both}
+    kinds |= {f"… of these, {v} the same in all years": both & here for v, here in same.items()}
+    kinds |= {"the analysis mask": mask, "… of these, a slope of exactly zero": mask & ~counted}
+    kinds |= {"counted in every share": counted}
+    rows = group_shares(np.ones(area.shape, bool), area, {kind: np.asarray(here) for kind, here in kinds.items()})
+    rows = rows.set_index("name").rename_axis(None)
+    return pd.DataFrame({"cells": rows["n_cells"], "million km²": rows["area_m2"] / 1e12})
 
 
 def of_means(means: Mapping[str, xr.Dataset]) -> pd.DataFrame:
