@@ -13,7 +13,15 @@ from sklearn.neighbors import BallTree
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"
-BRIEF = {"land_folds": 3, "land_iterations": 30, "land_networks": 1, "trees": 20, "shuffles": 1, "site_draws": 100}
+BRIEF = {
+    "land_folds": 3,
+    "land_iterations": 30,
+    "land_networks": 1,
+    "trees": 20,
+    "shuffles": 1,
+    "site_draws": 100,
+    "total_draws": 2,
+}
 
 
 def run(stem, folder, **values):
@@ -66,7 +74,12 @@ def made(tmp_path_factory):
     climate = {"site": np.repeat(names, 12), "month": np.tile(np.arange(1, 13), 60), "tmin": 5.0, "tmax": 15.0}
     pd.DataFrame(climate | {"shortwave_mj": np.repeat(watts.to_numpy(), 12) * 0.0864}).to_csv(folder / "climate.csv")
     far = {k: np.append(v, where[k][:2] + 0.2) for k, v in places(rng, 80).items()}  # two are no 50 km from a tower
-    pd.DataFrame(far | {"reco": 1000 * respired(at(grids, far))}).to_csv(folder / "medians.csv")
+    far |= {"igbp": np.resize(["ENF", "GRA"], 82)}
+    pd.DataFrame(far | {"reco": 1000 * respired(at(grids, {k: far[k] for k in ("lat", "lon")}))}).to_csv(
+        folder / "medians.csv"
+    )
+    for name, table in zip(("fluxes", "simulated"), make_fluxes(rng), strict=True):
+        table.to_csv(folder / f"{name}.csv", index=False)
     used = ["mat", "map", "soc_0_30", "lai"]
     window = np.repeat(own[used].to_numpy("float32"), 9, axis=1).reshape(60, 4, 3, 3)
     samples = xr.Dataset({"window": (("sample", "predictor", "dy", "dx"), window)}, {"predictor": used})
@@ -77,9 +90,27 @@ def made(tmp_path_factory):
         ws = Workspace("trial")
         ws.write("samples", samples)
         ws.write("validation", make_validation(rng))
-        files = {f"{k}": str(folder / v) for k, v in {"grids_file": "grids.nc", "medians_table": "medians.csv"}.items()}
-        run("12_real_land", folder, profile="trial", climate_table=str(folder / "climate.csv"), **files, **BRIEF)
-        return grids, ws.read("real_land"), len(own)
+        files = {"grids_file": "grids.nc", "medians_table": "medians.csv", "climate_table": "climate.csv"}
+        files |= {"fluxes_table": "fluxes.csv", "simulated_table": "simulated.csv"}
+        files = {k: str(folder / v) for k, v in files.items()}
+        run("12_real_land", folder, profile="trial", **files, **BRIEF)
+        return grids, ws.read("real_land"), len(own), ws.read("tower_years")
+
+
+def make_fluxes(rng, sites=30, years=8):
+    """Years in which the label's two readings err alike and apart, and RECO is 0.54 GPP + Rh of model ONE."""
+    n = sites * years
+    level, anomaly = np.repeat(rng.uniform(500, 1500, sites), years), rng.normal(0, 100, n)
+    table = pd.DataFrame({"site": np.repeat([f"F{k:02d}" for k in range(sites)], years)})
+    table["year"], table["nee_qc"], table["gpp"] = np.tile(2001 + np.arange(years), sites), 0.9, level + anomaly
+    table["reco"] = 0.54 * table.gpp + 0.4 * level
+    table["reco_dt"] = table.reco + rng.normal(0, 30, n)
+    models = [
+        table.assign(model="ONE", rh=0.4 * level),
+        table.assign(model="TWO", rh=0.4 * level, gpp=level - 2 * anomaly),
+    ]
+    lost = pd.DataFrame({"site": [None], "year": [2001]})  # a row without a site, as in the real table
+    return pd.concat([table, lost]), pd.concat(models)[["site", "model", "year", "gpp", "rh"]]
 
 
 def make_validation(rng):
@@ -99,7 +130,7 @@ def value(table, quantity, where, model):
 
 
 def test_where_towers_and_cells_agree_a_straight_line_is_found_by_either_teacher(made):
-    _, table, n = made
+    _, table, n, _ = made
     for model in ("ridge, own", "ridge, cells"):
         for where in ("places folds", "kNNDM folds", "far sites"):
             row = value(table, "R²", where, model)
@@ -109,7 +140,7 @@ def test_where_towers_and_cells_agree_a_straight_line_is_found_by_either_teacher
 
 
 def test_the_total_of_the_land_is_that_of_the_made_land(made):
-    grids, table, _ = made
+    grids, table, *_ = made
     ring = np.sin(np.radians(grids.lat + 2)) - np.sin(np.radians(grids.lat - 2))
     area = 6371007.181**2 * np.radians(4) * ring * xr.ones_like(grids.lon)
     true = float((respired(grids) * area).where(grids.igbp < 17).sum()) / 1e12
@@ -118,14 +149,14 @@ def test_the_total_of_the_land_is_that_of_the_made_land(made):
 
 
 def test_inside_and_outside_hold_all_far_sites_and_no_site_near_a_tower(made):
-    _, table, _ = made
-    sides = table[table["where"].str.startswith("far sites, ") & (table.model == "mean") & (table.quantity == "R²")]
+    _, table, *_ = made
+    sides = table[table["where"].str.contains("side$") & (table.model == "mean") & (table.quantity == "R²")]
     everywhere = value(table, "R²", "far sites", "mean").n
     assert everywhere == 80 and len(sides) == 2 and sides.n.sum() == 80
 
 
 def test_a_model_that_doubles_every_anomaly_has_perfect_timing_and_no_skill(made):
-    _, table, _ = made
+    _, table, *_ = made
     where = "independent towers of chapter 4"
     assert value(table, "r of years within sites", where, "TWICE").value == pytest.approx(1)
     assert value(table, "ratio of years within sites", where, "TWICE").value == pytest.approx(2, rel=1e-5)
@@ -133,21 +164,66 @@ def test_a_model_that_doubles_every_anomaly_has_perfect_timing_and_no_skill(made
     assert value(table, "skill of years within sites", where, "CNN-SPEIopt").value == pytest.approx(1)
 
 
+def at_years(table, about, model, score, quality=0.5):
+    found = table.query("about == @about and model == @model and score == @score and quality == @quality")
+    assert len(found) == 1, (about, model, score)
+    return found.iloc[0]
+
+
+def test_a_process_model_is_scored_by_its_level_spread_and_timing(made):
+    years = made[3]
+    exact = {s: at_years(years, "RECO, CUE 0.46", "ONE", s).value for s in ("bias", "sd_ratio", "r")}
+    assert exact == pytest.approx({"bias": 0, "sd_ratio": 1, "r": 1}, abs=1e-6)
+    turned = {s: at_years(years, "GPP", "TWO", s).value for s in ("sd_ratio", "r", "skill")}
+    assert turned == pytest.approx({"sd_ratio": 2, "r": -1, "skill": -8}, abs=1e-6)
+    assert at_years(years, "Rh for RECO", "ONE", "sd_ratio").value == pytest.approx(0, abs=1e-6)
+
+
+def test_the_noise_of_the_label_lowers_the_agreement_of_years_and_not_of_sites(made):
+    within = at_years(made[3], "label", "night-time", "r of years, night and day")
+    every = at_years(made[3], "label", "night-time", "r² of site-years, night and day")
+    assert within.value == pytest.approx(54 / np.hypot(54, 30), abs=0.04) and within.low < within.value < within.high
+    assert every.value > 0.95 and every.n == 240
+    spread = at_years(made[3], "label", "night-time", "STDEV of years (kg C m-2 yr-1)")
+    assert spread.value == pytest.approx(0.054, rel=0.1)
+
+
+def test_the_choice_is_by_both_tests_and_its_score_by_far_sites_that_did_not_choose(made):
+    table = made[1]
+    q = table[table.quantity.str.startswith("error over the best model's")].set_index("model").value
+    assert q.min() >= 1 and "mean" not in q
+    folds, sites = (
+        table[(table.quantity == "RMSE (kg C m-2 yr-1)") & (table["where"] == where)].set_index("model").value[q.index]
+        for where in ("kNNDM folds", "far sites")
+    )
+    assert np.allclose(q, np.maximum(folds / folds.min(), sites / sites.min()))
+    assert value(table, "R²", "far sites", "chosen without them").n == 80
+    assert value(table, "R²", "far sites", "chosen without them").value > 0.98
+    assert {"far sites, ENF", "far sites, GRA"} <= set(table["where"])
+
+
 def far_from_towers(sites, towers):
     tree = BallTree(np.radians(towers[["lat", "lon"]]), metric="haversine")
     return 6371.007181 * tree.query(np.radians(sites[["lat", "lon"]]))[0][:, 0] > 50
 
 
-def test_on_real_land_the_errors_and_the_total_are_those_of_plain_scikit_learn(real_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path))
+@pytest.fixture(scope="module")
+def real(real_data, tmp_path_factory):
+    """The chapter's tables on real land, and the samples of chapter 2."""
+    folder = tmp_path_factory.mktemp("real")
     profile = (NOTEBOOKS / "profiles" / "sites.yml").read_text().replace("${RECO_REAL_DATA}", str(real_data))
     profile = yaml.safe_load(profile)
-    run("02_site_sampling", tmp_path, profile="trial", **profile["common"], **profile["02_site_sampling"])
-    ws = Workspace("trial")
-    ws.write("validation", make_validation(np.random.default_rng(3)))
-    run("12_real_land", tmp_path, profile="trial", **profile["12_real_land"], **BRIEF)
-    table, samples = ws.read("real_land"), ws.read("samples")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RECO_OUTPUTS", str(folder))
+        run("02_site_sampling", folder, profile="trial", **profile["common"], **profile["02_site_sampling"])
+        ws = Workspace("trial")
+        ws.write("validation", make_validation(np.random.default_rng(3)))
+        run("12_real_land", folder, profile="trial", **profile["12_real_land"], **BRIEF)
+        return ws.read("real_land"), ws.read("tower_years"), ws.read("samples")
 
+
+def test_on_real_land_the_errors_and_the_total_are_those_of_plain_scikit_learn(real, real_data):
+    table, _, samples = real
     channels = ["mat", "map", "ppfd", "soc_0_30", "fapar"]
     grids = xr.load_dataset(real_data / "static_grids_0p5.nc")
     towers = pd.DataFrame({k: samples[k].values for k in ("site", "lat", "lon", "reco")}).groupby("site").mean()
@@ -170,3 +246,24 @@ def test_on_real_land_the_errors_and_the_total_are_those_of_plain_scikit_learn(r
     weight = np.cos(np.radians(land.lat))
     mean = np.average(ridge.predict((land[channels] - scale[0]) / scale[1]), weights=weight)
     assert value(table, "mean, by area", "land", "ridge, cells").value == pytest.approx(mean, rel=1e-3)
+
+
+def test_on_real_towers_the_years_are_those_of_plain_pandas(real, real_data):
+    years = real[1]
+    flux = pd.read_csv(real_data / "fluxnet2015_annual_fluxes.csv").dropna(subset=["site", "reco_nt", "reco_dt"])
+    flux = flux[(flux.nee_qc >= 0.5) & flux.reco_nt.between(10, 5000) & flux.reco_dt.between(10, 5000)]
+    many = flux[flux.groupby("site").site.transform("size") >= 3]
+    away = many[["reco_nt", "reco_dt"]] - many.groupby("site")[["reco_nt", "reco_dt"]].transform("mean")
+    spread, mean = many.groupby("site").reco_nt.std() / 1000, many.groupby("site").reco_nt.mean() / 1000
+    expected = {"STDEV of years (kg C m-2 yr-1)": spread.mean(), "r of years, night and day": away.corr().iloc[0, 1]}
+    expected["STDEV over mean RECO, median (%)"] = 100 * (spread / mean).median()
+    for score, true in expected.items():
+        assert at_years(years, "label", "night-time", score).value == pytest.approx(true, rel=1e-6)
+
+    models = pd.read_csv(real_data / "isimip2a_site_annual.csv.gz")
+    both = flux.dropna(subset=["gpp_nt"]).merge(models[models.model == "lpjml"], on=["site", "year"])
+    both = both[both.groupby("site").site.transform("size") >= 3].assign(reco=lambda t: 0.54 * t.gpp + t.rh)
+    away = both[["gpp_nt", "gpp"]] - both.groupby("site")[["gpp_nt", "gpp"]].transform("mean")
+    assert at_years(years, "GPP", "lpjml", "r").value == pytest.approx(away.corr().iloc[0, 1], rel=1e-6)
+    sd = both.groupby("site")[["reco_nt", "reco"]].std().mean()
+    assert at_years(years, "RECO, CUE 0.46", "lpjml", "sd_ratio").value == pytest.approx(sd.reco / sd.reco_nt, rel=1e-6)

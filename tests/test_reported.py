@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from helpers import reported
+from helpers.workspace import ROOT
 
 BANDS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
 
@@ -245,3 +246,15 @@ def test_verdicts_are_complete_and_of_the_known_kinds():
 def test_context_is_kept_apart_from_the_paper_s_own_numbers():
     assert set(reported.context()["id"]).isdisjoint(reported.numbers(repeated=True)["id"])
     assert reported.context()["citation"].ne("").all()
+
+
+def test_each_number_of_the_literature_lies_in_its_range_and_can_be_looked_up():
+    table = reported.literature()
+    assert {"RECO", "GPP", "soil respiration"} <= set(table.quantity) and set(table.unit) == {"Pg C yr-1"}
+    whole = table.dropna(subset=["value", "low"])
+    assert ((whole.low < whole.value) & (whole.value < whole.high)).all()
+    assert (table.value.notna() | table.low.notna()).all()
+    assert (table["range"].ne("") == table.low.notna()).all()
+    listed = (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")
+    for key, doi in zip(table.reference, table.doi, strict=True):
+        assert any(f"{{{key}," in entry and f"doi = {{{doi}}}" in entry for entry in listed), key

@@ -453,3 +453,14 @@ def test_real_table_cut_short_is_noticed(real_data, tmp_path, keep):
     (tmp_path / "cut.csv").write_bytes(cut[: cut.rindex(b",")])  # within a row
     with pytest.raises(DamagedFile, match="cut.csv: row .*expected 26 fields"):
         products.read("site_table", tmp_path / "cut.csv", columns=REAL)
+
+
+def test_columns_of_a_table_of_sites_may_hold_models_and_classes_and_lose_rows_without_a_site(tmp_path):
+    path = tmp_path / "fluxes.csv"
+    path.write_text("site,model,igbp,year,gpp\nA,one,ENF,2001,1200\n,two,,2002,\nB,two,,2002,900\n", encoding="utf-8")
+    columns = {name: name for name in ("site", "model", "igbp", "year", "gpp")}
+    found = products.columns_of(path, columns, {"gpp": 0.001}, drop_unnamed=True)
+    assert found.site.tolist() == ["A", "B"] and found.model.tolist() == ["one", "two"]
+    assert found.igbp.tolist() == [1, -1] and found.gpp.tolist() == [1.2, 0.9]
+    with pytest.raises(ProductError, match="row 3, column 'site': expected a name"):
+        products.columns_of(path, columns)

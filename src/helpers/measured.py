@@ -32,8 +32,20 @@ FOLDER = ROOT / "data" / "measured"
 MADE = ROOT / "data" / "made"
 """For what made worlds gave."""
 
-KEPT = ("table1", "validation_scores", "ladder", "scales", "lag", "lag_curve", "real_land")
-"""Artefacts kept, of chapters 3, 4, 8, 9 and 12, as far as the profile runs the chapter that makes them. They are
+KEPT = (
+    "table1",
+    "validation_scores",
+    "ladder",
+    "ladder_differences",
+    "error_parts",
+    "label_noise",
+    "scales",
+    "lag",
+    "lag_curve",
+    "real_land",
+    "tower_years",
+)
+"""Artefacts kept, of chapters 3, 4, 8, 9 and 12, as far as the profile runs a chapter that makes them. They are
 aggregates: no row is of a site or a year."""
 
 OF_ONE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample"}
@@ -76,7 +88,7 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
     UserError
         A table has a row for each site or year, or none of `KEPT` is made by these chapters.
     """
-    tables = {name: ws.read(name) for name in KEPT if ARTEFACTS[name].made_by in chapters}
+    tables = {name: ws.read(name) for name in KEPT if name in ARTEFACTS and ARTEFACTS[name].made_by in chapters}
     if not tables:
         raise UserError(f"profile {ws.profile}: expected a chapter that makes one of {', '.join(KEPT)}, found none")
     for name, table in tables.items():

@@ -138,6 +138,20 @@ def context() -> pd.DataFrame:
     return _read("context").copy()
 
 
+def literature() -> pd.DataFrame:
+    """Return what others found that land takes up and gives off in a year, over the globe.
+
+    Returns
+    -------
+    DataFrame
+        quantity ("RECO", "GPP", "NPP", "soil respiration", "heterotrophic respiration"), value, low, high (float, Pg C
+        yr-1; NaN where the source gives none), range (what low and high are), unit, years, method, reference (a key of
+        ``book/references.bib``), doi.
+    """
+    table = pd.read_csv(DATA / "literature.csv", comment="#")
+    return table.fillna(dict.fromkeys(["range", "years"], ""))
+
+
 def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
     """Set each number that the paper states in a chapter's matter beside the one that this run computed.
 

@@ -110,6 +110,9 @@ ARTEFACTS: dict[str, Artefact] = {
     "trends_honest": Artefact("trends_honest.csv", "11_trends_that_survive", "numbers on trends: paper, run, honest"),
     "honest_maps": Artefact("trends_honest.nc", "11_trends_that_survive", "trends and verdicts that hold (lat, lon)"),
     "real_land": Artefact("real_land.csv", "12_real_land", "errors, areas and totals of a static map of real land"),
+    "tower_years": Artefact(
+        "tower_years.csv", "12_real_land", "years at real towers: spread, noise of the label, process models"
+    ),
     "numbers": Artefact("numbers.csv", "13_numbers", "every headline number: paper, this run's protocol, honest"),
 }
 

@@ -43,8 +43,7 @@ def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
         One is empty, or a mark of gaps.
     """
     text = column_of(table, where, column)
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy("float64")
-    empty = text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers))
+    empty = _unnamed(text)
     if empty.any():
         at = int(np.argmax(empty))
         raise ProductError(
@@ -52,6 +51,12 @@ def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
             "or remove the row"
         )
     return text
+
+
+def _unnamed(text: pd.Series) -> np.ndarray:
+    """Say which cells of a column of names are empty, or a mark of gaps."""
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy("float64")
+    return text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers))
 
 
 def numbers_of(
@@ -123,7 +128,11 @@ def needed_of(
 
 
 def columns_of(
-    path: str | Path, columns: Mapping[str, str], factors: Mapping[str, float] | None = None
+    path: str | Path,
+    columns: Mapping[str, str],
+    factors: Mapping[str, float] | None = None,
+    *,
+    drop_unnamed: bool = False,
 ) -> pd.DataFrame:
     """Return some columns of a table of one's own, by the book's names; missing is NaN.
 
@@ -132,10 +141,13 @@ def columns_of(
     path : str or Path
         A CSV file with a header, as it is or packed.
     columns : mapping of str to str
-        Which column holds each variable. ``site`` is text; ``month``, ``lat`` and ``lon`` may not be missing; all
-        others are numbers within what the registry says that they can be.
+        Which column holds each variable. ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none);
+        ``month``, ``lat`` and ``lon`` may not be missing; all others are numbers within what the registry says that
+        they can be.
     factors : mapping of str to float, optional
         What a column's numbers are multiplied by to reach the book's units.
+    drop_unnamed : bool
+        Leave out rows whose ``site`` is empty, in place of refusing them.
 
     Raises
     ------
@@ -146,10 +158,14 @@ def columns_of(
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected a CSV file, found nothing there; correct the path")
     table, needed = rows(path), {"month": (1, 12), "lat": (-90, 90), "lon": (-180, 180)}
+    if drop_unnamed:
+        table = table[~_unnamed(column_of(table, path, columns["site"]))]
     found = {}
     for name, column in columns.items():
-        if name == "site":
+        if name in ("site", "model"):
             found[name] = names_of(table, path, column)
+        elif name == "igbp":
+            found[name] = classes_of(table, path, column)
         elif name in needed:
             found[name] = needed_of(table, path, column, *needed[name], whole=name == "month")
         else:
