@@ -26,7 +26,7 @@ NOISE = {
     "glass_lai": 0.08,
     "glass_fapar": 0.02,  # absolute
     "mod13a3": 0.02,  # absolute
-    "mod17a3hgf": 0.08,  # of the logarithm
+    "mod17a3hgf": 0.08,  # of the logarithm, most of it the same for NPP and GPP
     "mcd12c1": 0.05,  # share of cells with a wrong class
     "soilgrids2017": 0.20,  # of the logarithm
     "process_models": 0.20,  # of the logarithm: a smooth bias of each model's own
@@ -64,13 +64,20 @@ def build(
 
     It stands in for the Earth system that the products observe: light, warmth and rain by latitude, height and
     distance from the sea; biomes by climate; photosynthesis by light-use efficiency; three carbon pools that close to
-    the last digit; a warming, greening trend; and a memory of drought in decomposition of declared size.
+    the last digit; a warming, greening trend; and a memory of drought in decomposition of declared size. On the hard
+    planet cells and towers also differ as real ones do, beyond what any predictor tells: in light-use and carbon-use
+    efficiency, turnover, soils off their balance, events that replace the stand and years of recovery, the towers'
+    footprints, and labels that err as those of night- and day-time partitioning do.
 
-    It breaks down where the real planet is more than that. It has no weather below a month, no nitrogen, fire,
-    permafrost, wood harvest or land-use change, no irrigation, and one soil bucket for all soils. Mountains are made:
-    the real ones are elsewhere. Farmland lies where a random field and the climate agree. Drought acts alike in all
-    biomes. Errors are independent from pixel to pixel, which real products' are not. Its numbers test a method; they
-    say nothing about the real planet.
+    In every cell and year :math:`NPP - R_h - E` is the change of the three pools, where :math:`E`, ``export`` of the
+    truth, is the carbon that an event sends off as smoke; it is in no RECO.
+
+    It breaks down where the real planet is more than that. It has no weather below a month, no nitrogen, permafrost,
+    land-use change or yearly harvest and grass fires, no irrigation, and one soil bucket for all soils. Mountains are
+    made: the real ones are elsewhere. Farmland lies where a random field and the climate agree. Drought acts alike in
+    all biomes. Errors of the products are independent from pixel to pixel, which real products' are not. What is
+    peculiar to a cell has one size in all biomes, and how much of a spread between sites belongs to the cell is told
+    roughly by towers that stand close together. Its numbers test a method; they say nothing about the real planet.
 
     Parameters
     ----------
@@ -90,7 +97,7 @@ def build(
         has the identifier of a training tower, one stands beside one.
     lag_weights : tuple of float
         :math:`\lambda_j`: how much one standard deviation of the water balance of this year, of the year before, and
-        so on, raises the logarithm of the decomposition rate. All zero: no drought effect of that kind.
+        so on, raises the logarithm of the decomposition rate. All zero: no lag, and no drought effect of that kind.
     difficulty : {"hard", "easy"}
         Whose sizes of what differs beyond the predictors (`variety.HARD`, `variety.EASY`, with their sources).
     heterogeneity, site_effect, tower_noise : float
@@ -108,8 +115,10 @@ def build(
     files : dict of str to list of Path
         What was written, by product id.
     truth : xarray.Dataset
-        (year, lat, lon) ``reco npp gpp rh mat map par fapar lai ndvi water carbon spei12 spei24 spei36``; (lat, lon)
-        ``igbp elevation``; (site) ``site_effect``. Attributes: the parameters, and the size of each error.
+        (year, lat, lon) ``reco npp gpp rh mat map par fapar lai ndvi water carbon export spei12 spei24 spei36``;
+        (lat, lon) ``igbp elevation cell_effect``, the last being the logarithm of a cell's own factor on light-use
+        efficiency, which is in all carbon fluxes above; (site) ``site_effect`` and (year, site) ``site_year_effect``,
+        logarithms of the towers' factors, which are in none. Attributes: the parameters, and the size of each error.
 
     Raises
     ------

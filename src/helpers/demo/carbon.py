@@ -216,7 +216,7 @@ def drain(
         biomass_life = biomass_life * own.life
         litter_rate, soil_rate = litter_rate * own.litter, soil_rate * own.soil
         humified, start = np.minimum(humified * own.humified, 0.9), own.start
-        standing = 1 - variety.lost(own.struck, biomass_life)[-1]
+        standing = 1 - variety.lost(np.append(own.struck, own.killed[:1], axis=0), biomass_life)[-1]
     early = slice(0, min(120, len(npp)))
     income = 12 * past * npp[early].mean(axis=0, dtype="float64")
     mean_rate = np.maximum(rate[early].mean(axis=0, dtype="float64"), 1e-3)

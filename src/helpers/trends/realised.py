@@ -1,0 +1,404 @@
+r"""The trend that maps' years did have, cell by cell, with the errors that towers and neighbours show.
+
+What is estimated is the least-squares slope of the *true* series in the very years of the map, weather and all. Its
+error is an error of the map, and three things tell of it.
+
+*Neighbours.* What a map's cell shares with none around it is noise of its products. With :math:`y` the series beside
+its own line and :math:`H y` its second difference along latitude of its second difference along longitude,
+
+.. math:: C = \frac{1}{(n - 2)\,\tfrac94} \sum_t H y_t\, (H y_t)^\top
+
+is the noise's covariance between maps (RECO and NPP share products), and :math:`C / S_{tt}` that of their slopes,
+:math:`S_{tt} = \sum_t (t - \bar t)^2`. `cleaned` takes it out.
+
+*Other towers.* The years of a tower that no network has seen, less what is predicted, in units of the map's own
+standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label. What two towers share in
+the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors are as good as
+independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance. `tower_errors`.
+
+*The same towers' calibration.* Regressed on what is predicted, the years of a tower rise by :math:`b < 1`;
+:math:`(1 - b)^2` of the map's variance is an error that stays, and is added to :math:`c`.
+
+The four sizes below were chosen on made planets of seeds 101 to 108, of three kinds each, and are tried on others:
+`data/made` keeps how often the intervals hold the truth.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.ndimage import uniform_filter
+
+from helpers.grid import RADIUS, together
+from helpers.labels import indexed
+
+HELD = 0.5
+"""Part of an error's variance that the map's own slopes already show; the rest comes on top."""
+
+STEADY = 0.3
+"""Part of the errors that is alike everywhere; the rest goes with the square of NPP's own slope, in units of sigma."""
+
+SHARED = 0.2
+"""Part of the variance of NPP's and GPP's noise that neighbours share: real products' errors aren't independent."""
+
+STRETCH = 1.3
+"""Factor on both halves of an interval."""
+
+RATIO = 0.2
+"""Standard deviation of the logarithm of RECO's true fluctuation over what is estimated."""
+
+LENGTHS = (500.0, 900.0, 1500.0)
+"""Distances of correlation (km) that are tried."""
+
+REACH = 3
+"""Cells to each side over which neighbours' covariances are averaged."""
+
+
+def _mixed(values: np.ndarray) -> np.ndarray:
+    """Return the mixed second differences (…, lat, lon); longitude goes round, rows beyond the edge are missing."""
+    edge = np.full((*values.shape[:-2], 1, values.shape[-1]), np.nan)
+    tall = np.concatenate([edge, values, edge], axis=-2)
+    down = tall[..., 1:-1, :] - (tall[..., :-2, :] + tall[..., 2:, :]) / 2
+    return down - (np.roll(down, 1, -1) + np.roll(down, -1, -1)) / 2
+
+
+def _around(values: np.ndarray, reach: int) -> np.ndarray:
+    """Return means over the square of ``reach`` cells to each side (…, lat, lon), of what is there."""
+    known = np.isfinite(values)
+    size = (*[1] * (values.ndim - 2), 2 * reach + 1, 2 * reach + 1)
+    mode = (*["nearest"] * (values.ndim - 2), "constant", "wrap")
+    total, count = (
+        uniform_filter(part, size, mode=mode) for part in (np.where(known, values, 0.0), known.astype("float64"))
+    )
+    # The filter is a running sum: what is left of it where nothing is known is rounding.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 1e-6, total / count, np.nan)
+
+
+def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", rows: int = 60) -> xr.Dataset:
+    """Sum yearly maps up to what their slopes need: means, lines, spread, and noise told by neighbours.
+
+    Parameters
+    ----------
+    maps : Dataset (year, lat, lon)
+        RECO first, then NPP and others (kg m-2 yr-1), in memory or lazily: a strip of rows is held at a time.
+    counted : DataArray (lat, lon), bool
+        The cells to look at; others are no neighbours.
+    dim : str
+        Dimension of the years.
+    rows : int
+        Rows held at a time.
+
+    Returns
+    -------
+    Dataset (flux, lat, lon)
+        ``slope`` (kg m-2 yr-2), ``sigma`` (standard deviation over the years, ddof 0; kg m-2 yr-1) and ``noise`` (flux,
+        other, lat, lon): covariance of a year's noise, a mean over `REACH` cells to each side. NaN outside
+        ``counted``; the noise is 0 where no cell around has all its neighbours.
+    """
+    names = list(maps.data_vars)
+    fields = together(*maps.data_vars.values(), counted.astype(bool), names=(*names, "counted"))
+    here = fields.pop().transpose("lat", "lon").to_numpy()
+    height, years = here.shape[0], fields[0][dim].to_numpy().astype("float64")
+    dx = years - years.mean()
+    slope, sigma = np.full((2, len(names), *here.shape), np.nan)
+    noise = np.full((len(names), len(names), *here.shape), np.nan)
+    for first in range(0, height, rows):
+        wide = slice(max(first - 1, 0), min(first + rows + 1, height))
+        inner = slice(first - wide.start, min(first + rows, height) - wide.start)
+        out = slice(first, min(first + rows, height))
+        strip = [f.isel(lat=wide).transpose(dim, "lat", "lon").to_numpy().astype("float64") for f in fields]
+        strip = np.where(here[wide], np.stack(strip), np.nan)
+        strip -= strip.mean(axis=1, keepdims=True)
+        line = np.einsum("t,vtyx->vyx", dx / (dx @ dx), strip)
+        slope[:, out], sigma[:, out] = line[:, inner], np.sqrt((strip**2).mean(axis=1))[:, inner]
+        rough = _mixed(strip - dx[:, None, None] * line[:, None])[:, :, inner]
+        # A mixed second difference of independent noise has 9/4 of its variance.
+        noise[:, :, out] = np.einsum("vtyx,wtyx->vwyx", rough, rough) / (dx.size - 2) / 2.25
+    noise = np.where(here, np.nan_to_num(_around(noise, REACH)), np.nan)
+    where = {d: counted[d] for d in ("lat", "lon")}
+    data = {"slope": (("flux", "lat", "lon"), slope), "sigma": (("flux", "lat", "lon"), sigma)}
+    data["noise"] = (("flux", "other", "lat", "lon"), noise)
+    return xr.Dataset(data, {"flux": names, "other": names, **where}).assign_attrs(years=dx.size, stt=float(dx @ dx))
+
+
+def _root(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return symmetric matrices (…, v, v) without negative variance, and a root of each."""
+    values, vectors = np.linalg.eigh((matrices + np.swapaxes(matrices, -1, -2)) / 2)
+    values = np.maximum(values, 0.0)
+    scaled = vectors * np.sqrt(values)[..., None, :]
+    return scaled @ np.swapaxes(scaled, -1, -2), scaled
+
+
+def cleaned(found: xr.Dataset) -> xr.Dataset:
+    r"""Take the noise that neighbours don't share out of a map's slopes: empirical Bayes, cell by cell.
+
+    Around the mean of its 3 by 3 neighbours a cell's slopes, of all fluxes together, have a covariance V that is
+    measured over `REACH` cells to each side, and a part :math:`N = \tfrac89\, C / S_{tt}` of it is noise. Of the rest,
+    :math:`G = (V - N)\,V^{-1}` is kept, and :math:`(V - N) - G\,(V - N)` stays uncertain.
+
+    Parameters
+    ----------
+    found : Dataset
+        From `series_of_maps`.
+
+    Returns
+    -------
+    Dataset
+        ``slope`` (flux, lat, lon), ``root`` (flux, other, lat, lon) with root·rootᵀ the covariance that is left
+        (kg m-2 yr-2, and its square); ``sigma`` (flux, lat, lon), as found, and of NPP and others without noise.
+
+    Notes
+    -----
+    Efron and Morris (1973), doi:10.1080/01621459.1973.10481350, for the idea; V is measured where the cell is.
+    """
+    slope, noise = found.slope.to_numpy(), np.nan_to_num(found.noise.to_numpy())
+    near = _around(slope, 1)
+    rest = slope - near
+    seen = np.moveaxis(np.nan_to_num(_around(rest[:, None] * rest[None], REACH)), (0, 1), (-2, -1))
+    false = np.moveaxis(noise, (0, 1), (-2, -1)) / found.stt * 8 / 9
+    signal, _ = _root(seen - false)
+    kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
+    middle = near + np.moveaxis((kept @ np.moveaxis(np.nan_to_num(rest), 0, -1)[..., None])[..., 0], -1, 0)
+    _, root = _root(signal - kept @ signal)
+    sigma = found.sigma.to_numpy().copy()
+    own = np.einsum("vvyx->vyx", noise)
+    sigma[1:] = np.sqrt(np.maximum(sigma[1:] ** 2 - own[1:], 0.1 * sigma[1:] ** 2))
+    known = np.isfinite(slope)
+    out = found[["slope"]].copy(data={"slope": np.where(known, middle, np.nan)})
+    out["root"] = found.noise.dims, np.moveaxis(root, (-2, -1), (0, 1))
+    out["sigma"] = found.sigma.dims, sigma
+    return out.assign_attrs(found.attrs)
+
+
+def tower_errors(
+    years: pd.DataFrame, draws: int, rng: np.random.Generator, least: int = 3, far: float = 4000.0
+) -> pd.DataFrame:
+    """Tell from years of unseen towers how a map of RECO errs; once for all of them, then for places drawn anew.
+
+    Parameters
+    ----------
+    years : DataFrame
+        A row a site-year: ``site``, ``place``, ``year``, ``lat``, ``lon``; ``observed``, ``predicted`` out of fold
+        and ``npp`` of the product, all kg m-2 yr-1; ``sigma`` and ``sigma_npp``, the maps' standard deviations there.
+    draws : int
+        How often places are drawn with replacement.
+    rng : numpy.random.Generator
+    least : int
+        Years that a site needs.
+    far : float
+        Pairs of sites farther apart tell nothing (km).
+
+    Returns
+    -------
+    DataFrame
+        Row 0 of all sites, the others of the draws, in units of sigma: ``b`` (what a predicted anomaly is worth),
+        ``npp`` (the part of the calibration that NPP takes, 0 to 1), ``shared`` (c, of the errors that neighbours
+        share), ``length`` (L, km), ``lasting`` (c and what stays), ``fluctuation``
+        (standard deviation of RECO's true years). Attributes: ``sites``, ``pairs``.
+
+    Raises
+    ------
+    ValueError
+        Fewer than five sites have enough years.
+    """
+    table = years[years.groupby("site").year.transform("size") >= least].reset_index(drop=True)
+    names, code = indexed(table.site.to_numpy(), "site", len(table))
+    if len(names) < 5:
+        raise ValueError(f"site: expected five sites or more of {least} years, found {len(names)}; take fewer years")
+    places, place = indexed(table.place.to_numpy(), "place", len(table))
+    size = np.bincount(code)[code]
+    kept = 1 - 1 / size  # of a variance, once the site's mean is taken out
+
+    def anomaly(values: pd.Series, unit: pd.Series) -> np.ndarray:
+        scaled = (values / unit).to_numpy("float64")
+        return scaled - (np.bincount(code, scaled) / np.bincount(code))[code]
+
+    y, f = (anomaly(table[name], table.sigma) for name in ("observed", "predicted"))
+    n = anomaly(table.npp, table.sigma_npp)
+    phi, lam = np.deg2rad(table.lat.to_numpy()), np.deg2rad(table.lon.to_numpy())
+    at = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
+    same = (table.year.to_numpy()[:, None] == table.year.to_numpy()) & (code[:, None] < code)
+    i, j = np.nonzero(same)
+    apart = RADIUS / 1000 * np.linalg.norm(at[i] - at[j], axis=1)
+    i, j, apart = i[apart < far], j[apart < far], apart[apart < far]
+    falls = [np.exp(-apart / length) for length in LENGTHS]
+
+    def shared(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+        """Return the covariance c at no distance of what two sites have in the same year, and its length."""
+        scaled = values / np.sqrt(kept)
+        product, count = scaled[i] * scaled[j], weight[i] * weight[j]
+        best = (np.inf, 0.0, LENGTHS[0])
+        for length, fall in zip(LENGTHS, falls, strict=True):
+            c = max((count * fall * product).sum() / max((count * fall**2).sum(), 1e-12), 0.0)
+            best = min(best, (float((count * (product - c * fall) ** 2).sum()), float(c), length))
+        return best[1:]
+
+    def fit(count: np.ndarray) -> tuple[float, ...]:
+        w = count[place].astype("float64")
+        free = (w * kept).sum()
+        ff, fn, nn = ((w * a * b).sum() / free for a, b in ((f, f), (f, n), (n, n)))
+        yf, yn = (w * y * f).sum() / free, (w * y * n).sum() / free
+        b = yf / ff
+        ridge = 0.02 * (ff + nn) * np.eye(2)  # the two go together; keep their weights from running off
+        two = np.clip(np.linalg.solve(np.array([[ff, fn], [fn, nn]]) + ridge, [yf, yn]), 0.0, None)
+        c, length = shared(y - f, w)
+        own, _ = shared(y, w)
+        lasting = c + (1 - b) ** 2 * ff
+        return b, two[1] / max(two.sum(), 0.1), c, length, lasting, np.sqrt(max((own + b**2 * ff) / 2, 0.1))
+
+    rows = [fit(np.ones(len(places)))]
+    for _ in range(draws):
+        rows.append(fit(np.bincount(rng.integers(len(places), size=len(places)), minlength=len(places))))
+    columns = ["b", "npp", "shared", "length", "lasting", "fluctuation"]
+    out = pd.DataFrame(rows, columns=columns)
+    out.attrs = {"sites": len(names), "pairs": int(i.size)}
+    return out
+
+
+class Waves:
+    r"""Random fields on the sphere of covariance :math:`e^{-d/L}`, d the chord, drawn once and evaluated anywhere.
+
+    Parameters
+    ----------
+    draws : int
+        How many fields.
+    rng : numpy.random.Generator
+    count : int
+        Waves of a field. They are sums of plane waves through the globe; for an exponential covariance the wave vectors
+        have a Cauchy distribution in three dimensions (random Fourier features; Rahimi and Recht 2007, NIPS 20).
+    """
+
+    def __init__(self, draws: int, rng: np.random.Generator, count: int = 150) -> None:
+        self.vectors = rng.standard_normal((count, 3)) / np.abs(rng.standard_normal((count, 1)))
+        self.amplitudes = rng.standard_normal((draws, 2 * count)) / np.sqrt(count)
+
+    def at(self, lat: np.ndarray, lon: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Return the fields (draw, cell) of mean 0 and variance 1; ``length`` (draw,) in km."""
+        phi, lam = np.deg2rad(lat), np.deg2rad(lon)
+        place = RADIUS / 1000 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
+        out = np.empty((len(self.amplitudes), lat.size))
+        for each in np.unique(length):
+            # einsum's own loop: a product of matrices would leave the last digits to the number of threads.
+            phase = np.einsum("wk,kc->wc", self.vectors / each, place, optimize=False)
+            waves = np.concatenate([np.cos(phase), np.sin(phase)])
+            mine = length == each
+            out[mine] = np.einsum("dw,wc->dc", self.amplitudes[mine], waves, optimize=False)
+        return out
+
+
+class RealisedSlopes:
+    """Draws of the slopes that the true series may have had, a block of cells at a time.
+
+    Parameters
+    ----------
+    clean : Dataset
+        From `cleaned`; RECO is its first flux, NPP its second.
+    found : Dataset
+        From `series_of_maps`.
+    errors : DataFrame
+        From `tower_errors`.
+    area : DataArray (lat, lon)
+        Cell area (m2); 0 or NaN where a cell doesn't count.
+    draws : int
+        How many.
+    seed : int
+        Of all random numbers.
+    """
+
+    def __init__(
+        self, clean: xr.Dataset, found: xr.Dataset, errors: pd.DataFrame, area: xr.DataArray, draws: int, seed: int
+    ) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.errors = errors.iloc[1:].iloc[np.arange(draws) % (len(errors) - 1)].reset_index(drop=True)
+        self.stt, self.draws = clean.stt, draws
+        self.reco, self.products = Waves(draws, self.rng), Waves(draws, self.rng)
+        self.ratio, self.level = np.exp(RATIO * self.rng.standard_normal(draws)), self.rng.standard_normal(draws)
+        self.maps = clean.assign(noise=found.noise, area=area)
+        z = clean.slope / clean.sigma.where(clean.sigma > 0)
+        spread = (clean.root**2).sum("other") / clean.sigma.where(clean.sigma > 0) ** 2
+        weight = area.fillna(0.0)
+        self.mean = z.weighted(weight).mean(("lat", "lon")).to_numpy()
+        self.variance = (((z - self.mean_of(z)) ** 2) + spread).weighted(weight).mean(("lat", "lon")).to_numpy()
+        two = (z - self.mean_of(z)).isel(flux=[0, 1])
+        left = (clean.root.isel(flux=0) * clean.root.isel(flux=1)).sum("other")
+        left = left / (clean.sigma.isel(flux=0) * clean.sigma.isel(flux=1))
+        product = two.isel(flux=0, drop=True) * two.isel(flux=1, drop=True) + left.where(np.isfinite(left))
+        together_ = float(product.weighted(weight).mean())
+        self.r = np.clip(together_ / np.sqrt(self.variance[0] * self.variance[1]), -1, 1)
+
+    def mean_of(self, z: xr.DataArray) -> xr.DataArray:
+        """Return the means over land on the dimension of the fluxes."""
+        return xr.DataArray(self.mean, {"flux": z.flux}, ("flux",))
+
+    def of(self, cells: xr.Dataset) -> xr.Dataset:
+        """Return drawn slopes of a block of cells.
+
+        Parameters
+        ----------
+        cells : Dataset (…, cell)
+            A block of `maps`, from `helpers.trends.cell_blocks`.
+
+        Returns
+        -------
+        Dataset (draw, cell)
+            By flux: its slope (kg m-2 yr-2); and ``<flux>_z``, its slope in units of its true fluctuation (yr-1).
+        """
+        e, names = self.errors, [str(name) for name in cells.flux.values]
+        slope, sigma = (
+            cells.slope.transpose("flux", "cell").to_numpy(),
+            cells.sigma.transpose("flux", "cell").to_numpy(),
+        )
+        root, noise = (cells[name].transpose("flux", "other", "cell").to_numpy() for name in ("root", "noise"))
+        white = self.rng.standard_normal((self.draws, len(names), slope.shape[1]))
+        drawn = slope + np.einsum("vwc,dwc->dvc", root, white, optimize=False)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            z = drawn / sigma
+        # A map that never changes says nothing of its trend: any that the land has is as good.
+        silent = ~(sigma > 0)
+        lost = self.mean[:, None] + np.sqrt(self.variance)[:, None] * white
+        z = np.where(silent, lost, z)
+        beside = z - self.mean[:, None]
+        part, column = e.npp.to_numpy()[:, None], lambda name: e[name].to_numpy()[:, None]
+        mixed = (1 - part) * beside[:, 0] / np.sqrt(self.variance[0]) + part * beside[:, 1] / np.sqrt(self.variance[1])
+        mixed /= np.sqrt((1 - part) ** 2 + part**2 + 2 * part * (1 - part) * self.r)
+        error = np.minimum(column("lasting") / self.stt, 0.6 * self.variance[0])
+        goes = STEADY + (1 - STEADY) * z[:, 1] ** 2 / (self.variance[1] + self.mean[1] ** 2)
+        lat, lon = cells.lat.to_numpy(), cells.lon.to_numpy()
+        field = self.reco.at(lat, lon, e.length.to_numpy())
+        reco = self.mean[0] + np.sqrt(self.variance[0] - HELD * error) * mixed + np.sqrt(error * goes) * field
+        out = {names[0]: reco * sigma[0], f"{names[0]}_z": reco / (column("fluctuation") * self.ratio[:, None])}
+        common = self.products.at(lat, lon, np.full(self.draws, 900.0))
+        for v in range(1, len(names)):
+            with np.errstate(invalid="ignore", divide="ignore"):
+                false = np.nan_to_num(SHARED * noise[v, v] / self.stt / sigma[v] ** 2)
+            less = np.sqrt(np.maximum(1 - HELD * false / self.variance[v], 0.4))
+            own = self.mean[v] + less * beside[:, v] + np.sqrt(false) * common
+            out |= {names[v]: own * sigma[v], f"{names[v]}_z": own}
+        return xr.Dataset({name: (("draw", "cell"), values) for name, values in out.items()})
+
+
+def stretched(draws: xr.DataArray, confidence: float = 0.9, limits: tuple[float, float] | None = None) -> pd.DataFrame:
+    """Turn draws into a value with its interval: the median, and quantiles `STRETCH` times as far from it.
+
+    Parameters
+    ----------
+    draws : DataArray (draw, x)
+    confidence : float
+        Of the two-sided interval.
+    limits : tuple of float, optional
+        No interval goes beyond, such as 0 and 1 for shares.
+
+    Returns
+    -------
+    DataFrame
+        By x: ``value``, ``low``, ``high``.
+    """
+    (over,) = (d for d in draws.dims if d != "draw")
+    tails = [0.5, (1 - confidence) / 2, (1 + confidence) / 2]
+    middle, low, high = draws.quantile(tails, "draw", skipna=False).to_numpy()
+    low, high = (middle + STRETCH * (end - middle) for end in (low, high))
+    if limits:
+        low, high = np.clip(low, *limits), np.clip(high, *limits)
+    return pd.DataFrame({"value": middle, "low": low, "high": high}, index=pd.Index(draws[over].to_numpy(), name=over))
