@@ -34,6 +34,7 @@ from helpers.trends.memory import ar1_noise, autocorrelation
 from helpers.trends.methods import METHODS, significance
 from helpers.trends.overview import summary_of_field
 from helpers.trends.permutations import permutation_p, permuted_shares
+from helpers.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, stretched, tower_errors
 from helpers.trends.robust import theil_sen
 from helpers.trends.sizes import simulated_size
 from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
@@ -47,7 +48,9 @@ __all__ = [
     "METHODS",
     "MISSING_YEAR",
     "OUTCOMES",
+    "RATIO",
     "REGIONS",
+    "RealisedSlopes",
     "TEST_OUTCOMES",
     "UNDEFINED",
     "VARIANTS",
@@ -61,6 +64,7 @@ __all__ = [
     "cell_blocks",
     "check",
     "classes_by_chance",
+    "cleaned",
     "describe",
     "direction",
     "drawn_shares",
@@ -76,15 +80,18 @@ __all__ = [
     "permuted_shares",
     "regional_means",
     "sampled_cells",
+    "series_of_maps",
     "shares",
     "significance",
     "simulated_size",
     "slope_draws",
+    "stretched",
     "summary_of_field",
     "tally",
     "theil_sen",
     "total",
     "total_trend",
+    "tower_errors",
     "weight_ranges",
     "z_slope",
     "zscore",
