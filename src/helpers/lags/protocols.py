@@ -209,8 +209,9 @@ def rates(each: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``protocol``, ``planted``, ``back`` (−1 for the placebo), ``right`` (that year was planted), ``worlds``, ``found`` (in how many),
-        ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and Pearson 1934).
+        ``protocol``, ``planted``, ``back`` (−1 for the placebo), ``right`` (that year was planted), ``worlds``,
+        ``found`` (in how many), ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and
+        Pearson 1934).
     """
     counted = each.groupby(["protocol", "planted", "back"], sort=False).found.agg(["size", "sum"]).reset_index()
     counted.columns = ["protocol", "planted", "back", "worlds", "found"]
