@@ -28,6 +28,8 @@ def filled(collection):
 def test_gains_stand_at_their_values_filled_where_sure():
     axes = figures.paired_gains(gains(), ["grouped"], {"all": "all site-years", "anomalies": "anomalies"}, 0.05)
     assert axes.shape == (2, 1)
+    more = pd.concat([gains(), gains().iloc[:1].assign(protocol="within sites", model="water")])
+    assert len(figures.paired_gains(more, ["grouped"], {"all": "all"}, 0.05)[0, 0].get_yticks()) == 2
     bars, marks = axes[0, 0].collections
     assert marks.get_offsets()[:, 0].tolist() == [0.3, -0.2] and filled(marks) == [True, False]
     assert bars.get_segments()[0][:, 0] == pytest.approx([0.2, 0.4])
@@ -54,6 +56,8 @@ def test_worlds_are_counted_in_per_cent_and_filled_where_right():
     axes = figures.worlds_found(rates, lags.YEARS)
     assert len(axes) == rates.protocol.nunique()
     within = axes[list(dict.fromkeys(rates.protocol)).index("within sites")]
+    if (rates.back < 0).any():
+        assert not any(filled(within.collections[7])), "the placebo is never right"
     marks = within.collections[3]  # last year's water: bars and marks of each year in turn
     rows = rates[(rates.protocol == "within sites") & (rates.back == 1)]
     assert np.asarray(marks.get_offsets())[:, 0] == pytest.approx(100 * rows.share.to_numpy())

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import statsmodels.api as sm
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from helpers import lags, skill
@@ -99,6 +100,50 @@ class TestWithinSites:
         assert found.slope.to_numpy() == pytest.approx(fit.params[:2].to_numpy())
         assert found.p.to_numpy() == pytest.approx(fit.pvalues[:2].to_numpy(), rel=1e-6)
         assert found[["low", "high"]].to_numpy() == pytest.approx(fit.conf_int().to_numpy()[:2], rel=1e-6)
+
+    def test_year_effects_and_errors_by_place_and_year_are_those_of_statsmodels(self):
+        y, x, site, group = self.data(1, 0.2)
+        year = 2000 + (np.arange(120) * 7 + site) % 10  # towers of unequal years
+        found = lags.anomaly_test(y, x, ["water", "water_1"], site, group, year)
+        dummies = [pd.get_dummies(site, dtype=float), pd.get_dummies(year, dtype=float).iloc[:, 1:]]
+        model = sm.OLS(y, pd.concat([x[["water", "water_1", "mat"]], *dummies], axis=1).to_numpy())
+        fits = [
+            model.fit(cov_type="cluster", cov_kwds={"groups": of}, use_t=True)
+            for of in (group, np.column_stack([group, year]))
+        ]
+        error = np.maximum(*(fit.bse[:2] for fit in fits))
+        assert found.slope.to_numpy() == pytest.approx(fits[0].params[:2])
+        half = stats.t(9).ppf(0.975) * error  # ten years and as many places
+        assert (found.high - found.slope).to_numpy() == pytest.approx(half, rel=1e-6)
+        assert found.p.to_numpy() == pytest.approx(2 * stats.t(9).sf(abs(fits[0].params[:2]) / error), rel=1e-6)
+
+    def test_the_placebo_is_claimed_no_more_often_than_it_may_where_years_are_shared(self):
+        plain, careful = [], []
+        for seed in range(150):
+            rng = np.random.default_rng(seed)
+            site, year = (v.ravel() for v in np.meshgrid(np.arange(30), np.arange(12), indexing="ij"))
+            common = rng.standard_normal((14, 4))[:, rng.integers(4, size=30)].T  # the weather of four regions
+            water = 0.8 * common + 0.6 * rng.standard_normal((30, 14))
+            shock = rng.standard_normal(12)[year] + 0.5 * rng.standard_normal((30, 12))[site, year]
+            last, now, coming = (water[site, year + k] for k in range(3))
+            held, y = pd.DataFrame({"mat": rng.standard_normal(360)}), 0.2 * now + shock
+            found = lags.beside_placebo(y, held, {"now": now, "last": last}, coming, site, site, year)
+            careful.append(found.p[lags.COMING])
+            table = held.assign(now=now, last=last, coming=coming)
+            plain.append(lags.anomaly_test(y, table, ["coming"], site, site).p["coming"])
+        assert np.mean(np.array(careful) < 0.05) <= 0.09 < 0.2 < np.mean(np.array(plain) < 0.05)
+
+    def test_the_placebo_is_tested_where_it_is_known_and_the_waters_without_it(self):
+        y, x, site, group = self.data(2, 0.2)
+        waters, year = {"water": x.water, "water_1": x.water_1}, np.arange(120) % 6
+        coming = np.where(year == 5, np.nan, np.random.default_rng(0).standard_normal(120))
+        found = lags.beside_placebo(y, x[["mat"]], waters, coming, site, group, year)
+        alone = lags.anomaly_test(y, x[["mat", "water", "water_1"]], list(waters), site, group, year)
+        assert found.slope[:2].tolist() == alone.slope.tolist() and found.p_holm["water_1"] >= found.p["water_1"]
+        some = year < 5
+        table = x.assign(coming=coming)[some].drop(columns="soc")
+        placebo = lags.anomaly_test(y[some], table, ["coming"], site[some], group[some], year[some])
+        assert found.slope[lags.COMING] == pytest.approx(placebo.slope["coming"])
 
     def test_finds_the_year_that_matters_and_seldom_another(self):
         found = pd.concat([lags.anomaly_test(*self.arranged(seed)) for seed in range(60)])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from scipy.special import gamma
 
 from helpers import lags
 from helpers.demo import planet
@@ -34,15 +35,15 @@ def test_samples_are_whole_and_differ_in_their_lag_alone(small):
     assert not divided(small.group.values, small.site.values).size
 
 
-def test_water_of_an_earlier_year_is_that_years_own(small):
+def test_water_of_another_year_is_that_years_own(small):
     centre = small.window.sel(dy=1, dx=1)
     own = pd.Series(centre.sel(predictor="spei12").values, [small.site.values, small.year.values])
-    for back in (1, 2):
+    for back, name in ((1, "spei12_1"), (2, "spei12_2"), (-1, "spei12_next")):
         place = pd.MultiIndex.from_arrays([small.site.values, small.year.values - back])
         before = own.groupby(level=[0, 1]).first().reindex(place).to_numpy()
         known = np.isfinite(before)
         assert known.sum() > 50
-        assert np.array_equal(before[known], centre.sel(predictor=f"spei12_{back}").values[known])
+        assert np.array_equal(before[known], centre.sel(predictor=name).values[known])
 
 
 def test_what_the_lag_adds_follows_the_water_of_its_year(small):
@@ -54,10 +55,17 @@ def test_what_the_lag_adds_follows_the_water_of_its_year(small):
 
 def test_every_protocol_answers_for_every_lag(small):
     answers = lags.found(small, iterations=12, folds=3, seed=1)
-    assert len(answers) == 6 * 4 * 3 and answers.found.dtype == bool
+    assert len(answers) == 7 * 4 * 4 and answers.found.dtype == bool
     within = answers[answers.protocol == "within sites"].set_index(["planted", "back"]).found
     assert within["last year", 1] and within["the year before last", 2]
     assert answers.equals(lags.found(small, iterations=12, folds=3, seed=1))
+    apart = answers[answers.protocol.str.startswith("within")].reset_index(drop=True)
+    assert apart.equals(lags.without_networks(small))
+
+
+def test_the_placebo_is_never_right():
+    each = pd.DataFrame({"protocol": "a", "planted": lags.PLANTED, "back": -1, "found": True})
+    assert not lags.rates(each).right.any()
 
 
 def test_rates_count_and_bound():
@@ -84,6 +92,16 @@ class TestClimateAtSites:
         for k, scale in enumerate((12, 24)):
             true = truth[f"spei{scale}"].sel(lat=lat, lon=lon).transpose("year", "site")
             assert np.allclose(index[k].sel(year=true.year), true.clip(-3, 3), atol=2e-3, equal_nan=True)
+
+    @pytest.mark.parametrize("years", [6, 16])
+    def test_a_short_base_attenuates_as_the_standard_deviation_of_few_normal_values_is_biased(self, years):
+        rng = np.random.default_rng(0)
+        time = pd.date_range("2001-01-01", periods=12 * years, freq="MS")
+        rain = rng.normal(100, 20, (60, time.size))
+        climate = xr.Dataset({"precipitation": (("site", "time"), rain)}, {"site": np.arange(60), "time": time})
+        found = lags.of_a_longer_base(climate.assign(pet=xr.zeros_like(climate.precipitation)), rng)
+        c4 = np.sqrt(2 / (years - 1)) * gamma(years / 2) / gamma((years - 1) / 2)  # Cochran's theorem
+        assert found == pytest.approx(c4, abs=0.02)
 
     def test_earlier_years_are_looked_up_and_missing_ones_are_nan(self):
         index = xr.DataArray(np.arange(6.0).reshape(3, 2), {"year": [1, 2, 3], "site": ["a", "b"]}, ("year", "site"))

@@ -30,7 +30,6 @@ SMALL = {
     "09_is_there_a_lag": {
         "lag_networks": 1,
         "redrawn_networks": 1,
-        "null_networks": 1,
         "curve_networks": 1,
         "lag_iterations": 10,
         "permutations": 2,

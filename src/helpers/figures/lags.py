@@ -32,6 +32,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     -------
     ndarray of Axes
     """
+    table = table[table.protocol.isin(protocols)]
     names = [f"{m} over {r}" for m, r in table[["model", "reference"]].drop_duplicates().itertuples(index=False)]
     size = (WIDTH, 0.28 * len(names) * len(scores) + 1.8)
     _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, sharex="col", squeeze=False)
@@ -131,11 +132,13 @@ def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     """
     protocols, planted = (list(dict.fromkeys(rates[c])) for c in ("protocol", "planted"))
     _, axes = plt.subplots(1, len(protocols), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
+    marks = [(back, SERIES[back], name) for back, name in enumerate(waters)]
+    marks += [(-1, COLOURS["outline"], "placebo: the coming year's water")] * bool((rates.back < 0).any())
     for ax, protocol in zip(axes[0], protocols, strict=True):
-        for back, name in enumerate(waters):
+        for back, colour, name in marks:
             rows = rates[(rates.protocol == protocol) & (rates.back == back)]
-            place = np.array([planted.index(p) for p in rows.planted]) + 0.22 * (back - 1)
-            _marks(ax, rows, place, SERIES[back], name)
+            place = np.array([planted.index(p) for p in rows.planted]) + 0.2 * (back - 0.5)
+            _marks(ax, rows, place, colour, name)
         ax.set_title(protocol.replace(", ", ",\n"), fontsize=9)
         ax.set(xlim=(-3, 103), xticks=(0, 50, 100))
     axes[0, 0].set_yticks(range(len(planted)), planted)
@@ -143,7 +146,7 @@ def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     axes[0, 0].invert_yaxis()
     figure = axes[0, 0].figure
     figure.supxlabel("made worlds in which a year's water is claimed (%)", fontsize=10)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(waters))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return axes[0]
 
 

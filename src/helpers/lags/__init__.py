@@ -3,39 +3,43 @@
 ``crossing`` trains networks that differ in one thing only, ``pairs`` compares them sample by sample, ``tables`` lists
 what they gain, ``within`` needs no network, ``climate`` gives each site its drought index at any scale and of earlier
 years, ``worlds`` makes samples of small Demo Earths with a lag planted or none, ``protocols`` asks each protocol what
-it finds there, and ``verdict`` puts all of it into words.
+it finds there, and ``verdict`` puts all of it into one table.
 """
 
-from helpers.lags.climate import earlier, monthly_climate, scales_at
+from helpers.lags.climate import earlier, monthly_climate, of_a_longer_base, scales_at
 from helpers.lags.crossing import added, out_of_fold, redrawn, turn_errors
 from helpers.lags.pairs import adjusted, gain, squared_errors
-from helpers.lags.protocols import EARLIER, MODELS, PLANTED, WATERS, found, over_worlds, rates
+from helpers.lags.protocols import EARLIER, MODELS, PLANTED, WATERS, found, over_worlds, rates, without_networks
 from helpers.lags.tables import against_copies, gains, kept_rates, overview, plain_gain, rank_p
-from helpers.lags.verdict import BEFORE, LAST, STOPPED, THREE, YEARS, against_truth, verdict
-from helpers.lags.within import anomaly_test
+from helpers.lags.verdict import BEFORE, LAST, STOPPED, THREE, TOTAL, YEARS, verdict
+from helpers.lags.within import BETWEEN, COMING, anomaly_test, beside_placebo
 from helpers.lags.worlds import plant, world
 
 __all__ = [
     "BEFORE",
+    "BETWEEN",
+    "COMING",
     "EARLIER",
     "LAST",
     "MODELS",
     "PLANTED",
     "STOPPED",
     "THREE",
+    "TOTAL",
     "WATERS",
     "YEARS",
     "added",
     "adjusted",
     "against_copies",
-    "against_truth",
     "anomaly_test",
+    "beside_placebo",
     "earlier",
     "found",
     "gain",
     "gains",
     "kept_rates",
     "monthly_climate",
+    "of_a_longer_base",
     "out_of_fold",
     "over_worlds",
     "overview",
@@ -48,5 +52,6 @@ __all__ = [
     "squared_errors",
     "turn_errors",
     "verdict",
+    "without_networks",
     "world",
 ]

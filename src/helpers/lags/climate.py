@@ -92,3 +92,44 @@ def earlier(index: xr.DataArray, site: xr.DataArray, year: xr.DataArray, back: i
     )
     picked = index.transpose(..., "year", "site").values[..., at_year, at_site]
     return np.where((at_year < 0) | (at_site < 0), np.nan, picked)
+
+
+def of_a_longer_base(
+    climate: xr.Dataset, rng: np.random.Generator, scale: int = 12, limit: float = 3.0, long: int = 300
+) -> float:
+    """Return the slope, within sites, of an index fitted on a long record on the index fitted on this short one.
+
+    A slope below 1 says that the short base attenuates what is regressed on its index, by that factor. Climate is made
+    for it: years whose months are drawn each from a year of the record, the same for all sites.
+
+    Parameters
+    ----------
+    climate : Dataset (site, time)
+        See `scales_at`; whole years.
+    rng : numpy.random.Generator
+    scale : int
+        Months.
+    limit : float
+        Scores are cut at plus and minus this.
+    long : int
+        Years of the long base, twice those of the record or more.
+
+    Returns
+    -------
+    float
+        Over all stretches of the long record that are as long as this one, each with a base of its own.
+    """
+    years = climate.sizes["time"] // 12
+    drawn = 12 * rng.integers(years, size=(long, 12)) + np.arange(12)
+    months = np.datetime64("1700-01") + np.arange(drawn.size)
+    made = climate.isel(time=drawn.ravel()).assign_coords(time=months.astype("datetime64[ns]"))
+    pet = made.pet if "pet" in made else hargreaves(made.tmin, made.tmax, made.lat)
+    whole = december(spei(made.precipitation, pet, scale, limit=limit))
+    product = square = 0.0
+    for first in range(1700, 1701 + long - years, years):
+        base = first, first + years - 1
+        short = december(spei(made.precipitation, pet, scale, calibration=base, limit=limit)).sel(year=slice(*base))
+        long = whole.sel(year=short.year).where(short.notnull())
+        short, long = (each - each.mean("year") for each in (short.where(long.notnull()), long))
+        product, square = product + float((short * long).sum()), square + float((short**2).sum())
+    return product / square

@@ -1,6 +1,7 @@
 """What each protocol finds in a world whose lag is known, and how often it is right over many worlds.
 
-Six ways to look for the water of this year, of the last and of the one before last:
+Seven ways to look for the water of this year, of the last and of the one before last, and each with a placebo beside
+it, the water of the coming year:
 
 ``re-drawn``
     The paper's: SPEI over 12, 24 and 36 months, one at a time; found where the test score, on samples that have been
@@ -14,7 +15,10 @@ Six ways to look for the water of this year, of the last and of the one before l
 ``grouped, stopped, anomalies``
     As before, but one of the folds that would train is put aside, and a network stops where it does best on that fold.
 ``within sites``
-    No network: `anomaly_test` with the SPEI12 of the three years together.
+    No network: `beside_placebo` with the SPEI12 of the three years together; found where a slope is above zero and
+    Holm's p below the level. The placebo is claimed where its p is below the level, whatever its sign.
+``within sites, total``
+    As before, without what water works by way of (`helpers.lags.BETWEEN`).
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from helpers import cnn
 from helpers.lags.pairs import adjusted, gain, squared_errors
-from helpers.lags.within import anomaly_test
+from helpers.lags.within import BETWEEN, beside_placebo
 from helpers.lags.worlds import BASE, world
 from helpers.splits import grouped_folds, train_masks
 
@@ -39,7 +43,10 @@ EARLIER = ("spei12", "spei24", "spei36")
 WATERS = ("spei12", "spei12_1", "spei12_2")
 """The water of this year, the last, and the one before last, each by itself."""
 
-MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys(EARLIER + WATERS)}
+NEXT = "spei12_next"
+"""The water of the coming year: a placebo."""
+
+MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys((*EARLIER, *WATERS, NEXT))}
 
 PATIENCE = 5
 """Looks at the fold put aside, ten steps apart, that bring no gain before a network stops."""
@@ -81,7 +88,7 @@ def found(
     Returns
     -------
     DataFrame
-        ``protocol``, ``planted``, ``back`` (0, 1 or 2 years), ``found`` (bool).
+        ``protocol``, ``planted``, ``back`` (0, 1 or 2 years; −1 for the coming year), ``found`` (bool).
     """
     rng = np.random.default_rng(seed)
     out = _redrawn(made, iterations, seed)
@@ -92,20 +99,37 @@ def found(
     ways |= {"grouped, anomalies": (to_the_end, WATERS, site), "grouped, stopped, anomalies": (in_time, WATERS, site)}
     for k, planted in enumerate(PLANTED):
         for protocol, (predicted, names, of) in ways.items():
-            simulated = np.stack([predicted[name][k] for name in ("without", *names)])
+            simulated = np.stack([predicted[name][k] for name in ("without", *names, NEXT)])
             errors, variation = squared_errors(made.reco.values[k], simulated, of)
             tests = [gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
-            p = adjusted([test[3] for test in tests])
+            p = [*adjusted([test[3] for test in tests[:-1]]), tests[-1][3]]
             out += _rows(protocol, planted, [t[0] > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
-        table = made.window.sel(dy=1, dx=1, predictor=[*BASE, *WATERS]).to_pandas()
-        slopes = anomaly_test(np.log(made.reco.values[k]), table, WATERS, site, group)
-        sure = (adjusted(slopes.p) < alpha) & (slopes.slope > 0)
-        out += _rows("within sites", planted, sure)
-    return pd.DataFrame(out, columns=["protocol", "planted", "back", "found"])
+    return pd.concat([_table(out), without_networks(made, alpha)], ignore_index=True)
+
+
+def without_networks(made: xr.Dataset, alpha: float = 0.05) -> pd.DataFrame:
+    """Ask the regressions within sites which years' water matters in one world; see `found`."""
+    out = []
+    centre = made.window.sel(dy=1, dx=1).to_pandas()
+    waters, where = {name: centre[name].to_numpy() for name in WATERS}, (made.site.values, made.group.values)
+    ways = {"within sites": BASE, "within sites, total": [name for name in BASE if name not in BETWEEN]}
+    for k, planted in enumerate(PLANTED):
+        target = np.log(made.reco.values[k])
+        for protocol, names in ways.items():
+            held, coming = centre[list(names)], centre[NEXT].to_numpy()
+            slopes = beside_placebo(target, held, waters, coming, *where, made.year.values)
+            sure = (slopes.p_holm < alpha) & ((slopes.slope > 0) | ~slopes.index.isin(WATERS))
+            out += _rows(protocol, planted, sure)
+    return _table(out)
+
+
+def _table(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["protocol", "planted", "back", "found"])
 
 
 def _rows(protocol: str, planted: str, marks: Sequence[bool]) -> list[tuple]:
-    return [(protocol, planted, back, bool(mark)) for back, mark in enumerate(marks)]
+    """Return a row for the water of each year, the coming year's last."""
+    return [(protocol, planted, back, bool(mark)) for back, mark in zip((0, 1, 2, -1), marks, strict=True)]
 
 
 def _members(models: Sequence[str], copies: int, seed: int) -> list[cnn.Member]:
@@ -114,7 +138,7 @@ def _members(models: Sequence[str], copies: int, seed: int) -> list[cnn.Member]:
 
 def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
     """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
-    names, n = ("without", *EARLIER), len(PLANTED)
+    names, n = ("without", *EARLIER, NEXT), len(PLANTED)
 
     def draw_split(samples: int, generator: torch.Generator) -> torch.Tensor:
         """Return a random mask, true for the ten of thirteen parts that train, as in the paper."""
@@ -149,12 +173,29 @@ def _out_of_fold(
 
 
 def over_worlds(
-    seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int
+    seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int, regressions: int = 5
 ) -> Iterator[pd.DataFrame]:
-    """Yield what `found` gives for one world after the other, with the column ``world``."""
-    for seed in seeds:
-        made = world(int(seed), weights(strength), towers=towers)
-        yield found(made, iterations=iterations, folds=folds, seed=int(seed)).assign(world=int(seed))
+    """Yield what `found` gives for one world after the other, with the column ``world``.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        Of the worlds (1 to 99,999).
+    strength : float
+        Of the lag; see `weights`.
+    towers, iterations, folds
+        See `world` and `found`.
+    regressions : int
+        Worlds for the regressions: networks take most of the time, so that these can have more. With each world come
+        this many less one that no network sees.
+    """
+    for seed in map(int, seeds):
+        made = world(seed, weights(strength), towers=towers)
+        each = [found(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
+        for other in range(seed + 100_000, seed + 100_000 * regressions, 100_000):
+            more = world(other, weights(strength), towers=towers)
+            each.append(without_networks(more).assign(world=other))
+        yield pd.concat(each, ignore_index=True)
 
 
 def rates(each: pd.DataFrame) -> pd.DataFrame:
@@ -168,12 +209,13 @@ def rates(each: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        ``protocol``, ``planted``, ``back``, ``right`` (that year was planted), ``worlds``, ``found`` (in how many),
-        ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and Pearson 1934).
+        ``protocol``, ``planted``, ``back`` (−1 for the placebo), ``right`` (that year was planted), ``worlds``,
+        ``found`` (in how many), ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and
+        Pearson 1934).
     """
     counted = each.groupby(["protocol", "planted", "back"], sort=False).found.agg(["size", "sum"]).reset_index()
     counted.columns = ["protocol", "planted", "back", "worlds", "found"]
-    counted.insert(3, "right", counted.planted == np.array(PLANTED)[counted.back + 1])
+    counted.insert(3, "right", (counted.planted == np.array(PLANTED)[counted.back + 1]) & (counted.back >= 0))
     counted["share"] = counted.found / counted.worlds
     counted["low"], counted["high"] = proportion_confint(counted.found, counted.worlds, method="beta")
     return counted

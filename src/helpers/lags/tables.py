@@ -96,7 +96,7 @@ def against_copies(real: float, permuted: ArrayLike) -> tuple[float, float, floa
 
 
 def overview(rates: pd.DataFrame) -> pd.DataFrame:
-    """Set each protocol's false claims of an earlier year beside its power.
+    """Set each protocol's false claims beside its power.
 
     Claims of this year's water where another year's, or none, was planted aren't counted: decomposition and leaves of
     made planets answer the soil's moisture of the month, so they may be right.
@@ -109,17 +109,19 @@ def overview(rates: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a protocol, text: ``false, none planted`` and ``false, another planted`` (least and greatest count over
-        the earlier years that had no effect), and a column for each planted year: worlds in which it was found, with
-        the binomial interval.
+        A row a protocol, text: ``placebo claimed`` (the coming year's water; counts over all that was planted, which
+        share their worlds), ``false, none planted`` and ``false, another planted`` (least and greatest count over the
+        earlier years that had no effect), and a column for each planted year: worlds in which it was found, with the
+        binomial interval.
     """
-    wrong, right, out = rates[~rates.right & (rates.back > 0)], rates[rates.right], {}
-    for protocol, own in wrong.groupby("protocol", sort=False):
-        row = {}
-        for name, some in (("none", own.planted == "none"), ("another", own.planted != "none")):
-            row[f"false, {name} planted"] = _span(own[some])
+    out = {}
+    for protocol, own in rates.groupby("protocol", sort=False):
+        placebo, wrong = own[own.back < 0], own[~own.right & (own.back > 0)]
+        row = {"placebo claimed": f"{placebo.found.sum()} of {placebo.worlds.sum()}"}
+        for name, some in (("none", wrong.planted == "none"), ("another", wrong.planted != "none")):
+            row[f"false, {name} planted"] = _span(wrong[some])
         for planted in PLANTED[1:]:
-            one = right[(right.protocol == protocol) & (right.planted == planted)].iloc[0]
+            one = own[own.right & (own.planted == planted)].iloc[0]
             row[f"found: {planted}"] = f"{one.found} of {one.worlds} ({one.low:.0%} to {one.high:.0%})"
         out[protocol] = row
     return pd.DataFrame(out).T.rename_axis("protocol")

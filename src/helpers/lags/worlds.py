@@ -79,8 +79,9 @@ def world(
     Returns
     -------
     Dataset
-        ``window`` (sample, predictor, dy, dx) with the predictors `BASE`, ``spei12``, ``spei24``, ``spei36``, and
-        ``spei12_1`` and ``spei12_2``, the SPEI12 of one and two years before; ``reco`` (planted, sample), kg m-2 yr-1;
+        ``window`` (sample, predictor, dy, dx) with the predictors `BASE`, ``spei12``, ``spei24``, ``spei36``, and the
+        SPEI12 of other years: ``spei12_1`` and ``spei12_2``, one and two before, and ``spei12_next``, the coming one;
+        ``reco`` (planted, sample), kg m-2 yr-1;
         coordinates ``site``, ``year``, ``group`` (sample). Samples that the rules of chapter 2 would drop are dropped.
 
     Raises
@@ -90,12 +91,12 @@ def world(
     """
     if climate_start > years[0] - 5:
         raise ValueError(f"climate_start: expected {years[0] - 5} or earlier, found {climate_start}")
-    options = {"years": years, "resolution": resolution, "climate_factor": climate_factor}
+    options = {"years": (years[0], years[1] + 1), "resolution": resolution, "climate_factor": climate_factor}
     planet = make(seed, **options, lag_weights=tuple(planted[0]), climate_start=climate_start)
     standing = network(planet, towers, 1, site_effect)[0]
     reports = [observe(plant(planet, weights), standing, tower_noise, "fluxnet2015") for weights in planted]
     rows, reco = reports[0], np.stack([report.reco.to_numpy() for report in reports]) / 1000
-    good = ((reco > 0.01) & (reco < 5)).all(axis=0) & (rows.qc >= 0.5).to_numpy()
+    good = ((reco > 0.01) & (reco < 5)).all(axis=0) & ((rows.qc >= 0.5) & (rows.year <= years[1])).to_numpy()
     rows, reco, cell = rows[good], reco[:, good], rows.cell.to_numpy()[good]
     at = planet.lat[cell], planet.lon[cell], rows.year.to_numpy()
     fields = _fields(planet)
@@ -118,8 +119,10 @@ def _fields(planet: Planet) -> xr.Dataset:
         index = _laid(p, december(drought(wet, dry, p.time, scale)).values)
         values[f"spei{scale}"] = index[early]
         if scale == 12:
-            values |= {f"spei12_{k}": index[np.flatnonzero(early) - k] for k in (1, 2)}
-    names = [*BASE, *(f"spei{scale}" for scale in SCALES), "spei12_1", "spei12_2"]
+            now = np.flatnonzero(early)
+            values |= {f"spei12_{k}": index[now - k] for k in (1, 2)}
+            values["spei12_next"] = index[np.minimum(now + 1, now[-1])]  # no tower reports in the planet's last year
+    names = [*BASE, *(f"spei{scale}" for scale in SCALES), "spei12_1", "spei12_2", "spei12_next"]
     fields = {name: (("year", "lat", "lon"), p.spread(values[name])) for name in names}
     return xr.Dataset(fields, {"year": p.product_years, "lat": p.grid.lat, "lon": p.grid.lon})
 
