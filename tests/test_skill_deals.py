@@ -27,7 +27,7 @@ def test_each_draw_takes_its_deal_and_then_its_sites():
 
 
 def test_the_corrected_t_is_that_of_the_paper_by_hand():
-    """Four differences .1, .3, .2, .2 have s² = .02 / 3; with ratio 1/4 the standard error is √((1/4 + 1/4) .02 / 3)."""
+    """Differences .1, .3, .2, .2 have s² = .02 / 3; with ratio 1/4 the standard error is √((1/4 + 1/4) .02 / 3)."""
     value, low, high = skill.corrected_t([0.1, 0.3, 0.2, 0.2], 0.25)
     assert value == pytest.approx(0.2)
     half = 3.182446 * np.sqrt(0.5 * 0.02 / 3)  # 3.182446: Student's t of three degrees, 97.5 %
