@@ -98,7 +98,7 @@ def by_scikit_learn(samples, oof, rule, deal, inner, trees, seed=2021):
     for train, held in test.split():
         inner_splits = list(GroupKFold(inner).split(train, groups=groups[train]))
         how = {"cv": inner_splits, "scoring": "neg_mean_squared_error"}
-        line = make_pipeline(StandardScaler(), GridSearchCV(Ridge(), {"alpha": np.logspace(-2, 5, 15)}, **how))
+        line = make_pipeline(StandardScaler(), GridSearchCV(Ridge(), {"alpha": np.logspace(-2, 5, 8)}, **how))
         told["ridge"][held] = line.fit(x[train], y[train]).predict(x[held])
     return told
 
