@@ -17,7 +17,7 @@ FLOORS = [
     {"lags"},
     {"demo"},
     {"maps"},
-    {"risk", "trends", "skill", "splits", "applicability"},
+    {"risk", "trends", "skill", "splits", "applicability", "baselines"},
     {"cnn"},
     {"windows"},
     {"regions"},

@@ -128,6 +128,20 @@ def test_networks_for_maps_are_trained_on_all_samples(data):
     assert len({m.seed for m in chosen.ensembles[0].members}) == 2
 
 
+def test_all_settings_as_one_model_say_what_they_said_apart(data, tmp_path):
+    """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
+    windows, target, _, groups = data
+    settings = [SETTINGS[0], cnn.Setting("fewer", CHANNELS[1:3], transform="sqrt", widths=WIDTHS), SETTINGS[2]]
+    (ensemble,) = cnn.choose(windows, target, groups, settings, seeds=SEEDS, inner=3, **TRAINING).ensembles
+    one = cnn.as_one(ensemble, "all")
+    cnn.save(one, tmp_path, optimal="all")
+    said, apart = cnn.predict(cnn.load(tmp_path), windows), cnn.predict(ensemble, windows)
+    models = [member.model for member in ensemble.members]
+    np.testing.assert_allclose(said.mean(0), apart.mean(0), atol=1e-5)
+    firsts = [models.index(setting.name) for setting in settings]
+    np.testing.assert_allclose(said[:3], apart[firsts], atol=1e-5)
+
+
 def test_a_network_on_a_ridge_starts_at_scikit_learns(data, tmp_path):
     windows, target, _, _ = data
     training = np.random.default_rng(0).random((2, N)) < [[0.4], [0.7]]

@@ -6,7 +6,7 @@ import papermill
 import pytest
 import xarray as xr
 import yaml
-from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, root_mean_squared_error
 from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, cross_val_predict
@@ -19,8 +19,9 @@ from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {
-    "ladder_folds": 3, "ladder_networks": 2, "frozen_iterations": 60, "redrawn_iterations": 150, "random_cells": 200,
-    "forest_trees": 20, "honest_iterations": 15, "inner_folds": 3, "site_draws": 200,
+    "ladder_folds": 3, "ladder_deals": 3, "network_deals": 2, "ladder_networks": 2, "frozen_iterations": 60,
+    "redrawn_iterations": 150, "random_cells": 200, "forest_trees": 20, "honest_iterations": 15, "inner_folds": 3,
+    "site_draws": 200,
 }  # fmt: skip
 PLACES, YEARS = 40, 5
 
@@ -46,6 +47,7 @@ def make_samples(rng):
     values = values.astype("float32")
     samples = xr.Dataset({"window": (("sample", "predictor", "dy", "dx"), values)}, {"predictor": list(centre)})
     samples["reco"] = "sample", 3 + 0.5 * centre["mat"] + 0.3 * centre["npp"] + 0.1 * rng.normal(size=n)
+    samples["reco_dt"] = samples.reco + 0.2 * rng.normal(size=n)
     mesh = Grid(0.05)
     row, column = windows.cells(mesh.lat, mesh.lon, lat, lon)
     where = {"site": np.array([f"S{k:02d}" for k in tower]), "year": np.tile(2001 + np.arange(YEARS), len(place))}
@@ -84,23 +86,25 @@ def centre_of(samples):
     return samples.window.sel(predictor=basic).values[:, :, 1, 1].astype("float64")
 
 
-def by_scikit_learn(samples, oof, rules, inner, trees, seed=2021):
-    """The baselines of the ladder, fold by fold, by cross_val_predict and GridSearchCV."""
-    x, y, groups, told = centre_of(samples), samples.reco.values, oof.place.values, {}
-    for rule in rules:
-        test = PredefinedSplit(oof.fold.sel(rule=rule).values)
-        told[rule, "random forest"] = cross_val_predict(RandomForestRegressor(trees, random_state=seed), x, y, cv=test)
-        told[rule, "gradient boosting"] = cross_val_predict(
-            HistGradientBoostingRegressor(random_state=seed), x, y, cv=test
-        )
-        said = np.empty_like(y)
-        for train, held in test.split():
-            inner_splits = list(GroupKFold(inner).split(train, groups=groups[train]))
-            how = {"cv": inner_splits, "scoring": "neg_mean_squared_error"}
-            line = make_pipeline(StandardScaler(), GridSearchCV(Ridge(), {"alpha": np.logspace(-2, 5, 15)}, **how))
-            said[held] = line.fit(x[train], y[train]).predict(x[held])
-        told[rule, "ridge"] = said
+def by_scikit_learn(samples, oof, rule, deal, inner, trees, seed=2021):
+    """The baselines of one deal, fold by fold, by cross_val_predict and GridSearchCV."""
+    x, y, groups = centre_of(samples), samples.reco.values, oof.place.values
+    test = PredefinedSplit(oof.fold.sel(rule=rule).isel(deal=deal).values)
+    models = {"random forest": RandomForestRegressor(trees, random_state=seed)}
+    models["gradient boosting"] = HistGradientBoostingRegressor(random_state=seed)
+    models["extra trees"] = ExtraTreesRegressor(trees, min_samples_leaf=3, random_state=seed)
+    told = {name: cross_val_predict(model, x, y, cv=test) for name, model in models.items()}
+    told["ridge"] = np.empty_like(y)
+    for train, held in test.split():
+        inner_splits = list(GroupKFold(inner).split(train, groups=groups[train]))
+        how = {"cv": inner_splits, "scoring": "neg_mean_squared_error"}
+        line = make_pipeline(StandardScaler(), GridSearchCV(Ridge(), {"alpha": np.logspace(-2, 5, 8)}, **how))
+        told["ridge"][held] = line.fit(x[train], y[train]).predict(x[held])
     return told
+
+
+def deals_of(oof, rule):
+    return range(int((oof.fold.sel(rule=rule) >= 0).all("sample").sum()))
 
 
 def lin(o, s):
@@ -110,11 +114,18 @@ def lin(o, s):
 def test_the_ladder_s_baselines_are_those_of_scikit_learn(made):
     ws, samples, _ = made
     ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
-    for (split, model), said in by_scikit_learn(samples, oof, oof.rule.values, 3, BRIEF["forest_trees"]).items():
-        expected = {"r2": r2_score(y, said), "rmse": root_mean_squared_error(y, said), "cc": lin(y, said)}
-        expected |= {"r2_pearson": np.corrcoef(y, said)[0, 1] ** 2, "sde": (said - y).std()}
-        for metric, number in expected.items():
-            assert value(ladder, split, model, metric).value == pytest.approx(number, abs=1e-6), (split, model)
+    for split in oof.rule.values:
+        deals = [by_scikit_learn(samples, oof, split, d, 3, BRIEF["forest_trees"]) for d in deals_of(oof, split)]
+        assert len(deals) == (1 if split == "years" else BRIEF["ladder_deals"])
+        for model in deals[0]:
+            each = [told[model] for told in deals]
+            expected = {"r2": [r2_score(y, s) for s in each], "cc": [lin(y, s) for s in each]}
+            expected |= {"rmse": [root_mean_squared_error(y, s) for s in each], "sde": [(s - y).std() for s in each]}
+            expected |= {"r2_pearson": [np.corrcoef(y, s)[0, 1] ** 2 for s in each]}
+            for metric, numbers in expected.items():
+                found = value(ladder, split, model, metric)
+                assert found.value == pytest.approx(np.mean(numbers), abs=1e-6), (split, model)
+                assert found.deals == len(deals)
 
 
 def test_scores_lie_in_their_intervals_and_say_from_what_they_come(made):
@@ -134,9 +145,10 @@ def test_places_stay_whole_where_they_should(made):
     pairs = pd.DataFrame({"own": place, "found": oof.place.values}).drop_duplicates()
     assert len(pairs) == PLACES, "towers next door are one place, and others are not"
     for rule in ("sites", "blocks", "kNNDM"):
-        assert pd.Series(oof.fold.sel(rule=rule).values).groupby(place).nunique().max() == 1
+        for folds in oof.fold.sel(rule=rule).values:
+            assert pd.Series(folds).groupby(place).nunique().max() == 1
     for rule in ("random", "years"):
-        assert pd.Series(oof.fold.sel(rule=rule).values).groupby(place).nunique().max() > 1
+        assert pd.Series(oof.fold.sel(rule=rule).values[0]).groupby(place).nunique().max() > 1
 
 
 def test_every_model_is_better_known_where_it_is_remembered(made):
@@ -158,36 +170,75 @@ def test_the_networks_of_the_table_are_those_of_the_file(made):
     ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
     assert oof.predicted.dims == ("split", "model", "sample")
     np.testing.assert_allclose(oof.observed, y)
-    for model in ("ridge", "honest CNN"):
-        said = oof.predicted.sel(split="sites", model=model).values
-        assert value(ladder, "sites", model).value == pytest.approx(r2_score(y, said), abs=1e-5)
+    for model, n in (("ridge", BRIEF["ladder_deals"]), ("honest CNN", BRIEF["network_deals"]), ("all settings", 2)):
+        dealt = oof.dealt.sel(split="sites", model=model).values
+        np.testing.assert_array_equal(dealt[0], oof.predicted.sel(split="sites", model=model))
+        assert np.isnan(dealt[n:]).all()
+        mean = np.mean([r2_score(y, said) for said in dealt[:n]])
+        assert value(ladder, "sites", model).value == pytest.approx(mean, abs=1e-5)
+    two = oof.predicted.sel(model=["extra trees", "Gaussian process"]).mean("model")
+    np.testing.assert_allclose(oof.predicted.sel(model="two together"), two, rtol=1e-5)
     assert np.isnan(oof.predicted.sel(split="re-drawn", model="ridge")).all()
 
 
-def test_scales_are_those_of_pandas(made):
-    ws, samples, _ = made
-    scales, oof = ws.read("scales"), ws.read("oof")
-    frame = pd.DataFrame({"o": samples.reco.values, "s": oof.predicted.sel(split="sites", model="ridge").values})
-    frame = frame.assign(site=samples.site.values, year=samples.year.values)
+def by_scale(samples, said):
+    """Pairs of observed and simulated on each scale, by pandas."""
+    frame = pd.DataFrame(
+        {"o": samples.reco.values, "s": said, "site": samples.site.values, "year": samples.year.values}
+    )
     means = frame.groupby("site")[["o", "s"]].mean()
     away = frame[["o", "s"]] - frame.groupby("site")[["o", "s"]].transform("mean")
     slopes = frame.groupby("site")[["o", "s", "year"]].apply(
         lambda f: pd.Series({c: np.polyfit(f.year, f[c], 1)[0] for c in "os"})
     )
-    for scale, pair in {"across sites": means, "within sites": away, "trends": slopes}.items():
-        row = value(scales[scales.scale == scale], "sites", "ridge")
-        assert row.value == pytest.approx(r2_score(pair.o, pair.s), abs=1e-4), scale
-        assert row.n == len(pair)
-        r = value(scales[scales.scale == scale], "sites", "ridge", "r").value
-        assert r == pytest.approx(np.corrcoef(pair.o, pair.s)[0, 1], abs=1e-4), scale
+    return {"across sites": means, "within sites": away, "trends": slopes}
+
+
+def test_scales_are_those_of_pandas(made):
+    ws, samples, _ = made
+    scales, oof = ws.read("scales"), ws.read("oof")
+    deals = [by_scale(samples, said) for said in oof.dealt.sel(split="sites", model="ridge").values]
+    for scale in deals[0]:
+        pairs, own = [deal[scale] for deal in deals], scales[scales.scale == scale]
+        row = value(own, "sites", "ridge")
+        assert row.value == pytest.approx(np.mean([r2_score(p.o, p.s) for p in pairs]), abs=1e-4), scale
+        assert row.n == len(pairs[0])
+        r = value(own, "sites", "ridge", "r").value
+        assert r == pytest.approx(np.mean([np.corrcoef(p.o, p.s)[0, 1] for p in pairs]), abs=1e-4), scale
+
+
+def test_differences_are_those_of_the_ladder_and_verdicts_follow_intervals(made):
+    found, ladder = made[0].read("ladder_differences"), made[0].read("ladder")
+    pair = found[(found.split == "sites") & (found.metric == "r2")].set_index(["model", "against"])
+    scores = [value(ladder, "sites", model).value for model in ("Gaussian process", "ridge")]
+    assert pair.value["Gaussian process", "ridge"] == pytest.approx(scores[0] - scores[1], abs=1e-9)
+    assert pair.deals["all settings", "ridge"] == BRIEF["network_deals"]
+    assert ((found.verdict == "open") == ((found.low <= 0) & (found.high >= 0))).all()
+    told = found[found.verdict != "open"]
+    assert ((told.verdict == "better") == ((told.value > 0) ^ (told.metric == "rmse"))).all()
+    assert pair.verdict["CNN1", "ridge"] == "worse", "a straight line is no network's home ground"
+
+
+def test_parts_and_labels_are_those_of_pandas(made):
+    ws, samples, _ = made
+    parts, oof, y = ws.read("error_parts"), ws.read("oof"), samples.reco.values
+    west = (samples.lon.values < -25) & (samples.lat.values > 13)
+    row = parts[(parts.model == "ridge") & (parts.part == "North America") & (parts.metric == "rmse")].iloc[0]
+    each = [root_mean_squared_error(y[west], said[west]) for said in oof.dealt.sel(split="sites", model="ridge").values]
+    assert row.value == pytest.approx(np.mean(each), abs=1e-5) and row.n == west.sum()
+    noise = ws.read("label_noise").set_index(["what", "target", "scale"]).value
+    pair = by_scale(samples, samples.reco_dt.values)["within sites"]
+    r = np.corrcoef(pair.o, pair.s)[0, 1]
+    assert noise["NT against DT", "DT", "within sites"] == pytest.approx(r, abs=1e-6)
+    assert noise["ridge", "NT", "all"] > noise["ridge", "DT", "all"], "DT was made of NT and more noise"
 
 
 def test_the_honest_networks_can_be_loaded_and_agree_on_what_they_are(made):
     ws, samples, _ = made
     ensemble = cnn.load(ws.read("honest_models"))
-    assert len({m.model for m in ensemble.members}) == 1 and len(ensemble.members) == BRIEF["inner_folds"]
+    assert len({m.model for m in ensemble.members}) == 1 and len(ensemble.members) == 5 * BRIEF["inner_folds"]
     said = cnn.predict(ensemble, samples.window.sel(predictor=list(ensemble.channels))).mean(axis=0)
-    assert r2_score(samples.reco.values, said) > 0.9
+    assert r2_score(samples.reco.values, said) > 0.7, "one setting in five has hardly begun"
 
 
 def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(tmp_path, monkeypatch, real_data):
@@ -199,10 +250,12 @@ def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(tmp_path, monkeypa
     samples = ws.read("samples")
     publish(ws, samples)
     brief = {"ladder_folds": 5, "ladder_networks": 1, "frozen_iterations": 10, "redrawn_iterations": 60}
-    brief |= {"honest_iterations": 5, "honest_rungs": ["sites"]}
+    brief |= {"ladder_deals": 2, "network_deals": 1, "honest_iterations": 5, "honest_rungs": ["sites"]}
     run("08_splits_and_leakage", tmp_path, profile="real", **BRIEF | brief)
     ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
-    for (split, model), said in by_scikit_learn(samples, oof, ("random", "sites"), 3, 20).items():
-        assert value(ladder, split, model).value == pytest.approx(r2_score(y, said), abs=1e-6), (split, model)
+    for split in ("random", "sites"):
+        for model, said in by_scikit_learn(samples, oof, split, 0, 3, 20).items():
+            found = oof.predicted.sel(split=split, model=model).values
+            assert r2_score(y, found) == pytest.approx(r2_score(y, said), abs=1e-6), (split, model)
     assert value(ladder, "sites", "ridge").value < value(ladder, "sites", "site's own mean").value
     assert value(ladder, "random", "random forest").value > value(ladder, "sites", "random forest").value

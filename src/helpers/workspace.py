@@ -93,6 +93,17 @@ ARTEFACTS: dict[str, Artefact] = {
         "oof.nc", "08_splits_and_leakage", "predictions at samples that their model was not trained on (model, sample)"
     ),
     "ladder": Artefact("ladder.csv", "08_splits_and_leakage", "scores by split and model, with intervals by sites"),
+    "ladder_differences": Artefact(
+        "ladder_differences.csv", "08_splits_and_leakage", "which model is better than which, by split, or open"
+    ),
+    "error_parts": Artefact(
+        "error_parts.csv", "08_splits_and_leakage", "RMSE, bias and R2 at unseen places by land cover and region"
+    ),
+    "label_noise": Artefact(
+        "label_noise.csv",
+        "08_splits_and_leakage",
+        "how two partitionings of RECO agree, and scores with each as target",
+    ),
     "scales": Artefact("scales.csv", "08_splits_and_leakage", "skill across sites, among years, of trends, at worst"),
     "honest_models": Artefact(
         "honest_models", "08_splits_and_leakage", "networks chosen at unseen places: safetensors and their normalisers"

@@ -7,7 +7,7 @@ in the same matrix products.
 """
 
 from helpers.cnn.frozen import Fit, train_frozen
-from helpers.cnn.honest import Chosen, Nested, Setting, choose, nested
+from helpers.cnn.honest import Chosen, Nested, Setting, as_one, choose, nested
 from helpers.cnn.material import Permutation
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
 from helpers.cnn.nulls import among_samples, among_sites, within
@@ -30,6 +30,7 @@ __all__ = [
     "Setting",
     "among_samples",
     "among_sites",
+    "as_one",
     "choose",
     "load",
     "nested",

@@ -180,6 +180,36 @@ def choose(
     return Chosen(tuple(grid.ensembles), scores[0], settings[chosen[0]].name)
 
 
+def as_one(ensemble: Ensemble, name: str) -> Ensemble:
+    """Return the members of all settings as one model, whose mean is that of all settings where each has as many.
+
+    Members get all channels of the ensemble, with weights of zero where they saw none. They come in turns, one of each
+    setting, so that the first few are a sample of all.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Of one architecture, with a normaliser a member, as `choose` leaves it.
+    name : str
+        Of the model.
+    """
+    models = [m.model for m in ensemble.members]
+    turn = [models[:i].count(model) for i, model in enumerate(models)]
+    order = np.argsort(turn, kind="stable").tolist()
+    every = tuple(ensemble.channels)
+    one = Ensemble([Member(name, every, ensemble.members[i].seed) for i in order], every, ensemble.architecture)
+    for new, old in enumerate(order):
+        weights = ensemble.weights(old)
+        wide = torch.zeros(len(weights["conv1.weight"]), len(every), *weights["conv1.weight"].shape[2:])
+        wide[:, ensemble.places[old]] = weights["conv1.weight"]
+        one.set_weights(new, weights | {"conv1.weight": wide})
+    for field in ("mean", "sd", "scale", "shift"):
+        setattr(one, field, getattr(ensemble, field)[order])
+    one.linear = None if ensemble.linear is None else ensemble.linear[order]
+    one.transforms = tuple(ensemble.transforms[i] for i in order)
+    return one
+
+
 @dataclass(frozen=True)
 class _Grid:
     """All networks of (fold, setting, seed, inner fold): predictions of what they were not trained on, and stops."""

@@ -4,7 +4,7 @@
 and trends, and ``bootstrap`` gives scores, and differences between scores, an interval by drawing sites.
 """
 
-from helpers.skill.bootstrap import Difference, Interval, SiteBootstrap
+from helpers.skill.bootstrap import Difference, Interval, SiteBootstrap, corrected_t
 from helpers.skill.scales import by_scale, scale_sums
 from helpers.skill.scores import SCORES, cc, jackknife, pearson, r2, r2_pearson, rmse, sde, within_sites
 from helpers.skill.sums import STATISTICS, sums
@@ -17,6 +17,7 @@ __all__ = [
     "SiteBootstrap",
     "by_scale",
     "cc",
+    "corrected_t",
     "jackknife",
     "pearson",
     "r2",

@@ -2,7 +2,9 @@
 
 Every draw takes as many sites as there are, with replacement, and adds up what they add to the sums. All scores and
 models see the same draws, so that differences between models are paired. Seeds of a network are no replicates of sites:
-their scores are averaged within each draw, before anything is said about sites.
+their scores are averaged within each draw, before anything is said about sites. Where folds were dealt more than once,
+each draw takes one of the deals, in turn, and then its sites: the score is the mean over deals, and the interval holds
+the luck of one deal together with that of the sites. `corrected_t` is another way to the same end.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import stats
 
 from helpers.labels import indexed
 from helpers.skill.sums import STATISTICS, add, sums
@@ -74,7 +77,12 @@ class SiteBootstrap:
         self.counts = rng.multinomial(n, np.full(n, 1 / n), size=repeats).astype(np.float64)
 
     def interval(
-        self, statistic: Statistic, observed: ArrayLike, simulated: ArrayLike, seeds: int | None = None
+        self,
+        statistic: Statistic,
+        observed: ArrayLike,
+        simulated: ArrayLike,
+        seeds: int | None = None,
+        deals: int | None = None,
     ) -> Interval:
         """Score simulations.
 
@@ -86,12 +94,15 @@ class SiteBootstrap:
             One unit, finite; leading axes broadcast.
         seeds : int, optional
             Axis of ``simulated`` that runs over seeds: the mean over it is what is scored. It is absent in the result.
+        deals : int, optional
+            Axis of ``simulated`` that runs over deals of the folds. The mean over it is the value; draw b is of deal b
+            modulo their number. It is absent in the result.
 
         Returns
         -------
         Interval, shape (...)
         """
-        return self._interval(*self._scores(statistic, observed, simulated, seeds))
+        return self._interval(*self._scores(statistic, observed, simulated, seeds, deals))
 
     def difference(
         self,
@@ -100,39 +111,65 @@ class SiteBootstrap:
         first: ArrayLike,
         second: ArrayLike,
         seeds: int | None = None,
+        deals: int | None = None,
     ) -> Difference:
-        """Score two simulations in the same draws, and take the difference; parameters are those of `interval`."""
-        (a, draws_a), (b, draws_b) = (self._scores(statistic, observed, s, seeds) for s in (first, second))
+        """Score two simulations in the same draws, and take the difference; parameters are those of `interval`.
+
+        Deals are paired as well: both must have the same ones, in the same order.
+        """
+        if deals is not None and np.shape(first)[deals] != np.shape(second)[deals]:
+            raise ValueError(
+                f"deals: expected the same of both, found {np.shape(first)[deals]} and {np.shape(second)[deals]}; "
+                "take those that both have"
+            )
+        (a, draws_a), (b, draws_b) = (self._scores(statistic, observed, s, seeds, deals) for s in (first, second))
         found = self._interval(a - b, draws_a - draws_b)
         size = np.isfinite(found.draws).sum(-1) + 1
         sides = [((found.draws <= 0).sum(-1) + 1) / size, ((found.draws >= 0).sum(-1) + 1) / size]
         p = np.where(np.isfinite(found.value), np.minimum(1.0, 2 * np.minimum(*sides)), np.nan)
         return Difference(found.value, found.low, found.high, found.draws, p)
 
-    def of_sums(self, statistic: Statistic, parts: np.ndarray, groups: ArrayLike) -> Interval:
+    def of_sums(
+        self,
+        statistic: Statistic,
+        parts: np.ndarray,
+        groups: ArrayLike,
+        seeds: int | None = None,
+        deals: int | None = None,
+    ) -> Interval:
         """Score sums (..., row, 6), say those of `helpers.skill.scale_sums`, whose rows belong to ``groups`` (row,)."""
         if not np.array_equal(indexed(groups)[0], np.unique(self.groups)):
             raise ValueError("groups: expected the labels that are drawn; give each row its group")
-        return self._interval(*self._resample(statistic, add(parts, groups)))
+        return self._interval(*self._resample(statistic, add(parts, groups), seeds, deals))
 
-    def _scores(self, statistic: Statistic, observed: ArrayLike, simulated: ArrayLike, seeds: int | None):
+    def _scores(self, statistic: Statistic, observed: ArrayLike, simulated: ArrayLike, seeds, deals):
         """Return scores (...) of all sites, and of each draw (..., draw)."""
-        value, draws = self._resample(statistic, sums(observed, simulated, self.groups))
-        if seeds is None:
-            return value, draws
-        axes = np.ndim(simulated) - 1
-        if not -axes - 1 <= seeds < axes or seeds == -1:
-            raise ValueError(
-                f"seeds: expected an axis of simulated before the samples, found {seeds} of {axes + 1} axes"
-            )
-        axis = seeds - axes - 1 if seeds >= 0 else seeds  # from the end, where the samples stand last
-        return value.mean(axis + 1), draws.mean(axis)
+        before, places = np.ndim(simulated) - 1, []
+        for name, axis in (("seeds", seeds), ("deals", deals)):
+            if axis is not None and (not -before - 1 <= axis < before or axis == -1):
+                raise ValueError(
+                    f"{name}: expected an axis of simulated before the samples, found {axis} of {before + 1} axes"
+                )
+            # from the end, where the samples stand last; sums have one axis more
+            places.append(None if axis is None else (axis - before - 1 if axis >= 0 else axis) - 1)
+        return self._resample(statistic, sums(observed, simulated, self.groups), *places)
 
-    def _resample(self, statistic: Statistic, parts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _resample(self, statistic: Statistic, parts: np.ndarray, seeds, deals) -> tuple[np.ndarray, np.ndarray]:
+        """Return scores of sums (..., group, 6) and of each draw (..., draw); axes are those of ``parts``."""
         if isinstance(statistic, str) and statistic not in STATISTICS:
             raise ValueError(f"statistic: expected one of {', '.join(STATISTICS)}, found {statistic!r}")
         rule = STATISTICS[statistic] if isinstance(statistic, str) else statistic
-        return rule(parts.sum(-2)), rule(self.counts @ parts)
+        of_seeds = [] if seeds is None else [seeds % parts.ndim]
+        of_deals = [] if deals is None else [deals % parts.ndim]
+        parts = np.moveaxis(parts, of_deals + of_seeds, range(len(of_deals + of_seeds)))
+        if not of_deals:
+            parts = parts[None]
+        over = tuple(range(len(of_seeds)))
+        value = np.mean([rule(one.sum(-2)).mean(over) for one in parts], axis=0)
+        draws = np.empty((*value.shape, len(self.counts)))
+        for deal, one in enumerate(parts):
+            draws[..., deal :: len(parts)] = rule(self.counts[deal :: len(parts)] @ one).mean(over)
+        return value, draws
 
     def _interval(self, value: np.ndarray, draws: np.ndarray) -> Interval:
         """Return the middle of the draws that are defined."""
@@ -141,3 +178,33 @@ class SiteBootstrap:
         ends = np.nanquantile(np.where(undefined[..., None], 0.0, draws), [tail, 1 - tail], axis=-1)
         low, high = np.where(undefined, np.nan, ends)
         return Interval(value, low, high, draws)
+
+
+def corrected_t(differences: ArrayLike, tested: float, level: float = 0.95) -> tuple[float, float, float]:
+    r"""Return the mean of differences between two models over repeated folds, and its interval by Student's t.
+
+    Folds of repeated cross-validation share most of their training samples, so that their differences d vary together,
+    and a plain t-test finds too much. The corrected variance of the mean of J of them is
+
+    .. math:: \left(\frac1J + \frac{n_\mathrm{test}}{n_\mathrm{train}}\right) s_d^2 .
+
+    Parameters
+    ----------
+    differences : array_like (repeat,)
+        One a fold and deal, such as differences of mean squared error; two or more.
+    tested : float
+        Samples tested for each that trains: 1 / (k - 1) with k folds.
+    level : float
+
+    Returns
+    -------
+    value, low, high : float
+
+    References
+    ----------
+    Nadeau, C. and Bengio, Y. (2003). Inference for the generalization error. Machine Learning 52, 239-281,
+    doi:10.1023/A:1024068626366.
+    """
+    d = np.asarray(differences, dtype=np.float64)
+    half = stats.t.ppf((1 + level) / 2, d.size - 1) * np.sqrt((1 / d.size + tested) * d.var(ddof=1))
+    return float(d.mean()), float(d.mean() - half), float(d.mean() + half)
