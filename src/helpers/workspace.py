@@ -119,6 +119,9 @@ ARTEFACTS: dict[str, Artefact] = {
         "members.zarr", "11_trends_that_survive", "RECO by each member, with and without NPP (year, lat, lon)"
     ),
     "trends_honest": Artefact("trends_honest.csv", "11_trends_that_survive", "numbers on trends: paper, run, honest"),
+    "trends_scored": Artefact(
+        "trends_scored.csv", "11_trends_that_survive", "numbers on trends against a made planet's truth"
+    ),
     "honest_maps": Artefact("trends_honest.nc", "11_trends_that_survive", "trends and verdicts that hold (lat, lon)"),
     "real_land": Artefact("real_land.csv", "12_real_land", "errors, areas and totals of a static map of real land"),
     "tower_years": Artefact(
