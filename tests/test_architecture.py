@@ -10,6 +10,7 @@ from helpers.run.sources import imported
 HELPERS = workspace.ROOT / "src" / "helpers"
 
 FLOORS = [
+    {"planets"},
     {"measured"},
     {"run"},
     {"figures"},
