@@ -1,17 +1,52 @@
-"""Models to hold a network against: those that scikit-learn lacks, with its ``fit`` and ``predict``."""
+"""Models to hold a network against, with scikit-learn's ``fit`` and ``predict``, and many fits side by side."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 from helpers.labels import indexed
 
+Job, Result = TypeVar("Job"), TypeVar("Result")
+
 JITTER = 1e-8
 """Added to the diagonal of covariances, in units of the target's variance."""
+
+
+def side_by_side(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int | None = None) -> list[Result]:
+    """Do many small jobs, a few at a time, each on one thread.
+
+    Libraries that start threads of their own within those of a pool wait for each other most of the time. On one thread
+    each a result is also the same to the last bit for any number of workers.
+
+    Parameters
+    ----------
+    work : callable
+        Of one job; it changes nothing that another job reads.
+    jobs : iterable
+    workers : int, optional
+        Jobs at a time; by default as many as there are processors.
+
+    Returns
+    -------
+    list
+        In the order of the jobs.
+    """
+    own = {
+        "initializer": threadpool_limits,
+        "initargs": (1, "openmp"),
+    }  # OpenMP counts threads a thread, BLAS a process
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers or os.cpu_count(), **own) as pool:
+        return list(pool.map(work, jobs))
 
 
 class SiteProcess:
