@@ -19,7 +19,8 @@ def cube(shape=(6, 8), seed=0):
 def answers(y):
     """Return what each function that tests gives, by name."""
     kendall = {variant: trends.mann_kendall(y, variant) for variant in trends.VARIANTS}
-    return kendall | {"ols_ar1": trends.ols_ar1(y), "theil_sen": trends.theil_sen(y)}
+    lines = {"ols_ar1": trends.ols_ar1(y), "ols_ar1_corrected": trends.ols_ar1(y, corrected=True)}
+    return kendall | lines | {"theil_sen": trends.theil_sen(y)}
 
 
 def test_cells_without_an_answer_are_named_and_hold_nan():
@@ -49,7 +50,7 @@ def test_a_line_without_residuals_leaves_no_memory_to_reckon_with():
         y = xr.DataArray(7 + slope * np.arange(19), coords={"year": YEARS}, dims="year")
         for name, test in answers(y).items():
             assert float(test.slope) == pytest.approx(slope, rel=1e-12)
-            needs = name in ("hamed_rao", "yue_wang", "trend_free_pre_whitening", "ols_ar1")
+            needs = name in ("hamed_rao", "yue_wang", "trend_free_pre_whitening", "ols_ar1", "ols_ar1_corrected")
             assert int(test.outcome) == (trends.UNDEFINED if needs else trends.FITTED), name
             assert "p" not in test or bool(np.isnan(test.p)) == needs, name
 

@@ -126,6 +126,10 @@ def test_on_gridded_gpp_the_keen_tests_find_most_and_pre_whitening_least(measure
     table = trends.summary_of_field(*measured_gpp, 0.1).set_index(["method", "subset", "direction"])
     found = table.area.unstack("direction").sum(axis=1).unstack("subset")
     assert found["p < alpha"].idxmax() == "yue_wang" and found["p < alpha"].idxmin() == "pre_whitening"
+    assert (
+        found.loc["ols_ar1_corrected", "fdr"] == pytest.approx(0.194, abs=5e-4)
+        and found.loc["pre_whitening", "fdr"] == 0
+    )
     assert found.loc["ols", "p < alpha"] > found.loc["ols_ar1", "p < alpha"] > 0.2
     shares = {
         "significant": lambda y: {"share": float((trends.ols(y).p < 0.1).sum()) / 699},

@@ -4,8 +4,10 @@ import numpy as np
 import pymannkendall
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from helpers import trends
+from helpers.trends import sizes as sizes_of_maps
 
 PUBLISHED = {
     "ols": (0.09, 0.21),
@@ -46,12 +48,28 @@ def test_least_squares_keep_their_size_on_independent_years_exactly():
     assert stats.binomtest(round(table.rate["ols"] * 40_000), 40_000, 0.1).pvalue > 0.01
 
 
-def test_only_pre_whitening_keeps_its_size_with_memory_and_pays_in_power():
+def test_two_tests_keep_their_size_with_memory_and_pay_in_power():
     size, power = sizes(0.3), sizes(0.3, trend=0.1)
-    assert size.rate.drop("pre_whitening").min() > 0.125 > size.high["pre_whitening"]
+    held = ["pre_whitening", "ols_ar1_corrected"]
+    assert size.rate.drop(held).min() > 0.125 > size.high[held].max()
     assert size.rate["ols_ar1"] < size.rate["ols"]
-    assert power.rate.idxmin() == "pre_whitening"
+    assert power.rate["pre_whitening"] < power.rate["ols_ar1_corrected"] == power.rate.drop("pre_whitening").min()
     assert power.rate["pre_whitening"] < 0.5 * power.rate["ols"]
+
+
+@pytest.mark.parametrize(
+    ("method", "rates"),
+    [
+        ("ols_ar1_corrected", (0.08, 0.10, 0.11, 0.62, 0.43, 0.31)),
+        ("pre_whitening", (None, None, None, 0.46, 0.30, 0.26)),
+    ],
+)
+def test_size_and_power_found_by_other_code(method, rates):
+    """Independent rates at 19 years and memories 0, 0.3, 0.5: sizes, then power for a trend of 0.1 a year."""
+    cases = [(rho, trend) for trend in (0.0, 0.1) for rho in (0.0, 0.3, 0.5)]
+    for (rho, trend), rate in zip(cases, rates, strict=True):
+        if rate is not None:
+            assert sizes(rho, methods=[method], trend=trend).rate[method] == pytest.approx(rate, abs=0.02)
 
 
 def test_power_grows_with_the_trend_and_a_trend_of_the_wrong_sign_does_not_count():
@@ -86,3 +104,56 @@ def test_intervals_are_clopper_and_pearsons():
 def test_the_same_seed_gives_the_same_rates():
     assert sizes(0.3, repeats=300, seed=4).equals(sizes(0.3, repeats=300, seed=4))
     assert not sizes(0.3, repeats=300, seed=4).equals(sizes(0.3, repeats=300, seed=5))
+
+
+def on_maps(rho=0.0, maps=20, trend=0.1, seed=2, **settings):
+    table = trends.field_power(rho, 19, 0.1, maps, np.random.default_rng(seed), trend, **settings)
+    return table.set_index("method")
+
+
+def test_power_on_maps_agrees_with_a_slow_count():
+    """Two maps drawn again, each line by scipy, each map judged by statsmodels."""
+    row = on_maps(0.3, maps=2, trend=-0.1, part=0.3, methods=["ols"]).loc["ols"]
+    noise = sizes_of_maps._made_maps(0.3, 19, 2, np.random.default_rng(2))
+    noise[:, :, :300] -= 0.1 * np.arange(19)[:, None, None]
+    alone, field, called, false = [], [], [], []
+    for k in range(2):
+        lines = [stats.linregress(np.arange(19), cell) for cell in noise[:, k].T]
+        falls, p = np.array([line.slope < 0 for line in lines]), np.array([line.pvalue for line in lines])
+        reject = multipletests(p, 0.2, "fdr_bh")[0]
+        right = falls & (np.arange(1000) < 300)
+        alone.append((right & (p < 0.1)).sum() / 300)
+        field.append((right & reject).sum() / 300)
+        called.append(reject.mean())
+        false.append((reject & ~right).sum() / max(reject.sum(), 1))
+    expected = [np.mean(values) for values in (alone, field, called, false)]
+    np.testing.assert_allclose(row[["alone", "field", "called", "false"]].astype(float), expected, rtol=1e-9)
+
+
+def test_made_maps_have_unit_variance_memory_and_alike_neighbours():
+    maps = sizes_of_maps._made_maps(0.5, 19, 60, np.random.default_rng(0)).reshape(19, 60, 25, 40)
+    assert maps.var() == pytest.approx(1, abs=0.02)
+    assert (maps[1:] * maps[:-1]).mean() == pytest.approx(0.5, abs=0.02)
+    for axis in (2, 3):
+        assert (maps * np.roll(maps, 1, axis)).mean() == pytest.approx(0.894, abs=0.01)
+
+
+def test_a_map_without_memory_or_trend_is_called_as_seldom_as_promised():
+    """By tests that keep their size; with memory the smallest p-values are too small, and the table says so."""
+    table = on_maps(maps=200, part=0.0, methods=["ols_ar1_corrected", "pre_whitening"])
+    assert (table.false <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 200)).all() and (table.called < 0.01).all()
+    assert table[["alone", "field"]].isna().all(axis=None)
+    assert on_maps(0.3, maps=100, part=0.0, methods=["ols_ar1_corrected"]).false.item() > 0.3
+
+
+def test_whitening_finds_trends_in_cells_and_not_on_maps():
+    table = on_maps(methods=["ols", "ols_ar1_corrected", "pre_whitening"])
+    np.testing.assert_allclose(table.alone, sizes(0.0, trend=0.1).rate[table.index], atol=0.04)
+    assert table.field["pre_whitening"] < 0.05 < 0.4 < table.field["ols_ar1_corrected"] < table.field["ols"]
+    assert (table.false < 0.2).all()
+
+
+def test_a_part_that_is_none_and_no_trend_are_refused():
+    for settings in ({"part": 1.5}, {"trend": 0.0}):
+        with pytest.raises(ValueError, match="part, trend: expected"):
+            on_maps(**settings)

@@ -56,18 +56,23 @@ def test_ranks_and_medians_follow_a_change_of_unit(y, power, shift):
     np.testing.assert_allclose(trends.mann_kendall(-y).p, one.p, rtol=1e-12)
 
 
+@pytest.mark.parametrize("corrected", [False, True])
 @pytest.mark.parametrize("rho", [-0.5, 0.0, 0.4])
-def test_adjusted_least_squares_agree_with_statsmodels(rho):
+def test_adjusted_least_squares_agree_with_statsmodels(rho, corrected):
     """Standard error and r1 of statsmodels, degrees of freedom by the formula, cell by cell."""
     y = noise(19, rho=rho)
-    fit = trends.ols_ar1(y)
+    fit = trends.ols_ar1(y, corrected=corrected)
     design = sm.add_constant(y.year.values - 2009.0)
     for i in range(y.sizes["cell"]):
         oracle = sm.OLS(y[:, i].values, design).fit()
         r1 = acf(oracle.resid, nlags=1)[1]
+        r1 = (19 * r1 + 2) / 15 if corrected else r1
         assert float(fit.r1[i]) == pytest.approx(r1, rel=1e-9)
         dof = 19 * (1 - max(r1, 0)) / (1 + max(r1, 0)) - 2
         assert float(fit.slope[i]) == pytest.approx(oracle.params[1], rel=1e-9)
+        assert (int(fit.outcome[i]) == trends.UNDEFINED) == (dof <= 0)
+        if dof <= 0:
+            continue
         assert float(fit.dof[i]) == pytest.approx(dof, rel=1e-9)
         se = oracle.bse[1] * np.sqrt(17 / dof)
         assert float(fit.se[i]) == pytest.approx(se, rel=1e-9)
@@ -81,6 +86,19 @@ def test_without_memory_the_adjusted_p_is_that_of_least_squares():
     assert free.sum() > 30
     np.testing.assert_allclose(adjusted.p[free], plain.p[free], rtol=1e-8)
     assert (adjusted.p[~free] > plain.p[~free]).all()
+
+
+@pytest.mark.parametrize(("rho", "plain", "corrected"), [(0.0, -2 / 19, 0.0), (0.3, 0.113, 0.277), (0.5, 0.249, 0.448)])
+def test_how_far_r1_lies_below_the_memory_of_19_years(rho, plain, corrected):
+    """-2 / n and none without memory, by algebra; the others are what the docstring states."""
+    y = noise(19, cells=40_000, rho=rho)
+    assert float(trends.ols_ar1(y).r1.mean()) == pytest.approx(plain, abs=0.004)
+    assert float(trends.ols_ar1(y, corrected=True).r1.mean()) == pytest.approx(corrected, abs=0.005)
+
+
+def test_four_years_are_too_few_to_correct_r1():
+    fit = trends.ols_ar1(noise(4), corrected=True)
+    assert (fit.outcome == trends.UNDEFINED).all() and fit.p.isnull().all()
 
 
 def test_a_series_that_counts_for_two_years_has_no_p():

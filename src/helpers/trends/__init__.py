@@ -36,7 +36,7 @@ from helpers.trends.overview import summary_of_field
 from helpers.trends.permutations import permutation_p, permuted_shares
 from helpers.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, stretched, tower_errors
 from helpers.trends.robust import theil_sen
-from helpers.trends.sizes import simulated_size
+from helpers.trends.sizes import field_power, simulated_size
 from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
 from helpers.trends.tables import beside, by_region, check, held_by_bands, margins, of_means, tally, weight_ranges
 from helpers.trends.totals import total, total_trend
@@ -69,6 +69,7 @@ __all__ = [
     "direction",
     "drawn_shares",
     "fdr",
+    "field_power",
     "gather",
     "held_by_bands",
     "mann_kendall",

@@ -13,6 +13,7 @@ from helpers.trends.lines import ols
 METHODS: dict[str, str] = {
     "ols": "least squares, years independent",
     "ols_ar1": "least squares, effective number of years",
+    "ols_ar1_corrected": "least squares, effective years, r1 corrected for bias",
     "original": "Mann–Kendall, years independent",
     "hamed_rao": "Mann–Kendall after Hamed and Rao (1998)",
     "yue_wang": "Mann–Kendall after Yue and Wang (2004)",
@@ -46,5 +47,6 @@ def significance(y: xr.DataArray, method: str, dim: str = "year") -> xr.Dataset:
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}; choose one of them")
-    tests = {"ols": ols, "ols_ar1": ols_ar1} | {name: partial(mann_kendall, variant=name) for name in VARIANTS}
+    tests = {"ols": ols, "ols_ar1": ols_ar1, "ols_ar1_corrected": partial(ols_ar1, corrected=True)}
+    tests |= {name: partial(mann_kendall, variant=name) for name in VARIANTS}
     return tests[method](y, dim=dim)[["slope", "p", "outcome"]]
