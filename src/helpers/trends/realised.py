@@ -260,8 +260,9 @@ def tower_errors(
         two = np.clip(np.linalg.solve(np.array([[ff, fn], [fn, nn]]) + ridge, [yf, yn]), 0.0, None)
         c, length = shared(y - f, w)
         # Products of two years of a site: their own noise has no part in them.
+        # Less `kept` of a year's square, or a share of its noise would come back with the site's mean.
         wrong, size_of = (
-            (np.bincount(code, w * x) ** 2 - np.bincount(code, w * x**2 * w)) for x in ((y - f) * f, f * f)
+            np.bincount(code, w * x) ** 2 - np.bincount(code, (w * x) ** 2 / kept) for x in ((y - f) * f, f * f)
         )
         varies = np.clip(wrong.sum() / max(size_of.sum(), 1e-12), 0.0, 1.0)
         own, _ = shared(y, w)
