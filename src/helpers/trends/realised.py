@@ -238,12 +238,14 @@ def tower_errors(
     i, j = np.nonzero(same)
     apart = RADIUS / 1000 * np.linalg.norm(at[i] - at[j], axis=1)
     i, j, apart = i[apart < far], j[apart < far], apart[apart < far]
-    falls = [np.exp(-apart / length) for length in LENGTHS]
+    # What is left of the covariance of two sites in a year once each has lost the mean of its own years.
+    has = pd.crosstab(code, table.year).to_numpy()
+    left = 1 - 1 / size[i] - 1 / size[j] + (has @ has.T)[code[i], code[j]] / (size[i] * size[j])
+    falls = [left * np.exp(-apart / length) for length in LENGTHS]
 
     def shared(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
         """Return the covariance c at no distance of what two sites have in the same year, and its length."""
-        scaled = values / np.sqrt(kept)
-        product, count = scaled[i] * scaled[j], weight[i] * weight[j]
+        product, count = values[i] * values[j], weight[i] * weight[j]
         best = (np.inf, 0.0, LENGTHS[0])
         for length, fall in zip(LENGTHS, falls, strict=True):
             c = max((count * fall * product).sum() / max((count * fall**2).sum(), 1e-12), 0.0)
