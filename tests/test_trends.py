@@ -299,7 +299,6 @@ def test_maps_written_otherwise_are_the_same_maps():
     counted, rises = area > 2, slope.slope > 0
     static = xr.Dataset({"area": area, "band": band, "igbp": band + 1, "economy": band})
     inside = {"odd": area % 2 == 1}
-    draws = rises.expand_dims(draw=2)
     for one, other in (
         (
             trends.shares({"up": rises}, counted, area, band),
@@ -310,10 +309,6 @@ def test_maps_written_otherwise_are_the_same_maps():
             trends.regional_means(y, turned(counted), turned(area), turned(band)),
         ),
         (trends.total(y, area, inside), trends.total(y, turned(area), {"odd": turned(inside["odd"])})),
-        (
-            trends.drawn_shares(draws, counted, area, inside),
-            trends.drawn_shares(draws, turned(counted), turned(area), {"odd": turned(inside["odd"])}),
-        ),
         (
             trends.held_by_bands({"up": rises}, area, band),
             trends.held_by_bands({"up": rises}, turned(area), turned(band)),

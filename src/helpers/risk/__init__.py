@@ -7,14 +7,8 @@ economies the errors leave.
 ('carbon-sink potential', 'carbon-source risk', 'even')
 """
 
-from helpers.risk.certainty import (
-    INDISTINGUISHABLE,
-    VERDICTS,
-    difference_verdict,
-    share_intervals,
-    verdict_shares,
-)
-from helpers.risk.ranks import order_probability, orders, outranks, ranked
+from helpers.risk.certainty import INDISTINGUISHABLE, VERDICTS, share_intervals, verdict_shares
+from helpers.risk.ranks import order_probability, ranked
 from helpers.risk.rule import (
     EMPTY,
     EVEN,
@@ -39,12 +33,9 @@ __all__ = [
     "WORD",
     "against",
     "answers",
-    "difference_verdict",
     "faster_shares",
     "land_table",
     "order_probability",
-    "orders",
-    "outranks",
     "ranked",
     "share_intervals",
     "table",

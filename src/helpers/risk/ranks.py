@@ -1,4 +1,4 @@
-"""Which order of biomes or economies the errors leave: the probability of each rank, of each pair, of each order."""
+"""Which order of biomes or economies the errors leave: the probability of each rank, and of an order."""
 
 from __future__ import annotations
 
@@ -51,19 +51,6 @@ def ranked(shares: xr.DataArray, draw: str = "draw") -> pd.DataFrame:
     return pd.DataFrame(probability.mean(axis=0), index=names, columns=pd.Index(rank, name="rank"))
 
 
-def outranks(shares: xr.DataArray, draw: str = "draw") -> pd.DataFrame:
-    """Return the probability that the region of a row has a larger share than that of a column.
-
-    Parameters and errors as in `ranked`. A tie counts by half; a region and itself have NaN.
-    """
-    values, names = _table(shares, draw)
-    probability = np.stack(
-        [(np.sign(column[:, None] - values) + 1).mean(axis=0) / 2 for column in values.T]  # few regions
-    )
-    np.fill_diagonal(probability, np.nan)
-    return pd.DataFrame(probability, index=names, columns=names.rename("than"))
-
-
 def order_probability(shares: xr.DataArray, order: Sequence[str], draw: str = "draw") -> float:
     """Return the part of the draws in which the named regions stand in this order, the largest share first.
 
@@ -87,33 +74,3 @@ def order_probability(shares: xr.DataArray, order: Sequence[str], draw: str = "d
         raise ValueError(f"order: expected regions of shares, found {', '.join(sorted(unknown))}; correct the names")
     values, _ = _table(shares.sel({region: list(order)}), draw)
     return float(np.all([values[:, a] > values[:, b] for a, b in pairwise(range(len(order)))], axis=0).mean())
-
-
-def orders(shares: xr.DataArray, most: int = 10, draw: str = "draw") -> pd.DataFrame:
-    """Return the orders that the draws gave, the most frequent first.
-
-    Parameters
-    ----------
-    shares : DataArray (draw, region)
-        As in `ranked`; ties keep the order in which the regions stand.
-    most : int
-        How many to return.
-    draw : str
-        Dimension of the draws.
-
-    Returns
-    -------
-    DataFrame
-        ``order``, such as "China > Europe > USA", and ``probability``, the part of the draws; columns sum to one only
-        if ``most`` holds all.
-
-    Raises
-    ------
-    ValueError
-        When a region has no share in some draw.
-    """
-    values, names = _table(shares, draw)
-    found, counts = np.unique(np.argsort(-values, axis=1, kind="stable"), axis=0, return_counts=True)
-    first = np.argsort(-counts, kind="stable")[:most]
-    texts = [" > ".join(map(str, names[list(found[k])])) for k in first]
-    return pd.DataFrame({"order": texts, "probability": counts[first] / len(values)})

@@ -15,7 +15,6 @@ why, and sums the rest up by pixel count and by true area.
 from helpers.trends.adjusted import ols_ar1
 from helpers.trends.blocks import cell_blocks, sampled_cells
 from helpers.trends.cells import TEST_OUTCOMES, UNDEFINED
-from helpers.trends.draws import drawn_shares, slope_draws
 from helpers.trends.field import by_chance, classes_by_chance, fdr
 from helpers.trends.kendall import VARIANTS, mann_kendall
 from helpers.trends.lines import (
@@ -67,7 +66,6 @@ __all__ = [
     "cleaned",
     "describe",
     "direction",
-    "drawn_shares",
     "fdr",
     "field_power",
     "gather",
@@ -85,7 +83,6 @@ __all__ = [
     "shares",
     "significance",
     "simulated_size",
-    "slope_draws",
     "stretched",
     "summary_of_field",
     "tally",

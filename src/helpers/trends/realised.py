@@ -71,15 +71,17 @@ def _mixed(values: np.ndarray) -> np.ndarray:
 
 def _around(values: np.ndarray, reach: int) -> np.ndarray:
     """Return means over the square of ``reach`` cells to each side (…, lat, lon), of what is there."""
-    known = np.isfinite(values)
-    size = (*[1] * (values.ndim - 2), 2 * reach + 1, 2 * reach + 1)
-    mode = (*["nearest"] * (values.ndim - 2), "constant", "wrap")
-    total, count = (
-        uniform_filter(part, size, mode=mode) for part in (np.where(known, values, 0.0), known.astype("float64"))
-    )
-    # The filter is a running sum: what is left of it where nothing is known is rounding.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count > 1e-6, total / count, np.nan)
+    out = np.empty(values.shape)
+    for k in np.ndindex(values.shape[:-2]):  # a field is held at a time
+        known = np.isfinite(values[k])
+        total, count = (
+            uniform_filter(part, 2 * reach + 1, mode=("constant", "wrap"))
+            for part in (np.where(known, values[k], 0.0), known.astype("float64"))
+        )
+        # The filter is a running sum: what is left of it where nothing is known is rounding.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            out[k] = np.where(count > 1e-6, total / count, np.nan)
+    return out
 
 
 def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", rows: int = 60) -> xr.Dataset:
@@ -166,16 +168,21 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     noise = np.nan_to_num(found.noise.to_numpy() / (sigma[:, None] * sigma[None]))
     near = _around(slope, 1)
     rest = slope - near
-    seen = np.moveaxis(np.nan_to_num(_around(rest[:, None] * rest[None], REACH)), (0, 1), (-2, -1))
-    false = np.moveaxis(noise, (0, 1), (-2, -1)) / found.stt * 8 / 9
-    signal, _ = _root(seen - false)
-    kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
-    middle = near + np.moveaxis((kept @ np.moveaxis(np.nan_to_num(rest), 0, -1)[..., None])[..., 0], -1, 0)
-    _, root = _root(signal - kept @ signal)
+    seen = np.empty(noise.shape)
+    for v, w in np.ndindex(seen.shape[:2]):
+        seen[v, w] = _around(rest[v] * rest[w], REACH)
+    middle, root = np.full(slope.shape, np.nan), np.zeros(noise.shape)
+    for y in range(slope.shape[1]):  # matrices of all cells at once would be large
+        x = np.isfinite(slope[:, y]).any(axis=0)
+        false = np.moveaxis(noise[:, :, y, x], -1, 0) / found.stt * 8 / 9
+        signal, _ = _root(np.nan_to_num(np.moveaxis(seen[:, :, y, x], -1, 0)) - false)
+        kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
+        middle[:, y, x] = near[:, y, x] + (kept @ np.nan_to_num(rest[:, y, x]).T[..., None])[..., 0].T
+        root[:, :, y, x] = np.moveaxis(_root(signal - kept @ signal)[1], 0, -1)
     less = np.sqrt(np.maximum(1 - np.einsum("vvyx->vyx", noise), 0.1))
     less[0] = 1.0
     out = found[["slope"]].copy(data={"slope": np.where(np.isfinite(slope), middle, np.nan)})
-    out["root"] = found.noise.dims, np.moveaxis(root, (-2, -1), (0, 1))
+    out["root"] = found.noise.dims, root
     out["noise"] = found.noise.dims, noise
     out["less"] = found.slope.dims, less
     # A map that is silent on a cell leaves its fluctuation to that of the next: in the usual proportion of the two.
@@ -238,12 +245,14 @@ def tower_errors(
     i, j = np.nonzero(same)
     apart = RADIUS / 1000 * np.linalg.norm(at[i] - at[j], axis=1)
     i, j, apart = i[apart < far], j[apart < far], apart[apart < far]
-    falls = [np.exp(-apart / length) for length in LENGTHS]
+    # What is left of the covariance of two sites in a year once each has lost the mean of its own years.
+    has = pd.crosstab(code, table.year).to_numpy()
+    left = 1 - 1 / size[i] - 1 / size[j] + (has @ has.T)[code[i], code[j]] / (size[i] * size[j])
+    falls = [left * np.exp(-apart / length) for length in LENGTHS]
 
     def shared(values: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
         """Return the covariance c at no distance of what two sites have in the same year, and its length."""
-        scaled = values / np.sqrt(kept)
-        product, count = scaled[i] * scaled[j], weight[i] * weight[j]
+        product, count = values[i] * values[j], weight[i] * weight[j]
         best = (np.inf, 0.0, LENGTHS[0])
         for length, fall in zip(LENGTHS, falls, strict=True):
             c = max((count * fall * product).sum() / max((count * fall**2).sum(), 1e-12), 0.0)
@@ -260,8 +269,9 @@ def tower_errors(
         two = np.clip(np.linalg.solve(np.array([[ff, fn], [fn, nn]]) + ridge, [yf, yn]), 0.0, None)
         c, length = shared(y - f, w)
         # Products of two years of a site: their own noise has no part in them.
+        # Less `kept` of a year's square, or a share of its noise would come back with the site's mean.
         wrong, size_of = (
-            (np.bincount(code, w * x) ** 2 - np.bincount(code, w * x**2 * w)) for x in ((y - f) * f, f * f)
+            np.bincount(code, w * x) ** 2 - np.bincount(code, (w * x) ** 2 / kept) for x in ((y - f) * f, f * f)
         )
         varies = np.clip(wrong.sum() / max(size_of.sum(), 1e-12), 0.0, 1.0)
         own, _ = shared(y, w)
@@ -330,7 +340,7 @@ class RealisedSlopes:
         self.errors = errors.iloc[1:].iloc[np.arange(draws) % (len(errors) - 1)].reset_index(drop=True)
         self.stt, self.draws = clean.stt, draws
         self.reco, self.products = Waves(draws, self.rng), Waves(draws, self.rng)
-        self.ratio, self.level = np.exp(RATIO * self.rng.standard_normal(draws)), self.rng.standard_normal(draws)
+        self.ratio = np.exp(RATIO * self.rng.standard_normal(draws))
         self.maps = clean.assign(area=area)
         over, weight = ("lat", "lon"), area.fillna(0.0)
         mean = clean.slope.weighted(weight).mean(over)
@@ -340,8 +350,8 @@ class RealisedSlopes:
         both = (clean.root.sel(flux=first) * clean.root.sel(flux=second)).sum("other", skipna=False)
         both = both + beside.sel(flux=first, drop=True) * beside.sel(flux=second, drop=True)
         self.mean, self.variance = mean.to_numpy(), (beside**2 + left).weighted(weight).mean(over).to_numpy()
-        together_ = float(both.weighted(weight).mean())
-        self.r = np.clip(together_ / np.sqrt(self.variance[0] * self.variance[1]), -1, 1)
+        covariance = float(both.weighted(weight).mean())
+        self.r = np.clip(covariance / np.sqrt(self.variance[0] * self.variance[1]), -1, 1)
 
     def of(self, cells: xr.Dataset) -> xr.Dataset:
         """Return drawn slopes of a block of cells.
