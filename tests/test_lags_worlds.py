@@ -8,6 +8,7 @@ from scipy.special import gamma
 
 from helpers import lags
 from helpers.demo import planet
+from helpers.demo.variety import EASY, HARD
 from helpers.lags import protocols
 from helpers.splits import divided
 
@@ -19,9 +20,10 @@ def small():
     return lags.world(5, protocols.weights(0.3), towers=40, resolution=3.0, climate_factor=2)
 
 
-def test_planting_again_is_making_the_planet_anew():
-    first = planet.make(3, **OPTIONS, lag_weights=(0.0, 0.0, 0.0), climate_start=1995)
-    again = planet.make(3, **OPTIONS, lag_weights=(0.0, 0.2, 0.0), climate_start=1995)
+@pytest.mark.parametrize("sizes", [EASY, HARD])
+def test_planting_again_is_making_the_planet_anew(sizes):
+    first = planet.make(3, **OPTIONS, lag_weights=(0.0, 0.0, 0.0), climate_start=1995, sizes=sizes)
+    again = planet.make(3, **OPTIONS, lag_weights=(0.0, 0.2, 0.0), climate_start=1995, sizes=sizes)
     planted = lags.plant(first, (0.0, 0.2, 0.0))
     assert np.array_equal(planted.monthly["rh"], again.monthly["rh"])
     assert np.array_equal(planted.pools, again.pools) and planted.lag_weights == again.lag_weights

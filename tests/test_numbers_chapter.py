@@ -49,7 +49,9 @@ def lag():
     protocols = ("re-drawn", "grouped", lags.STOPPED)
     rows = [(p, "none", m, s, "CNN1") for p in protocols for m in models for s in ("all", "anomalies")]
     rows += [(p, null, "CNN5", "all", "CNN1") for p in protocols for null in ("true order", "among years")]
-    rows += [("within sites", "none", water, "slope", "none") for water in lags.YEARS]
+    for p in ("within sites", lags.TOTAL, f"{lags.TOTAL}, kg"):
+        rows += [(p, "none", water, "slope", "none") for water in lags.YEARS]
+        rows.append((p, "coming year", lags.COMING, "slope", "none"))
     return with_interval(rows, ["protocol", "null", "model", "score", "reference"]).rename(columns={"value": "gain"})
 
 
@@ -196,9 +198,17 @@ def test_gains_are_differences_in_table_1_and_paired_at_unseen_places(made, numb
         assert same(row, r2["this run"]["CNN5"] - r2["this run"]["CNN1"], table.loc[(protocol, "all", "CNN5")])
     row = number(f"gain in R² of {lags.LAST} over CNN1", "anomalies")
     assert same(row, table.gain["re-drawn", "anomalies", lags.LAST], table.loc[(lags.STOPPED, "anomalies", lags.LAST)])
-    row = number(f"ln RECO for one unit of {lags.LAST}", "within sites")
-    assert row.honest == table.gain["within sites", "slope", lags.LAST]
     assert number("greatest gain of a single SPEI (24 months)", "all site-years").honest == 0.3
+
+
+@pytest.mark.parametrize("protocol", ["within sites", lags.TOTAL])
+def test_slopes_within_sites_stand_apart_from_their_placebo(made, number, protocol):
+    slopes = made["lag"].query("protocol == @protocol").set_index("model").gain
+    for model in (*lags.YEARS, lags.COMING):
+        where = f"{protocol}, placebo" if model == lags.COMING else protocol
+        assert number(f"ln RECO for one unit of {model}", where).honest == slopes[model]
+    claims = made["numbers"].query("where == @protocol and theme == 'the lag'")
+    assert len(claims) == 3 and not claims.quantity.str.contains(lags.COMING).any()
 
 
 def test_independent_towers_get_an_interval_by_drawing_towers(made, number):

@@ -10,7 +10,8 @@ import papermill
 import pytest
 from test_lags_verdict import numbers as lag_table
 
-from helpers import measured
+from helpers import lags, measured
+from helpers.kept import read
 from helpers.run import chapters, sources
 from helpers.workspace import ARTEFACTS, ROOT, Workspace
 
@@ -169,12 +170,24 @@ def test_years_at_towers_and_process_models_follow_the_table(said):
     assert "71 to 88 % below the yardstick" in said and re.search(r"OLD +[-−]75", said)
 
 
+def test_the_verdict_names_what_a_lag_is_worth_beside_its_placebo(tmp_path):
+    said = run(tmp_path, keep(tmp_path, slope=0.03))
+    verdict = said.split("What was found, what the placebo says")[1]
+    assert re.search(rf"{lags.LAST} +\+?0\.030 .*rises with it", verdict)
+    assert re.search(rf"{lags.BEFORE} +\+?0\.000 .*not found", verdict)
+    assert "total, RECO (kg C m-2 yr-1)" in said and said.count(lags.COMING) >= 3
+
+
 def test_what_was_not_kept_yet_is_said_and_the_page_is_whole(tmp_path):
     kept = keep(tmp_path)
     for name in later():
         (kept / f"sites_{name}.csv").unlink()
+    head, table = read(kept / "sites_lag.csv")
+    old = (table.null != "coming year") & ~table.protocol.str.startswith(lags.TOTAL)
+    measured._put(kept / "sites_lag.csv", head, table[old])
     said = run(tmp_path, kept)
-    assert said.count("not kept yet") >= 5
+    assert said.count("not kept yet") >= 7
+    assert "not kept yet: the placebo" in said and "not kept yet: total, ln RECO" in said
     assert "0.99 (0.89 to 1.04)" in said and "OLD" in said
 
 

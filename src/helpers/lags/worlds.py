@@ -1,9 +1,10 @@
 """Samples of small Demo Earths in which a lag was planted, or none: straight from the truth, without product files.
 
 A world is a planet of the Demo Earth at 2°, with its own weather, land and towers. Climate comes on cells of 6°, about
-those of the demo's climate products, and so do MAT, MAP and SPEI at the towers; all other predictors are true. Towers
-report as those of the demo do: each has a site effect, and each year an error. One planet serves for all lags, with the
-same towers and the same errors, so that only the lag differs.
+those of the demo's climate products, and so do MAT, MAP and SPEI at the towers; all other predictors are true. Cells
+and towers differ as those of the hard planet do, unless told otherwise, and towers report as the demo's do: each has a
+site effect, and each year an error. One planet serves for all lags, with the same towers and the same errors, so that
+only the lag differs.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ import numpy as np
 import xarray as xr
 
 from helpers import windows
-from helpers.demo import carbon
-from helpers.demo.planet import PAST, Planet, drought, make
+from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
+from helpers.demo.variety import HARD, Variety
 from helpers.spei import december
 from helpers.splits import place_groups
 
@@ -36,11 +37,9 @@ def plant(planet: Planet, lag_weights: Sequence[float]) -> Planet:
     lag_weights : sequence of float
         Of the water of this year, the last, and so on; see `helpers.demo.build`.
     """
-    m = planet.monthly
-    lag = np.repeat(carbon.lag_factor(planet.water, tuple(lag_weights)), 12, axis=0).astype("float32")
-    rate = carbon.lloyd_taylor(m["tmp"]) * carbon.moisture(m["wet"]) * lag
-    rh, pools = carbon.drain(m["npp"], rate, carbon.traits(planet.ground["igbp"])[3], PAST)
-    return replace(planet, monthly=m | {"rh": rh}, pools=pools, lag_weights=tuple(lag_weights))
+    p, weights = planet, tuple(lag_weights)
+    rh, pools = respire(p.ground, p.monthly, p.water, weights, p.own)
+    return replace(p, monthly=p.monthly | {"rh": rh}, pools=pools, lag_weights=weights)
 
 
 def world(
@@ -52,8 +51,7 @@ def world(
     climate_factor: int = 3,
     years: tuple[int, int] = (2000, 2014),
     climate_start: int = 1985,
-    site_effect: float = 0.15,
-    tower_noise: float = 0.05,
+    sizes: Variety = HARD,
 ) -> xr.Dataset:
     """Make one planet and the samples of its towers, once for each lag.
 
@@ -73,8 +71,8 @@ def world(
         First and last year of the towers' records.
     climate_start : int
         First year of the climate (5 or more before the first of ``years``).
-    site_effect, tower_noise : float
-        As in `helpers.demo.build`.
+    sizes : Variety
+        How much cells and towers differ beyond the predictors.
 
     Returns
     -------
@@ -92,9 +90,9 @@ def world(
     if climate_start > years[0] - 5:
         raise ValueError(f"climate_start: expected {years[0] - 5} or earlier, found {climate_start}")
     options = {"years": (years[0], years[1] + 1), "resolution": resolution, "climate_factor": climate_factor}
-    planet = make(seed, **options, lag_weights=tuple(planted[0]), climate_start=climate_start)
-    standing = network(planet, towers, 1, site_effect)[0]
-    reports = [observe(plant(planet, weights), standing, tower_noise, "fluxnet2015") for weights in planted]
+    planet = make(seed, **options, lag_weights=tuple(planted[0]), climate_start=climate_start, sizes=sizes)
+    standing = network(planet, towers, 1, sizes.tower)[0]
+    reports = [observe(plant(planet, weights), standing, sizes.noise, "fluxnet2015") for weights in planted]
     rows, reco = reports[0], np.stack([report.reco.to_numpy() for report in reports]) / 1000
     good = ((reco > 0.01) & (reco < 5)).all(axis=0) & ((rows.qc >= 0.5) & (rows.year <= years[1])).to_numpy()
     rows, reco, cell = rows[good], reco[:, good], rows.cell.to_numpy()[good]
