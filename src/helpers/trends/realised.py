@@ -47,7 +47,7 @@ SHARED = 0.2
 STRETCH = 1.3
 """Factor on both halves of an interval."""
 
-RATIO = 0.2
+RATIO = 0.3
 """Standard deviation of the logarithm of RECO's true fluctuation over what is estimated."""
 
 LEVEL = 0.25
