@@ -73,7 +73,8 @@ def bootstrap(ws: Workspace, draws: int = 200, seed: int = 0) -> pd.DataFrame:
         up, grows = (dx @ y[v][at] > 0 for v in ("reco", "npp"))
         holds = {"RECO rises": up, "NPP rises": grows, "NPP+RECO+": grows & up, "NPP+RECO-": grows & ~up}
         holds |= {"NPP-RECO+": ~grows & up, "NPP-RECO-": ~grows & ~up}
-        found.append(np.stack(list(holds.values())) @ weight.T / weight.sum(axis=1))
+        with np.errstate(invalid="ignore"):  # a region without land has no share
+            found.append(np.stack(list(holds.values())) @ weight.T / weight.sum(axis=1))
     ends = 100 * np.quantile(found, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
     index = pd.MultiIndex.from_product([[f"{what} (%)" for what in holds], where], names=["quantity", "where"])
     return pd.DataFrame({"low": ends[0].ravel(), "high": ends[1].ravel()}, index)
