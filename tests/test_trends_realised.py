@@ -70,17 +70,13 @@ def test_noise_of_neighbours_is_recovered_and_smooth_years_are_none():
 
 
 def test_longitude_goes_round_and_poles_do_not():
-    """Years that are linear along one axis and rough along the other: a second difference sees but the seam."""
-    rng, (lat, lon) = np.random.default_rng(2), grid(20)
-    strength = rng.normal(size=(19, 1, 1))
-    along_lat, along_lon = (
-        trends.series_of_maps(*yearly({"reco": strength * field}, lat, lon)).noise[0, 0]
-        for field in (np.outer(lat / 90, rng.normal(size=40)), np.outer(rng.normal(size=20), lon / 180))
-    )
-    np.testing.assert_allclose(along_lat, 0, atol=1e-12)
-    seam = np.r_[:4, 36:40]
-    assert (along_lon[:, seam] > 1e-3).all()
-    np.testing.assert_allclose(along_lon.isel(lon=slice(4, 36)), 0, atol=1e-12)
+    """One rough cell at a corner: a second difference sees it in the next row and columns, a mean 3 cells farther."""
+    values = np.zeros((19, 20, 40))
+    values[:, 0, 0] = np.random.default_rng(2).normal(size=19)
+    noise = trends.series_of_maps(*yearly({"reco": values}, *grid(20))).noise.values[0, 0]
+    expected = np.zeros((20, 40), bool)
+    expected[:5, np.r_[:5, 36:40]] = True
+    np.testing.assert_array_equal(noise > 1e-9, expected)
 
 
 def slopes_with_noise(rng, size, lat, lon):
@@ -97,7 +93,7 @@ def test_cleaned_slopes_are_nearer_the_truth_and_so_are_shares():
     found = trends.series_of_maps(maps, counted)
     clean = trends.cleaned(found)
     raw, better = found.slope.values - true, (clean.slope * clean.sigma).values - true
-    assert ((better**2).mean((1, 2)) < 0.5 * (raw**2).mean((1, 2))).all()
+    assert ((better**2).mean((1, 2)) < 0.3 * (raw**2).mean((1, 2))).all()
     drawn = clean.slope.values + np.einsum("vwyx,dwyx->dvyx", clean.root.values, rng.normal(size=(20, 2, 40, 80)))
     share, truth = (drawn > 0).mean((0, 2, 3)), (true > 0).mean((1, 2))
     assert (np.abs(share - truth) < np.abs((found.slope > 0).mean(("lat", "lon")).values - truth)).all()
@@ -152,8 +148,8 @@ def test_noise_of_single_towers_is_no_error_that_is_shared_nor_one_of_calibratio
 
 
 def test_years_that_towers_do_not_share_leave_the_shared_error_as_large():
-    few, many = (told(16, years=years, private=0.1, b=(1.0, 0.0)).shared for years in (3, 9))
-    assert few == pytest.approx(0.4, abs=0.1) and many == pytest.approx(0.4, abs=0.06)
+    few, many = (told(16, sites=100, years=years, private=0.1, b=(1.0, 0.0)).shared for years in (3, 9))
+    assert few > 0.9 * many and few == pytest.approx(0.4, abs=0.1) and many == pytest.approx(0.4, abs=0.06)
 
 
 def test_places_are_drawn_anew_and_few_towers_are_refused():
@@ -182,7 +178,9 @@ def test_waves_are_the_same_in_one_block_and_in_many():
     rng, waves = np.random.default_rng(6), Waves(4, np.random.default_rng(7))
     lat, lon, length = rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50), np.array([500.0, 900.0, 500.0, 1500.0])
     parts = [waves.at(lat[k], lon[k], length) for k in (slice(0, 1), slice(1, 30), slice(30, 50))]
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), waves.at(lat, lon, length), rtol=1e-11)
+    whole = waves.at(lat, lon, length)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-11)
+    np.testing.assert_array_equal(whole[[0, 2]], waves.at(lat, lon, np.full(4, 500.0))[[0, 2]])
 
 
 def drawn(maps, counted, errors, draws=60, seed=1, cells=4000):
