@@ -224,6 +224,24 @@ def test_a_map_that_is_silent_on_a_cell_leaves_any_slope_to_it(noisy, errors):
     assert float(rises[silent].std()) < 0.5 * float(rises[~silent].std()), "no draw knows where it is silent"
 
 
+def test_cells_without_reco_leave_the_covariance_of_the_others_as_it_is():
+    # Means over different neighbours made matrices that are no covariance: variances tenfold, and r of the wrong sign.
+    rng, (lat, lon) = np.random.default_rng(3), grid(30)
+    both = smooth(rng, 1, lat, lon, 2000.0)[0] * 0.003 * DX[:, None, None]
+    product = 0.3 * rng.standard_normal((19, 30, 60)) * np.exp(rng.standard_normal((30, 60)))
+    fluxes = {"reco": 1 + both + 0.05 * product, "npp": 0.5 + both + 0.1 * product}
+    maps, counted = yearly(fluxes, lat, lon)
+    silent = counted.copy(data=rng.random(counted.shape) < 0.2)
+    errors = pd.DataFrame({"b": 1.0, "npp": 0.5, "shared": 0.1, "length": 900.0, "lasting": 0.1}, index=range(3))
+    errors = errors.assign(varies=0.0, fluctuation=1.0)
+    told = []
+    for reco in (maps.reco, maps.reco.where(~silent)):
+        clean = trends.cleaned(trends.series_of_maps(maps.assign(reco=reco), counted))
+        slopes = trends.RealisedSlopes(clean, errors, counted.astype(float), 2, 1)
+        told.append([*slopes.variance, slopes.r])
+    assert told[1] == pytest.approx(told[0], rel=0.15)
+
+
 def test_a_factor_of_the_cell_turns_no_sign_of_products(noisy, errors, monkeypatch):
     some = drawn(*noisy, errors)
     monkeypatch.setattr(realised, "LEVEL", 0.0)

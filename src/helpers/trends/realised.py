@@ -84,6 +84,20 @@ def _around(values: np.ndarray, reach: int) -> np.ndarray:
     return out
 
 
+def _means_of_products(products: np.ndarray, silent: np.ndarray) -> np.ndarray:
+    """Return local means of products of fluxes (flux, other, lat, lon), as matrices without negative variance.
+
+    All entries of a cell's matrix are means over the same neighbours, those where all fluxes are known; means over
+    different ones don't make a covariance. Where the first flux is missing (``silent``), the rest stands alone.
+    """
+    together = np.where(np.isfinite(products).all(axis=(0, 1)), products, np.nan)
+    out = np.empty(products.shape)
+    for v, w in np.ndindex(products.shape[:2]):
+        out[v, w] = _around(together[v, w], REACH)
+        out[v, w] = np.where(silent, _around(products[v, w], REACH) if v and w else 0.0, out[v, w])
+    return np.nan_to_num(out)
+
+
 def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", rows: int = 60) -> xr.Dataset:
     """Sum yearly maps up to what their slopes need: means, lines, spread, and noise told by neighbours.
 
@@ -124,7 +138,7 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", r
         rough = _mixed(strip - dx[:, None, None] * line[:, None])[:, :, inner]
         # A mixed second difference of independent noise has 9/4 of its variance.
         noise[:, :, out] = np.einsum("vtyx,wtyx->vwyx", rough, rough) / (dx.size - 2) / 2.25
-    noise = np.where(here, np.nan_to_num(_around(noise, REACH)), np.nan)
+    noise = np.where(here, _means_of_products(noise, here & np.isnan(sigma[0])), np.nan)
     where = {d: counted[d] for d in ("lat", "lon")}
     data = {"slope": (("flux", "lat", "lon"), slope), "sigma": (("flux", "lat", "lon"), sigma)}
     data["noise"] = (("flux", "other", "lat", "lon"), noise)
@@ -168,14 +182,12 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     noise = np.nan_to_num(found.noise.to_numpy() / (sigma[:, None] * sigma[None]))
     near = _around(slope, 1)
     rest = slope - near
-    seen = np.empty(noise.shape)
-    for v, w in np.ndindex(seen.shape[:2]):
-        seen[v, w] = _around(rest[v] * rest[w], REACH)
+    seen = _means_of_products(rest[:, None] * rest[None], np.isnan(slope[0]))
     middle, root = np.full(slope.shape, np.nan), np.zeros(noise.shape)
     for y in range(slope.shape[1]):  # matrices of all cells at once would be large
         x = np.isfinite(slope[:, y]).any(axis=0)
         false = np.moveaxis(noise[:, :, y, x], -1, 0) / found.stt * 8 / 9
-        signal, _ = _root(np.nan_to_num(np.moveaxis(seen[:, :, y, x], -1, 0)) - false)
+        signal, _ = _root(np.moveaxis(seen[:, :, y, x], -1, 0) - false)
         kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
         middle[:, y, x] = near[:, y, x] + (kept @ np.nan_to_num(rest[:, y, x]).T[..., None])[..., 0].T
         root[:, :, y, x] = np.moveaxis(_root(signal - kept @ signal)[1], 0, -1)
