@@ -109,10 +109,8 @@ def one(kind: str, seed: int, outputs: Path) -> pd.DataFrame:
         if done.returncode:
             raise UserError(f"{name}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
         ws = Workspace(PROFILE, home)
-        plain = bootstrap(ws)
-        table = (
-            ws.read("trends_scored").set_index(["quantity", "where"]).join(plain, rsuffix="_bootstrap").reset_index()
-        )
+        table = ws.read("trends_scored").set_index(["quantity", "where"])
+        table = table.join(bootstrap(ws).add_suffix("_bootstrap")).reset_index()
         with writing(kept) as new:
             table.assign(kind=kind, seed=seed).to_csv(new, index=False)
         shutil.rmtree(home)
