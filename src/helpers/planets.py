@@ -85,7 +85,7 @@ def interval_score(low: pd.Series, high: pd.Series, truth: pd.Series, confidence
 
     Gneiting and Raftery (2007), doi:10.1198/016214506000001437, equation 43.
 
-    >>> interval_score(pd.Series([0.0]), pd.Series([2.0]), pd.Series([3.0])).item()
+    >>> round(interval_score(pd.Series([0.0]), pd.Series([2.0]), pd.Series([3.0])).item(), 6)
     22.0
     """
     return high - low + 2 / (1 - confidence) * ((low - truth).clip(lower=0) + (truth - high).clip(lower=0))
