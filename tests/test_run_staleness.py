@@ -282,11 +282,12 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_error(mini, made_once, 
 
 
 def test_a_kernel_that_does_not_start_is_one_line(mini):
-    (mini.root / "src" / "ipykernel_launcher.py").write_text("raise SystemExit(3)")
+    (mini.root / "src" / "ipykernel_launcher.py").write_text('raise SystemExit("no room left")')
     done = mini.run("--only", "04", "--force")
     assert done.returncode == 1
     assert done.stderr.startswith("helpers.run: 04_apart: the kernel stopped (Kernel died before replying")
     assert done.stderr.count("\n") == 1
+    assert "no room left\n" in mini.outputs().joinpath("logs/04_apart.log").read_text()
 
 
 def test_a_chapter_that_fails_in_its_last_cell_leaves_all_that_stood(mini, made_once):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
@@ -103,7 +104,9 @@ def execute(book: Book, chapter: Chapter, settings: Settings, place: str, check:
     start = time.monotonic()
     with workspace.writing(target) as aside, _stage(book.outputs / profile, chapter) as stage:
         try:
-            _papermill(book, chapter, settings, aside, place)
+            workspace.remove(log)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            _papermill(book, chapter, settings, aside, place, log)
         except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
             # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
             raise ChapterFailed(_report(error, chapter, settings, log)) from error
@@ -123,7 +126,18 @@ def _put_in_place(stage: Path, chapter: Chapter) -> None:
             workspace.remove(target)
 
 
-def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, place: str) -> None:
+def _kernels(log: Path) -> type[AsyncKernelManager]:
+    class Kernels(AsyncKernelManager):
+        """Start kernels that say to ``log`` what they say outside of all cells, as ZeroMQ does of one that dies."""
+
+        async def start_kernel(self, **how: object) -> None:
+            with log.open("ab") as said:
+                await super().start_kernel(stderr=said, **how)
+
+    return Kernels
+
+
+def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, place: str, log: Path) -> None:
     # from a copy of what was read at the start: the file itself may be edited while the chapters before it run
     source = target.with_name(target.name.removesuffix(".part") + ".source.part")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in the error that it raises
@@ -137,13 +151,14 @@ def _papermill(book: Book, chapter: Chapter, settings: Settings, target: Path, p
             kernel_name=KERNEL,
             cwd=str(book.notebooks),
             extra_arguments=["--IPKernelApp.log_level=50"],
+            kernel_manager_class=_kernels(log),
             progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
         )
 
 
 def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -> str:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    log.write_text(f"{error}\n", encoding="utf-8")
+    with log.open("a", encoding="utf-8") as told:
+        told.write(f"{error}\n")
     if not isinstance(error, PapermillExecutionError):
         cause = str(error).splitlines()[0]
         return f"{chapter.stem}: the kernel stopped ({cause}); was there enough memory? The log is {log}"
