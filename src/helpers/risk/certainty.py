@@ -47,9 +47,7 @@ def verdict_shares(
     return table[["region", "verdict", "n_cells", "area_m2", "pixel", "area"]]
 
 
-def share_intervals(
-    shares: xr.DataArray, confidence: float = 0.9, stretch: float = 1.0, draw: str = "draw"
-) -> pd.DataFrame:
+def share_intervals(shares: xr.DataArray, confidence: float = 0.9, draw: str = "draw") -> pd.DataFrame:
     """Turn draws of shares into intervals and verdicts that may be left open.
 
     Parameters
@@ -58,8 +56,6 @@ def share_intervals(
         Shares in which NPP grows faster, draw by draw, such as `trends.RealisedSlopes` gives.
     confidence : float
         Of the two-sided interval between quantiles of the draws.
-    stretch : float
-        How many times as far from the median its ends lie, up to 0 and 1.
     draw : str
         Dimension of the draws.
 
@@ -80,7 +76,6 @@ def share_intervals(
     (region,) = (d for d in shares.dims if d != draw)
     tails = [0.5, (1 - confidence) / 2, (1 + confidence) / 2]
     median, low, high = shares.quantile(tails, draw, skipna=False).to_numpy()
-    low, high = (np.clip(median + stretch * (end - median), 0, 1) for end in (low, high))
     above = ((shares > 0.5) + 0.5 * (shares == 0.5)).mean(draw).where(shares.notnull().all(draw)).to_numpy()
     verdict = np.select([np.isnan(median), low > 0.5, high < 0.5], [EMPTY, SINK, RISK], INDISTINGUISHABLE)
     columns = {"median": median, "low": low, "high": high, "above_half": above, "verdict": verdict}

@@ -33,7 +33,7 @@ from helpers.trends.memory import ar1_noise, autocorrelation
 from helpers.trends.methods import METHODS, significance
 from helpers.trends.overview import summary_of_field
 from helpers.trends.permutations import permutation_p, permuted_shares
-from helpers.trends.realised import RATIO, STRETCH, RealisedSlopes, cleaned, series_of_maps, stretched, tower_errors
+from helpers.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, tower_errors
 from helpers.trends.robust import theil_sen
 from helpers.trends.sizes import field_power, simulated_size
 from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
@@ -49,7 +49,6 @@ __all__ = [
     "OUTCOMES",
     "RATIO",
     "REGIONS",
-    "STRETCH",
     "RealisedSlopes",
     "TEST_OUTCOMES",
     "UNDEFINED",
@@ -84,7 +83,6 @@ __all__ = [
     "shares",
     "significance",
     "simulated_size",
-    "stretched",
     "summary_of_field",
     "tally",
     "theil_sen",

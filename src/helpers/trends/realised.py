@@ -17,12 +17,12 @@ the same year is the map's: its covariance falls off with distance, :math:`c\,e^
 independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance. `tower_errors`.
 
 *The same towers' calibration.* Regressed on what is predicted, the years of a tower rise by :math:`b < 1`;
-:math:`(1 - b)^2` of the map's variance is an error that stays, and is added to :math:`c`. And each site rises by a
-factor of its own. Its variance is found from products of different years, in which no noise of a year is left. It turns
-no slope round, but decides which of two slopes is larger.
+:math:`(1 - b)^2` of the map's variance is an error that stays, and is added to :math:`c`.
 
-The sizes below were chosen on made planets of seeds 101 to 108, of three kinds each, and are tried on others:
-`data/made` keeps how often the intervals hold the truth.
+What goes with NPP in RECO's slopes stays in every draw; of the rest, the share that these errors make up is drawn anew.
+
+The sizes below were chosen on made planets of seeds 101 to 106, of three kinds, and are tried on others: `data/made`
+keeps how often the intervals hold the truth.
 """
 
 from __future__ import annotations
@@ -35,19 +35,20 @@ from scipy.ndimage import uniform_filter
 from helpers.grid import RADIUS, together
 from helpers.labels import indexed
 
-HELD = 0.5
-"""Part of an error's variance that the map's own slopes already show; the rest comes on top."""
+PART = (0.3, 1.0)
+"""What no neighbour shares is noise in part, from this least to this most; the rest is the cell's own life. Drawn."""
 
-STEADY = 0.3
-"""Part of the errors that is alike everywhere; the rest goes with the square of NPP's own slope, in units of sigma."""
+MOST = 0.4
+"""Largest part of a year's variance in NPP and GPP that is taken for noise."""
 
 SHARED = 0.2
 """Part of the variance of NPP's and GPP's noise that neighbours share: real products' errors aren't independent."""
 
-STRETCH = 1.3
-"""Factor on both halves of an interval."""
+COMMON = 0.007
+"""Standard deviation of an error of RECO's slope that all land shares (yr-1, in units of sigma), such as soils
+that follow slowly: a trend that no predictor shows, and that towers are too few to tell."""
 
-RATIO = 0.3
+RATIO = 0.15
 """Standard deviation of the logarithm of RECO's true fluctuation over what is estimated."""
 
 LEVEL = 0.25
@@ -170,8 +171,7 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     Dataset
         In units of sigma: ``slope`` (flux, lat, lon; yr-1; NaN where a map is missing or never changes), ``root``
         (flux, other, lat, lon) with root·rootᵀ the covariance that is left, ``noise`` (flux, other, lat, lon) of a
-        year; ``less`` (flux, lat, lon), the part of sigma that isn't noise (1 for RECO, whose fluctuation towers tell);
-        and ``sigma`` itself.
+        year; and ``sigma`` itself.
 
     Notes
     -----
@@ -179,7 +179,7 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     """
     sigma = found.sigma.where(found.sigma > 0).to_numpy()
     slope = found.slope.to_numpy() / sigma
-    noise = np.nan_to_num(found.noise.to_numpy() / (sigma[:, None] * sigma[None]))
+    noise = np.mean(PART) * np.nan_to_num(found.noise.to_numpy() / (sigma[:, None] * sigma[None]))
     near = _around(slope, 1)
     rest = slope - near
     seen = _means_of_products(rest[:, None] * rest[None], np.isnan(slope[0]))
@@ -191,12 +191,9 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
         kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
         middle[:, y, x] = near[:, y, x] + (kept @ np.nan_to_num(rest[:, y, x]).T[..., None])[..., 0].T
         root[:, :, y, x] = np.moveaxis(_root(signal - kept @ signal)[1], 0, -1)
-    less = np.sqrt(np.maximum(1 - np.einsum("vvyx->vyx", noise), 0.1))
-    less[0] = 1.0
     out = found[["slope"]].copy(data={"slope": np.where(np.isfinite(slope), middle, np.nan)})
     out["root"] = found.noise.dims, root
     out["noise"] = found.noise.dims, noise
-    out["less"] = found.slope.dims, less
     # A map that is silent on a cell leaves its fluctuation to that of the next: in the usual proportion of the two.
     whole = sigma.copy()
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -213,8 +210,8 @@ def tower_errors(
     Parameters
     ----------
     years : DataFrame
-        A row a site-year: ``site``, ``place``, ``year``, ``lat``, ``lon``; ``observed``, ``predicted`` out of fold
-        and ``npp`` of the product, all kg m-2 yr-1; ``sigma`` and ``sigma_npp``, the maps' standard deviations there.
+        A row a site-year: ``site``, ``place``, ``year``, ``lat``, ``lon``; ``observed`` and ``predicted`` out of fold
+        (kg m-2 yr-1); ``sigma``, the map's standard deviation there.
     draws : int
         How often places are drawn with replacement.
     rng : numpy.random.Generator
@@ -227,10 +224,8 @@ def tower_errors(
     -------
     DataFrame
         Row 0 of all sites, the others of the draws, in units of sigma: ``b`` (what a predicted anomaly is worth),
-        ``npp`` (the part of the calibration that NPP takes, 0 to 1), ``shared`` (c, of the errors that neighbours
-        share), ``length`` (L, km), ``lasting`` (c and what stays), ``varies`` (variance between sites of a predicted
-        anomaly's worth, about 1), ``fluctuation``
-        (standard deviation of RECO's true years). Attributes: ``sites``, ``pairs``.
+        ``shared`` (c, of the errors that neighbours share), ``length`` (L, km), ``lasting`` (c and what stays),
+        ``fluctuation`` (standard deviation of RECO's true years). Attributes: ``sites``, ``pairs``.
 
     Raises
     ------
@@ -245,12 +240,11 @@ def tower_errors(
     size = np.bincount(code)[code]
     kept = 1 - 1 / size  # of a variance, once the site's mean is taken out
 
-    def anomaly(values: pd.Series, unit: pd.Series) -> np.ndarray:
-        scaled = (values / unit).to_numpy("float64")
+    def anomaly(name: str) -> np.ndarray:
+        scaled = (table[name] / table.sigma).to_numpy("float64")
         return scaled - (np.bincount(code, scaled) / np.bincount(code))[code]
 
-    y, f = (anomaly(table[name], table.sigma) for name in ("observed", "predicted"))
-    n = anomaly(table.npp, table.sigma_npp)
+    y, f = anomaly("observed"), anomaly("predicted")
     phi, lam = np.deg2rad(table.lat.to_numpy()), np.deg2rad(table.lon.to_numpy())
     at = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=1)
     same = (table.year.to_numpy()[:, None] == table.year.to_numpy()) & (code[:, None] < code)
@@ -274,26 +268,16 @@ def tower_errors(
     def fit(count: np.ndarray) -> tuple[float, ...]:
         w = count[place].astype("float64")
         free = (w * kept).sum()
-        ff, fn, nn = ((w * a * b).sum() / free for a, b in ((f, f), (f, n), (n, n)))
-        yf, yn = (w * y * f).sum() / free, (w * y * n).sum() / free
+        ff, yf = (w * f * f).sum() / free, (w * y * f).sum() / free
         b = yf / ff
-        ridge = 0.02 * (ff + nn) * np.eye(2)  # the two go together; keep their weights from running off
-        two = np.clip(np.linalg.solve(np.array([[ff, fn], [fn, nn]]) + ridge, [yf, yn]), 0.0, None)
         c, length = shared(y - f, w)
-        # Products of two years of a site: their own noise has no part in them.
-        # Less `kept` of a year's square, or a share of its noise would come back with the site's mean.
-        wrong, size_of = (
-            np.bincount(code, w * x) ** 2 - np.bincount(code, (w * x) ** 2 / kept) for x in ((y - f) * f, f * f)
-        )
-        varies = np.clip(wrong.sum() / max(size_of.sum(), 1e-12), 0.0, 1.0)
         own, _ = shared(y, w)
-        lasting = c + (1 - b) ** 2 * ff
-        return b, two[1] / max(two.sum(), 0.1), c, length, lasting, varies, np.sqrt(max((own + b**2 * ff) / 2, 0.1))
+        return b, c, length, c + (1 - b) ** 2 * ff, np.sqrt(max((own + b**2 * ff) / 2, 0.1))
 
     rows = [fit(np.ones(len(places)))]
     for _ in range(draws):
         rows.append(fit(np.bincount(rng.integers(len(places), size=len(places)), minlength=len(places))))
-    columns = ["b", "npp", "shared", "length", "lasting", "varies", "fluctuation"]
+    columns = ["b", "shared", "length", "lasting", "fluctuation"]
     out = pd.DataFrame(rows, columns=columns)
     out.attrs = {"sites": len(names), "pairs": int(i.size)}
     return out
@@ -353,6 +337,8 @@ class RealisedSlopes:
         self.stt, self.draws = clean.stt, draws
         self.reco, self.products = Waves(draws, self.rng), Waves(draws, self.rng)
         self.ratio = np.exp(RATIO * self.rng.standard_normal(draws))
+        self.part = self.rng.uniform(*PART, draws) / np.mean(PART)
+        self.common = COMMON * self.rng.standard_normal(draws)
         self.maps = clean.assign(area=area)
         over, weight = ("lat", "lon"), area.fillna(0.0)
         mean = clean.slope.weighted(weight).mean(over)
@@ -363,7 +349,7 @@ class RealisedSlopes:
         both = both + beside.sel(flux=first, drop=True) * beside.sel(flux=second, drop=True)
         self.mean, self.variance = mean.to_numpy(), (beside**2 + left).weighted(weight).mean(over).to_numpy()
         covariance = float(both.weighted(weight).mean())
-        self.r = np.clip(covariance / np.sqrt(self.variance[0] * self.variance[1]), -1, 1)
+        self.r = np.clip(covariance / np.sqrt(self.variance[0] * self.variance[1]), -0.99, 0.99)
 
     def of(self, cells: xr.Dataset) -> xr.Dataset:
         """Return drawn slopes of a block of cells.
@@ -379,53 +365,31 @@ class RealisedSlopes:
             By flux: its slope (kg m-2 yr-2); and ``<flux>_z``, its slope in units of its true fluctuation (yr-1).
         """
         e, names = self.errors, [str(name) for name in cells.flux.values]
-        slope, sigma, less = (cells[name].transpose("flux", "cell").to_numpy() for name in ("slope", "sigma", "less"))
+        slope, sigma = (cells[name].transpose("flux", "cell").to_numpy() for name in ("slope", "sigma"))
         root, noise = (cells[name].transpose("flux", "other", "cell").to_numpy() for name in ("root", "noise"))
         white = self.rng.standard_normal((self.draws, len(names), slope.shape[1]))
-        # A map without a slope says nothing of the trend: any that the land has is as good.
-        lost = self.mean[:, None] + np.sqrt(self.variance)[:, None] * white
-        z = np.where(np.isnan(slope), lost, slope + np.einsum("vwc,dwc->dvc", root, white, optimize=False))
-        beside = z - self.mean[:, None]
-        part, column = e.npp.to_numpy()[:, None], lambda name: e[name].to_numpy()[:, None]
-        mixed = (1 - part) * beside[:, 0] / np.sqrt(self.variance[0]) + part * beside[:, 1] / np.sqrt(self.variance[1])
-        mixed /= np.sqrt((1 - part) ** 2 + part**2 + 2 * part * (1 - part) * self.r)
-        error = np.minimum(column("lasting") / self.stt, 0.6 * self.variance[0])
-        goes = STEADY + (1 - STEADY) * z[:, 1] ** 2 / (self.variance[1] + self.mean[1] ** 2)
-        lat, lon = cells.lat.to_numpy(), cells.lon.to_numpy()
-        field = self.reco.at(lat, lon, e.length.to_numpy())
-        reco = self.mean[0] + np.sqrt(self.variance[0] - HELD * error) * mixed + np.sqrt(error * goes) * field
-        own = self.rng.standard_normal((2, self.draws, slope.shape[1]))
-        reco = reco * np.maximum(1 + np.sqrt(column("varies")) * own[0], 0.1)
+        z = slope + np.einsum("vwc,dwc->dvc", root, white, optimize=False)
+        own, lat, lon = (
+            self.rng.standard_normal((2, self.draws, slope.shape[1])),
+            cells.lat.to_numpy(),
+            cells.lon.to_numpy(),
+        )
+
+        def column(name: str) -> np.ndarray:
+            return e[name].to_numpy()[:, None]
+
+        # RECO's part that goes with NPP stays; of the rest, as much as towers call wrong is drawn anew.
+        scaled = [(z[:, v] - self.mean[v]) / np.sqrt(self.variance[v]) for v in (0, 1)]
+        apart = np.sqrt(1 - self.r**2)
+        rest = np.where(np.isnan(slope[0]), white[:, 0], (scaled[0] - self.r * scaled[1]) / apart)
+        wrong = np.minimum(column("lasting") / self.stt / self.variance[0] / apart**2, 1.0)
+        rest = np.sqrt(1 - wrong) * rest + np.sqrt(wrong) * self.reco.at(lat, lon, e.length.to_numpy())
+        reco = self.mean[0] + np.sqrt(self.variance[0]) * (self.r * scaled[1] + apart * rest) + self.common[:, None]
         out = {names[0]: reco * sigma[0], f"{names[0]}_z": reco / (column("fluctuation") * self.ratio[:, None])}
-        common = self.products.at(lat, lon, np.full(self.draws, 900.0))
+        field = self.products.at(lat, lon, np.full(self.draws, 900.0))
+        own = np.exp(LEVEL * self.rng.standard_normal(field.shape))
         for v in range(1, len(names)):
-            false = SHARED * noise[v, v] / self.stt
-            held = np.sqrt(np.maximum(1 - HELD * false / self.variance[v], 0.4))
-            true = self.mean[v] + held * beside[:, v] + np.sqrt(false) * common
-            out |= {names[v]: true * np.exp(LEVEL * own[1]) * sigma[v], f"{names[v]}_z": true / less[v]}
+            true = z[:, v] + np.sqrt(SHARED * noise[v, v] / self.stt) * field
+            less = np.sqrt(1 - np.minimum(self.part[:, None] * noise[v, v], MOST))
+            out |= {names[v]: true * own * sigma[v], f"{names[v]}_z": true / less}
         return xr.Dataset({name: (("draw", "cell"), values) for name, values in out.items()})
-
-
-def stretched(draws: xr.DataArray, confidence: float = 0.9, limits: tuple[float, float] | None = None) -> pd.DataFrame:
-    """Turn draws into a value with its interval: the median, and quantiles `STRETCH` times as far from it.
-
-    Parameters
-    ----------
-    draws : DataArray (draw, x)
-    confidence : float
-        Of the two-sided interval.
-    limits : tuple of float, optional
-        No interval goes beyond, such as 0 and 1 for shares.
-
-    Returns
-    -------
-    DataFrame
-        By x: ``value``, ``low``, ``high``.
-    """
-    (over,) = (d for d in draws.dims if d != "draw")
-    tails = [0.5, (1 - confidence) / 2, (1 + confidence) / 2]
-    middle, low, high = draws.quantile(tails, "draw", skipna=False).to_numpy()
-    low, high = (middle + STRETCH * (end - middle) for end in (low, high))
-    if limits:
-        low, high = np.clip(low, *limits), np.clip(high, *limits)
-    return pd.DataFrame({"value": middle, "low": low, "high": high}, index=pd.Index(draws[over].to_numpy(), name=over))
