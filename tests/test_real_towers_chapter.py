@@ -141,7 +141,7 @@ def test_it_needs_no_chapter_and_grows_stale_with_any_kept_number():
 
 
 def test_it_says_whose_numbers_these_are_and_how_they_are_made(said):
-    assert "those of **321 real site-years at 45 places**" in said
+    assert re.search(r"tiny +321 +45\b", said), "the profile of the book, site-years and places"
     assert "2024-02-29" in said and "1234567890 " in said and "make it" in said
     assert "made/lag_power.csv" in said
 
@@ -193,8 +193,7 @@ def test_what_was_not_kept_yet_is_said_and_the_page_is_whole(tmp_path):
 
 def test_it_is_one_page_in_every_profile(said, tmp_path):
     other = run(tmp_path, keep(tmp_path), profile="other")
-    assert "This book was made with profile *other*." in other
-    assert re.sub(r"profile \*\w+\*", "", other) == re.sub(r"profile \*\w+\*", "", said)
+    assert re.split(r"\s+", other.replace("other", "tiny")) == re.split(r"\s+", said.replace("other", "tiny"))
 
 
 def test_without_a_kept_file_it_names_the_file_and_the_remedy(tmp_path):
