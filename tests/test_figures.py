@@ -182,9 +182,7 @@ class TestMaps:
 class TestCharts:
     def test_panels_share_square_axes_with_a_line_of_equality(self):
         panels = {"CNN": ([0.5, 2.0], [1.0, 3.0]), "model": ([1.0], [1.5]), "none": ([], [])}
-        axes = figures.scatters(
-            panels, what="RECO", notes={"CNN": "r = -0.50"}, kinds={"model": "process model"}, ncols=2
-        )
+        axes = figures.scatters(panels, what="RECO", notes={"CNN": "r = -0.50"}, kinds={"model": "process model"})
         assert len(axes) == len(axes[0].figure.axes) == 3
         assert len({(ax.get_xlim(), ax.get_ylim()) for ax in axes}) == 1 and axes[0].get_xlim() == axes[0].get_ylim()
         line = axes[0].lines[0].get_xydata()

@@ -34,7 +34,6 @@ def scatters(
     what: str,
     notes: Mapping[str, str] | None = None,
     kinds: Mapping[str, str] | None = None,
-    ncols: int = 4,
     size: float = 12.0,
 ) -> Sequence[Axes]:
     """Draw simulated against observed values, a square panel a model, all on the same axes with the line of equality.
@@ -49,8 +48,6 @@ def scatters(
         Scores of a model, written under its name, above the points; lines parted by a line break.
     kinds : mapping of str to {"CNN", "process model", "data-driven"}, optional
         Gives the colours; default the network's.
-    ncols : int
-        Panels in a row at most.
     size : float
         Area of a point, points squared.
 
@@ -59,7 +56,7 @@ def scatters(
     sequence of Axes
         One a panel.
     """
-    wide = min(ncols, len(panels))
+    wide = min(4, len(panels))
     tall = -(-len(panels) // wide)
     figure, axes = plt.subplots(tall, wide, figsize=(WIDTH, tall * (WIDTH / wide + 0.4) + 0.25), squeeze=False)
     every = np.concatenate([np.ravel(values) for pair in panels.values() for values in pair]).astype("float64")
@@ -171,7 +168,7 @@ def spread(positions: ArrayLike, gap: float) -> np.ndarray:
     return moved
 
 
-def faster(table: pd.DataFrame, *, width: float = 6.6) -> Axes:
+def faster(table: pd.DataFrame) -> Axes:
     """Draw regions as circles where NPP grows faster (across) and RECO does (up); their areas show the regions'.
 
     Parameters
@@ -179,9 +176,8 @@ def faster(table: pd.DataFrame, *, width: float = 6.6) -> Axes:
     table : DataFrame
         A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``analysed_m2``, the land that the share
         is of, as `risk.table` has them.
-    width : float
-        Width and height of the figure, inches.
     """
+    width = 6.6  # and height, inches
     figure, ax = plt.subplots(figsize=(width, width))
     share, area = 100 * table["npp_faster_area"].to_numpy(), table["analysed_m2"].to_numpy()
     low, high = min(share.min(), 50.0), max(share.max(), 50.0)
