@@ -1,4 +1,4 @@
-"""The house style: what stands where on a map, that colours mean what the bar says, and tables that can be read."""
+"""The house style: every number stands where its mark is, colours mean what the bar says, and tables can be read."""
 
 import socket
 from html.parser import HTMLParser
@@ -12,10 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from matplotlib.colors import to_hex
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from matplotlib.colors import to_hex, to_rgb
+from matplotlib.text import Text
+from scipy.optimize import minimize
 
-from helpers import figures, regions
-from helpers.figures import maps, projection, tables
+from helpers import figures, lags, regions, trends
+from helpers.figures import charts, tables
 
 
 @pytest.fixture(autouse=True)
@@ -31,197 +35,350 @@ def _clean(monkeypatch):
     plt.close("all")
 
 
-def field(resolution=5.0, value=None):
-    lat = np.arange(90 - resolution / 2, -90, -resolution)
-    lon = np.arange(-180 + resolution / 2, 180, resolution)
-    values = np.full((lat.size, lon.size), value) if value is not None else np.add.outer(lat, 0 * lon)
-    return xr.DataArray(values.astype("float32"), coords={"lat": lat, "lon": lon}, dims=("lat", "lon"))
+@pytest.fixture
+def ax():
+    return plt.subplots()[1]
 
 
-def pixel(ax, lat, lon):
-    """Colour of the rendered figure at a place."""
-    ax.figure.canvas.draw()
-    x, y = ax.transData.transform(np.column_stack(projection.project(np.array([lon]), np.array([lat]))))[0]
-    picture = np.asarray(ax.figure.canvas.buffer_rgba())
-    return to_hex(picture[picture.shape[0] - 1 - int(y), int(x), :3] / 255)
+class TestMaps:
+    @staticmethod
+    def field(resolution=5.0, value=None):
+        lat = np.arange(90 - resolution / 2, -90, -resolution)
+        lon = np.arange(-180 + resolution / 2, 180, resolution)
+        values = np.full((lat.size, lon.size), value) if value is not None else np.add.outer(lat, 0 * lon)
+        return xr.DataArray(values.astype("float32"), coords={"lat": lat, "lon": lon}, dims=("lat", "lon"))
 
+    @staticmethod
+    def pixel(ax, lat, lon):
+        """Colour of the rendered figure at a place."""
+        ax.figure.canvas.draw()
+        x, y = ax.transData.transform(figures.EQUAL_EARTH.transform_point(lon, lat, figures.DEGREES))
+        picture = np.asarray(ax.figure.canvas.buffer_rgba())
+        return to_hex(picture[picture.shape[0] - 1 - int(y), int(x), :3] / 255)
 
-def test_projection_follows_the_published_formula():
-    """Savric, Patterson and Jenny (2018), equations 7 to 9."""
-    a1, a2, a3, a4 = 1.340264, -0.081106, 0.000893, 0.003796
-    lat, lon, radius = np.array([0.0, 45.0, -60.0]), np.array([10.0, -120.0, 170.0]), 6371007.181
-    t = np.arcsin(np.sqrt(3) / 2 * np.sin(np.radians(lat)))
-    slope = 9 * a4 * t**8 + 7 * a3 * t**6 + 3 * a2 * t**2 + a1
-    x, y = projection.project(lon, lat)
-    np.testing.assert_allclose(
-        x, radius * 2 * np.sqrt(3) * np.radians(lon) * np.cos(t) / (3 * slope), rtol=1e-9, atol=1e-6
+    def test_cells_of_equal_area_look_equal(self):
+        lat, lon = np.array([70.5, 45.5, 0.5]), np.array([10.5, 11.5])
+        corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+        places = corners + np.stack([np.full(3, 10.5), lat], axis=1)[:, None]
+        x, y, _ = figures.EQUAL_EARTH.transform_points(figures.DEGREES, places[..., 0], places[..., 1]).T
+        drawn = 0.5 * np.abs((x * np.roll(y, -1, 0) - y * np.roll(x, -1, 0)).sum(axis=0))
+        true = [regions.cell_area([phi, phi + 1], lon)[0, 0] for phi in lat]
+        np.testing.assert_allclose(drawn / drawn[-1], true / true[-1], rtol=0.001)
+
+    def test_a_cell_has_the_colour_of_its_value_at_both_ends_of_the_date_line(self):
+        values = self.field(value=0.25)
+        values[:, values.lon > 0] = 1.0
+        ax = figures.world(values, label="x (1)", vmin=0.0, vmax=1.0)
+        for lon in (-178.0, -60.0):
+            assert self.pixel(ax, 5.0, lon) == to_hex(figures.SEQUENTIAL(0.25)[:3])
+        for lon in (20.0, 178.0):
+            assert self.pixel(ax, 5.0, lon) == to_hex(figures.SEQUENTIAL(1.0)[:3])
+
+    def test_ascending_latitudes_draw_the_same_map(self):
+        down, up = (figures.world(f, label=None, vmin=-90, vmax=90) for f in (self.field(), self.field()[::-1]))
+        for place in ((60, 100), (-25, 135), (10, 20)):
+            assert self.pixel(down, *place) == self.pixel(up, *place)
+        assert self.pixel(down, 60, 100) != self.pixel(down, -25, 135)
+
+    @pytest.mark.parametrize(("diverging", "colour"), [(False, "land"), (True, "blank")])
+    def test_land_without_a_value_is_grey_and_sea_is_white(self, diverging, colour):
+        ax = figures.world(self.field(value=np.nan), label="x (1)", diverging=diverging)
+        assert self.pixel(ax, 23.0, 10.0) == figures.COLOURS[colour].lower()
+        assert self.pixel(ax, 0.0, -140.0) == "#ffffff"
+
+    @pytest.mark.parametrize("cmap", [figures.DIVERGING, figures.DIVERGING.reversed()])
+    def test_land_without_a_value_is_unlike_every_colour_of_a_diverging_map(self, cmap):
+        luminance = np.array([0.2126, 0.7152, 0.0722])
+        blank = to_rgb(figures.COLOURS["blank"]) @ luminance
+        assert np.dot(cmap(0.5)[:3], luminance) - blank > 0.15
+        for colour in cmap(np.linspace(0, 1, 256))[:, :3]:
+            as_light = abs(colour @ luminance - blank) < 0.08
+            assert not as_light or np.ptp(colour) > 0.15, "a grey of the same lightness must have colour"
+
+    @pytest.mark.parametrize(
+        ("values", "options", "ends", "arrows"),
+        [
+            ([0.0, 1, 2, 3, 4], {}, (0.0, 3.92), "max"),
+            ([10.0, 10.5, 11], {}, (10.02, 10.98), "both"),
+            ([-4.0, 1.0], {"diverging": True, "vmax": 3.0}, (-3.0, 3.0), "min"),
+            ([-4.0, 1.0, 1.0], {"diverging": True}, (-3.8, 3.8), "min"),
+            ([1.0, 1.2], {"vmin": 0.5, "vmax": 1.5}, (0.5, 1.5), "neither"),
+        ],
     )
-    np.testing.assert_allclose(y, radius * (a4 * t**9 + a3 * t**7 + a2 * t**3 + a1 * t), rtol=1e-9)
+    def test_the_scale_ends_where_it_should_and_says_where_values_lie_beyond(self, values, options, ends, arrows):
+        field = self.field(60.0, np.nan)
+        field[1, : len(values)] = values
+        drawn = figures.world(field, label="x (1)", **options).collections[-1]
+        assert (drawn.norm.vmin, drawn.norm.vmax) == pytest.approx(ends)
+        assert drawn.colorbar.extend == arrows
+
+    @pytest.mark.parametrize("value", [np.nan, 2.0])
+    def test_a_map_of_nothing_or_of_one_value_is_drawn(self, value):
+        figures.world(self.field(value=value), label="x (1)").figure.canvas.draw()
+
+    def test_colour_bar_carries_the_label(self):
+        ax = figures.world(self.field(), label="slope (kg m$^{-2}$ yr$^{-2}$)")
+        assert [a.get_xlabel() for a in ax.figure.axes[1:]] == ["slope (kg m$^{-2}$ yr$^{-2}$)"]
+        assert len(figures.world(self.field(), label=None).figure.axes) == 1
+
+    def test_fine_fields_are_averaged_for_drawing_and_classes_thinned(self):
+        fine = self.field(0.05)
+        fine[:] = np.random.default_rng(1).random(fine.shape)
+        ax = figures.world(fine, label=None)
+        drawn = ax.collections[-1].get_array().reshape(720, 1440)
+        assert drawn[0, 0] == pytest.approx(float(fine[:5, :5].mean()), rel=1e-5)
+        classes = (fine * 3).astype("int8")
+        ax = figures.categories(classes, dict.fromkeys(range(3), "red"), dict.fromkeys(range(3), ""))
+        assert ax.collections[-1].get_array().reshape(720, 1440)[3, 4] == classes[17, 22]
+
+    def test_a_map_stays_small_on_the_page(self, tmp_path):
+        values = self.field(1.0)
+        values = values.where(regions.land(values.lat, values.lon))
+        figures.world(values, label="latitude (degrees)").figure.savefig(tmp_path / "map.png", bbox_inches="tight")
+        assert (tmp_path / "map.png").stat().st_size < 200_000
+
+    def test_what_can_not_be_drawn_is_refused(self, ax):
+        with pytest.raises(ValueError, match="expected dimensions lat and lon, found year"):
+            figures.world(self.field().expand_dims(year=[2000]), label="x")
+        with pytest.raises(ValueError, match="Equal Earth"):
+            figures.world(self.field(), label="x", ax=ax)
+        with pytest.raises(ValueError, match="labels"):
+            figures.categories(self.field(value=1.0), {1: "red"}, {})
+
+    def test_small_multiples_leave_no_empty_panel(self):
+        fields = {name: (self.field(), "degC") for name in "ab"} | {"c": (self.field(), "mm", {"diverging": True})}
+        axes = figures.worlds(fields, ncols=2)
+        assert [ax.get_title(loc="left") for ax in axes] == ["a", "b", "c"]
+        assert len(axes[0].figure.axes) == 6  # three maps, three bars
+
+    def test_classes_have_their_colours_and_names(self):
+        flags = self.field(value=1.0).astype("int8")
+        flags[:, flags.lon > 0] = 3
+        ax = figures.categories(flags, {1: "#D55E00", 3: "#009E73"}, {1: "one", 3: "three"})
+        assert (self.pixel(ax, 5, -60), self.pixel(ax, 5, 20)) == ("#d55e00", "#009e73")
+        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["one", "three"]
+
+    def test_places_are_counted_by_class_and_stand_where_they_are(self):
+        names = {code: abbreviation for code, (abbreviation, _) in regions.IGBP.items()}
+        ax = figures.points([10, 20, 30], [0, 0, 179.9], [4, 1, 4], figures.IGBP_COLOURS, names, size=200)
+        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["ENF (1)", "DBF (2)"]
+        assert self.pixel(ax, 20, 0) == figures.IGBP_COLOURS[1].lower()
+
+    def test_windows_of_a_cut_out_see_fewest_and_most_cells_of_the_coarse_product(self, ax):
+        field = self.field(1.0)
+        block = np.floor(np.add.outer(field.lat.values // 5, 100 * (field.lon.values // 5)))
+        count = field.rolling(lat=3, lon=3, center=True).construct(lat="dy", lon="dx").isnull().sum(("dy", "dx"))
+        for i in range(40, 60):
+            for j in range(180, 200):
+                count[i, j] = len(np.unique(block[i - 1 : i + 2, j - 1 : j + 2]))
+        figures.blocks(ax, field, count, lat=40.5, lon=10.5, reach=6, label="MAT (°C)")
+        assert [patch.get_label() for patch in ax.patches] == ["window that sees 4 cells", "window that sees 1 cell"]
+        for window, expected in zip(ax.patches, (4, 1), strict=True):
+            lon, lat = window.get_x() + 1.5, window.get_y() + 1.5
+            assert int(count.sel(lat=lat, lon=lon)) == expected
+            assert abs(lat - 40.5) <= 6 and abs(lon - 10.5) <= 6
 
 
-def test_cells_of_equal_area_look_equal():
-    lat, lon = np.array([70.5, 45.5, 0.5]), np.array([10.5, 11.5])
-    corners = [(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]
-    x, y = projection.project(*np.array([[(10.5 + i, phi + j) for i, j in corners] for phi in lat]).transpose(2, 0, 1))
-    drawn = 0.5 * np.abs((x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(axis=1))
-    true = [regions.cell_area([phi, phi + 1], lon)[0, 0] for phi in lat]
-    np.testing.assert_allclose(drawn / drawn[-1], true / true[-1], rtol=0.001)
+class TestCharts:
+    def test_panels_share_square_axes_with_a_line_of_equality(self):
+        panels = {"CNN": ([0.5, 2.0], [1.0, 3.0]), "model": ([1.0], [1.5]), "none": ([], [])}
+        axes = figures.scatters(panels, what="RECO", notes={"CNN": "r = -0.50"}, kinds={"model": "process model"})
+        assert len(axes) == len(axes[0].figure.axes) == 3
+        assert len({(ax.get_xlim(), ax.get_ylim()) for ax in axes}) == 1 and axes[0].get_xlim() == axes[0].get_ylim()
+        line = axes[0].lines[0].get_xydata()
+        np.testing.assert_array_equal(line[:, 0], line[:, 1])
+        np.testing.assert_array_equal(axes[0].collections[0].get_offsets(), [[0.5, 1.0], [2.0, 3.0]])
+        assert axes[0].get_title(loc="left") == "CNN\nr = −0.50"
+        colours = [to_hex(ax.collections[0].get_facecolor()[0][:3]) for ax in axes[:2]]
+        assert colours == [figures.COLOURS["cnn"].lower(), figures.COLOURS["models"].lower()]
+
+    def test_bars_start_at_zero_and_carry_their_notes(self, ax):
+        values = {"CNN": 2.0, "model": -1.0, "none": np.nan}
+        figures.bars(ax, values, label="x", notes={"model": "−150%"}, marks={"model": 2.5})
+        assert [bar.get_width() for bar in ax.patches][:2] == [2.0, -1.0]
+        assert [t.get_text() for t in ax.texts] == ["−150%"]
+        assert ax.get_xlim()[0] < -1 < 2.5 < ax.get_xlim()[1]
+        line = next(s for s in ax.collections[0].get_segments() if len(s))
+        assert (line[:, 0] == 2.5).all() and line[:, 1].mean() == 1.0  # across the second bar
+        assert ax.yaxis_inverted()
+
+    def test_the_plane_of_spread_and_timing_shows_skill_as_it_is(self, ax):
+        columns = ["ratio", "r", "low", "high", "kind"]
+        rows = {"one": (0.9, 0.8, 0.7, 0.9, "CNN"), "other": (1.6, 0.3, -0.1, 0.5, "process model")}
+        figures.timing(ax, pd.DataFrame.from_dict(rows, orient="index", columns=columns))
+        for level, path in zip(charts.SKILLS, ax.collections[0].get_paths(), strict=True):
+            ratio, r = path.vertices.T
+            np.testing.assert_allclose(2 * r * ratio - ratio**2, level, atol=0.02)
+        assert ax.get_xlim()[1] > 1.6 and ax.get_ylim()[0] < -0.1, "all intervals are within the axes"
+        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
+        assert {"one", "other", "best spread, ratio = r"} == set(handles)
+        np.testing.assert_allclose(handles["other"].lines[2][0].get_segments()[0], [[1.6, -0.1], [1.6, 0.5]])
 
 
-def test_both_ends_of_the_date_line_keep_their_side():
-    x, _ = projection.project(np.array([-180.0, 180.0]), np.array([10.0, 10.0]))
-    assert x[0] < -1e7 and x[1] > 1e7
+class TestCircles:
+    @staticmethod
+    def table(share, area):
+        return pd.DataFrame({"name": [f"biome {k}" for k in range(len(share))]}).assign(
+            npp_faster_area=share, analysed_m2=np.asarray(area) * 1e12
+        )
+
+    @settings(max_examples=50, deadline=None)
+    @given(st.lists(st.floats(0, 100), min_size=1, max_size=12))
+    def test_spread_keeps_the_gap_and_the_order(self, positions):
+        moved = charts.spread(positions, gap=2.0)
+        assert (np.diff(np.sort(moved)) >= 2.0 - 1e-9).all()
+        assert (np.diff(moved[np.argsort(positions, kind="stable")]) > 0).all()
+
+    def test_spread_moves_as_little_as_a_general_optimiser(self):
+        positions, gap = np.array([3.0, 3.1, 3.2, 9.0, 9.5, 20.0]), 1.0
+        limits = [{"type": "ineq", "fun": lambda x, k=k: x[k + 1] - x[k] - gap} for k in range(len(positions) - 1)]
+        oracle = minimize(
+            lambda x: ((x - positions) ** 2).sum(), positions, constraints=limits, options={"ftol": 1e-12}
+        )
+        np.testing.assert_allclose(charts.spread(positions, gap), oracle.x, atol=1e-4)
+
+    @pytest.mark.parametrize("width", [0.004, 0.07])
+    def test_no_two_labels_overlap_and_all_stay_in_the_figure(self, width):
+        rng = np.random.default_rng(0)
+        ax = figures.faster(self.table(rng.normal(0.6, width, 16), rng.uniform(0.1, 20, 16)))
+        ax.figure.canvas.draw()
+        boxes = [Text.get_window_extent(text) for text in ax.texts]  # the words, without their lines
+        assert len(boxes) == 17  # sixteen names and the scale
+        for i, one in enumerate(boxes):
+            assert ax.figure.bbox.contains(one.x0, one.y0) and ax.figure.bbox.contains(one.x1, one.y1)
+            assert not any(one.overlaps(other) for other in boxes[i + 1 :])
+
+    def test_circles_stand_on_the_line_and_their_areas_are_the_sizes(self):
+        ax = figures.faster(self.table([0.4, 0.7], [1.25, 5.0]))
+        circles = [line for line in ax.lines if line.get_marker() == "o"]
+        radius = {line.get_xydata()[0].round(6).tolist()[0]: line.get_markersize() for line in circles}
+        places = sorted(line.get_xydata()[0].round(6).tolist() for line in circles[:2])
+        assert places == [[40.0, 60.0], [70.0, 30.0]]
+        assert radius[70.0] ** 2 / radius[40.0] ** 2 == pytest.approx(4.0)
+        assert radius[1.0] == pytest.approx(radius[70.0]), "the circle for scale must follow the same rule"
+        assert circles[0].get_color() != circles[1].get_color()
+        assert {"biome 0 40 %", "biome 1 70 %", "5 million km²"} == {text.get_text() for text in ax.texts}
 
 
-def test_a_cell_has_the_colour_of_its_value():
-    values = field(value=0.25)
-    values[:, values.lon > 0] = 1.0
-    ax = figures.world(values, label="x (1)", vmin=0.0, vmax=1.0)
-    assert pixel(ax, 5.0, -60.0) == to_hex(figures.SEQUENTIAL(0.25)[:3])
-    assert pixel(ax, 5.0, 20.0) == to_hex(figures.SEQUENTIAL(1.0)[:3])
+class TestIntervals:
+    """Marks are lines: the filled ones of a group first, then its hollow ones, then arrows on the floor."""
 
+    @staticmethod
+    def segments(collection):
+        return [np.reshape(s, (-1, 2))[:, 0].tolist() for s in collection.get_segments()]
 
-def test_ascending_latitudes_draw_the_same_map():
-    down, up = (figures.world(f, label=None, vmin=-90, vmax=90) for f in (field(), field()[::-1]))
-    for place in ((60, 100), (-25, 135), (10, 20)):
-        assert pixel(down, *place) == pixel(up, *place)
-    assert pixel(down, 60, 100) != pixel(down, -25, 135)
+    @staticmethod
+    def named(ax):
+        return {line.get_label(): line.get_xydata() for line in ax.lines}
 
+    @staticmethod
+    def marks(ax, filled):
+        """Return the places of the filled or the hollow marks."""
+        drawn = [m for m in ax.lines if m.get_marker() == "o" and len(m.get_xdata())]
+        return [xy for m in drawn if (m.get_markerfacecolor() != "white") == filled for xy in m.get_xydata().tolist()]
 
-def test_land_without_a_value_is_grey_and_sea_is_white():
-    ax = figures.world(field(value=np.nan), label="x (1)")
-    assert pixel(ax, 23.0, 10.0) == figures.COLOURS["land"].lower()
-    assert pixel(ax, 0.0, -140.0) == "#ffffff"
+    @pytest.fixture
+    def scores(self):
+        rows = {
+            ("random", "ridge"): (0.5, 0.4, 0.6),
+            ("random", "net"): (0.7, 0.6, 0.8),
+            ("sites", "net"): (-3.0, -5.0, 0.1),
+            ("sites", "ridge"): (0.4, np.nan, np.nan),
+            ("sites", "other"): (0.2, 0.1, 0.3),
+        }
+        frame = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+        return frame.set_axis(pd.MultiIndex.from_tuples(rows))
 
+    def test_a_ladder_shows_the_models_asked_for_and_what_lies_beyond_its_edge(self, ax, scores):
+        figures.ladder(ax, scores, ["ridge", "net"], label="R²")
+        assert ax.get_legend_handles_labels()[1] == ["ridge", "net"]
+        assert [tick.get_text() for tick in ax.get_yticklabels()] == ["random", "sites"]
+        assert ax.yaxis_inverted() and ax.get_xlim()[0] == -1.0
+        ridge, net = (self.named(ax)[name] for name in ("ridge", "net"))
+        assert ridge[:, 0].tolist() == [0.5, 0.4] and net[:, 0].tolist() == [0.7]
+        assert ridge[0, 1] < net[0, 1], "the first model stands on top of its rung"
+        ends = [end for bars in ax.collections for end in self.segments(bars)]
+        assert ends[0] == [0.4, 0.6] and ends[2:4] == [[0.6, 0.8], [-1.0, 0.1]]
+        assert [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "<"] == [[-1.0]]
 
-def test_land_without_a_value_is_darker_on_a_diverging_map():
-    ax = figures.world(field(value=np.nan), label="x (1)", diverging=True)
-    assert pixel(ax, 23.0, 10.0) == figures.COLOURS["blank"].lower()
+    def test_a_model_that_is_not_there_is_named(self, ax, scores):
+        with pytest.raises(ValueError, match="models: expected 1 to .* nobody not there"):
+            figures.ladder(ax, scores, ["ridge", "nobody"], label="R²")
 
+    def test_numbers_that_move_stand_in_their_rows_and_on_the_floor(self, ax):
+        columns = {"paper": [0.98, np.nan, 0.5], "seed protocol": [0.99, 0.97, 0.6], "honest": [0.4, -3.0, 0.7]}
+        table = pd.DataFrame(columns | {"moved by": "the score"}, index=["R² of CNN1", "R² of noise", "r"])
+        table["low"], table["high"] = [0.2, -6.0, np.nan], [0.5, 0.1, np.nan]
+        figures.moves(ax, table, label="score (no unit)", floor=-1.0)
+        way, interval = (self.segments(lines) for lines in ax.collections[:2])
+        assert way == [[0.4, 0.99], [-1.0, 0.97], [0.6, 0.7]]
+        assert interval[:2] == [[0.2, 0.5], [-1.0, 0.1]] and not interval[2], "none is drawn where there is none"
+        assert self.marks(ax, filled=True) == [[0.4, 0.0], [0.7, 2.0]]
+        assert self.marks(ax, filled=False) == [[0.99, 0.0], [0.97, 1.0], [0.6, 2.0]]
+        assert [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "<"] == [[[-1.0, 1.0]]]
+        assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index) and ax.yaxis_inverted()
+        assert [t.get_text() for t in ax.figure.legends[0].get_texts()] == ["paper", "seed protocol", "honest"]
+        with pytest.raises(ValueError, match="expected a row or more, found none"):
+            figures.moves(ax, table[:0], label="score (no unit)")
 
-def test_zero_has_the_middle_colour_of_a_diverging_map():
-    values = field()
-    ax = figures.world(values, label="x (1)", diverging=True)
-    drawn = ax.collections[0]
-    assert drawn.norm.vmin == -drawn.norm.vmax
-    assert drawn.cmap.name == figures.DIVERGING.name
+    @pytest.fixture
+    def gains(self):
+        values = [("all", "CNN2", 0.3, 0.01), ("all", "CNN3", -0.2, 0.5), ("anomalies", "CNN2", 0.1, 0.9)]
+        rows = [("grouped", s, m, "CNN1", g, g - 0.1, g + 0.1, p) for s, m, g, p in values]
+        return pd.DataFrame(rows, columns=["protocol", "score", "model", "reference", "gain", "low", "high", "p_holm"])
 
+    def test_gains_stand_at_their_values_filled_where_sure(self, gains):
+        more = pd.concat([gains, gains.iloc[:1].assign(protocol="within sites", model="water")])
+        axes = figures.paired_gains(more, ["grouped"], {"all": "all site-years", "anomalies": "anomalies"}, 0.05)
+        upper, lower = axes[:, 0]
+        assert [t.get_text() for t in upper.get_yticklabels()] == ["CNN2 over CNN1", "CNN3 over CNN1"]
+        assert (self.marks(upper, True), self.marks(upper, False)) == ([[0.3, 0]], [[-0.2, 1]])
+        assert self.segments(upper.collections[0])[0] == pytest.approx([0.2, 0.4])
+        assert not self.marks(lower, True)
 
-@pytest.mark.parametrize(
-    ("values", "options", "expected"),
-    [
-        ([0.0, 1, 2, 3, 4], {}, (0.0, 3.92)),
-        ([10.0, 10.5, 11], {}, (10.02, 10.98)),
-        ([-2.0, 1.0], {"diverging": True, "vmax": 3.0}, (-3.0, 3.0)),
-        ([1.0, 2.0], {"vmin": 0.5, "vmax": 1.5}, (0.5, 1.5)),
-        ([np.nan], {}, (0.0, 1.0)),
-        ([2.0, 2.0], {}, (2.0, 3.0)),
-    ],
-)
-def test_ends_of_the_colour_scale(values, options, expected):
-    assert maps.limits(np.array(values), **({"diverging": False} | options)) == pytest.approx(expected)
+    def test_curves_run_over_the_months(self, gains):
+        (ax,) = figures.lag_curves({"anomalies": gains.iloc[:2].assign(months=[12, 24])}, 0.05)
+        assert ax.lines[0].get_xydata().tolist() == [[12, 0.3], [24, -0.2]]
+        assert [to_hex(c) == "#ffffff" for c in ax.collections[1].get_facecolors()] == [False, True]
 
+    def test_worlds_are_counted_in_per_cent_and_filled_where_right(self):
+        rates = lags.kept_rates()[1]
+        axes = figures.worlds_found(rates, lags.YEARS)
+        assert len(axes) == rates.protocol.nunique()
+        for ax, (_, own) in zip(axes, rates.groupby("protocol", sort=False), strict=True):
+            for right in (True, False):
+                shares = [x for x, _ in self.marks(ax, filled=right)]
+                assert sorted(shares) == pytest.approx(sorted(100 * own.share[own.right == right]))
+        assert not rates[rates.back < 0].right.any(), "the placebo is never right"
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [([0.5], "neither"), ([-1, 0.5], "min"), ([2.0], "max"), ([-1, 2], "both"), ([], "neither")]
-)
-def test_the_bar_says_where_values_lie_beyond_it(values, expected):
-    assert maps.extension(np.array(values, float), plt.Normalize(0, 1)) == expected
+    def test_sizes_and_powers_stand_in_the_rows_of_their_tests(self):
+        rng = np.random.default_rng(1)
+        cases = [(rho, trend) for rho in (0.0, 0.3) for trend in (0.0, 0.1)]
+        rates = pd.concat(trends.simulated_size(rho, 19, 0.1, 200, rng, trend) for rho, trend in cases)
+        left, right = figures.size_and_power(rates, trends.METHODS, 0.1, "pre_whitening")
+        for rho, trend in cases:
+            drawn = self.named(right if trend else left)[f"memory {rho:g}"]
+            rows = rates[(rates.rho == rho) & (rates.trend == trend)].set_index("method").loc[list(trends.METHODS)]
+            np.testing.assert_allclose(drawn[:, 0], 100 * rows.rate)
+            np.testing.assert_array_equal(np.rint(drawn[:, 1]), np.arange(len(trends.METHODS)))
+        bold = [text.get_text() for text in left.get_yticklabels() if text.get_fontweight() == "bold"]
+        assert bold == [trends.METHODS["pre_whitening"]] and left.yaxis_inverted()
 
-
-def test_colour_bar_carries_the_label():
-    ax = figures.world(field(), label="slope (kg m$^{-2}$ yr$^{-2}$)")
-    assert [a.get_xlabel() for a in ax.figure.axes[1:]] == ["slope (kg m$^{-2}$ yr$^{-2}$)"]
-    assert len(figures.world(field(), label=None).figure.axes) == 1
-
-
-def test_fine_fields_are_averaged_for_drawing():
-    fine = field(0.05)
-    fine[:] = np.random.default_rng(1).random(fine.shape)
-    shown = projection.for_drawing(fine)
-    assert shown.shape == (720, 1440)
-    assert float(shown[0, 0]) == pytest.approx(float(fine[:5, :5].mean()), rel=1e-5)
-    classes = (fine * 10).astype("int8")
-    assert projection.for_drawing(classes, classes=True)[3, 4] == classes[17, 22]
-
-
-def test_a_field_with_years_is_refused():
-    with pytest.raises(ValueError, match="expected dimensions lat and lon, found year"):
-        figures.world(field().expand_dims(year=[2000]), label="x")
-
-
-def test_axes_of_another_projection_are_refused():
-    _, ax = plt.subplots()
-    with pytest.raises(ValueError, match="Equal Earth"):
-        figures.world(field(), label="x", ax=ax)
-
-
-def test_small_multiples_share_nothing_but_the_style():
-    fields = {"a": (field(), "degC"), "b": (field() * 2, "mm", {"diverging": True}), "c": (field(), "1")}
-    axes = figures.worlds(fields, ncols=2)
-    assert [ax.get_title(loc="left") for ax in axes] == ["a", "b", "c"]
-    assert len(axes[0].figure.axes) == 6  # three maps, three bars, no empty panel
-
-
-def test_classes_have_their_colours_and_names():
-    flags = field(value=1.0).astype("int8")
-    flags[:, flags.lon > 0] = 3
-    ax = figures.categories(flags, {1: "#D55E00", 3: "#009E73"}, {1: "one", 3: "three"})
-    assert (pixel(ax, 5, -60), pixel(ax, 5, 20)) == ("#d55e00", "#009e73")
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["one", "three"]
-
-
-def test_a_class_without_a_name_is_refused():
-    with pytest.raises(ValueError, match="labels"):
-        figures.categories(field(value=1.0), {1: "red"}, {})
-
-
-def test_places_are_counted_by_class():
-    ax = figures.points(
-        [10, 20, 30], [0, 0, 0], [4, 1, 4], figures.IGBP_COLOURS, {c: n[0] for c, n in regions.IGBP.items()}
-    )
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["ENF (1)", "DBF (2)"]
-
-
-def test_an_inset_map_and_an_inset_chart():
-    ax = figures.world(field(), label="x (1)")
-    small = figures.inset(ax, "lower left", world=True)
-    assert figures.world(field(), label=None, ax=small) is small
-    chart = figures.inset_bars(ax, {"own": 1.0, "other": 2.0}, label="x", place="lower right")
-    assert [to_hex(bar.get_facecolor()) for bar in chart.patches] == [
-        figures.COLOURS["cnn"].lower(),
-        figures.COLOURS["models"].lower(),
-    ]
-    with pytest.raises(ValueError, match="place"):
-        figures.inset(ax, "middle")
-
-
-def test_scatter_is_square_with_a_line_of_equality():
-    _, ax = plt.subplots()
-    figures.scatter(ax, [0.5, 2.0], [1.0, 3.0], note="n = 2")
-    assert ax.get_xlim() == ax.get_ylim()
-    line = ax.lines[0].get_xydata()
-    np.testing.assert_array_equal(line[:, 0], line[:, 1])
-    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[0.5, 1.0], [2.0, 3.0]])
-
-
-def test_bars_start_at_zero_and_carry_their_notes():
-    _, ax = plt.subplots()
-    values = {"CNN": 2.0, "model": -1.0, "none": np.nan}
-    figures.bars(ax, values, label="x", notes={"model": "−150%"}, marks={"model": 2.5})
-    assert [bar.get_width() for bar in ax.patches][:2] == [2.0, -1.0]
-    assert [t.get_text() for t in ax.texts] == ["−150%"]
-    assert ax.get_xlim()[0] < -1 < 2.5 < ax.get_xlim()[1]
-    (line,) = ax.collections[0].get_segments()
-    assert (line[:, 0] == 2.5).all() and line[:, 1].mean() == 1.0  # across the second bar
-    assert ax.get_ylim()[0] > ax.get_ylim()[1]  # the first stands on top
-
-
-def test_a_map_stays_small_on_the_page(tmp_path):
-    lat, lon = field(1.0).lat, field(1.0).lon
-    values = field(1.0).where(regions.land(lat, lon))
-    figures.world(values, label="latitude (degrees)").figure.savefig(tmp_path / "map.png", bbox_inches="tight")
-    assert (tmp_path / "map.png").stat().st_size < 200_000
+    def test_shares_stand_in_groups_the_largest_on_top(self):
+        names = [("band", "south"), ("band", "north"), ("biome", "ENF"), ("biome", "GRA")]
+        table = pd.DataFrame({"median": [0.4, 0.7, 0.3, 0.55]}, pd.MultiIndex.from_tuples(names))
+        table = table.assign(low=table["median"] - 0.1, high=table["median"] + 0.1)
+        table["verdict"] = ["open", "sink", "source", "open"]
+        colours = {"sink": "#009E73", "source": "#D55E00", "open": "#8C8C8C", "nobody's": "red"}
+        ax = figures.share_intervals(table, colours, label="share (%)", marks=table["median"] + 0.05)
+        assert [text.get_text() for text in ax.get_yticklabels()] == ["north", "south", "GRA", "ENF"]
+        np.testing.assert_allclose(ax.get_yticks(), [0, 1, 3, 4])
+        drawn = self.named(ax)
+        np.testing.assert_allclose(drawn["sink"], [[70, 0]])
+        np.testing.assert_allclose(drawn["source"], [[30, 4]])
+        np.testing.assert_allclose(drawn["open"], [[40, 1], [55, 3]])
+        np.testing.assert_allclose(drawn["the map itself"][:, 0], [75, 45, 60, 35])
+        assert "nobody's" not in [text.get_text() for text in ax.figure.legends[0].get_texts()]
 
 
 class Cells(HTMLParser):
@@ -239,54 +396,53 @@ class Cells(HTMLParser):
         self.texts.append(data)
 
 
-FRAME = pd.DataFrame({"model": ["CNN1", "<b>"], "n": [12000, 3], "share": [0.12345, np.nan], "ok": [True, False]})
+class TestTables:
+    FRAME = pd.DataFrame({"model": ["CNN1", "<b>"], "n": [12000, 3], "share": [0.12345, np.nan], "ok": [True, False]})
 
+    def test_a_table_has_headers_and_readable_numbers(self):
+        html = Cells(figures.table(self.FRAME, "Scores", {"share": ".1%"})._repr_html_())
+        assert [a["scope"] for tag, a in html.tags if tag == "th"] == ["col"] * 4
+        assert "<b>" in html.texts and ("b", {}) not in html.tags  # names are text, never markup
+        assert {"Scores", "12,000", "12.3%", "–", "yes", "no"} <= set(html.texts)
 
-def test_a_table_has_headers_and_readable_numbers():
-    html = Cells(figures.table(FRAME, "Scores", {"share": ".1%"})._repr_html_())
-    assert [a["scope"] for tag, a in html.tags if tag == "th"] == ["col"] * 4
-    assert "<b>" in html.texts and ("b", {}) not in html.tags  # names are text, never markup
-    assert {"Scores", "12,000", "12.3%", "–", "yes", "no"} <= set(html.texts)
+    def test_numbers_stand_to_the_right_also_those_that_are_text(self):
+        frame = self.FRAME.assign(about=["about 0.87", "1.2 %"])
+        style = figures.table(frame)._repr_html_().split("</style>")[0]
+        assert [f"td.col{k} {{\n  text-align: right" in style for k in range(5)] == [False, True, True, False, True]
 
+    def test_equal_frames_give_equal_output(self):
+        assert figures.table(self.FRAME)._repr_html_() == figures.table(self.FRAME.copy())._repr_html_()
+        assert repr(figures.table(self.FRAME, "Scores")).splitlines()[0] == "Scores"
 
-def test_equal_frames_give_equal_output():
-    assert figures.table(FRAME)._repr_html_() == figures.table(FRAME.copy())._repr_html_()
-    assert "0x" not in repr(figures.table(FRAME))
+    def test_a_named_index_heads_its_column(self):
+        html = Cells(figures.table(self.FRAME.set_index("model").rename_axis(columns="score"))._repr_html_())
+        assert [a["scope"] for tag, a in html.tags if tag == "th"] == ["col"] * 4 + ["row"] * 2
+        assert "model" in html.texts and "score" not in html.texts
 
+    def test_levels_are_grouped(self):
+        columns = pd.MultiIndex.from_product([["Global", "Tropics"], ["rise", "fall"]])
+        rows = pd.MultiIndex.from_tuples([("RECO", "all"), ("RECO", "p < 0.1"), ("NPP", "all")], names=["", "cells"])
+        html = Cells(figures.table(pd.DataFrame(np.ones((3, 4)), rows, columns))._repr_html_())
+        spans = [(a.get("colspan"), a.get("rowspan")) for tag, a in html.tags if {"colspan", "rowspan"} & set(a)]
+        assert spans == [("2", None), ("2", None), (None, "2")]
+        assert len([1 for tag, _ in html.tags if tag == "td"]) == 3 * 4
+        assert {"cells", "p < 0.1"} <= set(html.texts)
 
-def test_levels_are_grouped():
-    columns = pd.MultiIndex.from_product([["Global", "Tropics"], ["rise", "fall"]])
-    rows = pd.MultiIndex.from_tuples([("RECO", "all"), ("RECO", "p < 0.1"), ("NPP", "all")], names=["", "cells"])
-    html = Cells(figures.table(pd.DataFrame(np.ones((3, 4)), rows, columns))._repr_html_())
-    spans = [
-        (a.get("colspan"), a.get("rowspan")) for tag, a in html.tags if tag == "th" and len(a) > 1 and "style" not in a
-    ]
-    assert spans == [("2", None), ("2", None), (None, "2")]
-    per_row = len([1 for tag, _ in html.tags if tag == "td"])
-    assert per_row == 3 * 4 + 1  # twelve values, and the corner
+    def test_rows_and_columns_may_share_a_name(self):
+        frame = pd.DataFrame([[1, 2.0], [3, 4.0]], columns=["a", "a"], index=["x", "x"])
+        assert {"1", "2.00", "3", "4.00"} <= set(Cells(figures.table(frame)._repr_html_()).texts)
 
+    def test_an_empty_table_keeps_its_headers(self):
+        html = Cells(figures.table(self.FRAME.iloc[:0])._repr_html_())
+        assert "share" in html.texts and not [t for t, _ in html.tags if t == "td"]
 
-def test_an_empty_table_keeps_its_headers():
-    html = Cells(figures.table(FRAME.iloc[:0])._repr_html_())
-    assert "share" in html.texts and not [t for t, _ in html.tags if t == "td"]
+    def test_a_format_for_no_column_is_refused(self):
+        with pytest.raises(ValueError, match="formats: .* found slope"):
+            figures.table(self.FRAME, formats={"slope": ".2f"})
 
-
-def test_a_format_for_no_column_is_refused():
-    with pytest.raises(ValueError, match="formats: .* found slope"):
-        figures.table(FRAME, formats={"slope": ".2f"})
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0, "0"),
-        (0.0, "0.00"),
-        (-1234.5, "-1,234"),
-        (12.345, "12.3"),
-        (2.5e-5, "2.50e-05"),
-        (np.int8(3), "3"),
-        (None, "–"),
-    ],
-)
-def test_numbers_are_written_to_three_digits(value, text):
-    assert tables.show(value) == text
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(0, "0"), (0.0, "0.00"), (-1234.5, "-1,234"), (2.5e-5, "2.50e-05"), (np.int8(3), "3"), (None, "–")],
+    )
+    def test_numbers_are_written_to_three_digits(self, value, text):
+        assert tables.show(value) == text

@@ -1,73 +1,80 @@
-"""Charts: observed against simulated, and bars with a note at the end of each."""
+"""Charts: observed against simulated, bars, models by spread and timing, and regions as circles on a line."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.transforms import offset_copy
 from numpy.typing import ArrayLike
+from scipy.optimize import isotonic_regression
 
-from helpers.figures.style import COLOURS
+from helpers.figures.style import COLOURS, KINDS, MARKERS, RECO_UNIT, WIDTH
 
-RECO_UNIT = "kg C m$^{-2}$ yr$^{-1}$"
+SKILLS = (-4.0, -3.0, -2.0, -1.0, -0.5, 0.0, 0.2, 0.4, 0.6, 0.8)
+"""Skills whose lines `timing` draws."""
+
+LARGEST, ROOM = 24.0, 15.0
+"""Radius of the largest circle of `faster`, and room for one label, points."""
 
 
-def scatter(
-    ax: Axes,
-    observed: ArrayLike,
-    simulated: ArrayLike,
+def letter(axes: Sequence[Axes]) -> None:
+    """Write (a), (b), … before the titles of panels."""
+    for index, ax in enumerate(axes):
+        place = next((p for p in ("left", "center") if ax.get_title(loc=p)), "left")
+        ax.set_title(f"({chr(97 + index)}) {ax.get_title(loc=place)}".rstrip(), loc=place)
+
+
+def scatters(
+    panels: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
-    title: str | None = None,
-    note: str | None = None,
-    colour: str = COLOURS["cnn"],
-    limits: tuple[float, float] | None = None,
-    labels: tuple[str, str] = (f"observed ({RECO_UNIT})", f"simulated ({RECO_UNIT})"),
-    size: float = 14.0,
-) -> Axes:
-    """Draw simulated against observed values on square axes with the line of equality.
+    what: str,
+    notes: Mapping[str, str] | None = None,
+    kinds: Mapping[str, str] | None = None,
+    size: float = 12.0,
+) -> Sequence[Axes]:
+    """Draw simulated against observed values, a square panel a model, all on the same axes with the line of equality.
 
     Parameters
     ----------
-    ax : Axes
-        Where to draw.
-    observed, simulated : array_like
-        Values (sample,), of one unit.
-    title : str, optional
-        What was simulated by what.
-    note : str, optional
-        Scores, written into the upper left corner; lines parted by a line break.
-    colour : str
-        Colour of the points.
-    limits : tuple of float, optional
-        Ends of both axes; default the range of all values, from zero if none is negative. Share one between panels.
-    labels : tuple of str
-        Labels of the horizontal and vertical axis, with units; empty for inner panels.
+    panels : mapping of str to (observed, simulated)
+        Values (sample,) of each model, kg m-2 yr-1 of carbon, without NaN; a model without any has an empty panel.
+    what : str
+        The quantity, for the labels of the axes.
+    notes : mapping of str to str, optional
+        Scores of a model, written under its name, above the points; lines parted by a line break.
+    kinds : mapping of str to {"CNN", "process model", "data-driven"}, optional
+        Gives the colours; default the network's.
     size : float
         Area of a point, points squared.
+
+    Returns
+    -------
+    sequence of Axes
+        One a panel.
     """
-    observed, simulated = np.asarray(observed, dtype=np.float64), np.asarray(simulated, dtype=np.float64)
-    low, high = limits or common_limits(observed, simulated)
-    ax.plot([low, high], [low, high], color="#8C8C8C", linewidth=1.0, linestyle="--", zorder=1)
-    ax.scatter(observed, simulated, s=size, color=colour, alpha=0.6, linewidths=0, zorder=2)
-    ax.set(xlim=(low, high), ylim=(low, high), xlabel=labels[0], ylabel=labels[1])
-    ax.set_aspect("equal", adjustable="box")
-    if title:
-        ax.set_title(title)
-    if note:
-        ax.text(0.04, 0.96, note, transform=ax.transAxes, va="top", fontsize=9, linespacing=1.3)
-    return ax
-
-
-def common_limits(*values: ArrayLike) -> tuple[float, float]:
-    """Return one pair of axis limits that holds all values, from zero if none is negative, with a little room above."""
-    every = np.concatenate([np.ravel(v) for v in values]).astype(np.float64)
-    every = every[np.isfinite(every)]
-    if not every.size:
-        return 0.0, 1.0
-    low, high = float(every.min()), float(every.max())
+    wide = min(4, len(panels))
+    tall = -(-len(panels) // wide)
+    figure, axes = plt.subplots(tall, wide, figsize=(WIDTH, tall * (WIDTH / wide + 0.4) + 0.25), squeeze=False)
+    every = np.concatenate([np.ravel(values) for pair in panels.values() for values in pair]).astype("float64")
+    low, high = (every.min(), every.max()) if every.size else (0.0, 1.0)
     room = 0.04 * ((high - low) or 1.0)
-    return (0.0 if low >= 0 else low - room), high + room
+    limits = (0.0 if low >= 0 else low - room), high + room
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
+    for ax, (name, (observed, simulated)) in zip(axes.flat, panels.items(), strict=False):
+        ax.plot(limits, limits, color="#8C8C8C", linewidth=1.0, linestyle="--", zorder=1)
+        colour = KINDS[(kinds or {}).get(name, "CNN")]
+        ax.scatter(observed, simulated, s=size, color=colour, alpha=0.6, linewidths=0, zorder=2)
+        ax.set(xlim=limits, ylim=limits, aspect="equal")
+        note = (notes or {}).get(name, "").replace("= -", "= −")
+        ax.set_title(f"{name}\n{note}".rstrip(), fontsize=8.5)
+    figure.supxlabel(f"{what}, observed ({RECO_UNIT})")
+    figure.supylabel(f"{what}, simulated ({RECO_UNIT})")
+    return axes.ravel()[: len(panels)]
 
 
 def bars(
@@ -78,7 +85,6 @@ def bars(
     notes: Mapping[str, str] | None = None,
     marks: Mapping[str, float] | None = None,
     colours: Mapping[str, str] | None = None,
-    title: str | None = None,
     fontsize: float | None = None,
 ) -> Axes:
     """Draw horizontal bars, the first on top, with a note at the end of each.
@@ -100,33 +106,104 @@ def bars(
     fontsize : float, optional
         Size of all text in points: about 7.5 in an inset.
     """
-    names, lengths = list(values), np.array([values[name] for name in values], dtype=np.float64)
-    rows = np.arange(len(names))
-    ax.barh(rows, lengths, height=0.72, color=[(colours or {}).get(name, COLOURS["models"]) for name in names])
-    ax.set_yticks(rows, names)
-    ax.invert_yaxis()
-    ax.tick_params(axis="y", length=0)
-    compared = np.array([(marks or {}).get(name, np.nan) for name in names], dtype=np.float64)
-    marked = np.isfinite(compared)
-    ax.vlines(compared[marked], rows[marked] - 0.42, rows[marked] + 0.42, color="black", linewidth=1.4)
-    ends = np.fmax(np.fmax(lengths, compared), 0.0)
-    longest = float(np.nanmax(np.abs([lengths, compared]), initial=0.0)) or 1.0
-    for row, (name, end) in enumerate(zip(names, np.nan_to_num(ends), strict=True)):
-        if text := (notes or {}).get(name, ""):
+    table = pd.DataFrame({"length": pd.Series(values), "mark": pd.Series(marks or {}, dtype="float64")}).loc[[*values]]
+    rows = np.arange(len(table))
+    ax.barh(rows, table.length, height=0.72, color=[(colours or {}).get(n, COLOURS["models"]) for n in table.index])
+    ax.vlines(table.mark, rows - 0.42, rows + 0.42, color="black", linewidth=1.4)
+    longest = np.nan_to_num(table.abs().max(axis=None)) or 1.0
+    for row, (name, end) in enumerate(table.max(axis=1).fillna(0.0).clip(lower=0.0).items()):
+        if text := (notes or {}).get(name):
             ax.text(end + 0.03 * longest, row, text, va="center", fontsize=fontsize or 9)
-    ax.set_xlim(min(0.0, np.nanmin(lengths, initial=0.0) * 1.1), longest * (1.4 if notes else 1.08))
+    ax.set_xlim(min(0.0, 1.1 * table.length.min()), longest * (1.4 if notes else 1.08))
+    ax.set_yticks(rows, table.index)
+    ax.invert_yaxis()
     ax.set_xlabel(label, fontsize=fontsize)
     if fontsize:
         ax.tick_params(labelsize=fontsize, length=2)
-        ax.tick_params(axis="y", length=0)
         ax.patch.set_alpha(0.85)
-    if title:
-        ax.set_title(title, fontsize=fontsize)
+    ax.tick_params(axis="y", length=0)
     return ax
 
 
-def letter(axes: Sequence[Axes]) -> None:
-    """Write (a), (b), … before the titles of panels."""
-    for index, ax in enumerate(axes):
-        place = next((p for p in ("left", "center") if ax.get_title(loc=p)), "left")
-        ax.set_title(f"({chr(97 + index)}) {ax.get_title(loc=place)}".rstrip(), loc=place)
+def timing(ax: Axes, scores: pd.DataFrame) -> Axes:
+    r"""Draw models in the plane of spread ratio and correlation, over lines of equal skill.
+
+    With anomalies whose spread is :math:`\rho` times that of the observations and whose correlation with them is r, the
+    skill is :math:`1 - \mathrm{MSE} / \sigma_o^2 = 2 r \rho - \rho^2`, greatest at :math:`\rho = r`.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    scores : DataFrame
+        A row a model (index: its name): ``ratio`` and ``r``, the interval of r from ``low`` to ``high``, and ``kind``
+        (CNN, process model or data-driven).
+    """
+    right, bottom = max(1.25, 1.1 * scores["ratio"].max()), min(0.0, 1.05 * scores["low"].min())
+    ratio, r = np.meshgrid(np.linspace(1e-3, right, 200), np.linspace(bottom, 1, 200))
+    lines = ax.contour(ratio, r, 2 * r * ratio - ratio**2, levels=SKILLS, colors="#BDBDBD", linewidths=0.8, zorder=1)
+    ax.clabel(lines, fontsize=7, fmt=lambda skill: f"{skill:g}".replace("-", "−"))
+    ax.plot([0, 1], [0, 1], color="#4D4D4D", linestyle="--", linewidth=1.0, zorder=2, label="best spread, ratio = r")
+    ax.axvline(1.0, color="#4D4D4D", linewidth=0.6, zorder=2)
+    look = {"markersize": 7, "markeredgecolor": "black", "markeredgewidth": 0.5, "elinewidth": 1.0, "linestyle": "none"}
+    for index, (name, row) in enumerate(scores.iterrows()):
+        reach, marker = [[row["r"] - row["low"]], [row["high"] - row["r"]]], MARKERS[index % len(MARKERS)]
+        ax.errorbar(row["ratio"], row["r"], reach, color=KINDS[row["kind"]], marker=marker, label=name, **look)
+    ax.set(xlim=(0, right), ylim=(bottom, 1), xlabel="spread of anomalies, simulated / observed")
+    ax.set_ylabel("r of anomalies")
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return ax
+
+
+def spread(positions: ArrayLike, gap: float) -> np.ndarray:
+    """Move positions as little as possible (least squares) so that neighbours stand at least ``gap`` apart.
+
+    >>> spread([1.0, 1.0, 5.0], gap=1.0).tolist()
+    [0.5, 1.5, 5.0]
+    """
+    positions = np.asarray(positions, dtype=np.float64)
+    order, room = np.argsort(positions, kind="stable"), gap * np.arange(positions.size)
+    moved = np.empty_like(positions)
+    moved[order] = isotonic_regression(positions[order] - room).x + room
+    return moved
+
+
+def faster(table: pd.DataFrame) -> Axes:
+    """Draw regions as circles where NPP grows faster (across) and RECO does (up); their areas show the regions'.
+
+    Parameters
+    ----------
+    table : DataFrame
+        A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``analysed_m2``, the land that the share
+        is of, as `risk.table` has them.
+    """
+    width = 6.6  # and height, inches
+    figure, ax = plt.subplots(figsize=(width, width))
+    share, area = 100 * table["npp_faster_area"].to_numpy(), table["analysed_m2"].to_numpy()
+    low, high = min(share.min(), 50.0), max(share.max(), 50.0)
+    pad = max(0.28 * (high - low), 9.0)
+    low, high = max(low - pad, 0.0), min(high + pad, 100.0)
+    ax.set(xlim=(low, high), ylim=(100 - high, 100 - low), aspect="equal")
+    ax.set(xlabel="NPP grows faster (% of land)", ylabel="RECO grows faster (% of land)")
+    ax.plot([0, 100], [100, 0], color=COLOURS["models"], linewidth=1, zorder=1)
+    ax.plot([0, 50, 50], [50, 50, 0], color=COLOURS["models"], linewidth=0.8, linestyle=":", zorder=1)
+    *radius, scale = LARGEST * np.sqrt(np.append(area, 5e12) / max(area.max(), 5e12))
+    look = {"markeredgecolor": "white", "markeredgewidth": 0.8, "alpha": 0.8, "clip_on": False, "zorder": 3}
+    for i in np.argsort(-area):  # the small ones on top
+        colour = COLOURS["sink" if share[i] > 50 else "source"]
+        ax.plot(share[i], 100 - share[i], "o", markersize=2 * radius[i], color=colour, **look)
+    # names stand on both sides of the line in turn, spread along it, with a thin line to each circle
+    gap, away = ROOM * (high - low) / (72 * 0.75 * width), (LARGEST + 10) / np.sqrt(2)
+    for side, members in ((1, np.argsort(share, kind="stable")[::2]), (-1, np.argsort(share, kind="stable")[1::2])):
+        beside = offset_copy(ax.transData, figure, side * away, side * away, units="points")
+        for i, place in zip(members, spread(share[members], gap), strict=True):
+            text = {"ha": "left" if side > 0 else "right", "va": "center", "fontsize": 9, "zorder": 4}
+            line = {"arrowstyle": "-", "color": COLOURS["outline"], "linewidth": 0.6, "shrinkB": radius[i]}
+            name, ends = f"{table['name'].iloc[i]} {share[i]:.0f} %", (share[i], 100 - share[i])
+            ax.annotate(name, ends, (place, 100 - place), textcoords=beside, arrowprops=line, **text)
+    corner = offset_copy(ax.transAxes, figure, -LARGEST - 4, -LARGEST - 4, units="points")
+    grey = {"color": COLOURS["land"], "markeredgecolor": COLOURS["outline"]}
+    ax.plot(1, 1, "o", markersize=2 * scale, transform=corner, **grey)
+    under = offset_copy(corner, figure, 0, -scale - 3, units="points")
+    ax.text(1, 1, "5 million km²", transform=under, ha="center", va="top", fontsize=8)
+    return ax

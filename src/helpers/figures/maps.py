@@ -1,55 +1,80 @@
-"""Maps: of a field, of many fields, of classes, of points; and small axes set into a map."""
+"""Maps: of a field, of many fields, of classes, of points, and of the cells around a place.
+
+Cartopy projects, xarray draws cells and colour bars; land comes from the book's own files, so that no map asks the
+network for a coastline.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import lru_cache
 
+import cartopy.crs as ccrs
 import matplotlib.pyplot as plt
 import numpy as np
+import shapely
 import xarray as xr
+from cartopy.feature import ShapelyFeature
 from cartopy.mpl.geoaxes import GeoAxes
 from matplotlib.axes import Axes
-from matplotlib.colors import BoundaryNorm, Colormap, ListedColormap, Normalize
-from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
-from helpers.figures.charts import bars
-from helpers.figures.projection import EQUAL_EARTH, for_drawing, mesh, project, world_axes
 from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
+from helpers.grid import RADIUS
+from helpers.products import natural_earth
 
-PLACES = {"lower left": (0.0, 0.0), "lower right": (1.0, 0.0), "upper left": (0.0, 1.0), "upper right": (1.0, 1.0)}
+SPHERE = ccrs.Globe(ellipse=None, semimajor_axis=RADIUS, semiminor_axis=RADIUS)
+EQUAL_EARTH, DEGREES = ccrs.EqualEarth(globe=SPHERE), ccrs.PlateCarree(globe=SPHERE)
+"""The maps' projection, and the coordinates of what is drawn on them, on the sphere that cell areas are computed on."""
 
-INSET_TITLE = {"fontsize": 8, "pad": 2, "loc": "center"}
-"""Smaller than a map's own, and away from the corner, where the edge of the large map runs."""
+SOUTH, NORTH = -60.0, 85.0
+"""Latitudes that a map shows: Antarctica has no vegetation to speak of."""
 
+FINEST = 0.25
+"""A map 800 pixels wide shows no finer cells than this (degrees): finer fields are averaged or thinned."""
 
-def limits(
-    values: np.ndarray, *, diverging: bool, vmin: float | None = None, vmax: float | None = None
-) -> tuple[float, float]:
-    """Choose the ends of a colour scale: given ones first, then the 2nd and 98th percentile of the finite values.
-
-    A diverging scale is symmetrical about zero; a sequential one of values that are never negative begins at zero when
-    its lower end would lie near it.
-    """
-    finite = values[np.isfinite(values)]
-    low, high = np.percentile(finite, [2, 98]) if finite.size else (0.0, 1.0)
-    if diverging:
-        reach = max(abs(v) for v in ((low, high) if vmin is None and vmax is None else (vmin or 0.0, vmax or 0.0)))
-        return -(reach or 1.0), reach or 1.0
-    if finite.size and finite.min() >= 0 and low < 0.2 * high:
-        low = 0.0
-    low, high = (low if vmin is None else vmin), (high if vmax is None else vmax)
-    return (low, high) if high > low else (low, low + 1.0)
+LEGEND_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "handlelength": 1.2, "columnspacing": 1.2}
 
 
-def extension(values: np.ndarray, norm: Normalize) -> str:
-    """Say at which ends values lie beyond the colour scale: Matplotlib's ``extend``."""
-    finite = values[np.isfinite(values)]
-    if not finite.size:
-        return "neither"
-    below, above = finite.min() < norm.vmin, finite.max() > norm.vmax
-    return {(True, True): "both", (True, False): "min", (False, True): "max"}.get((below, above), "neither")
+@lru_cache(maxsize=1)
+def _land() -> ShapelyFeature:
+    return ShapelyFeature(shapely.get_parts(natural_earth.land("110m")), DEGREES)
+
+
+def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAxes:
+    """Return axes that show the world without Antarctica: grey land, its outline above, the map's edge around."""
+    if ax is None:
+        _, ax = plt.subplots(subplot_kw={"projection": EQUAL_EARTH})
+    if getattr(ax, "projection", None) != EQUAL_EARTH:
+        raise ValueError(
+            "ax: expected axes with the Equal Earth projection, found others; make them with"
+            " plt.subplots(subplot_kw={'projection': figures.EQUAL_EARTH}) or leave ax out"
+        )
+    ax.set_global()
+    ax.set_ylim(*(EQUAL_EARTH.transform_point(0.0, lat, DEGREES)[1] for lat in (SOUTH, NORTH)))
+    ax.spines["geo"].set(edgecolor=COLOURS["outline"], linewidth=0.6)
+    ax.add_feature(_land(), facecolor=land_colour, edgecolor="none", zorder=0)
+    ax.add_feature(_land(), facecolor="none", edgecolor=COLOURS["outline"], linewidth=0.4, zorder=3)
+    return ax
+
+
+def _for_drawing(field: xr.DataArray, *, classes: bool = False) -> xr.DataArray:
+    """Return the field in memory, on cells no finer than `FINEST`: block means, or every n-th cell of classes."""
+    if set(field.dims) != {"lat", "lon"}:
+        raise ValueError(
+            f"field {field.name or ''}: expected dimensions lat and lon, found {', '.join(map(str, field.dims))};"
+            " select or average the others first"
+        )
+    field = field.transpose("lat", "lon").load()
+    factor = max(1, round(FINEST / abs(float(field.lon[1] - field.lon[0]))))
+    if classes:
+        field = field[factor // 2 :: factor, factor // 2 :: factor]
+    elif factor > 1:
+        field = field.coarsen(lat=factor, lon=factor, boundary="trim").mean()
+    # an edge that rounding puts beyond the date line would send its cell around the globe
+    return field.assign_coords({k: field[k].astype("float64") * (1 - 1e-7) for k in ("lat", "lon")})
 
 
 def world(
@@ -61,7 +86,7 @@ def world(
     vmin: float | None = None,
     vmax: float | None = None,
     ax: GeoAxes | None = None,
-    title: str | None = None,
+    title: str = "",
 ) -> GeoAxes:
     """Draw a field of numbers on an equal-area map of the world.
 
@@ -76,35 +101,37 @@ def world(
     diverging : bool
         The scale is symmetrical about a meaningful zero.
     vmin, vmax : float, optional
-        Ends of the scale; default by `limits`. Arrows on the bar say that values lie beyond.
+        Ends of the scale, of a diverging one ``vmax`` alone; default the 2nd and 98th percentile, and zero where values
+        that are never negative come near it. Arrows on the bar say that values lie beyond.
     ax : GeoAxes, optional
         Equal Earth axes to draw on; default a new figure.
-    title : str, optional
+    title : str
         Title of the map.
 
     Returns
     -------
     GeoAxes
         The axes drawn on.
+
+    Raises
+    ------
+    ValueError
+        The field has other dimensions than lat and lon, or ``ax`` another projection.
     """
-    ax = world_axes(ax, land_colour=COLOURS["blank" if diverging else "land"])
-    shown = for_drawing(field)
-    norm = Normalize(*limits(shown.values, diverging=diverging, vmin=vmin, vmax=vmax))
-    drawn = mesh(ax, shown, norm=norm, cmap=cmap or (DIVERGING if diverging else SEQUENTIAL))
-    if title:
-        ax.set_title(title, **({} if ax in ax.figure.axes else INSET_TITLE))
+    ax = _world_axes(ax, COLOURS["blank" if diverging else "land"])
+    shown = _for_drawing(field)
+    if not diverging and vmin is None and shown.min() >= 0:
+        low, high = shown.quantile([0.02, 0.98])
+        vmin = 0.0 if low < 0.2 * high else None
+    bar = {"orientation": "horizontal", "shrink": 0.6, "aspect": 32, "pad": 0.03, "label": label}
+    drawn = shown.plot.pcolormesh(
+        ax=ax, transform=DEGREES, cmap=cmap or (DIVERGING if diverging else SEQUENTIAL), vmin=vmin, vmax=vmax,
+        center=0.0 if diverging else False, robust=True, add_labels=False, rasterized=True, zorder=1,
+        add_colorbar=label is not None, cbar_kwargs=bar if label is not None else None,
+    )  # fmt: skip
     if label is not None:
-        bar = ax.figure.colorbar(
-            drawn,
-            ax=ax,
-            orientation="horizontal",
-            shrink=0.6,
-            aspect=32,
-            pad=0.03,
-            extend=extension(field.values, norm),
-        )
-        bar.set_label(label)
-        bar.outline.set_visible(False)
+        drawn.colorbar.outline.set_visible(False)
+    ax.set_title(title)
     return ax
 
 
@@ -126,18 +153,13 @@ def worlds(fields: Mapping[str, tuple], ncols: int = 3, *, size: tuple[float, fl
         The axes, one a field.
     """
     nrows = -(-len(fields) // ncols)
-    figure, axes = plt.subplots(
-        nrows,
-        ncols,
-        figsize=(size[0] * ncols, size[1] * nrows),
-        subplot_kw={"projection": EQUAL_EARTH},
-        squeeze=False,
-    )
-    for ax in axes.ravel()[len(fields) :]:
+    look = {"figsize": (size[0] * ncols, size[1] * nrows), "subplot_kw": {"projection": EQUAL_EARTH}}
+    axes = plt.subplots(nrows, ncols, squeeze=False, **look)[1].ravel()
+    for ax in axes[len(fields) :]:
         ax.remove()
-    for ax, (title, (field, label, *more)) in zip(axes.ravel(), fields.items(), strict=False):
+    for ax, (title, (field, label, *more)) in zip(axes, fields.items(), strict=False):
         world(field, label=label, ax=ax, title=title, **(more[0] if more else {}))
-    return axes.ravel()[: len(fields)]
+    return axes[: len(fields)]
 
 
 def categories(
@@ -146,7 +168,7 @@ def categories(
     labels: Mapping[int, str],
     *,
     ax: GeoAxes | None = None,
-    title: str | None = None,
+    title: str = "",
     legend_columns: int = 4,
 ) -> GeoAxes:
     """Draw a field of classes, with a legend under the map.
@@ -160,23 +182,26 @@ def categories(
     ax, title
         As in `world`.
     legend_columns : int
-        Columns of the legend; 0 draws none.
+        Columns of the legend.
+
+    Raises
+    ------
+    ValueError
+        A flag with a colour has no name.
     """
     if set(colours) - set(labels):
         raise ValueError(f"labels: expected a name for each of the flags {sorted(colours)}, found {sorted(labels)}")
-    ax = world_axes(ax)
-    codes = sorted(colours)
-    shown = for_drawing(field, classes=True)
-    position = xr.full_like(shown, np.nan, dtype=np.float64)
+    ax, codes, shown = _world_axes(ax), sorted(colours), _for_drawing(field, classes=True)
+    place = xr.full_like(shown, np.nan, dtype="float64")
     for index, code in enumerate(codes):
-        position = position.where(shown != code, index)
-    norm = BoundaryNorm(np.arange(-0.5, len(codes)), len(codes)) if len(codes) > 1 else Normalize(-0.5, 0.5)
-    mesh(ax, position, norm=norm, cmap=ListedColormap([colours[code] for code in codes]))
-    if title:
-        ax.set_title(title)
-    if legend_columns:
-        handles = [Patch(facecolor=colours[c], edgecolor="#4D4D4D", linewidth=0.4, label=labels[c]) for c in codes]
-        _legend_below(ax, handles, legend_columns)
+        place = place.where(shown != code, index)
+    place.plot.pcolormesh(
+        ax=ax, transform=DEGREES, cmap=ListedColormap([colours[code] for code in codes]), vmin=-0.5,
+        vmax=len(codes) - 0.5, add_labels=False, add_colorbar=False, rasterized=True, zorder=1,
+    )  # fmt: skip
+    ax.set_title(title)
+    handles = [Patch(facecolor=colours[c], edgecolor="#4D4D4D", linewidth=0.4, label=labels[c]) for c in codes]
+    ax.legend(handles=handles, ncols=min(legend_columns, len(handles)), **LEGEND_BELOW)
     return ax
 
 
@@ -188,7 +213,7 @@ def points(
     labels: Mapping[int, str],
     *,
     ax: GeoAxes | None = None,
-    title: str | None = None,
+    title: str = "",
     size: float = 26.0,
     legend_columns: int = 5,
 ) -> GeoAxes:
@@ -202,78 +227,57 @@ def points(
         Class of each place (place,).
     colours, labels : mapping of int to str
         Colour and name of each class; classes without a place are left out of the legend.
+    ax, title, legend_columns
+        As in `categories`.
+    size : float
+        Area of a mark, points squared.
     """
-    ax = world_axes(ax)
-    x, y = project(np.asarray(lon), np.asarray(lat))
-    flags, handles = np.asarray(flags), []
+    ax = _world_axes(ax)
+    lat, lon, flags = np.asarray(lat), np.asarray(lon), np.asarray(flags)
     for index, code in enumerate(sorted(colours)):
         here = flags == code
-        if not here.any():
-            continue
-        look = {"marker": MARKERS[index % len(MARKERS)], "markeredgecolor": "black", "markeredgewidth": 0.4}
-        text = f"{labels[code]} ({int(here.sum())})"
-        super(GeoAxes, ax).plot(
-            x[here], y[here], linestyle="none", color=colours[code], markersize=size**0.5, zorder=5, **look
-        )
-        handles.append(Line2D([], [], linestyle="none", color=colours[code], markersize=6, label=text, **look))
-    if title:
-        ax.set_title(title)
-    _legend_below(ax, handles, legend_columns)
+        if here.any():
+            look = {"marker": MARKERS[index % len(MARKERS)], "edgecolors": "black", "linewidths": 0.4, "zorder": 5}
+            label = f"{labels[code]} ({here.sum()})"
+            ax.scatter(lon[here], lat[here], s=size, color=colours[code], label=label, transform=DEGREES, **look)
+    ax.set_title(title)
+    ax.legend(ncols=min(legend_columns, len(np.unique(flags))), **LEGEND_BELOW)
     return ax
 
 
-def _legend_below(ax: GeoAxes, handles: Sequence, columns: int) -> None:
-    ax.legend(
-        handles=handles,
-        loc="upper center",
-        bbox_to_anchor=(0.5, 0.0),
-        ncols=min(columns, max(1, len(handles))),
-        handlelength=1.2,
-        columnspacing=1.2,
-    )
-
-
-def inset(
-    ax: GeoAxes, place: str = "lower left", *, width: float = 0.27, height: float = 0.4, world: bool = False
-) -> Axes | GeoAxes:
-    """Return small axes in a corner of a map, for a second map (``world=True``) or a chart.
+def blocks(
+    ax: Axes, field: xr.DataArray, seen: xr.DataArray, *, lat: float, lon: float, reach: int, label: str
+) -> None:
+    """Draw the cells around a place, with the window that sees fewest cells of a coarser product, and most.
 
     Parameters
     ----------
-    ax : GeoAxes
-        The map.
-    place : {"lower left", "lower right", "upper left", "upper right"}
-        Corner.
-    width, height : float
-        Size as fractions of the map's.
-    world : bool
-        The inset is a map too, to be passed to `world` as its ``ax``.
-    """
-    if place not in PLACES:
-        raise ValueError(f"place: expected one of {', '.join(PLACES)}, found {place!r}; choose one of them")
-    right, top = PLACES[place]
-    more = {"projection": EQUAL_EARTH} if world else {}
-    small = ax.inset_axes([right * (1 - width), top * (1 - height), width, height], zorder=6, **more)
-    small.tick_params(labelsize=7, length=2)
-    small.title.set_fontsize(8)
-    return small
-
-
-def inset_bars(ax: GeoAxes, values: Mapping[str, float], *, label: str, place: str = "lower left", **more) -> Axes:
-    """Set a small bar chart into a corner of a map, as high as its bars need; the first bar is the map's own.
-
-    Parameters
-    ----------
-    ax : GeoAxes
-        The map.
-    values : mapping of str to float
-        Length of each named bar.
+    ax : Axes
+        Where to draw.
+    field : DataArray (lat, lon)
+        What to colour the cells by.
+    seen : DataArray (lat, lon)
+        How many coarser cells the window around each cell sees; may lack the rows and columns at the edges.
+    lat, lon : float
+        The place, degrees.
+    reach : int
+        Cells on each side of it.
     label : str
-        Quantity and unit.
-    place : str
-        Corner, as in `inset`.
-    **more
-        Further arguments of `bars`: ``notes``, ``marks``.
+        Quantity and unit, beside the colour bar.
     """
-    small = inset(ax, place, width=0.26, height=0.055 * (len(values) + 1))
-    return bars(small, values, label=label, colours={next(iter(values)): COLOURS["cnn"]}, fontsize=7.5, **more)
+    step = abs(float(field.lat[1] - field.lat[0]))
+    near = [abs(field[k] - field[k].sel({k: at}, method="nearest")) for k, at in (("lat", lat), ("lon", lon))]
+    part = field.where((near[0] < (reach + 0.5) * step) & (near[1] < (reach + 0.5) * step), drop=True)
+    bar = {"label": label, "fraction": 0.046, "pad": 0.03}
+    part.plot.pcolormesh(ax=ax, cmap=SEQUENTIAL, edgecolors="white", linewidth=0.3, add_labels=False, cbar_kwargs=bar)
+    inside = seen.sel(lat=part.lat[1:-1], lon=part.lon[1:-1])
+    far = np.hypot(inside.lat - lat, inside.lon - lon)
+    for number, dashes in ((int(inside.max()), "--"), (int(inside.min()), "-")):
+        middle = inside[far.where(inside == number).argmin(["lat", "lon"])]
+        clear = (abs(inside.lat - middle.lat) > 2.5 * step) | (abs(inside.lon - middle.lon) > 2.5 * step)
+        far = far.where(clear, 1e6)  # the other window keeps clear of this one
+        corner = float(middle.lon) - 1.5 * step, float(middle.lat) - 1.5 * step
+        what = f"window that sees {number} cell{'s' * (number > 1)}"
+        ax.add_patch(Rectangle(corner, 3 * step, 3 * step, fill=False, lw=2.2, ls=dashes, ec="black", label=what))
+    ax.set(xlabel="longitude (°)", ylabel="latitude (°)", aspect="equal")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), handlelength=1.6)

@@ -12,6 +12,8 @@ from cmcrameri import cm
 
 SEQUENTIAL, DIVERGING = cm.batlow, cm.vik
 
+RECO_UNIT = "kg C m$^{-2}$ yr$^{-1}$"
+
 WIDTH = 8.0
 """Width of a full-page figure, inches: 880 pixels at the house's 110 dots an inch."""
 
@@ -68,6 +70,9 @@ colours are more than any eye tells apart for sure, so maps of points give each 
 MARKERS: tuple = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8", (4, 1, 0), (3, 1, 0))
 """Markers by land-cover code, in turn."""
 
+KINDS = {"CNN": COLOURS["cnn"], "process model": COLOURS["models"], "data-driven": COLOURS["npp"]}
+"""Colour of a model by its kind."""
+
 
 def use_house_style() -> None:
     """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours."""
@@ -83,6 +88,7 @@ def use_house_style() -> None:
             "axes.titlesize": 11,
             "axes.titlelocation": "left",
             "axes.labelsize": 10,
+            "figure.labelsize": 10,
             "xtick.labelsize": 9,
             "ytick.labelsize": 9,
             "legend.fontsize": 9,

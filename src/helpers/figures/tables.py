@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from hashlib import sha256
 from html import escape
-from itertools import groupby
 from numbers import Integral, Real
 
 import pandas as pd
@@ -31,87 +31,49 @@ def show(value: object, how: Format | None = None) -> str:
         return "yes" if value else "no"
     if isinstance(value, Integral):
         return f"{value:,d}"
-    if isinstance(value, Real):
-        return _three_digits(float(value))
-    return str(value)
-
-
-def _three_digits(value: float) -> str:
-    size = abs(value)
+    if not isinstance(value, Real):
+        return str(value)
+    size = abs(float(value))
     if size and (size < 1e-3 or size >= 1e7):
         return f"{value:.2e}"
     return f"{value:,.0f}" if size >= 1000 else f"{value:#.3g}".rstrip(".")
 
 
 class Table:
-    """A DataFrame as a table of the book; the last value of a cell. Built by `table`."""
+    """Texts as a table of the book, drawn by pandas' Styler; the last value of a cell. Built by `table`."""
 
-    def __init__(self, frame: pd.DataFrame, caption: str | None, formats: Mapping[str, Format]) -> None:
-        self.frame, self.caption = frame, caption
-        hows = [formats.get(column) for column in frame.columns]
-        columns = [[show(v, how) for v in frame.iloc[:, i]] for i, how in enumerate(hows)]
-        self.cells = list(zip(*columns, strict=True))
-        # numbers that came as text ("about 0.87") stand to the right like any other
-        self.numeric = [bool(column) and all(NUMBER.fullmatch(cell) for cell in column) for column in columns]
-        self.named_rows = not isinstance(frame.index, pd.RangeIndex)
+    def __init__(self, texts: pd.DataFrame, caption: str | None) -> None:
+        self.texts, self.caption = texts, caption
+        self.counted = isinstance(texts.index, pd.RangeIndex)
 
     def __repr__(self) -> str:
         """Return the table as plain text, for a terminal."""
-        text = pd.DataFrame(self.cells, columns=self.frame.columns, index=self.frame.index)
-        return "\n".join(filter(None, [self.caption, text.to_string(index=self.named_rows)]))
+        return "\n".join(filter(None, [self.caption, self.texts.to_string(index=not self.counted)]))
 
     def _repr_html_(self) -> str:
-        caption = f"<caption>{escape(self.caption)}</caption>" if self.caption else ""
-        head, body = "".join(self._head()), "".join(self._body())
-        return (
-            '<div style="overflow-x: auto"><table class="dataframe table">'
-            f"{caption}<thead>{head}</thead><tbody>{body}</tbody></table></div>"
-        )
+        rows, columns = self.texts.index, self.texts.columns
+        in_one_row = rows.nlevels == columns.nlevels == 1
+        shown = self.texts.rename_axis(columns=rows.name if in_one_row else [None] * columns.nlevels)
+        # an identity from the content: equal tables give equal pages, and the style of one leaves the others alone
+        style = (shown.rename_axis(index=None) if in_one_row else shown).style
+        style.set_uuid(sha256(repr(self).encode()).hexdigest()[:12]).cell_ids = False
+        style.format(escape="html").format_index(show, escape="html").set_caption(escape(self.caption or ""))
+        style.format_index(escape="html", axis="columns")
+        style.format_index_names(escape="html", axis="columns" if in_one_row else "index")
+        style.set_table_attributes('class="dataframe table"').set_table_styles(self._alignment())
+        html = (style.hide() if self.counted else style).to_html()
+        for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
+            html = html.replace(f'class="{kind}', f'scope="{scope}" class="{kind}')
+        return f'<div style="overflow-x: auto">{html}</div>'
 
-    def _head(self):
-        """Yield the header rows; neighbours of one name in an upper row share a cell."""
-        columns, index = self.frame.columns, self.frame.index
-        for level in range(columns.nlevels):
-            yield "<tr>"
-            if self.named_rows and level == columns.nlevels - 1:
-                yield from (f'<th scope="col">{escape(str(name or ""))}</th>' for name in index.names)
-            elif self.named_rows:
-                yield f'<td colspan="{index.nlevels}"></td>'
-            keys = [c[: level + 1] if isinstance(c, tuple) else (c,) for c in columns]
-            place = 0
-            for key, group in groupby(keys):
-                span = len(list(group))
-                scope = f'scope="colgroup" colspan="{span}"' if span > 1 else 'scope="col"'
-                yield f"<th {scope}{self._align(place) if span == 1 else ''}>{escape(str(key[-1]))}</th>"
-                place += span
-            yield "</tr>"
-
-    def _body(self):
-        """Yield the rows; equal neighbours in an outer level of the index share a cell."""
-        index = [key if isinstance(key, tuple) else (key,) for key in self.frame.index]
-        for row, cells in enumerate(self.cells):
-            yield "<tr>"
-            if self.named_rows:
-                yield from self._row_headers(index, row)
-            yield from (f"<td{self._align(i)}>{escape(cell)}</td>" for i, cell in enumerate(cells))
-            yield "</tr>"
-
-    @staticmethod
-    def _row_headers(index: list[tuple], row: int):
-        for level, name in enumerate(index[row]):
-            key = index[row][: level + 1]
-            last = level == len(index[row]) - 1
-            if not last and row and index[row - 1][: level + 1] == key:
-                continue
-            span = 1
-            while not last and row + span < len(index) and index[row + span][: level + 1] == key:
-                span += 1
-            scope = f'scope="rowgroup" rowspan="{span}"' if span > 1 else 'scope="row"'
-            yield f"<th {scope}>{escape(show(name))}</th>"
-
-    def _align(self, column: int) -> str:
-        style = "text-align: right; white-space: nowrap" if self.numeric[column] else "text-align: left"
-        return f' style="{style}"'
+    def _alignment(self) -> list[dict]:
+        """Set texts to the left and numbers, also those that came as text ("about 0.87"), with their headers right."""
+        rules, head = [{"selector": "td, th", "props": "text-align: left"}], f"th.level{self.texts.columns.nlevels - 1}"
+        for i, (_, column) in enumerate(self.texts.items()):
+            if len(column) and all(NUMBER.fullmatch(text) for text in column):
+                props = "text-align: right; white-space: nowrap"
+                rules.append({"selector": f"td.col{i}, {head}.col{i}", "props": props})
+        return rules
 
 
 def table(frame: pd.DataFrame, caption: str | None = None, formats: Mapping[str, Format] | None = None) -> Table:
@@ -144,4 +106,6 @@ def table(frame: pd.DataFrame, caption: str | None = None, formats: Mapping[str,
             f"formats: expected columns among {', '.join(map(str, frame.columns))}, found {', '.join(unknown)};"
             " mend the name"
         )
-    return Table(frame, caption, formats)
+    columns = [[show(value, formats.get(name)) for value in column] for name, column in frame.items()]
+    texts = pd.DataFrame(dict(enumerate(columns)), index=frame.index, dtype=object).set_axis(frame.columns, axis=1)
+    return Table(texts, caption)
