@@ -7,7 +7,6 @@ from eos_files import RADIUS, TILE
 from rasterio import Affine
 
 from helpers.grid import Grid
-from helpers.products import ProductError, hdf4
 from helpers.products.sinusoidal import Warp
 
 
@@ -179,23 +178,3 @@ def test_cells_that_no_tile_reaches_have_no_value():
     warp = Warp(Grid(10), "average")
     warp.add(np.ones((20, 20)), place(18, 8, 20))
     assert np.argwhere(np.isfinite(warp.result())).tolist() == [[8, 18], [8, 19]]  # at 10° N it reaches to 10.15° E
-
-
-def test_classes_cannot_be_averaged_here():
-    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear"):
-        Warp(Grid(1), "mode")
-
-
-def test_a_real_tile_lands_where_the_projection_says(real_data):
-    path = next((real_data / "native").glob("MOD09GA*h14v17*"))
-    with hdf4.opening(path) as file:
-        (grid,) = [g for g in hdf4.eos_grids(file, path) if g.columns == 1200]
-        stored, _ = hdf4.read_stored(file, path, "SolarZenith_1")
-    values, target = stored.astype("float32"), Grid(0.05)
-    warp = Warp(target)
-    warp.add(values, grid.transform)
-    got, expected = warp.result(), nearest(values, grid.transform, target)
-    # Most of the tile lies off the globe: what is left is a sliver beyond 80 degrees south.
-    assert np.isfinite(expected).sum() > 500
-    np.testing.assert_array_equal(got, expected)
-    assert target.lat[np.isfinite(got).any(axis=1)].max() < -80

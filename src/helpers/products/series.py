@@ -22,7 +22,6 @@ import xarray as xr
 
 from helpers.grid import LAT, LON, same_labels, together
 from helpers.products import axes, netcdf
-from helpers.products.composites import stack
 from helpers.products.errors import ProductError
 from helpers.products.packed import Kept
 
@@ -321,7 +320,8 @@ def yearly(series: Series, years: Iterable[int], prepare: Prepare, combine: Comb
     blocks = _blocks(series, years, prepare, combine, [0] * len(years))
     coords = _coords(series)
     fields = [xr.DataArray(block, dims=("lat", "lon"), coords=coords) for block in blocks]
-    return stack(dict(zip(years, fields, strict=True)))
+    year = xr.DataArray(list(years), dims="year", attrs={"long_name": "calendar year"})
+    return xr.concat(fields, dim="year").assign_coords(year=year)
 
 
 def monthly(series: Series, years: Iterable[int], prepare: Prepare, convert: Combine) -> xr.DataArray:
