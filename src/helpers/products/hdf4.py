@@ -20,7 +20,6 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +29,7 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from helpers.grid import RADIUS
-from helpers.products import packed
+from helpers.products import compression
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.rasters import ALL, Raster
 from helpers.products.registry import Field
@@ -102,7 +101,7 @@ def opening(
     ProductError
         There is no such field, it is not clear which, or it cannot be placed; the message lists those there are.
     """
-    with packed.opened(path, SUFFIXES) as plain, reading(path):
+    with compression.opened(path, SUFFIXES) as plain, reading(path):
         _require_hdf4(path, plain)
         with LIBRARY:
             file = SD(str(plain), SDC.READ)
@@ -112,25 +111,21 @@ def opening(
                 index, name, where = _find(file, path, grids, name, grid, strict)
                 field = file.select(index)
                 y, x, start, count = _extent(field, path, name, grids.get(where), layer)
-                placed = _place(path, name, (count[y], count[x]), grids.get(where))
 
-                @lru_cache(1)
-                def stored() -> np.ndarray:
+                def read(rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
                     require_undamaged(plain, path, field)
                     try:
-                        values = np.asarray(field.get(start, count)).reshape(count)
+                        stored = np.asarray(field.get(start, count)).reshape(count)
                     except ValueError as error:  # what pyhdf raises where the library fails to read
                         raise DamagedFile(
                             f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again"
                         ) from error
-                    return np.moveaxis(values, (y, x), (-2, -1)).reshape(count[y], count[x])
+                    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(shape)[rows, columns]
 
-                def read(rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
-                    with reading(path):
-                        return stored()[rows, columns]
-
+                shape = count[y], count[x]
+                placed = _place(path, name, shape, grids.get(where))
                 about = {"path": path, "name": name, "grid": where, "attributes": field.attributes()}
-                yield Raster(read, *placed, **about, metadata=metadata)
+                yield Raster(read, shape, *placed, **about, metadata=metadata)
                 field.endaccess()
             finally:
                 file.end()
@@ -260,19 +255,19 @@ def _extent(field: SDS, path: Path, name: str, grid: EosGrid | None, layer) -> t
 
 
 def _place(path: Path, name: str, shape: tuple[int, int], grid: EosGrid | None) -> tuple:
-    """Return shape, transform and projection: as declared, or those of the globe where nothing is declared."""
+    """Return transform and projection: as declared, or those of the globe where nothing is declared."""
     rows, columns = shape
     if grid is None:
         if columns != 2 * rows:
             raise ProductError(
                 f"{path}: {name!r} declares no grid (StructMetadata.0) and is {rows}x{columns}, not global, so its "
-                "place is unknown; fetch it again"
+                "place is unknown; give a gridded file, or fetch it again"
             )
-        return shape, Affine(360 / columns, 0, -180, 0, -180 / rows, 90), PROJECTIONS["GCTP_GEO"]
+        return Affine(360 / columns, 0, -180, 0, -180 / rows, 90), PROJECTIONS["GCTP_GEO"]
     if shape != grid.shape:
         declared = "x".join(map(str, grid.shape))
         raise ProductError(f"{path}: expected {declared} pixels of {name!r}, found {rows}x{columns}; fetch it again")
-    return shape, grid.transform, grid.crs
+    return grid.transform, grid.crs
 
 
 def missing(stored: np.ndarray, valid: tuple[float, float] | None, fills: Sequence[float]) -> np.ndarray:

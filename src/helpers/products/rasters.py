@@ -28,7 +28,7 @@ from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from helpers.grid import Cells, Grid, resample
-from helpers.products import packed
+from helpers.products import compression
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.sinusoidal import require_method
 
@@ -146,7 +146,7 @@ def opening(path: Path) -> Iterator[rasterio.DatasetReader]:
     DamagedFile
         It is no raster, is cut short, or cannot be read.
     """
-    with packed.opened(path) as plain, reading(path):
+    with compression.opened(path) as plain, reading(path):
         require_whole(plain, path)
         with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(plain) as source:
             yield source

@@ -226,11 +226,6 @@ def own_cells(raster: Raster) -> Cells:
     return Cells(*axes)
 
 
-def days_in_year(year: int) -> int:
-    """Return 365 or 366."""
-    return 365 + calendar.isleap(year)
-
-
 def expected_days(year: int, step: str) -> list[int]:
     """Return the days of the year on which a product of this step has a date.
 
@@ -247,7 +242,7 @@ def days_of(days: Iterable[int], year: int) -> dict[int, int]:
     {1: 31, 32: 28, 60: 306}
     """
     days = list(days)
-    return dict(zip(days, np.diff([*days, days_in_year(year) + 1]).tolist(), strict=True))
+    return dict(zip(days, np.diff([*days, 366 + calendar.isleap(year)]).tolist(), strict=True))
 
 
 def choose(
@@ -275,7 +270,7 @@ def choose(
     files = pd.DataFrame([{"tile": ""} | product.match(path).groupdict("") | {"path": path} for path in paths])
     files = files.astype({"year": int, "day": int})
     for year, day, path in zip(files.year, files.day, files.path, strict=True):
-        if not 1 <= day <= days_in_year(year):
+        if not 1 <= day <= 365 + calendar.isleap(year):
             raise ProductError(f"{path}: expected a day of the year {year}, found {day}; correct the file's name")
     if product.step == "monthly":  # whatever day of it a month is named after
         starts = {year: expected_days(year, "monthly") for year in files.year.unique().tolist()}

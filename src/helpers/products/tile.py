@@ -37,12 +37,14 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
 from helpers.grid import LAT, LON, RADIUS, Grid, codes
-from helpers.products import hdf4, packed, rasters
+from helpers.grid import of as cells_of
+from helpers.products import compression, hdf4, netcdf, rasters
 from helpers.products.errors import ProductError, reading
 from helpers.products.rasters import DEGREES, Raster
 from helpers.products.registry import Product, describe
 from helpers.products.sinusoidal import Warp
 
+TIFFS = (".tif", ".tiff", ".vrt")
 STRIP = 2**22
 """Pixels that are decoded at a time."""
 LARGEST = 10**8
@@ -60,7 +62,7 @@ DATES = (
     rf"(?<!\d){_YEAR}_?{_DAY}(?!\d)",
     rf"(?<!\d){_YEAR}[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|1\d|2[0-8])(?!\d)",
 )
-"""The ways in which names give a date."""
+"""The ways in which names give a date: A2018001 (NASA), doy2018001 (AppEEARS), 2018_001, 20180101."""
 
 
 def read(
@@ -118,13 +120,14 @@ def read(
         There is no such field, or it is not clear which; it cannot be decoded or placed; a file has no value; or files
         do not go together. The message names the file, and the parameter that helps.
     """
-    places, values, warp, out, first = [], [], None, None, None
+    places, origins, values, warp, out, first = [], [], [], None, None, None
     for path in paths:
         with _opening(path, variable, eos_grid, layer) as raster:
             entry = entry_of(raster.attributes, _what(raster), scale=scale, offset=offset, valid=valid, fill=fill)
             first = first or entry
             places.append(replace(raster, read=None))  # without hold of the pixels, which may be many
-            _require_alike(places)
+            origins.append(_origin(raster))
+            _require_alike(places, [day for _, day in origins])
             if entry != first:
                 raise ProductError(
                     f"{path}: expected {first.rule}, and the fills and valid range of {paths[0].name}, found others "
@@ -152,10 +155,43 @@ def read(
     elif values:
         joined = _joined(values, places)
         if grid is None:
-            return _described(on_own_grid(joined, called), product, places, first)
+            return _described(on_own_grid(joined, called), product, places, origins[0], first)
         out = rasters.onto(joined, grid, method, lambda numbers: numbers)
     ds = xr.Dataset({called: (("lat", "lon"), out)}, coords=grid.like().coords)
-    return _described(ds, product, places, first, method)
+    return _described(ds, product, places, origins[0], first, method)
+
+
+def pixel(product: Product, path: Path) -> str:
+    """Say how large a pixel of a gridded product's file is, as the file itself declares it.
+
+    Returns
+    -------
+    str
+        Height of a pixel, in degrees, or in metres where the file is on a projection: ``"0.5°"``, ``"463 m"``.
+
+    Raises
+    ------
+    ProductError
+        The product has no pixels, or the file does not say how large they are.
+    """
+    ending = Path(compression.plain_name(path.name)).suffix
+    if ending in (".nc", ".nc4"):
+        with netcdf.opening(path) as ds:
+            if ds.sizes["lat"] < 2:
+                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
+            height, geographic = cells_of(ds).resolution, True
+    elif ending == ".hdf":
+        field = product.fields[0]
+        with hdf4.opening(path, field.stored, field.grid, strict=False) as raster:
+            height, geographic = -raster.transform.e, raster.geographic
+    elif ending in TIFFS:
+        with rasters.opening(path) as source:
+            height, geographic = source.res[0], bool(source.crs and source.crs.is_geographic)
+    else:
+        raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product.id}")
+    if geographic:
+        return f"{height:.4g}°"
+    return f"{height / 1000:.3g} km" if height >= 1000 else f"{height:.0f} m"
 
 
 @dataclass(frozen=True)
@@ -277,15 +313,15 @@ def entry_of(attributes: Mapping[str, object], what: str, *, scale=None, offset=
 @contextmanager
 def _opening(path: Path, variable, grid: str | None, layer) -> Iterator[Raster]:
     """Open one field, by the file's name or, where that tells nothing, by its first bytes."""
-    ending = Path(packed.plain_name(path.name)).suffix.lower()
-    tiff = ending in (".tif", ".tiff", ".vrt")
-    if not tiff and ending not in hdf4.SUFFIXES and path.suffix.lower() not in packed.PACKED:
+    ending = Path(compression.plain_name(path.name)).suffix.lower()
+    tiff = ending in TIFFS
+    if not tiff and ending not in hdf4.SUFFIXES and path.suffix.lower() not in compression.PACKED:
         with reading(path), path.open("rb") as stream:
             tiff = stream.read(4) in rasters.TIFF
     if not tiff:
         with hdf4.opening(path, variable, grid, layer) as raster:
-            raster.read()
-        yield raster
+            stored = raster.read()
+        yield replace(raster, read=lambda rows, columns: stored[rows, columns])
         return
     if grid is not None or layer is not None:
         raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
@@ -357,58 +393,44 @@ def _listed(numbers: Sequence[float] | None) -> str:
     return ", ".join(f"{number:.10g}" for number in numbers) if numbers else "none stated"
 
 
-def _date(raster: Raster) -> str:
-    """Return the first day that a file stands for (ISO 8601): as it says, or as its name does; empty without one.
-
-    Names write it A2018001 (NASA), doy2018001 (AppEEARS), 2018_001 or 20180101.
-    """
-    if told := _core(raster, "RANGEBEGINNINGDATE"):
-        return told
-    for form in DATES:
-        if found := re.search(form, raster.path.name):
-            year, *rest = map(int, found.groups())
-            begin = date(year, 1, 1) + timedelta(days=rest[0] - 1) if len(rest) == 1 else date(year, *rest)
-            return begin.isoformat()
-    return ""
-
-
-def _origin(raster: Raster) -> str:
-    """Return product and version, as far as the file says; of a GeoTIFF its name."""
-    told = [_core(raster, key) for key in ("SHORTNAME", "VERSIONID")]
-    if not raster.metadata and (named := re.match(r"([A-Z]{3}\d\d\w*?)(?:\.(\d{3}))?(?=[._])", raster.path.name)):
-        told = [part or "" for part in named.groups()]
-    return " version ".join(part for part in told if part)
-
-
-def _core(raster: Raster, key: str) -> str:
-    """Return the value of an object of NASA's core metadata, empty where there is none."""
+def _origin(raster: Raster) -> tuple[str, str]:
+    """Return product and version, and the first day that a file stands for (ISO 8601), as it or its name tells."""
     core = "".join(str(text) for name, text in sorted(raster.metadata.items()) if name.startswith("CoreMetadata."))
-    found = re.search(rf'OBJECT\s*=\s*{key}\b.*?VALUE\s*=\s*"?([^"\n]*)"?', core, re.DOTALL)
-    return found.group(1).strip() if found else ""
+    told = []
+    for key in ("SHORTNAME", "VERSIONID", "RANGEBEGINNINGDATE"):
+        found = re.search(rf'OBJECT\s*=\s*{key}\b.*?VALUE\s*=\s*"?([^"\n]*)"?', core, re.DOTALL)
+        told.append(found.group(1).strip() if found else "")
+    *product, day = told
+    name = raster.path.name
+    if not raster.metadata and (found := re.match(r"([A-Z]{3}\d\d\w*?)(?:\.(\d{3}))?(?=[._])", name)):
+        product = found.groups()
+    if not day and (found := next(filter(None, (re.search(form, name) for form in DATES)), None)):
+        year, *rest = map(int, found.groups())
+        begin = date(year, 1, 1) + timedelta(days=rest[0] - 1) if len(rest) == 1 else date(year, *rest)
+        day = begin.isoformat()
+    return " version ".join(part for part in product if part), day
 
 
-def _require_alike(fields: Sequence[Raster]) -> None:
+def _require_alike(places: Sequence[Raster], days: Sequence[str]) -> None:
     """Refuse to put the last field to others of another projection, pixel size or date, or of the same place."""
-    first, *_ = *others, last = fields
-    day = _date(last)
-    for other in others:
-        t, o = last.transform, other.transform
+    last, day, t = places[-1], days[-1], places[-1].transform
+    for other, its_day in zip(places[:-1], days[:-1], strict=True):
+        o = other.transform
         shift = (o.c - t.c) / t.a, (o.f - t.f) / t.e, o.a / t.a - 1, o.e / t.e - 1
         if other.shape == last.shape and np.abs(shift).max() < 0.01:
-            dates = f"{_date(other)} and {day}" if _date(other) != day else day or "no dates told"
+            dates = f"{its_day} and {day}" if its_day != day else day or "no dates told"
             raise ProductError(
                 f"{last.path}: expected tiles side by side, found the place of {other.path.name} again ({dates}); "
                 "read one file a place at a time"
             )
-    if day and _date(first) not in ("", day):
-        raise ProductError(
-            f"{last.path}: expected the date of {first.path.name}, {_date(first)}, found {day}; read one date at a time"
-        )
-    steps = [(field.transform.a, field.transform.e) for field in (first, last)]
-    if last.crs != first.crs or not np.allclose(*steps, rtol=1e-6):
-        raise ProductError(
-            f"{last.path}: expected the projection and pixels of {first.path.name}, found others; read it apart"
-        )
+        if day and its_day and its_day != day:
+            raise ProductError(
+                f"{last.path}: expected the date of {other.path.name}, {its_day}, found {day}; read one date at a time"
+            )
+        if other.crs != last.crs or not np.allclose((o.a, o.e), (t.a, t.e), rtol=1e-6):
+            raise ProductError(
+                f"{last.path}: expected the projection and pixels of {other.path.name}, found others; read it apart"
+            )
 
 
 def _joined(values: Sequence[np.ndarray], places: Sequence[Raster]) -> Raster:
@@ -458,8 +480,14 @@ def on_own_grid(raster: Raster, name: str) -> xr.Dataset:
         for dim, at in (("y", y), ("x", x)):
             said = {"units": "m", "long_name": f"{dim} coordinate of projection", "axis": dim.upper()}
             coords[dim] = dim, at, said | {"standard_name": f"projection_{dim}_coordinate"}
-        for dim, said, degrees in zip(("lat", "lon"), (LAT, LON), _degrees(y, x, raster.crs), strict=True):
-            coords[dim] = dims, degrees, {key: value for key, value in said.items() if key != "axis"}
+        if math.prod(raster.shape) <= LAZY:
+            degrees = _degrees(y, x, raster.crs)
+        else:
+            rows = dask.array.from_array(y, chunks=max(LAZY // 8 // x.size, 1))
+            how = {"new_axis": [0, 2], "chunks": ((2,), rows.chunks[0], (x.size,)), "dtype": "float64"}
+            degrees = dask.array.map_blocks(_degrees, rows, x, raster.crs, **how)
+        for dim, said, at in zip(("lat", "lon"), (LAT, LON), degrees, strict=True):
+            coords[dim] = dims, at, {key: value for key, value in said.items() if key != "axis"}
     coords["crs"] = (), np.int32(0), about
     return xr.Dataset({name: (dims, raster.read())}, coords=coords)
 
@@ -477,26 +505,13 @@ def _of_modis(crs: CRS) -> bool:
     )
 
 
-def _degrees(y: np.ndarray, x: np.ndarray, crs: CRS) -> tuple:
-    """Return latitude and longitude (y, x) of all pairs, NaN off the globe; lazy where there are very many."""
-    find = _of_sinusoidal if _of_modis(crs) else _of_any
-    if y.size * x.size <= LAZY:
-        return tuple(find(y, x, crs))
-    rows = dask.array.from_array(y, chunks=max(LAZY // 8 // x.size, 1))
-    chunks = ((2,), rows.chunks[0], (x.size,))
-    return tuple(dask.array.map_blocks(find, rows, x, crs, new_axis=[0, 2], chunks=chunks, dtype="float64"))
-
-
-def _of_sinusoidal(y: np.ndarray, x: np.ndarray, crs: CRS) -> np.ndarray:
-    """Invert x = R lon cos(lat), y = R lat; (2, y, x)."""
-    lat = np.repeat(y[:, None] / RADIUS, x.size, axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lon = x / RADIUS / np.cos(lat)
-    return np.where((np.abs(lon) <= np.pi) & (np.abs(lat) <= np.pi / 2), np.rad2deg([lat, lon]), np.nan)
-
-
-def _of_any(y: np.ndarray, x: np.ndarray, crs: CRS) -> np.ndarray:
-    """Let PROJ invert a projection; (2, y, x)."""
+def _degrees(y: np.ndarray, x: np.ndarray, crs: CRS) -> np.ndarray:
+    """Return latitude and longitude of all pairs, (2, y, x), NaN off the globe."""
+    if _of_modis(crs):  # x = R lon cos(lat), y = R lat
+        lat = np.repeat(y[:, None] / RADIUS, x.size, axis=1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lon = x / RADIUS / np.cos(lat)
+        return np.where((np.abs(lon) <= np.pi) & (np.abs(lat) <= np.pi / 2), np.rad2deg([lat, lon]), np.nan)
     there = pyproj.Transformer.from_crs(crs.to_wkt(), DEGREES, always_xy=True)
     across, down = np.meshgrid(x, y)
     lon, lat = there.transform(across, down)
@@ -507,11 +522,11 @@ def _of_any(y: np.ndarray, x: np.ndarray, crs: CRS) -> np.ndarray:
     return np.where(known, [lat, lon], np.nan)
 
 
-def _described(ds: xr.Dataset, product: Product, places: list[Raster], entry: Entry, method: str = "") -> xr.Dataset:
+def _described(ds: xr.Dataset, product: Product, places: list[Raster], origin, entry: Entry, method="") -> xr.Dataset:
     """Give a field its attributes: what the file says of it, and what was done to it."""
-    first, origin = places[0], _origin(places[0]) or "a file of the user's"
-    ds = describe(ds, product, origin)
-    about = {"source": origin, "stored_name": first.name, "decoding": entry.rule}
+    first, source, day = places[0], origin[0] or "a file of the user's", origin[1]
+    ds = describe(ds, product, source)
+    about = {"source": source, "stored_name": first.name, "decoding": entry.rule}
     about |= {"stored_fill": _listed(entry.fill), "stored_valid_range": _listed(entry.valid)}
     for key in ("long_name", "units"):
         if text := str(first.attributes.get(key, "")).strip("\0 "):
@@ -521,6 +536,6 @@ def _described(ds: xr.Dataset, product: Product, places: list[Raster], entry: En
     about |= {"resampling": method} if method else {}
     (called,) = ds.data_vars
     ds[called].attrs = about
-    ds.attrs |= {"source": origin, "files": " ".join(place.path.name for place in places)}
-    ds.attrs |= {"date": day} if (day := _date(first)) else {}
+    ds.attrs |= {"source": source, "files": " ".join(place.path.name for place in places)}
+    ds.attrs |= {"date": day} if day else {}
     return ds
