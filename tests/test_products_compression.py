@@ -94,15 +94,6 @@ def test_an_unknown_method_is_told(tmp_path):
 
 
 @pytest.mark.parametrize("way", ["gz", "zip"])
-@pytest.mark.parametrize("keep", [0, 1, 10, 60, 200])
-def test_what_is_cut_short_is_told(tmp_path, way, keep):
-    path = tmp_path / f"a.nc.{way}"
-    path.write_bytes(gzip.compress(DATA)) if way == "gz" else zipped(path, {"a.nc": DATA})
-    path.write_bytes(path.read_bytes()[:keep])
-    refused(path, "again")
-
-
-@pytest.mark.parametrize("way", ["gz", "zip"])
 def test_random_damage_is_told_or_harmless(tmp_path, way):
     rng, path = np.random.default_rng(5), tmp_path / f"a.nc.{way}"
     path.write_bytes(gzip.compress(DATA)) if way == "gz" else zipped(path, {"a.nc": DATA, "readme": b"x"})

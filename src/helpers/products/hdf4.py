@@ -222,7 +222,8 @@ def _find(file: SD, path: Path, grids: Mapping[str, EosGrid], name, grid, strict
     asked = "a choice of field" if name is None else f"a field {name!r}"
     on = f" on grid {grid!r}" if grid is not None and strict else ""
     remedy = "pass variable=" if strict else "is this another version?"
-    raise MissingField(f"{path}: expected {asked}{on}, found {there or 'none'}; {remedy}")
+    lacking = MissingField if name not in file.datasets() else ProductError  # or it is there, but on no declared grid
+    raise lacking(f"{path}: expected {asked}{on}, found {there or 'none'}; {remedy}")
 
 
 def _extent(field: SDS, path: Path, name: str, grid: EosGrid | None, layer) -> tuple[int, int, list[int], list[int]]:
