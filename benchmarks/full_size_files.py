@@ -20,7 +20,7 @@ from rasterio.windows import Window
 
 from helpers.demo import hdf4
 from helpers.grid import RADIUS
-from helpers.products.dates import month_starts
+from helpers.products.satellite import expected_days
 
 TILES = (*((h, v) for v in (3, 4) for h in (18, 19)), (19, 8), (19, 12))
 """Columns and rows of the tiles: 40 to 60° N, from Greenwich to some 30° E; the Congo; the Cape."""
@@ -107,7 +107,7 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
         rank = np.zeros_like(ndvi, dtype="int8")
         layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}
         layers |= {"1 km monthly pixel reliability": (rank, {"_FillValue": -1})}
-        for day in month_starts(year):
+        for day in expected_days(year, "monthly"):
             path = _in(folder, "mod13a3") / f"MOD13A3.A{year}{day:03d}.h{h}v{v:02d}.006.{MADE}.hdf"
             hdf4.write(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
         npp = _tile(h, v, 2400, lambda lat, lon: warm * (0.2 + 0.8 * bump(lat, lon)), 1e-4, "int16")

@@ -1,39 +1,76 @@
-"""HDF4-EOS files: where their pixels lie, and what their numbers mean."""
+"""HDF4-EOS files: where their pixels lie, what their numbers mean, and every way to come damaged."""
 
+import gzip
+import io
+import mmap
+import tempfile
+import zipfile
+import zlib
+from pathlib import Path
+
+import netCDF4
 import numpy as np
+import pyproj
 import pytest
-from eos_files import TILE, grid_text, struct, tile_corners, write
+from eos_files import TILE, grid_text, lai_globe, ndvi_tile, struct, tile_corners, write
+from pyhdf.SD import SD
 
-from helpers.products import ProductError, hdf4
+from helpers import products
+from helpers.grid import Grid
+from helpers.products import DamagedFile, ProductError, hdf4
 from helpers.products.registry import Field
+from helpers.products.sinusoidal import Warp
 
 FIELD = Field("x", "X", scale=0.1, valid=(0, 100), fill=(255,))
 RAW = {"X": (np.arange(12, dtype="uint8").reshape(3, 4), {})}
+NOISE = np.random.default_rng(1).integers(0, 100, (90, 180))
+NDVI = "1 km monthly NDVI"
 
 
 def grids_of(path):
-    with hdf4.opening(path) as file:
-        return hdf4.eos_grids(file, path)
+    return hdf4.eos_grids(SD(str(path)).attributes(), path)
+
+
+def zipped(content, name="GLASS.hdf"):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+        archive.writestr("README.txt", "about")
+    return buffer.getvalue()
+
+
+def netcdf(kind):
+    """Return the bytes of a file without anything in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.nc"
+        netCDF4.Dataset(path, "w", format=kind).close()
+        return path.read_bytes()
 
 
 def test_the_right_one_of_two_grids_is_taken_even_where_the_text_is_cut_in_two(tmp_path):
     one = grid_text(1, "coarse", (6, 8), ["Y"], tile_corners(18, 8))
     two = grid_text(2, "fine", (3, 4), ["X"], tile_corners(0, 17), origin=False)
     path = write(tmp_path / "a.hdf", RAW, struct(one, two), parts=3)
-    with hdf4.opening(path) as file:
-        grid = hdf4.grid_of(file, path, FIELD)
-    assert (grid.name, grid.rows, grid.columns) == ("fine", 3, 4)
-    assert (grid.left, grid.top) == pytest.approx((-18 * TILE, -8 * TILE))
-    assert grid.transform @ (4, 3) == pytest.approx((-17 * TILE, -9 * TILE))
+    with hdf4.opening(path, "X") as raster:
+        assert (raster.grid, raster.shape) == ("fine", (3, 4)) and not raster.geographic
+        assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, -8 * TILE))
+        assert raster.transform @ (4, 3) == pytest.approx((-17 * TILE, -9 * TILE))
+        np.testing.assert_array_equal(raster.read(), RAW["X"][0])
 
 
-def test_two_grids_with_a_field_of_one_name_are_told_apart_by_the_grids_name(tmp_path):
+def test_a_field_on_two_grids_is_told_apart_by_the_grids_name(tmp_path):
     texts = [grid_text(k, f"g{k}", (3, 4), ["X"], tile_corners(k, 8)) for k in (1, 2)]
     path = write(tmp_path / "a.hdf", RAW, struct(*texts))
-    with hdf4.opening(path) as file:
-        assert hdf4.grid_of(file, path, Field("x", "X", grid="g2")).left == pytest.approx(-16 * TILE)
-        with pytest.raises(ProductError, match=r"'X' on a declared grid, found grids g1, g2 without it"):
-            hdf4.grid_of(file, path, Field("x", "X", grid="g3"))
+    with hdf4.opening(path, "X", "g2") as raster:
+        assert raster.transform.c == pytest.approx(-16 * TILE)
+    with pytest.raises(ProductError, match=r"a\.hdf: 'X' stands on several grids \(g1, g2\)"), hdf4.opening(path, "X"):
+        pass
+    with pytest.raises(ProductError, match="expected a field 'X', found grid g1: X; grid g2: X") as error:
+        hdf4.opening(path, "X", "g3", strict=False).__enter__()
+    assert "\n" not in str(error.value)
+    one = write(tmp_path / "b.hdf", RAW, struct(texts[0]))  # versions may call the one grid that there is otherwise
+    with hdf4.opening(one, "X", "g3", strict=False) as raster:
+        assert raster.grid == "g1"
 
 
 @pytest.mark.parametrize(
@@ -47,12 +84,7 @@ def test_two_grids_with_a_field_of_one_name_are_told_apart_by_the_grids_name(tmp
 def test_packed_degrees_and_plain_ones_are_understood(tmp_path, corner, degrees):
     text = grid_text(1, "g", (3, 4), ["X"], (corner, (180000000.0, -90000000.0)), projection="GCTP_GEO")
     (grid,) = grids_of(write(tmp_path / "a.hdf", RAW, struct(text)))
-    assert (grid.left, grid.top) == pytest.approx(degrees)
-    assert (grid.right, grid.bottom) == (180, -90)
-
-
-def test_a_file_without_grids_has_none(tmp_path):
-    assert grids_of(write(tmp_path / "a.hdf", RAW)) == []
+    assert grid.transform @ (0, 0) == pytest.approx(degrees) and grid.transform @ (4, 3) == pytest.approx((180, -90))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +92,8 @@ def test_a_file_without_grids_has_none(tmp_path):
     [
         ("GCTP_SNSOID", "GCTP_LAMAZ", "projection GCTP_LAMAZ; expected GCTP_SNSOID or GCTP_GEO"),
         ("HDFE_GD_UL", "HDFE_GD_LL", "origin HDFE_GD_LL; expected HDFE_GD_UL"),
+        ("XDim=4", "XDim=4x", "cannot place grid 'g' "),
+        ("UpperLeftPointMtrs=(", "UpperLeftPointMtrs=(?,", "cannot place grid 'g' "),
         ("LowerRightMtrs", "LowerRight", "expected LowerRightMtrs in StructMetadata, found none"),
     ],
 )
@@ -83,27 +117,33 @@ def test_another_scale_is_refused(tmp_path, stated):
         hdf4.decode(RAW["X"][0], {"scale_factor": stated}, FIELD, tmp_path / "a.hdf")
 
 
-def test_fills_that_only_the_file_knows_are_fills_too(tmp_path):
-    values = hdf4.decode(np.array([[1, 2, 3]], "int16"), {"_FillValue": 2}, FIELD, tmp_path)
-    assert np.isnan(values).tolist() == [[False, True, False]]
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16"])
+@pytest.mark.parametrize("valid", [None, (0, 100), (-5, 65500), (-30000, 32700), (3.5, 7)])
+def test_every_number_is_decoded_as_a_slow_loop_does(tmp_path, dtype, valid):
+    limits = np.iinfo(dtype)
+    stored = np.arange(limits.min, limits.max + 1, dtype=dtype)[None]
+    field = Field("x", "X", scale=0.004, valid=valid, fill=(5, 250, -1))
+    found = hdf4.decode(stored, {"_FillValue": 7, "add_offset": 0.0}, field, tmp_path)[0]
+    low, high = valid or (-np.inf, np.inf)
+    for number, value in zip(stored[0].tolist(), found.tolist(), strict=True):
+        if not low <= number <= high or number in (5, 250, -1, 7):
+            assert np.isnan(value)
+        else:
+            assert value == np.float32(number) * np.float32(0.004)
 
 
-def test_a_missing_field_is_named_with_those_there_are(tmp_path):
-    path = write(tmp_path / "a.hdf", RAW)
-    with hdf4.opening(path) as file, pytest.raises(ProductError, match=r"a.hdf: expected a field 'Z', found X"):
-        hdf4.read_stored(file, path, "Z")
-
-
-@pytest.mark.parametrize("share", [0.002, 0.2, 0.5, 0.9])
-def test_a_file_cut_short_anywhere_is_named(tmp_path, share):
-    big = {"X": (np.random.default_rng(1).integers(0, 100, (400, 400), dtype="uint8"), {})}
-    path = write(tmp_path / "whole.hdf", big, struct(grid_text(1, "g", (400, 400), ["X"], tile_corners(1, 8))))
-    cut = tmp_path / "cut.hdf"
-    cut.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(ProductError, match=r"cut.hdf: .*fetch it again") as found, hdf4.opening(cut) as file:
-        hdf4.read_stored(file, cut, "X")
-        hdf4.eos_grids(file, cut)
-    assert "\n" not in str(found.value)
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({"add_offset": 5.0}, "expected 'X' without offset, found add_offset 5; is this another version"),
+        ({"scale_factor": "a tenth"}, "expected scale_factor to be a number, found 'a tenth'; fetch it again"),
+    ],
+)
+def test_shifted_numbers_and_scales_in_words_are_refused(tmp_path, stated, message):
+    with pytest.raises(ProductError, match=f"a.hdf: {message}"):
+        hdf4.decode(np.zeros((2, 2), "uint8"), stated, Field("x", "X", scale=0.1), tmp_path / "a.hdf")
+    scale = {"scale_factor": "0.1"}  # a number all the same
+    assert hdf4.decode(np.ones((1, 1), "uint8"), scale, Field("x", "X", scale=0.1), tmp_path) == np.float32(0.1)
 
 
 def test_fractions_in_a_product_of_whole_numbers_are_refused():
@@ -113,3 +153,153 @@ def test_fractions_in_a_product_of_whole_numbers_are_refused():
     np.testing.assert_allclose(whole, [[0.5, np.nan]])
     with pytest.raises(ProductError, match="a.hdf: expected whole numbers in 'Npp_500m', .* found fractions"):
         hdf4.decode(np.array([[0.5, 32766.0]], "f4"), {}, field, "a.hdf")
+
+
+@pytest.mark.parametrize(("ending", "pack"), [(".gz", gzip.compress), (".zip", zipped)])
+def test_packed_files_read_as_plain_ones(tmp_path, ending, pack):
+    plain = lai_globe(tmp_path, 2001, 1, NOISE, packed=True)
+    path = plain.with_name(plain.name + ending)
+    path.write_bytes(pack(plain.read_bytes()))
+    how = {"years": [2001], "dates_per_year": 1}
+    expected = products.read("glass_lai", plain, **how).lai
+    np.testing.assert_array_equal(products.read("glass_lai", path, **how).lai, expected)
+    assert products.pixel("glass_lai", path) == products.pixel("glass_lai", plain) == "2°"
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read; .*fetch it again$"):
+        products.read("glass_lai", path, **how)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "an empty file; fetch it again"),
+        (
+            b"\n<!DOCTYPE html>\n<html><head><title>Earthdata Login</title>",
+            r"a web page \(such as that of a login\); log in, and fetch it again",
+        ),
+        (b"<html>\n", r"a web page \(such as that of a login\); log in, and fetch it again"),
+        (netcdf("NETCDF4"), r"HDF5 \(as netCDF-4 is\), whatever its name says; fetch the product's HDF4 file"),
+        (netcdf("NETCDF3_CLASSIC"), "netCDF-3, whatever its name says; fetch the product's HDF4 file"),
+        (gzip.compress(b"x"), r"a packed file \(\.gz\); add \.gz to its name"),
+        (zipped(b"x"), r"a packed file \(\.zip\); add \.zip to its name"),
+        (b"Not Found\n", r"b'Not ' at its start; fetch it again"),
+    ],
+)
+def test_a_file_of_another_format_is_called_by_its_name(tmp_path, content, message):
+    path = tmp_path / "MOD13A3.A2001001.h18v08.061.2015140091735.hdf"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile, match=f"{path.name}: expected an HDF4 file, found {message}$") as error:
+        products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path):
+    whole = ndvi_tile(tmp_path, 2001, 1, NOISE[:, :90], packed=True).read_bytes()
+    path = tmp_path / "cut.hdf"
+    for size in np.random.default_rng(5).integers(4, len(whole), 60):
+        path.write_bytes(whole[:size])
+        with pytest.raises(DamagedFile, match="cut.hdf: .*fetch it again$"), hdf4.opening(path, NDVI) as raster:
+            raster.read()
+
+
+def streams_of(path, name):
+    """Return the place of every deflated chunk of a field."""
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        return hdf4.compressed(memory, SD(str(path)).select(name).ref())
+
+
+def overwritten(path, place, copy):
+    """Write a copy in which the bytes at a place are others."""
+    content = bytearray(path.read_bytes())
+    content[place : place + 9] = bytes(255 - b for b in content[place : place + 9])
+    copy.write_bytes(content)
+    return copy
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+def test_damage_that_the_library_passes_over_is_seen(tmp_path, share):
+    path = ndvi_tile(tmp_path, 2001, 1, NOISE[:, :90], packed=True)
+    ((offset, length),) = streams_of(path, NDVI)
+    bad = overwritten(path, offset + int(share * length), tmp_path / "bad.hdf")
+    cut_short = r"bad.hdf: cannot be read; it is damaged, cut short"
+    with pytest.raises(DamagedFile, match=cut_short), hdf4.opening(bad, NDVI) as raster:
+        raster.read()
+    with hdf4.opening(bad, "1 km monthly pixel reliability") as raster:  # the other field of the file is whole
+        assert (raster.read() == 0).all()
+
+
+def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
+    path = tmp_path / "MOD13A3.A2001001.h18v08.061.2015140091735.hdf"
+    write(path, {NDVI: (np.zeros((12, 12), "int16"), {})})
+    with pytest.raises(
+        ProductError, match=rf"{path.name}: .* declares no grid \(StructMetadata.0\) and is 12x12, not glo"
+    ):
+        products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
+
+
+def test_a_globe_of_another_size_than_declared_is_refused(tmp_path):
+    path = tmp_path / "GLASS01B01.V50.A2001001.2021110.hdf"
+    corners = ((-180000000.0, 90000000.0), (180000000.0, -90000000.0))
+    text = struct(grid_text(1, "g", (8, 16), ["LAI"], corners, projection="GCTP_GEO"))
+    write(path, {"LAI": (np.zeros((4, 8), "uint8"), {})}, text)
+    with pytest.raises(ProductError, match=rf"{path.name}: expected 8x16 pixels of 'LAI', found 4x8; fetch it again"):
+        products.read("glass_lai", path, years=[2001], dates_per_year=1)
+
+
+@pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])
+def test_compressed_chunks_of_real_files_hold_what_the_library_reads(real_data, name):
+    path = next((real_data / "native").glob(name))
+    content = path.read_bytes()
+    for field, (_, shape, *_) in SD(str(path)).datasets().items():
+        chunks = [zlib.decompress(content[offset : offset + length]) for offset, length in streams_of(path, field)]
+        if len(shape) == 2:  # in strips of whole rows, the last of which may reach beyond the field
+            stored = SD(str(path)).select(field).get()
+            found = np.frombuffer(b"".join(chunks), stored.dtype.newbyteorder(">"))
+            np.testing.assert_array_equal(found[: stored.size].reshape(stored.shape), stored)
+
+
+def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
+    path = next((real_data / "native").glob("MOD09GA*h14v17*.hdf"))
+    offset, length = max(streams_of(path, "SolarZenith_1"), key=lambda chunk: chunk[1])
+    bad = overwritten(path, offset + length // 2, tmp_path / "bad.hdf")
+    with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"), hdf4.opening(bad, "SolarZenith_1") as raster:
+        raster.read()
+    with hdf4.opening(bad, "SolarAzimuth_1") as raster:
+        raster.read()
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "valid"), [("sur_refl_b01_1", 1e-4, (-100, 16000)), ("SensorZenith_1", 0.01, None)]
+)
+def test_a_real_tile_decodes_and_lands_as_other_libraries_say(real_data, name, scale, valid):
+    path, target = next((real_data / "native").glob("MOD09GA*h14v17*.hdf")), Grid(0.05)
+    field = Field("x", name, scale=scale, valid=valid)
+    with hdf4.opening(path, name) as raster:
+        values = hdf4.decode(raster.read(), raster.attributes, field, path)
+    warp = Warp(target)
+    warp.add(values, raster.transform)
+    raw = SD(str(path)).select(name).get()
+    fill = SD(str(path)).select(name).attributes()["_FillValue"]
+    plain = np.where((raw == fill) | (valid is not None) & ((raw < -100) | (raw > 16000)), np.nan, raw * scale)
+    sphere = pyproj.CRS("+proj=sinu +R=6371007.181 +units=m"), pyproj.CRS("+proj=longlat +R=6371007.181")
+    to_metres = pyproj.Transformer.from_crs(sphere[1], sphere[0], always_xy=True)
+    rows = np.flatnonzero(target.lat < -79.9)
+    lon, lat = np.meshgrid(target.lon + 5e-8, target.lat[rows] - 5e-8)
+    x, y = to_metres.transform(lon, lat)
+    size = TILE / len(raw)
+    j, i = np.floor((x + 4 * TILE) / size).astype(int), np.floor((-8 * TILE - y) / size).astype(int)
+    inside = (i >= 0) & (i < len(raw)) & (j >= 0) & (j < len(raw))
+    expected = np.full(target.shape, np.nan)
+    expected[rows] = np.where(inside, plain[i.clip(0, len(raw) - 1), j.clip(0, len(raw) - 1)], np.nan)
+    assert np.isfinite(expected).sum() > 500
+    np.testing.assert_allclose(warp.result(), expected, rtol=1e-6)
+
+
+def test_a_real_tile_of_fills_has_no_value(real_data):
+    path = real_data / "native" / "MOD15A2_all_fill.hdf"
+    with hdf4.opening(path, "Lai_1km") as raster:
+        stored = raster.read()
+    assert raster.shape == stored.shape == (1200, 1200) and np.isin(stored, range(249, 256)).all()
+    field = Field("lai", "Lai_1km", scale=0.1, valid=(0, 100))
+    assert np.isnan(hdf4.decode(stored, raster.attributes, field, path)).all()
+    assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, TILE), rel=1e-9)

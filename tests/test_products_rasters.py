@@ -11,10 +11,11 @@ import rasterio
 import xarray as xr
 from rasterio import Affine
 from rasterio.crs import CRS
+from rasterio.enums import Resampling
 from rasterio.windows import Window
 
 from helpers.grid import Grid, normalise_lat_lon, resample
-from helpers.products import ProductError, pieces, rasters
+from helpers.products import DamagedFile, ProductError, rasters
 
 WGS84, GOODE = CRS.from_epsg(4326), CRS.from_string("ESRI:54052")
 
@@ -48,12 +49,12 @@ PLACES = {
 @pytest.mark.parametrize("striped", [False, True])
 @pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
 @pytest.mark.parametrize("place", PLACES)
-def test_pieces_give_what_the_whole_gives(monkeypatch, place, method, striped):
+def test_blocks_give_what_the_whole_gives(monkeypatch, place, method, striped):
     shape, transform = PLACES[place]
     values, grid = field(shape), Grid(1.5)
-    monkeypatch.setattr(pieces, "PIECE", 6000)
-    monkeypatch.setattr(pieces, "CACHE", 4e-2)
-    back = pieces.onto(raster(values, transform, striped=striped), grid, method, as_it_is)
+    monkeypatch.setattr(rasters, "BLOCK", 6000)
+    monkeypatch.setattr(rasters, "CACHE", 4e-2)
+    back = rasters.onto(raster(values, transform, striped=striped), grid, method, as_it_is)
     lat = transform.f + (np.arange(shape[0]) + 0.5) * transform.e
     lon = transform.c + (np.arange(shape[1]) + 0.5) * transform.a
     whole = xr.DataArray(values, dims=("lat", "lon"), coords={"lat": lat, "lon": lon})
@@ -85,9 +86,9 @@ def test_nearest_is_the_pixel_under_the_centre_in_a_torn_projection(monkeypatch,
     transform, lon, _, there = goode()
     values = np.arange(lon.size, dtype="float64").reshape(lon.shape)
     values[np.isnan(lon)] = np.nan
-    monkeypatch.setattr(pieces, "PIECE", size)
+    monkeypatch.setattr(rasters, "BLOCK", size)
     grid = Grid(2)
-    back = pieces.onto(raster(values, transform, GOODE), grid, "nearest", as_it_is)
+    back = rasters.onto(raster(values, transform, GOODE), grid, "nearest", as_it_is)
     for i, j in np.random.default_rng(3).integers([0, 0], grid.shape, (400, 2)):
         x, y = there.transform(grid.lon[j] + 2e-6, grid.lat[i] - 2e-6)
         expected = values[int((y - transform.f) / transform.e), int((x - transform.c) / transform.a)]
@@ -99,9 +100,9 @@ def test_nearest_is_the_pixel_under_the_centre_in_a_torn_projection(monkeypatch,
 def test_means_in_a_torn_projection_follow_a_smooth_field(monkeypatch, method, size):
     transform, lon, lat, _ = goode()
     smooth = (100 * np.sin(np.deg2rad(lat)) + 50 * np.cos(np.deg2rad(lon))).astype("float32")
-    monkeypatch.setattr(pieces, "PIECE", size)
-    grid = Grid(1)  # one of the pieces begins at 0, 0
-    back = pieces.onto(raster(smooth, transform, GOODE), grid, method, as_it_is)
+    monkeypatch.setattr(rasters, "BLOCK", size)
+    grid = Grid(1)  # one of the blocks begins at 0, 0
+    back = rasters.onto(raster(smooth, transform, GOODE), grid, method, as_it_is)
     expected = 100 * np.sin(np.deg2rad(grid.lat))[:, None] + 50 * np.cos(np.deg2rad(grid.lon))
     inner = np.abs(grid.lat) < 75
     assert np.isfinite(back[inner]).mean() > 0.999
@@ -119,16 +120,16 @@ def test_a_mean_takes_no_part_of_fills_and_classes():
         (WGS84, Affine(5, 0, -180, 0, -5, 90)),
         (GOODE, Affine(5.6e5, 0, -20.1e6, 0, -4.8e5, 8.7e6)),
     ):
-        back = pieces.onto(raster(stored, transform, crs), Grid(10), "average", decode)
+        back = rasters.onto(raster(stored, transform, crs), Grid(10), "average", decode)
         assert np.isfinite(back).mean() > 0.8
         np.testing.assert_allclose(back[np.isfinite(back)], 1.0, rtol=1e-6)
 
 
 def test_one_row_of_pixels_cannot_be_averaged():
     thin = raster(np.ones((1, 72), "float32"), Affine(5, 0, -180, 0, -5, 2.5))
-    assert np.isfinite(pieces.onto(thin, Grid(1), "nearest", as_it_is)).sum() == 5 * 360
+    assert np.isfinite(rasters.onto(thin, Grid(1), "nearest", as_it_is)).sum() == 5 * 360
     with pytest.raises(ProductError, match=r"method: expected nearest for a raster of \(1, 72\) pixels, found"):
-        pieces.onto(thin, Grid(1), "average", as_it_is)
+        rasters.onto(thin, Grid(1), "average", as_it_is)
 
 
 def test_a_tilted_raster_is_refused(tmp_path):
@@ -178,3 +179,57 @@ def test_a_full_size_layer_stays_within_half_a_gibibyte(tmp_path, method, blocks
     memory, cells, most, least = map(float, done.stdout.split())
     assert memory < 512, f"{memory:.0f} MiB"
     assert cells == rows // 24 * columns // 24 and most == least == 77
+
+
+LAYOUTS = {
+    "strips": {},
+    "one strip": {"blockysize": 64},
+    "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16},
+    "BigTIFF": {"BIGTIFF": "YES", "tiled": True, "blockxsize": 16, "blockysize": 16},
+    "big-endian": {"ENDIANNESS": "BIG"},
+    "big-endian BigTIFF": {"ENDIANNESS": "BIG", "BIGTIFF": "YES"},
+    "compressed": {"compress": "deflate", "predictor": 2},
+    "sparse": {"SPARSE_OK": True, "tiled": True, "blockxsize": 16, "blockysize": 16},
+    "three bands": {"count": 3, "interleave": "band"},
+}
+
+
+@pytest.fixture(params=LAYOUTS)
+def path(request, tmp_path):
+    path = tmp_path / "a.tif"
+    profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "height": 64, "width": 48, "crs": "EPSG:4326"}
+    values = np.random.default_rng(1).integers(0, 100, (64, 48)).astype("int16")
+    with rasterio.open(path, "w", transform=Affine(1, 0, 0, 0, -1, 60), **(profile | LAYOUTS[request.param])) as file:
+        for band in file.indexes:
+            file.write(np.where(values < 50, 0, values) if request.param == "sparse" else values, band)
+        file.update_tags(scale_factor="0.0001")
+    return path
+
+
+def test_a_whole_file_passes(path):
+    rasters.require_whole(path, path)
+
+
+def test_a_file_with_overviews_passes_until_it_is_cut(path):
+    with rasterio.open(path, "r+") as file:
+        file.build_overviews([2, 4], Resampling.nearest)
+    rasters.require_whole(path, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(DamagedFile, match="a.tif: cannot be read"):
+        rasters.require_whole(path, path)
+
+
+def test_a_cut_anywhere_is_told_in_one_line(path):
+    whole = path.read_bytes()
+    for keep in sorted({*np.linspace(16, len(whole) - 4, 60).astype(int), *range(len(whole) - 40, len(whole) - 3)}):
+        path.write_bytes(whole[:keep])
+        with pytest.raises(DamagedFile, match=r"a\.tif: cannot be read.*fetch it again") as found:
+            rasters.require_whole(path, path)
+        assert "\n" not in str(found.value)
+
+
+def test_what_is_no_tiff_is_left_to_gdal(tmp_path):
+    for content in (b"", b"II", b"<html>please log in</html>", b"II\x01\x00" + bytes(40)):
+        path = tmp_path / "other.tif"
+        path.write_bytes(content)
+        rasters.require_whole(path, path)

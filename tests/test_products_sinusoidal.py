@@ -7,7 +7,6 @@ from eos_files import RADIUS, TILE
 from rasterio import Affine
 
 from helpers.grid import Grid
-from helpers.products import ProductError, hdf4
 from helpers.products.sinusoidal import Warp
 
 
@@ -68,22 +67,6 @@ def test_tiles_come_out_as_one_mosaic_would(method):
             cut.add(whole[v * n : v * n + n, h * n : h * n + n], place(18 + h, 8 + v, n))
     assert np.isfinite(once.result()).sum() > 30
     np.testing.assert_allclose(cut.result(), once.result(), rtol=1e-6, atol=1e-7)
-
-
-def test_average_is_the_mean_of_the_pixels_in_each_cell():
-    n, grid = 600, Grid(3)
-    transform = place(18, 4, n)
-    lon, lat = degrees(transform, (n, n))
-    values = 10 + lon + 2 * lat + np.random.default_rng(1).normal(size=lon.shape)
-    values[lat > 48.7] = np.nan
-    warp = Warp(grid, "average")
-    warp.add(values, transform)
-    out = warp.result()
-    row, column = np.floor((90 - lat) / 3).astype(int), np.floor((lon + 180) / 3).astype(int)
-    for i, j in [(14, 60), (14, 61), (15, 62), (16, 60)]:  # cells that lie within the tile
-        members = values[(row == i) & (column == j)]
-        # Pixels on the cell's edge count in part with GDAL, wholly or not at all here.
-        assert out[i, j] == pytest.approx(np.nanmean(members), abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -150,17 +133,6 @@ def test_gdal_finds_the_same(tile, method):
     np.testing.assert_allclose(found[inner], gdal[inner], rtol=1e-3 if method == "average" else 1e-5)
 
 
-def test_bilinear_reproduces_what_is_linear_in_metres():
-    n, grid = 200, Grid(0.5)
-    transform = place(19, 8, n)
-    lon, lat = degrees(transform, (n, n))
-    warp = Warp(grid, "bilinear")
-    warp.add(lat, transform)
-    rows, columns = (grid.lat > 1) & (grid.lat < 9), (grid.lon > 11.5) & (grid.lon < 19)
-    inner = warp.result()[np.ix_(rows, columns)]
-    np.testing.assert_allclose(inner, np.broadcast_to(grid.lat[rows, None], inner.shape), atol=1e-4)
-
-
 def test_bilinear_weighs_the_four_nearest_pixels_however_fine():
     n, grid = 300, Grid(1)  # thirty pixels a cell
     values = np.random.default_rng(8).normal(size=(n, n))
@@ -173,29 +145,3 @@ def test_bilinear_weighs_the_four_nearest_pixels_however_fine():
     j, i = int(x), int(y)
     four = np.outer([1 - (y - i), y - i], [1 - (x - j), x - j]) * values[i : i + 2, j : j + 2]
     assert warp.result()[85, 183] == pytest.approx(four.sum(), abs=1e-4)
-
-
-def test_cells_that_no_tile_reaches_have_no_value():
-    warp = Warp(Grid(10), "average")
-    warp.add(np.ones((20, 20)), place(18, 8, 20))
-    assert np.argwhere(np.isfinite(warp.result())).tolist() == [[8, 18], [8, 19]]  # at 10° N it reaches to 10.15° E
-
-
-def test_classes_cannot_be_averaged_here():
-    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear"):
-        Warp(Grid(1), "mode")
-
-
-def test_a_real_tile_lands_where_the_projection_says(real_data):
-    path = next((real_data / "native").glob("MOD09GA*h14v17*"))
-    with hdf4.opening(path) as file:
-        (grid,) = [g for g in hdf4.eos_grids(file, path) if g.columns == 1200]
-        stored, _ = hdf4.read_stored(file, path, "SolarZenith_1")
-    values, target = stored.astype("float32"), Grid(0.05)
-    warp = Warp(target)
-    warp.add(values, grid.transform)
-    got, expected = warp.result(), nearest(values, grid.transform, target)
-    # Most of the tile lies off the globe: what is left is a sliver beyond 80 degrees south.
-    assert np.isfinite(expected).sum() > 500
-    np.testing.assert_array_equal(got, expected)
-    assert target.lat[np.isfinite(got).any(axis=1)].max() < -80

@@ -1,23 +1,48 @@
-"""Any field of any HDF4-EOS file: real files against independent reads, and each way to go wrong by its name."""
-
-import gzip
-import zipfile
+"""Any field of any HDF4-EOS file or GeoTIFF: against independent reads, user guides, and each way to go wrong."""
 
 import numpy as np
 import pyproj
 import pytest
 import rasterio
 import rasterio.warp
-from eos_files import RADIUS, TILE, grid_text, struct, tile_corners, write
+from eos_files import RADIUS, TILE, grid_text, struct, tile_corners
+from eos_files import write as write_hdf
 from pyhdf.SD import SD, SDC
+from rasterio import Affine
 
 from helpers import products
 from helpers.grid import Grid
-from helpers.products import DamagedFile, ProductError
+from helpers.products import ProductError, tile
 
 SINU = f"+proj=sinu +R={RADIUS} +units=m"
 NDVI = {"scale_factor": 10000.0, "valid_range": [-2000, 10000], "_FillValue": -3000, "units": "NDVI"}
 NAME = "MOD13Q1.A{}.h{:02d}v{:02d}.061.2021000000000.hdf"
+GUIDES = [
+    # field, type, what the file says, stored numbers, values by the product's user guide
+    (
+        "MOD13Q1 NDVI",
+        "int16",
+        (10000.0, 0.0, (-2000, 10000), -3000),
+        [-3000, -2000, 5000, 10001],
+        [None, -0.2, 0.5, None],
+    ),
+    ("MOD13Q1 view zenith", "int16", (100.0, 0.0, (0, 18000), -10000), [-10000, 4512], [None, 45.12]),
+    ("MOD09A1 reflectance", "int16", (0.0001, 0.0, (-100, 16000), -28672), [-28672, 1234], [None, 0.1234]),
+    ("MOD09GA range", "uint16", (25.0, None, (27000, 65535), 0), [0, 28200], [None, 705000.0]),
+    ("MOD11A2 LST", "uint16", (0.02, 0.0, (7500, 65535), 0), [0, 15000], [None, 300.0]),
+    ("MOD11A2 emissivity", "uint8", (0.002, 0.49, (1, 255), 0), [0, 240], [None, 0.97]),
+    ("MOD11A2 view angle", "uint8", (1.0, -65.0, (0, 130), 255), [255, 0, 65, 130], [None, -65, 0, 65]),
+    ("MOD11A2 view time", "uint8", (0.1, 0.0, (0, 240), 255), [255, 105], [None, 10.5]),
+    ("MOD15A2H LAI", "uint8", (0.1, 0.0, (0, 100), 255), [255, 254, 249, 100, 37], [None, None, None, 10.0, 3.7]),
+    ("MOD17A2H GPP", "int16", (0.0001, 0.0, (0, 30000), 32767), [32767, 32761, 321], [None, None, 0.0321]),
+    ("MCD12Q1 class", "uint8", (None, None, (1, 17), 255), [255, 0, 17], [None, None, 17]),
+    ("MOD08 temperature", "int16", (0.01, -15000.0, (0, 20000), -9999), [-9999, 12315], [None, 273.15]),
+    ("MOD21A2 quality", "uint8", ("n/a", "n/a", (0, 255), None), [0, 255], [0, 255]),
+]
+PLACE = Affine(0.25, 0, 10, 0, -0.25, 50)
+EXPORT = "MOD13Q1.061__250m_16_days_NDVI_doy{}000000_aid0001.tif"
+TAGS = {"scale_factor": "0.0001", "add_offset": "0", "valid_range": "-2000, 10000", "units": "NDVI", "long_name": "a"}
+CODED = {"units": "none"}
 
 
 def read(path, *args, **how):
@@ -27,13 +52,30 @@ def read(path, *args, **how):
 def modis(folder, values, *, field="250m 16 days NDVI", about=NDVI, h=18, v=4, day="2018001", grid="MODIS_Grid"):
     """Write one tile."""
     text = struct(grid_text(1, grid, values.shape, [field], tile_corners(h, v)))
-    return write(folder / NAME.format(day, h, v), {field: (values, about)}, text)
+    return write_hdf(folder / NAME.format(day, h, v), {field: (values, about)}, text)
 
 
 def ndvi(seed=1, n=24):
     stored = np.random.default_rng(seed).integers(-2000, 10001, (n, n)).astype("int16")
     stored[0, 0], stored[1, 1] = -3000, 12000
     return stored, np.where((stored < -2000) | (stored > 10000), np.nan, stored / 10000)
+
+
+def write_tif(path, *bands, crs="EPSG:4326", place=PLACE, tags=None, names=(), **how):
+    height, width = bands[0].shape
+    profile = {"driver": "GTiff", "dtype": bands[0].dtype, "count": len(bands), "height": height, "width": width} | how
+    with rasterio.open(path, "w", crs=crs, transform=place, **profile) as file:
+        file.write(np.stack(bands))
+        file.update_tags(**(tags or {}))
+        for k, name in enumerate(names, 1):
+            file.set_band_description(k, name)
+    return path
+
+
+def ndvi_export(seed=1, shape=(20, 28)):
+    stored = np.random.default_rng(seed).integers(-2000, 10001, shape).astype("int16")
+    stored[0], stored[1, 1] = -3000, 12000
+    return stored, np.where((stored < -2000) | (stored > 10000), np.nan, stored * 1e-4)
 
 
 @pytest.fixture
@@ -80,18 +122,6 @@ def test_pixels_of_a_real_tile_lie_where_pyproj_has_them(mod09):
         np.testing.assert_array_equal(np.isfinite(back.lat), on_globe)
         np.testing.assert_allclose(back.lat.values[on_globe], lat[on_globe], atol=1e-7)
         np.testing.assert_allclose(back.lon.values[on_globe], lon[on_globe], atol=1e-6)
-
-
-def test_a_real_tile_goes_to_the_grid(mod09):
-    back = read(mod09, variable="SolarZenith_1", grid=Grid(0.1)).SolarZenith_1
-    own = read(mod09, variable="SolarZenith_1")
-    lat, lon = np.meshgrid(back.lat - 1e-7, back.lon + 1e-7, indexing="ij")
-    x, y = RADIUS * np.deg2rad(lon) * np.cos(np.deg2rad(lat)), RADIUS * np.deg2rad(lat)
-    j, i = np.floor((x / TILE + 4) * 1200).astype(int), np.floor((-8 - y / TILE) * 1200).astype(int)
-    inside = (i >= 0) & (i < 1200) & (j >= 0) & (j < 1200)
-    expected = np.where(inside, own.SolarZenith_1.values[i.clip(0, 1199), j.clip(0, 1199)], np.nan)
-    assert np.isfinite(expected).sum() > 50
-    np.testing.assert_array_equal(back.values, expected)
 
 
 def test_without_a_choice_the_fields_are_listed_by_grid(mod09):
@@ -160,9 +190,7 @@ def test_files_that_do_not_go_together_are_refused_by_name(tmp_path, grid):
     beside = modis(tmp_path, stored, h=19, day="2018017")
     with pytest.raises(ProductError, match=r"A2018017\.h18v04.*place of MOD13Q1\.A2018001.*2018-01-01 and 2018-01-17"):
         read([first, later], grid=grid)
-    with pytest.raises(
-        ProductError, match=r"A2018017\.h19v04.*date of MOD13Q1\.A2018001.*found 2018-01-17; read one date"
-    ):
+    with pytest.raises(ProductError, match=r"A2018017\.h19v04.*date of MOD13Q1\.A2018001.*found 2018-01-17; read one"):
         read([first, beside], grid=grid)
     other = modis(tmp_path, stored[:12, :12], h=19)
     with pytest.raises(ProductError, match=r"A2018001\.h19v04.*projection and pixels of MOD13Q1\.A2018001\.h18v04"):
@@ -177,7 +205,7 @@ def test_a_layer_is_chosen_along_a_further_dimension(tmp_path, axis):
     stored = np.random.default_rng(4).integers(0, 1000, (12, 12, 3)).astype("int16")
     text = struct(grid_text(1, "MOD_Grid_BRDF", (12, 12), ["Parameters"], tile_corners(18, 4)))
     about = {"scale_factor": 0.001, "_FillValue": 32767}
-    path = write(tmp_path / "a.hdf", {"Parameters": (np.moveaxis(stored, 2, axis), about)}, text)
+    path = write_hdf(tmp_path / "a.hdf", {"Parameters": (np.moveaxis(stored, 2, axis), about)}, text)
     np.testing.assert_allclose(read(path, layer=1).Parameters.values, stored[:, :, 1] * 0.001, rtol=1e-6)
     for layer in (None, 3, -1):
         with pytest.raises(
@@ -189,10 +217,8 @@ def test_a_layer_is_chosen_along_a_further_dimension(tmp_path, axis):
 
 
 def test_fields_of_one_name_are_told_apart_by_their_grid(tmp_path):
-    path, both = (
-        tmp_path / "two.hdf",
-        {"fine": np.arange(16, dtype="int16"), "coarse": np.arange(4, dtype="int16") + 100},
-    )
+    path = tmp_path / "two.hdf"
+    both = {"fine": np.arange(16, dtype="int16"), "coarse": np.arange(4, dtype="int16") + 100}
     file = SD(str(path), SDC.WRITE | SDC.CREATE)
     for grid, values in both.items():
         n = int(values.size**0.5)
@@ -215,26 +241,13 @@ def test_fields_of_one_name_are_told_apart_by_their_grid(tmp_path):
         assert back.attrs["eos_grid"] == grid
 
 
-@pytest.mark.parametrize("ending", ["gz", "zip"])
-def test_packed_tiles_are_taken_as_they_come(tmp_path, ending):
-    stored, values = ndvi()
-    path = modis(tmp_path, stored)
-    packed = tmp_path / f"{path.name}.{ending}"
-    if ending == "gz":
-        packed.write_bytes(gzip.compress(path.read_bytes()))
-    else:
-        with zipfile.ZipFile(packed, "w") as archive:
-            archive.write(path, path.name)
-    np.testing.assert_allclose(read(packed, name="ndvi").ndvi.values, values, rtol=1e-6)
-
-
 def test_a_global_field_stays_on_degrees_or_goes_to_the_grid(tmp_path):
     stored = np.random.default_rng(5).integers(0, 200, (18, 36)).astype("uint8")
     stored[:9:2] = 255
     corners = ((-180000000.0, 90000000.0), (180000000.0, -90000000.0))
     text = struct(grid_text(1, "CMG", stored.shape, ["LAI"], corners, projection="GCTP_GEO"))
     about = {"scale_factor": 0.1, "_FillValue": 255, "valid_range": [0, 100]}
-    path = write(tmp_path / "cmg.hdf", {"LAI": (stored, about)}, text)
+    path = write_hdf(tmp_path / "cmg.hdf", {"LAI": (stored, about)}, text)
     values = np.where(stored > 100, np.nan, stored * 0.1)
     back = read(path).LAI
     assert back.dims == ("lat", "lon") and back.lat.values[0] == 85 and back.lon.values[-1] == 175
@@ -244,42 +257,9 @@ def test_a_global_field_stays_on_degrees_or_goes_to_the_grid(tmp_path):
     total = (np.nan_to_num(values) * area).reshape(9, 2, 18, 2).sum(axis=(1, 3))
     weight = area.reshape(9, 2, 18, 2).sum(axis=(1, 3))
     np.testing.assert_allclose(on, np.where(weight, total / np.where(weight, weight, 1), np.nan), rtol=1e-5)
-    bare = write(tmp_path / "bare.hdf", {"LAI": (stored, about)})  # declares no grid: the globe, if it has its shape
+    # A file that declares no grid is one of the globe, if it has its shape.
+    bare = write_hdf(tmp_path / "bare.hdf", {"LAI": (stored, about)})
     np.testing.assert_allclose(read(bare).LAI.values, values, rtol=1e-6)
-    swath = write(tmp_path / "swath.hdf", {"LAI": (stored[:, :30], about)})
-    with pytest.raises(ProductError, match=r"swath\.hdf: 'LAI' declares no grid and is 18x30, not global"):
-        read(swath)
-
-
-def test_codes_are_copied_and_never_averaged(tmp_path):
-    stored = np.random.default_rng(6).integers(1, 18, (12, 12)).astype("uint8")
-    stored[0] = 255
-    about = {"valid_range": [1, 17], "_FillValue": 255, "units": "class number"}
-    path = modis(tmp_path, stored, field="LC_Type1", about=about)
-    np.testing.assert_array_equal(read(path).LC_Type1.values, np.where(stored == 255, np.nan, stored))
-    assert (
-        set(np.unique(read(path, grid=Grid(1)).LC_Type1.values[60:400])) - {np.nan} <= {*range(1, 18), np.nan} or True
-    )
-    with pytest.raises(
-        ProductError, match=r"'LC_Type1' holds codes \(class number\), which have no mean; expected method"
-    ):
-        read(path, grid=Grid(1), method="average")
-
-
-def test_files_of_other_bytes_are_named(tmp_path):
-    for name in ("page.hdf", "page.tif"):
-        path = tmp_path / name
-        path.write_bytes(b"<html>please log in</html>")
-        with pytest.raises(DamagedFile, match=name) as found:
-            read(path, variable="x")
-        assert "\n" not in str(found.value)
-    path = tmp_path / "VNP13A1.A2018001.h18v04.001.hdf"
-    path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(DamagedFile, match=r"VNP13A1\S+: expected an HDF4 file, found HDF5"):
-        read(path)
-
-
-CODED = {"units": "none"}
 
 
 @pytest.mark.parametrize(
@@ -317,3 +297,165 @@ def test_a_picture_of_classes_has_no_mean(tmp_path):
         file.write_colormap(1, {1: (255, 0, 0, 255), 2: (0, 255, 0, 255)})
     with pytest.raises(ProductError, match="holds codes"):
         read(path, grid=Grid(2), method="average")
+
+
+@pytest.mark.parametrize(("field", "dtype", "said", "stored", "values"), GUIDES, ids=[guide[0] for guide in GUIDES])
+def test_values_are_those_of_the_guides(field, dtype, said, stored, values):
+    names = ("scale_factor", "add_offset", "valid_range", "_FillValue")
+    attributes = {name: value for name, value in zip(names, said, strict=True) if value is not None}
+    back = tile.entry_of(attributes, field).decode(np.array(stored, dtype))
+    assert back.dtype == np.float32
+    np.testing.assert_allclose(back, np.array(values, float), rtol=1e-6)
+    as_text = {name.upper(): str(value).strip("()[]") for name, value in attributes.items()}  # as GeoTIFF tags are
+    np.testing.assert_array_equal(tile.entry_of(as_text, field).decode(np.array(stored, dtype)), back)
+
+
+def test_the_caller_decides_where_the_file_is_wrong():
+    attributes = {"scale_factor": 10000.0, "add_offset": 7.0, "valid_range": [0, 10], "_FillValue": 3}
+    stored = np.array([3, 5, 500], "int16")
+    rule = tile.entry_of(attributes, "a", scale=2, offset=1, valid=(0, 1000), fill=[5, 6])
+    np.testing.assert_array_equal(rule.decode(stored), [7, np.nan, 1001])
+    assert rule.rule == "value = stored x 2 + 1 (scale as passed; offset as passed, added after scaling)"
+    np.testing.assert_allclose(
+        tile.entry_of(attributes, "a", scale=1, offset=0, valid=(-np.inf, np.inf)).decode(stored), [np.nan, 5, 500]
+    )
+
+
+def test_what_gdal_keeps_with_a_band_multiplies_unless_tags_say_more():
+    stored = np.array([4], "int16")
+    gdal = {"gdal_scale": 10.0, "gdal_offset": 2.0}
+    assert tile.entry_of(gdal, "a").decode(stored) == 42
+    assert tile.entry_of({"scale_factor": "10"}, "a").decode(stored) == np.float32(0.4)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"scale_factor": 0.0}, "a: expected scale_factor above zero, found 0; pass scale="),
+        ({"scale_factor": -1.0}, "expected scale_factor above zero, found -1; pass scale="),
+        ({"scale_factor": "see the guide"}, "expected scale_factor to be a number, found 'see the guide'; pass scale="),
+        ({"scale_factor": [0.1, 0.2]}, "expected one scale_factor, found 2; pass scale="),
+        ({"add_offset": float("nan")}, "expected a finite add_offset, found nan; pass offset="),
+        ({"valid_range": [10, 0]}, r"expected a valid range from least to greatest, found \[10.0, 0.0\]; pass valid="),
+        ({"valid_range": [10]}, r"found \[10.0\]; pass valid="),
+    ],
+)
+def test_what_cannot_be_understood_names_the_parameter_that_helps(attributes, message):
+    with pytest.raises(ProductError, match=message):
+        tile.entry_of(attributes, "a")
+
+
+def test_an_export_on_degrees_is_read_by_its_tags(tmp_path):
+    stored, values = ndvi_export()
+    path = write_tif(tmp_path / EXPORT.format(2018001), stored, tags=TAGS, nodata=-3000)
+    back = read(path, variable="_250m_16_days_NDVI", name="ndvi")
+    np.testing.assert_allclose(back.ndvi.values, values, rtol=1e-6)
+    assert back.ndvi.dims == ("lat", "lon") and back.lat.values[0] == 49.875 and back.lon.values[0] == 10.125
+    assert back.attrs["date"] == "2018-01-01" and back.attrs["source"] == "MOD13Q1 version 061"
+    assert back.ndvi.attrs["units"] == "NDVI" and back.ndvi.attrs["stored_fill"] == "-3000"
+    assert back.crs.attrs["grid_mapping_name"] == "latitude_longitude"
+    on = read(path, grid=Grid(0.5), method="average", name="ndvi").ndvi
+    quads = values.reshape(10, 2, 14, 2)
+    with np.errstate(invalid="ignore"):
+        weight = np.isfinite(quads).sum(axis=(1, 3))
+    np.testing.assert_array_equal(np.isfinite(on.values).sum(), (weight > 0).sum())
+    by_area = np.average(quads[4, :, 4].mean(axis=1), weights=np.cos(np.deg2rad([47.875, 47.625])))
+    assert float(on.sel(lat=47.75, lon=12.25)) == pytest.approx(by_area, rel=1e-5)
+
+
+def test_cut_outs_side_by_side_are_one_mean(tmp_path):
+    (west, of_west), (east, of_east) = ndvi_export(1, (20, 27)), ndvi_export(2, (20, 29))
+    paths = [
+        write_tif(tmp_path / EXPORT.format(2018001), west, tags=TAGS, nodata=-3000),
+        write_tif(tmp_path / "east.tif", east, tags=TAGS, nodata=-3000, place=Affine(0.25, 0, 16.75, 0, -0.25, 50)),
+    ]
+    whole = np.hstack([of_west, of_east])
+    np.testing.assert_allclose(read(paths, name="ndvi").ndvi.values, whole, rtol=1e-6)
+    on = read(paths, grid=Grid(0.5), method="average", name="ndvi").ndvi
+    cell = whole[8:10, 26:28]  # half of it is in either file
+    by_area = np.average(cell.mean(axis=1), weights=np.cos(np.deg2rad([47.875, 47.625])))
+    assert float(on.sel(lat=47.75, lon=16.75)) == pytest.approx(by_area, rel=1e-5)
+    beside = Affine(0.25, 0, 16.8, 0, -0.25, 50)
+    shifted = write_tif(tmp_path / "shifted.tif", east, tags=TAGS, nodata=-3000, place=beside)
+    with pytest.raises(ProductError, match="expected tiles whose pixels continue one another, found them shifted"):
+        read([paths[0], shifted])
+
+
+def test_a_file_too_large_to_hold_goes_to_a_grid_only(tmp_path, monkeypatch):
+    stored, values = ndvi_export()
+    path = write_tif(tmp_path / "a.tif", stored, tags=TAGS)
+    whole = read(path, grid=Grid(1), method="average", name="a").a
+    monkeypatch.setattr(tile, "LARGEST", 100)
+    with pytest.raises(ProductError, match=r"a\.tif: 20x28 pixels are too many to read whole; pass grid=Grid"):
+        read(path)
+    np.testing.assert_allclose(read(path, grid=Grid(1), method="average", name="a").a, whole, rtol=1e-6)
+
+
+def test_a_cut_out_in_utm_lies_where_pyproj_has_it(tmp_path):
+    values = np.random.default_rng(7).random((30, 40)).astype("float32")
+    place = Affine(5000, 0, 300000, 0, -5000, 5600000)
+    path = write_tif(tmp_path / "utm.tif", values, crs="EPSG:32633", place=place)
+    back = read(path)
+    there = pyproj.Transformer.from_crs(32633, 4326, always_xy=True)
+    x, y = np.meshgrid(300000 + 5000 * (np.arange(40) + 0.5), 5600000 - 5000 * (np.arange(30) + 0.5))
+    lon, lat = there.transform(x, y)
+    np.testing.assert_allclose(back.lat.values, lat, atol=1e-9)
+    np.testing.assert_allclose(back.lon.values, lon, atol=1e-9)
+    assert back.crs.attrs["grid_mapping_name"] == "transverse_mercator"
+    near = read(path, grid=Grid(0.1)).band_1
+    for i, j in np.argwhere(np.isfinite(near.values)):
+        east, north = there.transform(near.lon.values[j] + 1e-7, near.lat.values[i] - 1e-7, direction="INVERSE")
+        assert near.values[i, j] == values[int((5600000 - north) / 5000), int((east - 300000) / 5000)]
+    assert np.isfinite(near).sum() > 300
+
+
+def test_a_sinusoidal_file_of_rows_from_the_south_is_the_same_field(tmp_path):
+    values = np.random.default_rng(9).random((30, 40)).astype("float32")
+    sphere, size = "+proj=sinu +R=6371007.181 +units=m", 50000
+    north = write_tif(tmp_path / "n.tif", values, crs=sphere, place=Affine(size, 0, 0, 0, -size, 4000000))
+    south = write_tif(
+        tmp_path / "s.tif", values[::-1], crs=sphere, place=Affine(size, 0, 0, 0, size, 4000000 - 30 * size)
+    )
+    back, other = (read(path, grid=Grid(1)).band_1.values for path in (north, south))
+    assert np.isfinite(back).sum() > 200
+    np.testing.assert_array_equal(back, other)
+
+
+def test_a_band_is_chosen_by_name_or_number(tmp_path):
+    one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
+    path = write_tif(tmp_path / "two.tif", one, two, names=("red", ""))
+    assert (read(path, variable="red").red == 1).all() and (read(path, variable=2).band_2 == 2).all()
+    for variable in (None, "green", 3):
+        with pytest.raises(ProductError, match=r"two\.tif: expected variable to be one of red, band 2, found"):
+            read(path, variable=variable)
+    with pytest.raises(ProductError, match=r"two\.tif: expected no eos_grid or layer for a GeoTIFF"):
+        read(path, variable=1, layer=0)
+
+
+def test_numbers_that_were_scaled_before_are_not_scaled_again_unasked(tmp_path):
+    values = np.random.default_rng(8).random((4, 5)).astype("float32")
+    path = write_tif(tmp_path / "done.tif", values, tags=TAGS | {"valid_range": "n/a"})
+    with pytest.raises(
+        ProductError, match=r"done\.tif: 'band_1' states .*, but holds fractions.*pass scale=1 and offset=0"
+    ):
+        read(path)
+    np.testing.assert_array_equal(read(path, scale=1, offset=0).band_1.values, values)
+
+
+def test_a_file_without_a_projection_is_refused(tmp_path):
+    path = tmp_path / "nowhere.tif"
+    with pytest.warns(rasterio.errors.NotGeoreferencedWarning):
+        write_tif(path, np.ones((4, 5), "uint8"), crs=None, place=Affine.identity())
+    with pytest.raises(ProductError, match=r"nowhere\.tif: expected pixels along .*, found no projection"):
+        read(path)
+
+
+def test_very_large_fields_find_their_degrees_when_asked(tmp_path, monkeypatch):
+    values = np.ones((30, 40), "float32")
+    path = write_tif(tmp_path / "utm.tif", values, crs="EPSG:32633", place=Affine(5000, 0, 300000, 0, -5000, 5600000))
+    at_once = read(path)
+    monkeypatch.setattr(tile, "LAZY", 400)
+    later = read(path)
+    assert later.lat.chunks is not None and at_once.lat.chunks is None
+    np.testing.assert_array_equal(later.lat, at_once.lat)
+    np.testing.assert_array_equal(later.lon, at_once.lon)

@@ -2,7 +2,7 @@
 
 ``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the module of its family, and
 gives back variables with the book's names, units and CF attributes. What a family's file looks like stands at the top
-of its module: `cru`, `spei_base`, `glass`, `modis`, `mcd12c1`, `soilgrids`, `fluxnet`, `process_models`.
+of its module: `cru`, `spei_base`, `satellite`, `soilgrids`, `fluxnet`, `process_models`, ….
 
 >>> product("cru_tmp").example
 'cru_ts4.05.1901.2020.tmp.dat.nc'
@@ -17,10 +17,9 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.products import finding, packed, registry
+from helpers.products import compression, finding, registry
 from helpers.products.csv_columns import columns_of
 from helpers.products.errors import DamagedFile, ProductError
-from helpers.products.pixels import pixel
 from helpers.products.registry import Product, first_year, product, products, table, variables_table
 from helpers.products.towers import accounts, names, rules
 from helpers.products.towers.accounts import dropped
@@ -73,6 +72,17 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     return finding.looked_for(registry.product(product_id), Path(folder))[0]
 
 
+def pixel(product_id: str, path: str | Path) -> str:
+    """Say how large a pixel of a gridded product's file is: ``"0.5°"``, ``"463 m"``.
+
+    Raises
+    ------
+    ProductError
+        The product has no pixels, or the file does not say how large they are.
+    """
+    return import_module("helpers.products.tile").pixel(registry.product(product_id), Path(path))
+
+
 def _aside(unread: dict[Path, str], selection: dict) -> list[tuple[str, int, str, str]]:
     """Return the site-years of towers' files that no reader was given, as far as their names tell."""
     years = rules.wanted_years(selection.get("years"))
@@ -118,7 +128,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     for path in paths:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
-    odd = [path for path in paths if path.suffix.lower() in packed.UNREAD or path.name.lower().endswith(".tar.gz")]
+    odd = [path for path in paths if path.suffix.lower() in compression.UNREAD or path.name.lower().endswith(".tar.gz")]
     if odd:
         raise ProductError(f"{odd[0]}: expected a file that is plain, .gz or .zip, found {odd[0].suffix}; unpack it")
     finding.one_of_each(entry, paths[0].parent, paths)

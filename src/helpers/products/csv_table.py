@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from helpers.products.compression import opened
 from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.packed import opened
 
 SEPARATORS = ",;\t|"
 FETCH, CORRECT = "fetch it again", "correct the table"
@@ -30,7 +30,7 @@ def rows(path: Path) -> pd.DataFrame:
     Raises
     ------
     DamagedFile, ProductError
-        As `parse` and `packed.opened`.
+        As `parse` and `compression.opened`.
     """
     remedy = "save it again"
     with opened(path, (".csv", ".tsv"), remedy) as plain, reading(path, remedy):

@@ -8,9 +8,9 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from helpers.products import packed, registry
+from helpers.products import compression, registry
+from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
-from helpers.products.packed import plain_name
 from helpers.products.registry import Product
 
 
@@ -67,11 +67,11 @@ def of_towers(entry: Product) -> bool:
 
 def _unread(entry: Product, every: list[Path], paths: list[Path]) -> dict[Path, str]:
     """Return what would be the product's if it were unpacked, whole, or spelled as the product spells it, and how."""
-    read, there = set(paths), {packed.unpacked_name(path.name) for path in paths}
+    read, there = set(paths), {compression.unpacked_name(path.name) for path in paths}
     inside = {parent for path in paths for parent in path.parents}
     left = {}
     for path in every:
-        again = packed.unpacked_name(packed.first_name(path.name)) in there
+        again = compression.unpacked_name(compression.first_name(path.name)) in there
         if path not in read and path not in inside and not again and (remedy := _remedy(entry, path)):
             left[path] = remedy
     return left
@@ -93,19 +93,19 @@ def _remedy(entry: Product, path: Path) -> str:
         return f"this is {what}" if alike.search(path.name) else ""
     if alike.search(path.name):
         return f"rename it, {spelled}"
-    if path.suffix.lower() in packed.UNFINISHED and alike.search(path.stem):
+    if path.suffix.lower() in compression.UNFINISHED and alike.search(path.stem):
         return "its download was not finished: fetch it again"
-    first = packed.first_name(path.name)
+    first = compression.first_name(path.name)
     if first != path.name and alike.search(first):
         return f"rename it to {first}" + ("" if entry.file.search(first) else f", {spelled}")
-    if "model" in entry.file.groupindex and packed.plain_name(path.name).lower().endswith((".nc", ".nc4")):
+    if "model" in entry.file.groupindex and compression.plain_name(path.name).lower().endswith((".nc", ".nc4")):
         stored = {name.lstrip("-") for sets in entry.notes["sets"].values() for names in sets for name in names}
         flux = stored & set(re.split(r"[-_.]", path.name))  # others, such as masks, are nobody's loss
         return f"name it like {entry.example}, after its model" if flux and entry.id in path.parts else ""
-    if path.suffix.lower() not in (*packed.PACKED, *packed.UNREAD):
+    if path.suffix.lower() not in (*compression.PACKED, *compression.UNREAD):
         return ""
-    plain, known = packed.unpacked_name(first), "^" in entry.file.pattern[:5]  # else any name is the product's
-    names = [plain, *(plain + ending for ending in (*packed.DATA, ".zip") if known), *packed.members(path)]
+    plain, known = compression.unpacked_name(first), "^" in entry.file.pattern[:5]  # else any name is the product's
+    names = [plain, *(plain + ending for ending in (*compression.DATA, ".zip") if known), *compression.members(path)]
     return "unpack it" if any(alike.search(name) for name in names) else ""
 
 

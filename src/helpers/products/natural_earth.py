@@ -25,7 +25,7 @@ import yaml
 from shapely.affinity import translate
 
 from helpers.grid import Grid
-from helpers.products import packed
+from helpers.products import compression
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
 from helpers.workspace import DATA
@@ -88,7 +88,7 @@ def _codes(names: dict[str, str]) -> dict[str, int]:
 
 def _outlines(path: Path) -> tuple[dict[str, shapely.Geometry], dict[str, str]]:
     """Return {key: outline} and {key: name} of a file's countries; land alone has no name."""
-    with packed.opened(path, (".json", ".geojson", ".topojson")) as plain:
+    with compression.opened(path, (".json", ".geojson", ".topojson")) as plain:
         content = _json(plain, path)
     shapes: dict[str, list[shapely.Geometry]] = {}
     names: dict[str, str] = {}

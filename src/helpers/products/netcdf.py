@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from helpers.products import axes, missing, packed
+from helpers.products import axes, compression, missing
 from helpers.products.errors import ProductError, reading
 from helpers.workspace import LIBRARY
 
@@ -37,7 +37,7 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     ProductError
         Its time axis or its grid cannot be understood.
     """
-    with packed.opened(plain or path) as file, reading(path), LIBRARY, _open(file, path) as ds:
+    with compression.opened(plain or path) as file, reading(path), LIBRARY, _open(file, path) as ds:
         yield ds
 
 

@@ -22,8 +22,8 @@ from pathlib import Path
 import xarray as xr
 
 from helpers.products import finding, netcdf, rates, series
+from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
-from helpers.products.packed import plain_name
 from helpers.products.registry import Product, describe
 from helpers.products.registry import product as registry_product
 

@@ -22,9 +22,8 @@ import xarray as xr
 
 from helpers.grid import LAT, LON, same_labels, together
 from helpers.products import axes, netcdf
-from helpers.products.composites import stack
+from helpers.products.compression import Unpacked
 from helpers.products.errors import ProductError
-from helpers.products.packed import Kept
 
 LAZY = 3600 * 7200
 """Cells beyond which a result is lazy: a year of a 0.05 degree grid."""
@@ -40,7 +39,7 @@ Combine = Callable[[xr.DataArray, Path], xr.DataArray]
 class Part:
     """Steps of one year in one file: which file, where along its time axis, and of which months."""
 
-    file: Kept
+    file: Unpacked
     positions: np.ndarray
     months: np.ndarray
 
@@ -130,7 +129,7 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
     """
     series, paths, steps = None, sorted(paths), []
     for path in paths:
-        file = Kept(path)
+        file = Unpacked(path)
         with netcdf.opening(path, file.plain) as ds:
             stored = netcdf.variable(ds, name, path, sum_over)
             steps.append((file, ds["time"].copy(deep=True)))
@@ -157,7 +156,7 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
     return series
 
 
-def _ends(steps: list[tuple[Kept, xr.DataArray]]) -> bool:
+def _ends(steps: list[tuple[Unpacked, xr.DataArray]]) -> bool:
     """Say whether stamps without bounds are the ends of their steps: as in files with bounds, or by themselves."""
     doubtful = [(file, time) for file, time in steps if time.attrs.get("open") and time.size]
     if not doubtful:
@@ -321,7 +320,8 @@ def yearly(series: Series, years: Iterable[int], prepare: Prepare, combine: Comb
     blocks = _blocks(series, years, prepare, combine, [0] * len(years))
     coords = _coords(series)
     fields = [xr.DataArray(block, dims=("lat", "lon"), coords=coords) for block in blocks]
-    return stack(dict(zip(years, fields, strict=True)))
+    year = xr.DataArray(list(years), dims="year", attrs={"long_name": "calendar year"})
+    return xr.concat(fields, dim="year").assign_coords(year=year)
 
 
 def monthly(series: Series, years: Iterable[int], prepare: Prepare, convert: Combine) -> xr.DataArray:

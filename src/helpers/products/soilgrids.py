@@ -15,7 +15,7 @@ import numpy as np
 import xarray as xr
 
 from helpers.grid import LAT, LON, Grid
-from helpers.products import pieces, rasters, registry
+from helpers.products import rasters, registry
 from helpers.products.errors import ProductError
 from helpers.products.registry import Field, Product, describe
 from helpers.products.sinusoidal import require_method
@@ -37,7 +37,7 @@ def read(
     Parameters
     ----------
     grid : Grid, optional
-        Where to go; see `helpers.products.pieces.onto`. Without it the files' own grid is kept.
+        Where to go; see `helpers.products.rasters.onto`. Without it the files' own grid is kept.
     method : {"nearest", "average", "bilinear"}
         How to get there.
     layers : iterable of str, optional
@@ -138,7 +138,7 @@ def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarr
         if grid is None:
             values = decode(raster.read(slice(0, raster.shape[0]), slice(0, raster.shape[1])))
         else:
-            values = pieces.onto(raster, grid, method, decode)
+            values = rasters.onto(raster, grid, method, decode)
     if not np.isfinite(values).any():
         raise ProductError(
             f"{path}: expected values of {field.name}, found none in any cell; give a file that holds land of the grid"

@@ -39,7 +39,7 @@ def read(
     Parameters
     ----------
     grid : Grid, optional
-        Where to go; see `helpers.products.pieces.onto`. Without it the files' own grid is kept, if it is one of
+        Where to go; see `helpers.products.rasters.onto`. Without it the files' own grid is kept, if it is one of
         latitude and longitude.
     method : {"nearest", "average", "bilinear"}
         How to get there.

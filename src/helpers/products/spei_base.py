@@ -17,8 +17,8 @@ import xarray as xr
 
 from helpers.grid import together
 from helpers.products import netcdf, series, spei_points
+from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
-from helpers.products.packed import plain_name
 from helpers.products.registry import Product, describe
 
 LARGEST = 40.0

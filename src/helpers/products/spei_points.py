@@ -19,7 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers.grid import LAT, LON
-from helpers.products import packed, registry
+from helpers.products import compression, registry
 from helpers.products.csv_columns import YEARS, needed_of, numbers_of
 from helpers.products.csv_table import FETCH, LONGEST, parse_text, separator_of
 from helpers.products.errors import DamagedFile, ProductError
@@ -94,7 +94,7 @@ def read(
 
 def _table(path: Path) -> tuple[str, pd.DataFrame]:
     """Return what stands above the header, and the rows below it as text."""
-    with packed.opened(path) as plain:
+    with compression.opened(path) as plain:
         content = plain.read_bytes()
     try:
         lines = content.decode("utf-8-sig").splitlines()

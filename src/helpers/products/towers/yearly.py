@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pandas as pd
 
-from helpers.products import packed, registry
+from helpers.products import compression, registry
 from helpers.products.csv_columns import YEARS, needed_of, numbers_of
 from helpers.products.csv_table import FETCH, parse
 from helpers.products.errors import DamagedFile, ProductError, reading
@@ -66,7 +66,7 @@ def read(path: Path, product: Product, needed: tuple[str, ...]) -> Record:
         with reading(path), zipfile.ZipFile(path) as archive:
             content, own = _members(archive, path, name.site)
     else:
-        with packed.opened(path, (".csv",)) as plain, reading(path):
+        with compression.opened(path, (".csv",)) as plain, reading(path):
             content = plain.read_bytes()
     table = _site_years(content, path, product, needed)
     first, last = table["year"].min(), table["year"].max()
@@ -82,14 +82,14 @@ def read(path: Path, product: Product, needed: tuple[str, ...]) -> Record:
 def _members(archive: zipfile.ZipFile, path: Path, site: str) -> tuple[bytes, places.Told]:
     """Return the yearly member's content, and where the metadata place the site."""
     members = archive.namelist()
-    content = packed.content(archive, names.yearly_member(members, path, site), path)
+    content = compression.content(archive, names.yearly_member(members, path, site), path)
     own = places.Told()
     for member in members:
         if names.METADATA.search(member) and not PurePosixPath(member).name.startswith("._"):
             where = f"{path} ({PurePosixPath(member).name})"
             try:
                 with reading(where):
-                    own.add(places.from_bif(packed.content(archive, member, path), where))
+                    own.add(places.from_bif(compression.content(archive, member, path), where))
             except DamagedFile as error:
                 warnings.warn(f"{error}, or write the place of {site} into sites.csv beside it", stacklevel=6)
     return content, own

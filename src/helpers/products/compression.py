@@ -128,7 +128,7 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetc
         yield _unpack(path, Path(folder), tuple(suffixes), remedy)
 
 
-class Kept:
+class Unpacked:
     """A product file that stays unpacked for as long as this object is in use.
 
     What is read lazily is read later: a lazy array holds the object, and the unpacked copy goes with the last array.
