@@ -255,7 +255,7 @@ def test_a_search_needs_no_login_and_shows_none(sent, own_netrc):
     assert {(url.split("/")[2], shown) for _, url, shown in sent} == {("cmr.earthdata.nasa.gov", None)}
 
 
-def test_a_login_of_the_environment_is_tried_alone_and_if_refused_not_told(sent, own_netrc, monkeypatch, capfd):
+def test_a_login_of_the_environment_is_tried_alone_and_if_refused_not_told(sent, own_netrc, monkeypatch, capfd, caplog):
     own_netrc(EARTHDATA + DEFAULT)
     monkeypatch.setenv("EARTHDATA_USERNAME", "you")
     monkeypatch.setenv("EARTHDATA_PASSWORD", "hunter2")
@@ -263,7 +263,7 @@ def test_a_login_of_the_environment_is_tried_alone_and_if_refused_not_told(sent,
         sources.logged_in(WAY)
     assert [shown for *_, shown in sent] == [None, basic("you", "hunter2")]
     assert "Earthdata refuses the login that it was given (environment); correct it: " in one_line(error)
-    assert "hunter2" not in "".join(traceback.format_exception(error.value)) + "".join(capfd.readouterr())
+    assert "hunter2" not in "".join(traceback.format_exception(error.value)) + "".join(capfd.readouterr()) + caplog.text
 
 
 @pytest.mark.parametrize(

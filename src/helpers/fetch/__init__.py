@@ -206,17 +206,17 @@ def _named(product: Product, source: Way, words: dict[str, str]) -> list[RemoteF
 def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
     """Return the files that a page of links shows."""
     url, select, version = fill(source.listing, words), fill(source.select, words), words.get("version", "")
-    links = sources.links(source, sources.Session(), url).items()
-    named = [
-        (match, link) for name, link in links if (match := product.file.fullmatch(name)) and re.search(select, name)
-    ]
-    by_version: dict[str, list[RemoteFile]] = {}
-    for match, link in named:
-        own = match.groupdict().get("version") or version
-        by_version.setdefault(own if version else "", []).append(RemoteFile(f"{product.id}/{match[0]}", link))
-    found, others = by_version.pop(version, []), " and ".join(sorted(by_version))
+    found, others = [], set()
+    for name, link in sources.links(source, sources.Session(), url).items():
+        match = product.file.fullmatch(name)
+        if match and re.search(select, name):
+            other = match.groupdict().get("version")
+            if version and other and other != version:
+                others.add(other)
+            else:
+                found.append(RemoteFile(f"{product.id}/{name}", link))
     if not found:
-        other = f" (but version {others}: choose it as the option version)" if others else ""
+        other = f" (but version {' and '.join(sorted(others))}: choose it as the option version)" if others else ""
         raise source.error(
             url,
             f"expected links to files named like {product.example}, found none{other}",
@@ -322,7 +322,9 @@ def _bring(
 ) -> None:
     """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
     session, stop = sources.logged_in(plan.way) if plan.way.how == "earthdata" else sources.Session(), Event()
-    first = {path: f"sha256:{entry['sha256']}" for path, entry in known.items() if entry.get("version") == plan.version}
+    first = {
+        path: f"sha256:{entry['sha256']}" for path, entry in known.items() if entry.get("version", "") == plan.version
+    }
     fetcher = pooch.create(
         folder,
         base_url="",
@@ -376,7 +378,7 @@ def _recorded(folder: Path) -> dict[str, dict]:
         return {}
     except ValueError:
         content = None
-    if not isinstance(content, dict) or not all(isinstance(e, dict) and "sha256" in e for e in content.values()):
+    if not isinstance(content, dict) or not all({"sha256", "bytes"} <= {*e} for e in content.values()):
         raise FetchError(f"{path}: expected checksums as JSON, cannot read it; move it away and run the same again")
     return content
 

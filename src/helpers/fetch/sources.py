@@ -45,17 +45,15 @@ HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "n
 EARTHDATA = "https://urs.earthdata.nasa.gov"
 ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov")
 """A login's token is shown to hosts of these alone."""
-LOOPBACK = ("127.0.0.1", "localhost")
-"""This machine: the one place that may be asked without encryption, since nothing leaves it."""
 HOW_TO_LOG_IN = (
     f"make a free account at {EARTHDATA}, then put your login into ~/.netrc (machine urs.earthdata.nasa.gov login NAME "
     "password WORD) or set EARTHDATA_TOKEN, and try again"
 )
 ADDRESS = re.compile(
-    rf"(?:https://[a-z0-9._-]+|http://(?:{'|'.join(map(re.escape, LOOPBACK))}))(?::\d{{1,5}})?(?:[/?]\S*)?", re.I | re.A
+    r"(?:https://[a-z0-9._-]+|http://(?:127\.0\.0\.1|localhost))(?::\d{1,5})?(?:[/?]\S*)?", re.IGNORECASE | re.ASCII
 )
-"""Encrypted, without user and password, and with a host that every library reads alike."""
-NAME = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][\w.+-]*(?<!\.)", re.I | re.A)
+"""Encrypted, but for this machine; without user and password; with a host that every library reads alike."""
+NAME = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][\w.+-]*(?<!\.)", re.IGNORECASE | re.ASCII)
 """File names that lead out of no folder, do not hide, and are no device of Windows."""
 NETCDF = ("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF"))
 BEGINNINGS = {
@@ -76,8 +74,9 @@ TIMEOUT = (30.0, 60.0)
 """Seconds for a connection to come about, and between two bytes."""
 CHUNK = 2**20
 
-# Where it tries again, urllib3 logs whole addresses, and with them the signatures that archives put there.
-logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+# They log whole addresses, with the signatures that archives put there, and what a server says of a login.
+for library in ("urllib3.connectionpool", "earthaccess.auth"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
 class FetchError(RuntimeError):
@@ -206,7 +205,7 @@ def is_archive(url: str) -> bool:
     (True, False)
     """
     host = urlsplit(url).hostname or ""
-    return host in LOOPBACK or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
+    return host in ("127.0.0.1", "localhost") or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
 
 
 class Session(requests.Session):
@@ -282,9 +281,10 @@ def links(way: Way, session: requests.Session, url: str, with_days: bool = True)
             page, url = answer.text, answer.url
         except requests.RequestException:
             raise way.error(url, "the connection broke off", "run the same again") from None
-    targets = re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"'[]+)["']""", page)
-    own = [urljoin(url, html.unescape(target).strip()).partition("#")[0] for target in targets]
-    own = [link for link in own if urlsplit(link)[:2] == urlsplit(url)[:2]]
+    server = "/".join(url.split("/")[:3]) + "/"
+    targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
+    own = [urljoin(url, target) for target in targets if "//" not in target or target.startswith(server)]
+    own = [link.partition("#")[0] for link in own if link.startswith(server)]
     found = {last_part(link): link for link in reversed(own)}
     for link in own if with_days else ():
         if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
