@@ -13,7 +13,7 @@ class Page:
     """What one path answers.
 
     ``drops``: how many times the connection breaks off half-way; ``busy``: how many times it answers 503 first;
-    ``token``: lets in only those who show it; ``half_way``: is called there.
+    ``token``: lets in only those who show it; ``half_way``: is called there, and the rest comes slowly.
     """
 
     body: bytes = b""
@@ -92,8 +92,11 @@ def _handler(site):
             if page.drops:
                 page.drops -= 1
                 self.close_connection = True
-            else:
-                self.wfile.write(page.body[half:])
+                return
+            step = 2**16 if page.half_way else len(page.body)
+            for start in range(half, len(page.body), step):
+                self.wfile.write(page.body[start : min(start + step, len(page.body))])
+                threading.Event().wait(0.1 if page.half_way else 0)
 
     return Handler
 

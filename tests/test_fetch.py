@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import stat
-import threading
 
 import numpy as np
 import pytest
@@ -507,11 +506,7 @@ def test_a_slip_is_told_in_one_line(run, arguments, said):
 
 
 def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
-    def press():
-        os.kill(os.getpid(), signal.SIGINT)
-        threading.Event().wait(0.5)
-
-    server.put(CRU, GZIP + bytes(2**22), half_way=press)
+    server.put(CRU, GZIP + bytes(2**24), half_way=lambda: os.kill(os.getpid(), signal.SIGINT))
     said = "helpers.fetch: stopped; whole files stay, and the same command fetches the others\n"
     assert run("cru_tmp")[::2] == (130, said)
     assert list((tmp_path / "here" / "cru_tmp").iterdir()) == []
