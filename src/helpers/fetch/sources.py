@@ -283,8 +283,8 @@ def links(way: Way, session: requests.Session, url: str, with_days: bool = True)
             raise way.error(url, "the connection broke off", "run the same again") from None
     server = "/".join(url.split("/")[:3]) + "/"
     targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
-    own = [urljoin(url, target) for target in targets if "//" not in target or target.startswith(server)]
-    own = [link.partition("#")[0] for link in own if link.startswith(server)]
+    own = [target.partition("#")[0] for target in targets if "//" not in target or target.startswith(server)]
+    own = [urljoin(url, target) for target in own]
     found = {last_part(link): link for link in reversed(own)}
     for link in own if with_days else ():
         if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
