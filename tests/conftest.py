@@ -7,7 +7,7 @@ from threading import Barrier
 
 import dask.threaded
 import pytest
-from fetching import own_netrc, patience, server, waits  # noqa: F401 (fixtures)
+from local_server import server  # noqa: F401 (a fixture)
 from miniature import Miniature
 from small_planet import exact, world  # noqa: F401 (fixtures)
 

@@ -1,0 +1,512 @@
+"""Downloads: planned, refused, compared, recorded; never half a file under the final name."""
+
+import dataclasses
+import gzip
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from helpers import fetch, products
+from helpers.fetch import __main__ as command
+from helpers.fetch import sources
+from helpers.workspace import ROOT
+
+HDF4 = b"\x0e\x03\x13\x01" + np.random.default_rng(7).bytes(60_000)
+NETCDF = b"\x89HDF\r\n\x1a\n" + HDF4
+GZIP = gzip.compress(NETCDF, mtime=0)
+TIFF = b"II*\0" + HDF4
+CRU = "/cru/data/hrg/cru_ts_4.05/cruts.2103051243.v4.05/tmp/cru_ts4.05.1901.2020.tmp.dat.nc.gz"
+CRU_NAME = CRU.rsplit("/", 1)[-1]
+PAGE = "https://crudata.uea.ac.uk/cru/data/hrg/"
+PAR, FAPAR, LAI = (
+    f"/archive/{name}/MODIS/{size}/" for name, size in [("PAR", "0.05D"), ("FAPAR", "500M"), ("LAI", "0.05D")]
+)
+
+
+def moved(value, host, site):
+    """Return a registry's mapping with its host on the test's server; paths stay as they are."""
+    if isinstance(value, str):
+        return value.replace(f"https://{host}", site.url)
+    if isinstance(value, dict):
+        return {key: item if key == "page" else moved(item, host, site) for key, item in value.items()}
+    return [moved(item, host, site) for item in value] if isinstance(value, list) else value
+
+
+def here(product_id, site, host="glass.hku.hk", **changes):
+    """Return a product of the registry, but for where its files are."""
+    entry = products.product(product_id)
+    return dataclasses.replace(entry, fetch=moved(entry.fetch, host, site) | changes)
+
+
+def cru(site, **changes):
+    return here("cru_tmp", site, "crudata.uea.ac.uk", **changes)
+
+
+def one_line(error):
+    """Return the message of an error, which must be one line."""
+    text = str(error.value)
+    assert "\n" not in text
+    return text
+
+
+@pytest.fixture
+def get(server, tmp_path):
+    """Fetch from the test's server, CRU's temperature if nothing else is said."""
+    return lambda product=None, **how: fetch.get(product or cru(server), tmp_path, progress=False, **how)
+
+
+@pytest.fixture
+def refused(get, tmp_path):
+    """Fetch in vain; return what is said, and see that no file is there, nor a part of one."""
+
+    def run(product=None, **how):
+        with pytest.raises(fetch.FetchError) as error:
+            get(product, **how)
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")]
+        return one_line(error)
+
+    return run
+
+
+def serve_glass(server, top, year, names, body=HDF4):
+    server.index(f"{top}{year}/", names)
+    for name in names:
+        server.put(f"{top}{year}/{name}", body)
+
+
+# What comes
+
+
+def test_a_file_lands_whole_where_its_readers_look_and_is_recorded(get, server, tmp_path):
+    server.put(CRU, GZIP, headers={"Content-Encoding": "x-gzip", "Content-Disposition": "filename=../../evil"})
+    path = tmp_path / "cru_tmp" / CRU_NAME
+    assert get() == [path] == products.find("cru_tmp", tmp_path)
+    assert path.read_bytes() == GZIP, "packed, whatever the server says of its encoding"
+    assert list(path.parent.iterdir()) == [path]
+    (tmp_path / "other").touch()
+    assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
+    ((name, entry),) = json.loads((tmp_path / "checksums.json").read_text()).items()
+    assert name == f"cru_tmp/{CRU_NAME}"
+    assert (entry["bytes"], entry["url"], entry["version"]) == (len(GZIP), server.url + CRU, "4.05")
+    server.asked.clear()
+    assert get() == [path]
+    assert server.asked == [], "what is there is not asked for again"
+
+
+def test_a_broken_connection_is_tried_again_and_then_given_up(get, server, refused):
+    server.put(CRU, GZIP, drops=9)
+    assert refused().endswith("the connection broke off, 5 times; check it, and run the same again")
+    assert (len(server.asked), server.waits) == (5, [1, 2, 3, 4])
+    assert get()[0].read_bytes() == GZIP, "the sixth to ninth broke off, and the last was whole"
+
+
+def test_a_busy_server_is_asked_later_and_as_it_wishes(get, server, refused):
+    server.put(CRU, GZIP, busy=9)
+    assert "expected a file, found status 503" in refused()
+    assert len(get()) == 1
+    assert len(server.asked) == 10
+
+
+def test_a_file_is_on_the_disk_before_it_takes_its_name_and_a_kill_leaves_none(get, server, tmp_path, monkeypatch):
+    server.put(CRU, GZIP)
+    path = tmp_path / "cru_tmp" / CRU_NAME
+
+    def killed(_):
+        assert not path.exists()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "fsync", killed)
+        get()
+    assert list(path.parent.iterdir()) == []
+    assert get() == [path]
+
+
+def test_several_come_at_one_time_and_one_failure_ends_the_rest(get, server, tmp_path):
+    names = [f"GLASS04B01.V42.A2001{day:03}.2020313.hdf" for day in range(1, 13)]
+    serve_glass(server, PAR, 2001, names)
+    gone = server.pages.pop(f"{PAR}2001/{names[3]}")
+    with pytest.raises(fetch.FetchError, match=f"{names[3]}: expected it to be there, found nothing"):
+        get(here("glass_par", server), years=[2001], connections=1)
+    came = {path.name for path in tmp_path.rglob("*.hdf")}
+    assert names[3] not in came
+    server.pages[f"{PAR}2001/{names[3]}"] = gone
+    server.asked.clear()
+    assert len(get(here("glass_par", server), years=[2001], connections=4)) == 12
+    assert not came & {path.rsplit("/", 1)[-1] for path in server.paths()}
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "found"),
+    [
+        (b"\n<!DOCTYPE html><title>Log in</title>", "text/html", "a web page (such as that of a login); open"),
+        (b"\xef\xbb\xbf<HTML>", "application/gzip", "a web page (such as that of a login); open"),
+        (b"CDF\x01 unpacked", "application/gzip", "b'CDF\\x01' at its start; look at"),
+        (b"", "application/gzip", "b'' at its start; look at"),
+    ],
+)
+def test_another_thing_in_the_files_place(server, refused, tmp_path, body, kind, found):
+    server.put("/login?client=1", body, kind=kind)
+    server.lead(CRU, "/login?client=1")
+    assert refused().startswith(f"cru_tmp: {server.url}{CRU}: expected gzip, found {found} {PAGE}")
+    (tmp_path / "cru_tmp" / CRU_NAME).write_bytes(body)  # and of what was put there by hand the same is said
+    with pytest.raises(fetch.FetchError, match="expected gzip, found .*; remove it and run the same again"):
+        fetch.get(cru(server), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (404, f"expected it to be there, found nothing (404); look where {PAGE} has it now, and correct 'fetch' of"),
+        (403, f"expected to be let in, found status 403; open {PAGE} in a browser, log in or accept the licence there"),
+        (451, f"expected a file, found status 451; look at {PAGE}, and try again later"),
+    ],
+)
+def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused, caplog, status, said):
+    caplog.set_level("DEBUG")
+    server.put("/signed.gz?Signature=hunter2", b"no", status=status)
+    server.lead(CRU, "/signed.gz?Signature=hunter2")
+    assert refused().startswith(f"cru_tmp: {server.url}{CRU}: {said}")
+    assert "hunter2" not in caplog.text
+
+
+def test_a_server_that_is_not_there(server, refused, capfd, caplog):
+    server.close()
+    assert "the server cannot be reached (ConnectionError); check the connection" in refused()
+    assert capfd.readouterr().err + caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "http://example.org/x.gz",
+        "ftp://127.0.0.1/x.gz",
+        "file:///etc/passwd",
+        "http://me:hunter2@localhost:{port}/x.gz",
+        "http://hunter2@127.0.0.1:{port}/x.gz",
+        "https://example.org\\@nasa.gov/x",
+        "https://example.org\\.nasa.gov/x",
+        "https://example.org%5C.nasa.gov/x",
+        "https://nasa.gov:port/x",
+        "https:///x",
+    ],
+)
+def test_a_redirect_out_of_encryption_or_to_what_two_may_read_differently_is_not_followed(server, refused, target):
+    server.lead(CRU, target.format(port=server.port))
+    said = refused()
+    assert re.search("expected an https address without user and password, found|the server cannot be reached", said)
+    assert "hunter2" not in said
+    assert server.paths() == [CRU]
+    with pytest.raises(fetch.FetchError, match="expected an https address"):  # nor is it asked if the registry has it
+        fetch.plan(cru(server, url=target))
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.nc", "a//b", ".hidden", "a\\b", "con", "NUL.nc", "x.", "x\n.nc", "x.nc\n", "ä.nc"]
+)
+def test_names_that_are_not_written(name):
+    with pytest.raises(fetch.FetchError, match="expected a file name of letters"):
+        sources.RemoteFile(f"cru_tmp/{name}", "https://example.org/x")
+
+
+def test_a_file_that_is_not_that_of_the_first_download(get, server, tmp_path, refused):
+    server.put(CRU, GZIP)
+    get()[0].unlink()
+    server.put(CRU, GZIP + b"\0")
+    first = json.loads((tmp_path / "checksums.json").read_text())[f"cru_tmp/{CRU_NAME}"]["sha256"]
+    said = refused()
+    assert f"does not match the known hash: expected sha256:{first} but got " in said
+    assert said.endswith(
+        "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
+    )
+
+
+def test_a_disk_that_is_full_or_a_file_where_a_folder_should_be(server, refused, monkeypatch, tmp_path):
+    server.put(CRU, GZIP)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 100))
+        assert "expected 0.0 GiB of room, found 0.0; make room, or choose another folder" in refused()
+        patch.undo()
+        patch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        assert "cannot be written (No space left on device); make room there, or choose another folder" in refused()
+    shutil.rmtree(tmp_path / "cru_tmp")
+    (tmp_path / "cru_tmp").write_text("")
+    with pytest.raises(fetch.FetchError, match=r"cru_tmp: cannot be written \(File exists\); "):
+        fetch.get(cru(server), tmp_path)
+
+
+# Layouts of the real servers: only the host is another than data/products.yml says
+
+
+@pytest.mark.parametrize(
+    ("product_id", "options", "host", "folder", "names", "body"),
+    [
+        (
+            "cru_pre",
+            {"version": "4.09"},
+            "crudata.uea.ac.uk",
+            "/cru/data/hrg/cru_ts_4.09/cruts.2503051245.v4.09/pre/",
+            ["cru_ts4.09.1901.2024.pre.dat.nc.gz"],
+            GZIP,
+        ),
+        (
+            "soilgrids2017",
+            {"resolution": "10km"},
+            "files.isric.org",
+            "/soilgrids/former/2017-03-10/aggregated/10km/",
+            [f"ORCDRC_M_sl{layer}_10km_ll.tif" for layer in (1, 2, 3, 4)],
+            TIFF,
+        ),
+        (
+            "soilgrids2",
+            {},
+            "files.isric.org",
+            "/soilgrids/latest/data_aggregated/5000m/soc/",
+            [f"soc_{layer}cm_mean_5000.tif" for layer in ("0-5", "15-30", "30-60", "5-15")],
+            TIFF,
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) and "/" not in value else "",
+)
+def test_files_whose_names_are_known(server, get, tmp_path, product_id, options, host, folder, names, body):
+    for name in names:
+        server.put(folder + name, body)
+    found = get(here(product_id, server, host), options=options)
+    assert found == [tmp_path / product_id / name for name in names] == products.find(product_id, tmp_path)
+
+
+def test_speibase_from_the_page_of_its_version_and_never_two_under_one_name(server, get):
+    for handle in ("202305", "268088"):
+        scales = {f"spei{scale:02}.nc": f"/bitstream/10261/{handle}/{scale + 2}/" for scale in (1, 12, 24, 36, 48)}
+        rows = "".join(f'<a href="{folder}{name}">{name}</a>' for name, folder in scales.items())
+        server.put(f"/handle/10261/{handle}", f"<html>{rows}<a href='/x/spei12.nc.txt'>x</a></html>".encode())
+        for name, folder in scales.items():
+            server.put(folder + name, NETCDF)
+    product = here("spei", server, "digital.csic.es")
+    found = get(product)
+    assert [path.name for path in found] == ["spei12.nc", "spei24.nc", "spei36.nc"]
+    with pytest.raises(fetch.FetchError) as error:
+        get(product, options={"version": "2.7"})
+    assert one_line(error).startswith(
+        f"{found[0]}: expected version 2.7, found version 2.6 under the same name; choose"
+    )
+
+
+def test_glass_names_end_in_a_day_that_only_the_server_knows(server, get, tmp_path):
+    names = {year: [f"GLASS04B01.V42.A{year}{day:03}.2020{day + 300}.hdf" for day in (1, 2)] for year in (2001, 2002)}
+    older = "GLASS04B01.V42.A2002002.2019100.hdf"
+    serve_glass(server, PAR, 2001, [*names[2001], f"{names[2001][0]}.xml", "GLASS01B01.V50.A2001001.2021110.hdf"])
+    serve_glass(server, PAR, 2002, [older, *names[2002]])
+    with pytest.warns(UserWarning, match=r"glass_par: .* the latest is taken \(1 left out\)"):
+        found = get(here("glass_par", server), years=[2001, 2002])
+    assert [path.name for path in found] == names[2001] + names[2002]
+    assert found == products.find("glass_par", tmp_path)
+    with pytest.raises(fetch.FetchError, match=r"0.05D/1990/: expected it to be there, found nothing \(404\)"):
+        get(here("glass_par", server), years=[1990])
+
+
+def test_glass_by_days_and_tiles(server, get):
+    tiles = ("h18v04", "h17v03", "h08v05")
+    server.index(f"{FAPAR}2001/", ["001/", "009/", "readme/"])
+    for day in ("001", "009"):
+        names = [f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for tile in tiles]
+        serve_glass(server, f"{FAPAR}2001/", day, names)
+    found = get(here("glass_fapar", server), years=[2001], tiles=["h18v04", "h17v03"])
+    assert [path.name for path in found] == [
+        f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for day in ("001", "009") for tile in ("h17v03", "h18v04")
+    ]
+
+
+def test_another_version_than_was_asked_for_is_named(server, get, refused):
+    serve_glass(server, LAI, 2020, ["GLASS01B01.V60.A2020249.2022138.hdf"])
+    assert refused(here("glass_lai", server), years=[2020]) == (
+        f"glass_lai: {server.url}{LAI}2020/: expected links to files named like GLASS01B01.V50.A2001001.2021110.hdf, "
+        "found none (but version V60: choose it as the option version); look where "
+        "https://glass.hku.hk/download.html has them, and correct 'fetch' of glass_lai in data/products.yml"
+    )
+    assert len(get(here("glass_lai", server), years=[2020], options={"version": "V60"})) == 1
+
+
+def test_links_that_lead_out_of_the_server_or_the_folder_are_not_followed(server, get, tmp_path):
+    good, evil = "GLASS04B01.V42.A2001001.2020313.hdf", "GLASS04B01.V42.A2001002.2020313.hdf"
+    links = [good, f"https://elsewhere.example/{evil}", "%2e%2e%2fGLASS04B01.V42.A2001003.2020313.hdf", "http://[x"]
+    serve_glass(server, PAR, 2001, links)
+    assert [path.name for path in get(here("glass_par", server), years=[2001])] == [good]
+    assert [path.name for path in tmp_path.rglob("*.hdf")] == [good]
+
+
+def test_every_product_says_how_it_is_had_and_the_page_says_the_same():
+    page = (ROOT / "book" / "getting_data.md").read_text(encoding="utf-8")
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    said = {key: (takes, disk) for keys, takes, disk in rows for key in re.findall(r"`(\w+)`", keys)}
+    for key, product in products.products().items():
+        way = fetch.way(key)
+        if way.how == "local":
+            assert way.steps and key not in said, key
+            continue
+        takes, disk = said[key]
+        assert (takes, disk.removesuffix(" (each)")) == (sources.HOWS[way.how], way.size), key
+        for template in (way.url, way.listing, way.page):
+            assert not template or template.startswith("https://"), key
+        assert {"http": way.listing or way.files, "earthdata": way.collection, "form": way.steps}[way.how], key
+        words = way.choose({})
+        for name in way.files:
+            assert product.file.fullmatch(sources.fill(name, words)), f"{key}: its own pattern must match {name}"
+        unfilled = re.findall(r"\{\w+\}", sources.fill(f"{way.url} {way.listing} {way.select}", words))
+        assert set(unfilled) <= {"{file}", "{year}"}, key
+        if "version" in words and way.how == "http":
+            assert words["version"] == product.version, f"{key}: the default is what the paper used"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [({"how": "ftp"}, "expected how to be http, earthdata, form, local, found 'ftp'"), ({"urls": "x"}, "found 'urls'")],
+)
+def test_a_slip_in_the_registry_is_named(entry, said):
+    with pytest.raises(fetch.FetchError) as error:
+        fetch.way(dataclasses.replace(products.product("cru_tmp"), fetch=entry))
+    assert said in one_line(error)
+
+
+# The record of checksums
+
+
+def test_a_file_that_changed_is_found(get, server, tmp_path):
+    server.put(CRU, GZIP)
+    with pytest.raises(fetch.FetchError, match="expected files of cru_tmp in checksums.json, found none; fetch"):
+        fetch.verify("cru_tmp", tmp_path)
+    (path,) = get()
+    assert fetch.verify("cru_tmp", tmp_path) == []
+    path.write_bytes(GZIP[:-1] + b"x")
+    (said,) = fetch.verify("cru_tmp", tmp_path)
+    assert said.startswith(f"{path}: expected SHA-256 ")
+    path.write_bytes(GZIP[:-1])
+    with pytest.raises(fetch.FetchError, match=f"{len(GZIP):,} bytes as fetched, found {len(GZIP) - 1:,}; remove it"):
+        get()
+    path.unlink()
+    (said,) = fetch.verify("cru_tmp", tmp_path)
+    assert said == f"{path}: expected the file that checksums.json lists, found none; fetch cru_tmp again"
+
+
+def test_a_file_that_was_put_there_by_hand_is_recorded_beside_other_products(get, server, tmp_path):
+    path = tmp_path / "cru_tmp" / CRU_NAME
+    path.parent.mkdir()
+    path.write_bytes(GZIP)
+    (tmp_path / "checksums.json").write_text(json.dumps({"spei/spei12.nc": {"sha256": "0" * 64, "bytes": 1}}))
+    assert get() == [path]
+    assert server.asked == []
+    assert list(json.loads((tmp_path / "checksums.json").read_text())) == [f"cru_tmp/{CRU_NAME}", "spei/spei12.nc"]
+    assert fetch.verify("cru_tmp", tmp_path) == []
+
+
+def test_a_record_that_cannot_be_read_is_not_thrown_away(get, tmp_path):
+    (tmp_path / "checksums.json").write_text("{")
+    with pytest.raises(fetch.FetchError, match="checksums.json: expected checksums as JSON, cannot read it; move"):
+        get()
+    assert (tmp_path / "checksums.json").read_text() == "{"
+
+
+def test_one_process_a_product(get, tmp_path):
+    with FileLock(tmp_path / ".cru_tmp.lock"), pytest.raises(fetch.FetchError, match="another process is fetching cru"):
+        get()
+
+
+# The command line
+
+
+@pytest.fixture
+def run(server, tmp_path, monkeypatch, capsys):
+    """Run the command line on the test's server; return its status, its words and its complaints."""
+    entries, product = products.products(), cru(server)
+    monkeypatch.setattr(
+        products, "product", lambda key: product if key == "cru_tmp" else products.registry.product(key)
+    )
+    monkeypatch.setattr(products, "products", lambda: entries)
+    monkeypatch.setenv("RECO_PRODUCTS", str(tmp_path / "here"))
+
+    def main(*arguments):
+        try:
+            status = command.main(list(arguments))
+        except SystemExit as ended:
+            status = ended.code
+        out, err = capsys.readouterr()
+        assert err.count("\n") <= 1
+        return status, out, err
+
+    return main
+
+
+def test_the_command_fetches_skips_and_verifies(run, server, tmp_path):
+    server.put(CRU, GZIP)
+    place = tmp_path / "here" / "cru_tmp"
+    assert run("cru_tmp", "--years", "2000-2018", "--tiles", "h18v04", "--dry-run") == (
+        0,
+        "cru_tmp: years are of no matter here: each file holds all of them\n"
+        "cru_tmp: tiles are of no matter here: each file is global\n"
+        f"fetch  {CRU_NAME}  {server.url}{CRU}\ncru_tmp: 1 file to {place}, 0 there already; nothing was fetched\n",
+        "",
+    )
+    assert not place.exists()
+    assert run("cru_tmp") == (0, f"cru_tmp: fetched 1 file to {place}, 0 there already\n", "")
+    assert run("cru_tmp") == (0, f"cru_tmp: fetched 0 files to {place}, 1 there already\n", "")
+    assert run("cru_tmp", "--verify") == (0, "cru_tmp: every file is as it was fetched\n", "")
+    (place / CRU_NAME).write_bytes(b"other")
+    status, out, err = run("cru_tmp", "--verify")
+    assert (status, out) == (1, "")
+    assert err.startswith(f"helpers.fetch: {place / CRU_NAME}: expected SHA-256 ")
+    run("cru_tmp", "--to", str(tmp_path / "there"), "--set", "version=4.05", "--connections", "8")
+    assert (tmp_path / "there" / "cru_tmp" / CRU_NAME).is_file()
+
+
+def test_the_list_and_the_steps_of_what_no_command_fetches(run, tmp_path):
+    status, out, _ = run("--list")
+    assert [status, *(line.split(":")[0] for line in out.splitlines())] == [0, *products.products()]
+    assert "cru_tmp: public, 0.3 GB, 3 GB unpacked (version: 4.05, 4.03" in out
+    status, out, _ = run("fluxnet2015")
+    assert status == 0
+    assert out.startswith("fluxnet2015: a form stands before it\n  1. Make a free account at https://fluxnet.org")
+    assert out.endswith(f"  Its files belong into {tmp_path / 'here' / 'fluxnet2015'}\n")
+    with pytest.raises(
+        fetch.ByHand, match="fluxnet2015: expected a product to download, but it is behind a form: Make"
+    ):
+        fetch.get("fluxnet2015", tmp_path)
+    path = tmp_path / "fluxnet2015" / "FLX_AT-Neu_FLUXNET2015_SUBSET_2002-2012_1-4.zip"
+    path.parent.mkdir()
+    path.write_bytes(b"PK")
+    assert fetch.get("fluxnet2015", tmp_path) == [path]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "expected a product, found none; products are cru_tmp"),
+        (("nope",), "product 'nope' is unknown; known are cru_tmp"),
+        (("cru_tmp", "--set", "version=9"), "cru_tmp: expected version to be 4.05 or 4.03 or"),
+        (("cru_tmp", "--set", "size=9"), "cru_tmp: there is no option 'size'; its options are version"),
+        (("cru_tmp", "--nope"), "unrecognized arguments: --nope; see --help"),
+        (("cru_tmp", "--years", "2018-2000"), "argument --years: expected years such as 2000-2018 or 2001,2005, found"),
+        (("cru_tmp", "--set", "version"), "argument --set: expected name=value, found 'version'"),
+        (("mod13a3", "--tiles", "h36v04"), "mod13a3: expected tiles such as h18v04 (h00 to h35, v00 to v17)"),
+    ],
+)
+def test_a_slip_is_told_in_one_line(run, arguments, said):
+    status, _, err = run(*arguments)
+    assert status == 2
+    assert err.startswith(f"helpers.fetch: {said}")
+
+
+def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
+    server.put(CRU, GZIP + bytes(2**24), half_way=lambda: os.kill(os.getpid(), signal.SIGINT))
+    said = "helpers.fetch: stopped; whole files stay, and the same command fetches the others\n"
+    assert run("cru_tmp")[::2] == (130, said)
+    assert list((tmp_path / "here" / "cru_tmp").iterdir()) == []
