@@ -11,7 +11,7 @@ import xarray as xr
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import kept, measured
+from helpers import kept, measured, planets
 from helpers.run.places import Book, UserError
 from helpers.workspace import MissingArtefact, Workspace
 
@@ -39,6 +39,8 @@ class TestEachFile:
             assert re.fullmatch(measured.GPP_COMMANDS.format(r"\w+\.nc"), head["commands"])
         elif path.name == measured.LAG_POWER:
             assert re.fullmatch(measured.LAG_COMMANDS.format(r"\d+"), head["commands"])
+        elif path.name == planets.TABLE:
+            assert head["commands"] == "python -m helpers.planets --planets 20"
         else:
             assert head["commands"] == measured.COMMANDS.format(path.name.split("_")[0])
 
@@ -109,8 +111,9 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path, text, kin
 
 
 def test_no_number_of_a_made_world_stands_beside_real_ones():
-    assert [path.name for path in measured.MADE.glob("*.csv")] == [measured.LAG_POWER]
-    assert not (measured.FOLDER / measured.LAG_POWER).exists()
+    made = {measured.LAG_POWER, planets.TABLE}
+    assert {path.name for path in measured.MADE.glob("*.csv")} == made
+    assert not made & {path.name for path in measured.FOLDER.glob("*.csv")}
 
 
 @pytest.mark.parametrize(

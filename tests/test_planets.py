@@ -31,17 +31,20 @@ def test_a_row_is_held_when_the_truth_lies_inside_and_scored_against_its_own_tru
     assert table.loc["hard", "score_bootstrap"] == pytest.approx(4 + 20 * 8)
 
 
-def test_a_planet_that_was_scored_is_not_made_again(tmp_path, monkeypatch):
-    rows("no lag", 303, [50.0, 50.0]).to_csv(tmp_path / "no_lag-303.csv", index=False)
+def test_a_planet_that_was_scored_is_not_made_again_unless_by_other_code(tmp_path, monkeypatch):
+    rows("no lag", 303, [50.0, 50.0]).assign(code="abc").to_csv(tmp_path / "no_lag-303.csv", index=False)
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: pytest.fail("a scored planet was run again"))
-    assert len(planets.one("no lag", 303, tmp_path)) == 2
+    assert len(planets.one("no lag", 303, tmp_path, "abc")) == 2
+    monkeypatch.setattr(subprocess, "run", lambda *a, **k: subprocess.CompletedProcess([], 1, "", ""))
+    with pytest.raises(UserError, match="no_lag-303: stopped without a word"):
+        planets.one("no lag", 303, tmp_path, "abd")
 
 
 def test_a_planet_that_fails_says_which_and_why_and_keeps_nothing(tmp_path, monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "[1/9] 01: running\n", "helpers.run: 01: cell 3: no disk\n")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(UserError, match=r"easy-302: helpers.run: 01: cell 3: no disk"):
-        planets.one("easy", 302, tmp_path)
+        planets.one("easy", 302, tmp_path, "abc")
     assert not list(tmp_path.iterdir())
 
 

@@ -155,6 +155,10 @@ def test_places_are_drawn_anew_and_few_towers_are_refused():
     pd.testing.assert_frame_equal(errors, trends.tower_errors(years, 30, np.random.default_rng(1)))
     assert len(errors) == 31 and errors.attrs["sites"] == 60 and errors.shared[1:].std() > 0
     assert errors.b[1:].mean() == pytest.approx(errors.b[0], abs=3 * errors.b[1:].std() / 30**0.5)
+    alike = years.assign(predicted=1.0)
+    for spoiled, named in (years.assign(observed=np.nan), "missing ones"), (alike, "predictions that differ"):
+        with pytest.raises(ValueError, match=named):
+            trends.tower_errors(spoiled, 1, np.random.default_rng(1))
     with pytest.raises(ValueError, match="^site: expected five sites or more of 3 years, found 4; take fewer years$"):
         trends.tower_errors(towers(0, sites=4), 1, np.random.default_rng(1))
 
@@ -219,6 +223,12 @@ def test_a_map_that_is_silent_on_a_cell_leaves_any_slope_to_it(noisy, errors):
     assert silent.any() and all(slopes[name].notnull().all() for name in slopes)
     rises = (slopes.reco > 0).mean("draw")
     assert float(rises[silent].std()) < 0.6 * float(rises[~silent].std()), "no draw knows where it is silent"
+
+
+def test_a_map_that_is_silent_everywhere_is_refused(noisy, errors):
+    maps, counted = noisy
+    with pytest.raises(ValueError, match="^reco, npp: expected cells in which both have slopes"):
+        drawn(maps.assign(reco=maps.reco * np.nan), counted, errors)
 
 
 def test_cells_without_reco_leave_the_covariance_of_the_others_as_it_is():

@@ -91,8 +91,8 @@ def interval_score(low: pd.Series, high: pd.Series, truth: pd.Series, confidence
     return high - low + 2 / (1 - confidence) * ((low - truth).clip(lower=0) + (truth - high).clip(lower=0))
 
 
-def one(kind: str, seed: int, outputs: Path) -> pd.DataFrame:
-    """Make one planet, if need be, and return its scored rows.
+def one(kind: str, seed: int, outputs: Path, code: str) -> pd.DataFrame:
+    """Make one planet, if need be, and return its scored rows; rows kept by another state of the ``code`` don't count.
 
     Raises
     ------
@@ -101,18 +101,18 @@ def one(kind: str, seed: int, outputs: Path) -> pd.DataFrame:
     """
     name = f"{kind.replace(' ', '_')}-{seed}"
     kept, home = outputs / f"{name}.csv", outputs / name
-    if not kept.exists():
+    if not kept.exists() or pd.read_csv(kept).code.iloc[0] != code:
         settings = [f"seed={seed}", *KINDS[kind]]
         command = [sys.executable, "-m", "helpers.run", "--profile", PROFILE, "--no-pages", "--set", *settings]
         alone = os.environ | {"RECO_OUTPUTS": str(home), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(command, capture_output=True, text=True, env=alone)
         if done.returncode:
-            raise UserError(f"{name}: {(done.stdout + done.stderr).strip().splitlines()[-1]}")
+            raise UserError(f"{name}: {['stopped without a word', *(done.stdout + done.stderr).splitlines()][-1]}")
         ws = Workspace(PROFILE, home)
         table = ws.read("trends_scored").set_index(["quantity", "where"])
         table = table.join(bootstrap(ws).add_suffix("_bootstrap")).reset_index()
         with writing(kept) as new:
-            table.assign(kind=kind, seed=seed).to_csv(new, index=False)
+            table.assign(kind=kind, seed=seed, code=code).to_csv(new, index=False)
         shutil.rmtree(home)
     return pd.read_csv(kept)
 
@@ -144,13 +144,18 @@ def main(arguments: list[str] | None = None) -> int:
     told.add_argument("--at-once", type=int, default=2, help="planets made at once, a core each (default 2)")
     told.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
     chosen = told.parse_args(arguments)
+    if min(chosen.planets, chosen.at_once) < 1:
+        told.error(f"--planets, --at-once: expected 1 or more, found {chosen.planets} and {chosen.at_once}")
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
     outputs = Book.here().outputs / "planets"
     outputs.mkdir(parents=True, exist_ok=True)
     try:
         head = {} if chosen.dry else {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
         with ThreadPoolExecutor(chosen.at_once) as pool:
-            jobs = [pool.submit(one, kind, FIRST + k, outputs) for k, kind in enumerate(kinds)]
+            jobs = [
+                pool.submit(one, kind, FIRST + k, outputs, head.get("commit", "as it stands"))
+                for k, kind in enumerate(kinds)
+            ]
             table = summary(pd.concat([job.result() for job in tqdm(jobs, unit="planet")]))
         print(table[table.planets == "all"].round(2).to_string(index=False))
         if not chosen.dry:

@@ -36,7 +36,8 @@ from helpers.grid import RADIUS, together
 from helpers.labels import indexed
 
 PART = (0.3, 1.0)
-"""What no neighbour shares is noise in part, from this least to this most; the rest is the cell's own life. Drawn."""
+"""What no neighbour shares is noise in part, from this least to this most; the rest is the cell's own life.
+Slopes are cleaned of the mean part; how much of a product's fluctuation is noise is drawn."""
 
 MOST = 0.4
 """Largest part of a year's variance in NPP and GPP that is taken for noise."""
@@ -195,9 +196,9 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     out["root"] = found.noise.dims, root
     out["noise"] = found.noise.dims, noise
     # A map that is silent on a cell leaves its fluctuation to that of the next: in the usual proportion of the two.
-    whole = sigma.copy()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        whole[0] = np.where(np.isnan(sigma[0]), np.nanmedian(sigma[0] / sigma[1]) * sigma[1], sigma[0])
+    whole, both = sigma.copy(), np.isfinite(sigma[:2]).all(axis=0)
+    usual = np.median(sigma[0][both] / sigma[1][both]) if both.any() else np.nan
+    whole[0] = np.where(np.isnan(sigma[0]), usual * sigma[1], sigma[0])
     out["sigma"] = found.sigma.dims, whole
     return out.assign_attrs(found.attrs)
 
@@ -230,8 +231,11 @@ def tower_errors(
     Raises
     ------
     ValueError
-        Fewer than five sites have enough years.
+        Fewer than five sites have enough years, a value is missing, predictions don't differ from year to year, or no
+        two sites share a year.
     """
+    if not np.isfinite(years[["observed", "predicted", "sigma"]].to_numpy("float64")).all():
+        raise ValueError("observed, predicted, sigma: expected numbers, found missing ones; leave such years out")
     table = years[years.groupby("site").year.transform("size") >= least].reset_index(drop=True)
     names, code = indexed(table.site.to_numpy(), "site", len(table))
     if len(names) < 5:
@@ -251,6 +255,9 @@ def tower_errors(
     i, j = np.nonzero(same)
     apart = RADIUS / 1000 * np.linalg.norm(at[i] - at[j], axis=1)
     i, j, apart = i[apart < far], j[apart < far], apart[apart < far]
+    if not i.size or not f.any():
+        lacks = "years that two sites within reach share" if f.any() else "predictions that differ from year to year"
+        raise ValueError(f"years: expected {lacks}, found none; take more sites, or longer records")
     # What is left of the covariance of two sites in a year once each has lost the mean of its own years.
     has = pd.crosstab(code, table.year).to_numpy()
     left = 1 - 1 / size[i] - 1 / size[j] + (has @ has.T)[code[i], code[j]] / (size[i] * size[j])
@@ -328,7 +335,12 @@ class RealisedSlopes:
     draws : int
         How many.
     seed : int
-        Of all random numbers.
+        Of all random numbers. They are drawn block after block: other blocks, or another order, give other draws.
+
+    Raises
+    ------
+    ValueError
+        Nowhere do both fluxes have a slope.
     """
 
     def __init__(self, clean: xr.Dataset, errors: pd.DataFrame, area: xr.DataArray, draws: int, seed: int) -> None:
@@ -349,6 +361,11 @@ class RealisedSlopes:
         both = both + beside.sel(flux=first, drop=True) * beside.sel(flux=second, drop=True)
         self.mean, self.variance = mean.to_numpy(), (beside**2 + left).weighted(weight).mean(over).to_numpy()
         covariance = float(both.weighted(weight).mean())
+        if not (np.isfinite([covariance, *self.mean]).all() and (self.variance[:2] > 0).all()):
+            raise ValueError(
+                f"{first}, {second}: expected cells in which both have slopes, and not all the same, found none; "
+                "look at what the mask counts, and at where the map is cut off at zero"
+            )
         self.r = np.clip(covariance / np.sqrt(self.variance[0] * self.variance[1]), -0.99, 0.99)
 
     def of(self, cells: xr.Dataset) -> xr.Dataset:
@@ -369,16 +386,12 @@ class RealisedSlopes:
         root, noise = (cells[name].transpose("flux", "other", "cell").to_numpy() for name in ("root", "noise"))
         white = self.rng.standard_normal((self.draws, len(names), slope.shape[1]))
         z = slope + np.einsum("vwc,dwc->dvc", root, white, optimize=False)
-        own, lat, lon = (
-            self.rng.standard_normal((2, self.draws, slope.shape[1])),
-            cells.lat.to_numpy(),
-            cells.lon.to_numpy(),
-        )
+        lat, lon = cells.lat.to_numpy(), cells.lon.to_numpy()
 
         def column(name: str) -> np.ndarray:
             return e[name].to_numpy()[:, None]
 
-        # RECO's part that goes with NPP stays; of the rest, as much as towers call wrong is drawn anew.
+        # RECO's part that goes with NPP stays; of the rest, as much as towers show to be wrong is drawn anew.
         scaled = [(z[:, v] - self.mean[v]) / np.sqrt(self.variance[v]) for v in (0, 1)]
         apart = np.sqrt(1 - self.r**2)
         rest = np.where(np.isnan(slope[0]), white[:, 0], (scaled[0] - self.r * scaled[1]) / apart)
