@@ -40,7 +40,6 @@ def rng():
 
 TAKERS = {
     "grouped_folds": lambda labels: splits.grouped_folds(labels, 2, rng()),
-    "frozen_split": lambda labels: splits.frozen_split(labels, 0.5, rng()),
     "year_folds": lambda labels: splits.year_folds(labels, 2),
     "block_folds": lambda labels: splits.block_folds(LAT, LON, labels, 2, 500, rng()),
     "region_folds": lambda labels: splits.region_folds(LAT, LON, labels, 2),

@@ -10,7 +10,7 @@ from helpers.cnn.frozen import Fit, train_frozen
 from helpers.cnn.honest import Chosen, Nested, Setting, as_one, choose, nested
 from helpers.cnn.material import Permutation
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
-from helpers.cnn.nulls import among_samples, among_sites, within
+from helpers.cnn.nulls import among_sites, within
 from helpers.cnn.storage import DamagedModel, load, save
 from helpers.cnn.targets import TRANSFORMS
 from helpers.cnn.training import History, predict, train
@@ -28,7 +28,6 @@ __all__ = [
     "Nested",
     "Permutation",
     "Setting",
-    "among_samples",
     "among_sites",
     "as_one",
     "choose",

@@ -21,7 +21,7 @@ from helpers.products import finding, packed, registry
 from helpers.products.csv_columns import columns_of
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.pixels import pixel
-from helpers.products.registry import Product, first_year, product, products, table, variables_table
+from helpers.products.registry import Product, first_year, product, products, variables_table
 from helpers.products.towers import accounts, names, rules
 from helpers.products.towers.accounts import dropped
 
@@ -37,7 +37,6 @@ __all__ = [
     "product",
     "products",
     "read",
-    "table",
     "variables_table",
 ]
 

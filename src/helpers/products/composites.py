@@ -185,29 +185,6 @@ def say_what_is_blank(product: Product, year: int, layer: layers.Layer, files: l
         )
 
 
-def available_years(product: Product, paths: Iterable[Path]) -> list[int]:
-    """Return the years of which there are files, whole or not.
-
-    Parameters
-    ----------
-    product : Product
-        From the registry.
-    paths : iterable of Path
-        Its files.
-
-    Returns
-    -------
-    list of int
-        Ascending.
-
-    Raises
-    ------
-    ProductError
-        A name is not one of the product.
-    """
-    return sorted({int(product.match(path)["year"]) for path in paths})
-
-
 def stack(of_year: dict[int, xr.DataArray]) -> xr.DataArray:
     """Join fields (lat, lon) of several years along a dimension ``year``."""
     year = xr.DataArray(list(of_year), dims="year", attrs={"long_name": "calendar year"})

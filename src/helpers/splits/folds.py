@@ -105,37 +105,3 @@ def year_folds(year: ArrayLike, k: int) -> np.ndarray:
     check_k(k, years.size, "years")
     runs = np.array_split(np.arange(years.size), k)
     return np.repeat(np.arange(k), [len(run) for run in runs])[which]
-
-
-def frozen_split(groups: ArrayLike, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Draw one split and keep it: whole groups in random order train until they hold the share of samples asked for.
-
-    Parameters
-    ----------
-    groups : array_like (sample,)
-        Label of each sample's group; ``np.arange(n)`` where every sample stands for itself.
-    share : float
-        Share of the samples that train, such as 10/13 (above 0, below 1). It is met as closely as whole groups, in the
-        order drawn, allow; at least one group stands on either side.
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of bool (sample,)
-        True where a sample trains.
-
-    Raises
-    ------
-    ValueError
-        One group only, or a share that leaves nothing to train or to test on.
-    """
-    labels, which = indexed(groups)
-    if labels.size < 2:
-        raise ValueError("groups: expected 2 or more to split, found 1; all samples come from one place")
-    if not 0 < share < 1:
-        raise ValueError(f"share: expected a share above 0 and below 1, found {share}; 10 of 13 is 10/13")
-    order = rng.permutation(labels.size)
-    held = np.cumsum(np.bincount(which)[order])[:-1]
-    trains = np.zeros(labels.size, dtype=bool)
-    trains[order[: np.argmin(np.abs(held - share * which.size)) + 1]] = True
-    return trains[which]

@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 from helpers import windows
 from helpers.grid import Grid
-from helpers.splits.sphere import RADIUS_KM, chord, unit_vectors
+from helpers.splits.sphere import unit_vectors
 
 
 def _components(pairs: np.ndarray, nodes: np.ndarray) -> np.ndarray:
@@ -101,33 +101,3 @@ def window_groups(lat: ArrayLike, lon: ArrayLike, cell: float = 0.05, reach: int
     mesh = Grid(cell)
     row, column = windows.cells(mesh.lat, mesh.lon, lat, lon)
     return place_groups(row, column, n_columns=mesh.shape[1], reach=reach)
-
-
-def near_groups(lat: ArrayLike, lon: ArrayLike, distance: float) -> np.ndarray:
-    """Group points that lie within a great-circle distance of each other, directly or through others.
-
-    Unlike cells of a grid, the distance means the same at all latitudes, and no edge of a cell comes between towers.
-
-    Parameters
-    ----------
-    lat, lon : array_like (sample,)
-        Points, degrees.
-    distance : float
-        Points at most so far apart are linked (km; 0 or more, at most half the circumference). 0.05° of a great circle
-        are 5.56 km.
-
-    Returns
-    -------
-    ndarray of int (sample,)
-        Number of the group, from 0 in the order in which samples meet them.
-
-    Raises
-    ------
-    ValueError
-        As `unit_vectors`, or for a distance that is out of range.
-    """
-    if not 0 <= distance <= np.pi * RADIUS_KM:
-        raise ValueError(f"distance: expected 0 to {np.pi * RADIUS_KM:.0f} km, found {distance:g}; correct it")
-    points, which = np.unique(unit_vectors(lat, lon), axis=0, return_inverse=True)
-    pairs = cKDTree(points).query_pairs(chord(distance), output_type="ndarray")
-    return _components(pairs, which.ravel())

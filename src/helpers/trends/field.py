@@ -83,16 +83,6 @@ def fdr(p: xr.DataArray, counted: xr.DataArray, alpha: float, correlated: bool =
     )
 
 
-def by_chance(alpha: float) -> pd.Series:
-    """Return the shares of a map that chance alone makes significant, if each test keeps its level.
-
-    >>> by_chance(0.1).tolist()
-    [0.1, 0.05, 0.05, 0.010000000000000002]
-    """
-    shares = {"significant": alpha, "rise": alpha / 2, "fall": alpha / 2, "two independent maps at once": alpha**2}
-    return pd.Series(shares, name="by chance")
-
-
 def classes_by_chance(
     direction: xr.DataArray, area: xr.DataArray, inside: Mapping[str, xr.DataArray] | None = None
 ) -> pd.DataFrame:
