@@ -12,12 +12,10 @@ from helpers.cnn.material import Permutation
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
 from helpers.cnn.nulls import among_sites, within
 from helpers.cnn.storage import DamagedModel, load, save
-from helpers.cnn.targets import TRANSFORMS
 from helpers.cnn.training import History, predict, train
 
 __all__ = [
     "ARCHITECTURE",
-    "TRANSFORMS",
     "WINDOW",
     "Chosen",
     "DamagedModel",

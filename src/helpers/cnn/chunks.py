@@ -57,7 +57,6 @@ def train_chunk(
     """Train members that all see ``channels``; arguments are rows of those of `helpers.cnn.train_frozen`."""
     torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
     ensemble = Ensemble(members, channels, plan.architecture)
-    ensemble.transforms = tuple(material.transforms)
     normaliser = material.normaliser(training)
     for name, value in normaliser.items():
         setattr(ensemble, name, value)

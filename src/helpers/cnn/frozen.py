@@ -19,7 +19,6 @@ from tqdm import tqdm
 from helpers.cnn.chunks import Plan, Trained, check_times, train_chunk
 from helpers.cnn.material import Material, Permutation
 from helpers.cnn.network import ARCHITECTURE, Ensemble, Member
-from helpers.cnn.targets import check_transforms
 from helpers.cnn.training import Loss, as_targets, as_tensor, deterministic
 
 CHUNK = 8
@@ -68,7 +67,6 @@ def train_frozen(
     patience: int | None = None,
     learning_rate: float = 1e-3,
     weight_decay: float | Sequence[float] = 0.0,
-    transform: str | Sequence[str] = "identity",
     ridge: float | Sequence[float] = np.inf,
     permutation: Permutation | None = None,
     architecture: dict = ARCHITECTURE,
@@ -97,7 +95,7 @@ def train_frozen(
     iterations : int
         Most steps of Adam, each on all of a member's training samples at once.
     loss : callable (predicted, observed) -> Tensor
-        Loss of each sample, elementwise; its mean is minimised over training samples, transformed and scaled.
+        Loss of each sample, elementwise; its mean is minimised over training samples, scaled.
     check : int
         Iterations between two looks.
     patience : int, optional
@@ -107,8 +105,6 @@ def train_frozen(
     weight_decay : float or sequence (member,)
         Decoupled from the gradient (Loshchilov & Hutter 2019): each step takes the share ``learning_rate`` times
         ``weight_decay`` off the weights, not off the biases.
-    transform : str or sequence (member,)
-        What is learnt in place of the target; see `helpers.cnn.TRANSFORMS`.
     ridge : float or sequence (member,)
         Penalty of a ridge regression of the standardised centre pixel on the scaled target. A finite one gives a member
         that regression, fixed, as a sum beside its layers, which start at zero: the network learns what it leaves.
@@ -138,7 +134,6 @@ def train_frozen(
     ensemble, x, y = _read(windows, target, members, architecture)
     masks = _masks(training, validation, y.shape)
     n = len(members)
-    ensemble.transforms = _transforms(transform, float(y.min()), n)
     decay, penalty = _numbers("weight_decay", weight_decay, n), _numbers("ridge", ridge, n)
     rows = _rows(permutation, y.shape, windows["predictor"].values.tolist())
     plan = Plan(iterations, loss, learning_rate, check, patience, ensemble.architecture)
@@ -147,8 +142,7 @@ def train_frozen(
         kept = ensemble.places[own[0]]
         channels = [ensemble.channels[c] for c in kept]
         moved = [i for i, name in enumerate(channels) if permutation is not None and name in permutation.channels]
-        transforms = [ensemble.transforms[i] for i in own]
-        material = Material(x[:, kept], y[own], None if rows is None else rows[own], moved, transforms)
+        material = Material(x[:, kept], y[own], None if rows is None else rows[own], moved)
         train_set, validation_set = (None if mask is None else mask[own] for mask in masks)
         rest = (train_set, validation_set, decay[own], penalty[own])
         return train_chunk(plan, [members[i] for i in own], channels, material, *rest)
@@ -195,15 +189,6 @@ def _kind(array: np.ndarray) -> str:
     return f"{np.asarray(array).dtype} of shape {np.shape(array)}"
 
 
-def _transforms(transform: str | Sequence[str], lowest: float, members: int) -> tuple[str, ...]:
-    """Return one transform a member."""
-    names = (transform,) * members if isinstance(transform, str) else tuple(transform)
-    if len(names) != members:
-        raise ValueError(f"transform: expected one name, or one a member, found {len(names)} for {members} members")
-    check_transforms(names, lowest)
-    return names
-
-
 def _numbers(name: str, given: float | Sequence[float], members: int) -> np.ndarray:
     """Return one number of 0 or more a member."""
     values = np.asarray(given, np.float32)
@@ -242,13 +227,13 @@ def _joined(ensemble: Ensemble, chunks: list[list[int]], done: list[Trained], ch
     predicted, validated, loss, best, dead = (np.concatenate([getattr(c, n) for c in done])[order] for n in names)
     n, channels = len(ensemble.members), len(ensemble.channels)
     ensemble.mean, ensemble.sd = torch.zeros(n, channels), torch.ones(n, channels)
-    ensemble.scale, ensemble.shift = torch.empty(n), torch.empty(n)
+    ensemble.scale = torch.empty(n)
     for own, part in zip(chunks, done, strict=True):
         for j, i in enumerate(own):
             ensemble.set_weights(i, part.ensemble.weights(j))
         kept = ensemble.places[own[0]]
         ensemble.mean[np.ix_(own, kept)], ensemble.sd[np.ix_(own, kept)] = part.ensemble.mean, part.ensemble.sd
-        ensemble.scale[own], ensemble.shift[own] = part.ensemble.scale, part.ensemble.shift
+        ensemble.scale[own] = part.ensemble.scale
         if part.ensemble.linear is not None:
             ensemble.linear = torch.zeros(n, channels) if ensemble.linear is None else ensemble.linear
             ensemble.linear[np.ix_(own, kept)] = part.ensemble.linear

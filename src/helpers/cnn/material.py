@@ -5,7 +5,6 @@ A member's tensors hold its own samples only, so that no sum that it learns from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,6 @@ import torch
 from torch import Tensor
 
 from helpers.cnn.network import pixels_last
-from helpers.cnn.targets import apply
 
 
 @dataclass(frozen=True)
@@ -117,15 +115,12 @@ class Material:
         Where the channels in ``moved`` come from; see `Permutation`.
     moved : list of int
         Places of those channels.
-    transforms : sequence of str
-        One a member.
     """
 
     windows: Tensor
     targets: Tensor
     rows: Tensor | None
     moved: list[int]
-    transforms: Sequence[str]
 
     def gather(self, index: Tensor) -> Tensor:
         """Return windows (member, place, channel, dy, dx) for samples (member, place)."""
@@ -135,24 +130,20 @@ class Material:
         return out
 
     def normaliser(self, training: np.ndarray) -> dict[str, Tensor]:
-        """Return ``mean`` and ``sd`` (member, channel), ``scale`` and ``shift`` (member,) of the training samples.
+        """Return ``mean`` and ``sd`` (member, channel) and ``scale`` (member,) of the training samples.
 
         Sums run over whole samples and are divided once, which leaves a constant channel a standard deviation of
-        exactly zero; such a channel standardises to zero. Zero of the output is zero of the target, or for a logarithm
-        one standard deviation below the lowest target trained on: the ReLU cannot go lower.
+        exactly zero; such a channel standardises to zero.
         """
         index, real = places(training)
         one, count = real.double(), real.sum(-1, keepdim=True)
         x = self.gather(index).double().flatten(3)
         mean = (x.mean(-1) * one[..., None]).sum(1) / count
         sd = (((x - mean[:, None, :, None]) ** 2).mean(-1) * one[..., None]).sum(1).div(count).sqrt()
-        t = apply(self.targets, self.transforms).gather(1, index).double()
+        t = self.targets.gather(1, index).double()
         middle = (t * one).sum(-1, keepdim=True) / count
         scale = (((t - middle) ** 2) * one).sum(-1).div(count[:, 0]).sqrt()
-        scale = torch.where(scale > 0, scale, 1.0)
-        logged = torch.tensor([name == "log" for name in self.transforms])
-        shift = torch.where(logged, t.amin(-1) - scale, 0.0)
-        found = {"mean": mean, "sd": torch.where(sd > 0, sd, 1.0), "scale": scale, "shift": shift}
+        found = {"mean": mean, "sd": torch.where(sd > 0, sd, 1.0), "scale": torch.where(scale > 0, scale, 1.0)}
         return {name: value.float() for name, value in found.items()}
 
     def part(self, mask: np.ndarray, normaliser: dict[str, Tensor]) -> Part:
@@ -161,6 +152,5 @@ class Material:
         mean, sd = (normaliser[name][:, None, :, None, None] for name in ("mean", "sd"))
         x = pixels_last((self.gather(index) - mean) / sd).contiguous()
         units = self.targets.gather(1, index)
-        shift, scale = normaliser["shift"][:, None], normaliser["scale"][:, None]
-        y = (apply(self.targets, self.transforms).gather(1, index) - shift) / scale
+        y = units / normaliser["scale"][:, None]
         return Part(x, y, units, real / real.sum(-1, keepdim=True).clamp(min=1), index)
