@@ -8,7 +8,7 @@ import xarray as xr
 from helpers import applicability, cnn, lags, skill, splits
 from helpers.cnn.honest import inner_folds
 from helpers.labels import indexed
-from helpers.lags.crossing import out_of_fold, turn_errors
+from helpers.lags.pairs import out_of_fold, turn_errors
 
 N = 8
 GOOD = [0, 0, 1, 1, 2, 2, 3, 3]
