@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from helpers import applicability, cnn, lags, skill, splits
-from helpers.cnn.honest import inner_folds
+from helpers.cnn.nested_cv import inner_folds
 from helpers.labels import indexed
 from helpers.lags.pairs import out_of_fold, turn_errors
 

@@ -7,7 +7,7 @@ from sklearn.linear_model import Ridge
 from test_cnn import CHANNELS, squared_error
 
 from helpers import cnn, skill
-from helpers.cnn import honest
+from helpers.cnn import nested_cv
 
 N = 120
 WIDTHS = (4, 5, 3)
@@ -47,20 +47,20 @@ def found(data):
 def test_inner_folds_hold_whole_groups_and_nothing_that_is_tested(data):
     _, _, outer, groups = data
     left = np.arange(3)[:, None] != outer
-    labels = honest.inner_folds(left, groups, SEEDS, 4)
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 4)
     assert labels.shape == (3, 2, N) and ((labels == -1) == ~left[:, None]).all()
     for fold in range(3):
         for row in labels[fold]:
             assert sorted(set(row[left[fold]])) == [0, 1, 2, 3]
             assert all(len(set(row[groups == group])) == 1 for group in set(groups))
-    assert (labels[:, 0] != labels[:, 1]).any() and (honest.inner_folds(left, groups, SEEDS, 4) == labels).all()
+    assert (labels[:, 0] != labels[:, 1]).any() and (nested_cv.inner_folds(left, groups, SEEDS, 4) == labels).all()
 
 
 def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
     """Up to rounding, to which a network on a ridge is sensitive at first: what the ridge leaves has no slope there."""
     windows, target, outer, groups = data
     left = np.arange(3)[:, None] != outer
-    labels = honest.inner_folds(left, groups, SEEDS, 3)
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 3)
     for fold in range(3):
         losses, tested = [], []
         for i, setting in enumerate(SETTINGS):
