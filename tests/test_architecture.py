@@ -26,7 +26,7 @@ FLOORS = [
     {"fetch"},
     {"products"},
     {"grid"},
-    {"lazy", "kept", "labels"},
+    {"kept", "labels"},
     {"workspace"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""

@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.special import ndtr, ndtri, stdtr
 from scipy.stats import rankdata
 
-from helpers.lazy import whole_series
+from helpers.grid import whole_series
 from helpers.trends.lines import CONSTANT, FITTED, MISSING_YEAR, OUTCOMES, _years, ols
 
 UNDEFINED = 3
