@@ -189,7 +189,7 @@ def test_npp_and_reco_lead_by_one_rule(planet):
     """RECO leads over 45 % of each named place, which is more than over its band: it leads in none of them."""
     static, land = planet
     boxes, rng = regions.places(GRID.lat, GRID.lon), np.random.default_rng(5)
-    named = np.any([boxes[name] for name in claims.sinks.NORTH_RISKS], axis=0)
+    named = np.any([boxes[name] for name in claims.NORTH_RISKS], axis=0)
     reco_leads = xr.DataArray(np.where(named, 0.45, 0.2) > rng.random(GRID.shape), dims=("lat", "lon"))
     found = claims.on_sink_places(~reco_leads, land, claims.parts(static, land))
     assert verdicts(found)["north_risk_places"] == "does not hold"

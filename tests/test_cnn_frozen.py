@@ -10,8 +10,6 @@ from helpers import cnn
 
 N = 96
 UNITS = np.array([10, 500, 0.3, 1], "f4")[:, None, None]
-BACK = {"identity": lambda t: t, "sqrt": lambda t: t**2, "log": torch.exp}
-THERE = {"identity": lambda y: y, "sqrt": torch.sqrt, "log": torch.log}
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +28,6 @@ MEMBERS = [
     cnn.Member("CNN1", ("mat", "map", "npp"), 7),
     cnn.Member("CNN2", CHANNELS, 8),
 ]
-TRANSFORMS = ["identity", "sqrt", "log", "sqrt", "identity"]
 DECAY = [0.0, 3.0, 0.5, 0.0, 10.0]
 
 
@@ -53,11 +50,11 @@ def permutation():
 
 def fit(data, masks, iterations=40, members=MEMBERS, **changes):
     settings = {"loss": squared_error, "architecture": SMALL, "progress": False, "check": 5, "validation": masks[1]}
-    settings |= {"transform": TRANSFORMS, "weight_decay": DECAY, "learning_rate": 0.01} | changes
+    settings |= {"weight_decay": DECAY, "learning_rate": 0.01} | changes
     return cnn.train_frozen(data[0], data[1], members, masks[0], iterations=iterations, **settings)
 
 
-def slow(windows, target, member, training, *, transform, decay, rows, iterations, validation, check, patience=None):
+def slow(windows, target, member, training, *, decay, rows, iterations, validation, check, patience=None):
     """Train one network of stock layers; return its predictions at every look, the best one's place, and the losses."""
     values = windows.values.astype("f8")
     values[:, 3] = values[rows, 3]
@@ -65,10 +62,8 @@ def slow(windows, target, member, training, *, transform, decay, rows, iteration
     own = values[training]
     x = torch.tensor((values - own.mean((0, 2, 3), keepdims=True)) / own.std((0, 2, 3), keepdims=True)).float()
     units = torch.tensor(target)
-    t = THERE[transform](units)
-    scale = t[training].double().std(correction=0).float()
-    shift = t[training].min() - scale if transform == "log" else 0.0
-    y = (t - shift) / scale
+    scale = units[training].double().std(correction=0).float()
+    y = units / scale
     torch.manual_seed(member.seed)
     network = plain(len(member.channels))
     network[-2].bias.data[:] = y[training].mean()
@@ -80,7 +75,7 @@ def slow(windows, target, member, training, *, transform, decay, rows, iteration
     for step in range(iterations + 1):
         if step % check == 0 or step == iterations:
             with torch.no_grad():
-                looks.append(BACK[transform](network(x)[:, 0] * scale + shift))
+                looks.append(network(x)[:, 0] * scale)
             losses.append([float(squared_error(looks[-1], units)[m].mean()) for m in (training, validation)])
             better = len(losses) == 1 or losses[-1][1] < losses[best][1]
             best, idle = (len(losses) - 1, 0) if better else (best, idle + 1)
@@ -95,13 +90,11 @@ def slow(windows, target, member, training, *, transform, decay, rows, iteration
 def each(data, masks, permutation, iterations, **more):
     for i, member in enumerate(MEMBERS):
         rows = np.arange(N) if permutation is None else permutation.rows[i]
-        setting = {"transform": TRANSFORMS[i], "decay": DECAY[i], "rows": rows, "check": 5, "validation": masks[1][i]}
+        setting = {"decay": DECAY[i], "rows": rows, "check": 5, "validation": masks[1][i]}
         yield i, slow(*data, member, masks[0][i], iterations=iterations, **setting, **more)
 
 
-def test_every_member_is_a_plain_network_with_its_own_samples_scale_transform_decay_and_permutation(
-    data, masks, permutation
-):
+def test_every_member_is_a_plain_network_with_its_own_samples_scale_decay_and_permutation(data, masks, permutation):
     _, found = fit(data, masks, permutation=permutation, validation=None, iterations=30)
     for i, (looks, _, losses) in each(data, masks, permutation, 30):
         out = ~masks[0][i]
@@ -134,10 +127,10 @@ def test_the_ensemble_predicts_as_its_fit_did_and_a_plain_network_can_take_a_mem
     whole = cnn.predict(ensemble, data[0])
     out = np.isfinite(found.predicted)
     np.testing.assert_allclose(whole[out], found.predicted[out], atol=1e-5)
-    assert ensemble.mean.shape == (5, 4) and ensemble.transforms == tuple(TRANSFORMS)
+    assert ensemble.mean.shape == (5, 4)
     x = ensemble.standardise(torch.tensor(data[0].values))
     seen = give(plain(3), ensemble.weights(3))(x[3][:, :3])[:, 0].detach()
-    np.testing.assert_allclose((seen * ensemble.scale[3]) ** 2, whole[3], atol=1e-4)
+    np.testing.assert_allclose(seen * ensemble.scale[3], whole[3], atol=1e-4)
 
 
 def test_what_is_stored_predicts_the_same(data, masks, tmp_path):
@@ -170,7 +163,7 @@ def test_no_test_sample_leaks_into_weights_or_predictions_of_others(data, masks)
         other, after = fit(changed(data, tested[::2]), masks)
         for name, weights in ensemble.weights(i).items():
             assert (weights == other.weights(i)[name]).all(), name
-        for name in ("mean", "sd", "scale", "shift"):
+        for name in ("mean", "sd", "scale"):
             assert (getattr(ensemble, name)[i] == getattr(other, name)[i]).all(), name
         assert (found.predicted[i, tested[1::2]] == after.predicted[i, tested[1::2]]).all()
         assert (found.predicted[i, tested[::2]] != after.predicted[i, tested[::2]]).any()
@@ -194,7 +187,7 @@ def test_results_do_not_depend_on_company_chunks_or_threads(data, masks, permuta
         one = slice(i, i + 1)
         own = cnn.Permutation(permutation.rows[one], permutation.channels)
         part = [m[one] for m in masks]
-        settings = {"transform": TRANSFORMS[i], "weight_decay": DECAY[i], "permutation": own, "patience": 3}
+        settings = {"weight_decay": DECAY[i], "permutation": own, "patience": 3}
         _, alone = fit(data, part, members=MEMBERS[one], **settings)
         np.testing.assert_allclose(alone.predicted[0], together.predicted[i], atol=1e-3)
         assert alone.best[0] == together.best[i]
@@ -208,9 +201,8 @@ def test_the_number_of_threads_is_as_before(data, masks):
 
 def test_targets_may_be_a_members_own(data, masks):
     targets = np.stack([data[1] * (k + 1) for k in range(len(MEMBERS))])
-    settings = {"transform": "identity", "weight_decay": 0.0}
-    _, common = fit(data, masks, **settings)
-    _, own = fit((data[0], targets), masks, **settings)
+    _, common = fit(data, masks, weight_decay=0.0)
+    _, own = fit((data[0], targets), masks, weight_decay=0.0)
     np.testing.assert_allclose(own.predicted / np.arange(1, 6)[:, None], common.predicted, rtol=1e-3)
 
 
@@ -222,7 +214,7 @@ def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
     for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
         x = torch.relu(x @ kernel.flatten(1).T + bias)
     out = np.isfinite(found.predicted[1])
-    np.testing.assert_allclose(((x[:, 0] * ensemble.scale[1]) ** 2).numpy()[out], found.predicted[1][out], atol=1e-5)
+    np.testing.assert_allclose((x[:, 0] * ensemble.scale[1]).numpy()[out], found.predicted[1][out], atol=1e-5)
     with pytest.raises(ValueError, match=r"expected shape \(sample, 4, 1, 1\), found \(96, 4, 3, 3\)"):
         fit(data, masks, architecture=architecture)
 
@@ -230,13 +222,13 @@ def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
 def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
     windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
     windows[:, 1] = 0.1
-    ensemble, found = fit((windows, target), masks, transform="sqrt", weight_decay=0.0)
+    ensemble, found = fit((windows, target), masks, weight_decay=0.0)
     assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
     assert np.isfinite(found.loss).all()
 
 
 def test_strong_decay_shrinks_weights_and_leaves_biases(data, masks):
-    settings = {"validation": None, "transform": "identity", "iterations": 60}
+    settings = {"validation": None, "iterations": 60}
     (free, _), (held, _) = (fit(data, masks, weight_decay=w, **settings) for w in (0.0, 90.0))
     assert held.kernels[0].abs().sum() < 0.01 * free.kernels[0].abs().sum()
     assert (held.full_bias > 0.5).all()
@@ -252,8 +244,6 @@ def test_strong_decay_shrinks_weights_and_leaves_biases(data, masks):
             r"validation: expected a bool mask of shape \(5, 96\), found bool of shape \(5, 95\)",
         ),
         ({"training": "numbers"}, "training: expected a bool mask .* found float64"),
-        ({"transform": "cube"}, "transform: expected one of identity, sqrt, log, found 'cube'"),
-        ({"transform": ["sqrt"]}, "transform: expected one name, or one a member, found 1 for 5 members"),
         ({"weight_decay": [0.0, 1.0]}, "weight_decay: expected one number of 0 or more, or one a member, found"),
         ({"weight_decay": -1.0}, "weight_decay: expected one number of 0 or more, or one a member, found"),
         ({"check": 0}, "check: expected a whole number of 1 or more, found 0"),
@@ -283,11 +273,3 @@ def test_what_cannot_be_trained_is_refused_in_one_line(data, masks, permutation,
     with pytest.raises(ValueError, match=words) as caught:
         fit(data, (training, validation), **settings)
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(("transform", "lowest"), [("sqrt", -0.1), ("log", 0.0)])
-def test_a_target_that_a_transform_cannot_take_is_refused(data, masks, transform, lowest):
-    target = data[1].copy()
-    target[3] = lowest
-    with pytest.raises(ValueError, match=f"transform: {transform} needs targets"):
-        fit((data[0], target), masks, transform=transform)

@@ -73,12 +73,6 @@ def test_equal_series_are_exchanged_one_for_one():
     assert len(np.unique(site[rows][:, ::4], axis=0)) == 6
 
 
-def test_all_samples_shuffled():
-    rows = nulls.among_samples(7, 5000, np.random.default_rng(3))
-    assert is_permutation(rows)
-    assert (abs(rows.mean(0) - 3) < 4 * 2 / np.sqrt(5000)).all()
-
-
 def test_unpaired_labels_are_refused():
     with pytest.raises(ValueError, match="year: expected one for each of 10 samples, found 9"):
         nulls.among_sites(SITES, YEARS[1:], 1, np.random.default_rng(0))

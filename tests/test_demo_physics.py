@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from helpers.demo import carbon, climate, fields, surface
+from helpers.demo import carbon, climate, fields
 from helpers.grid import Grid
 
 SOLAR = 0.0820 * 1e6 / 60  # W m-2, as in FAO-56
@@ -132,7 +132,7 @@ def test_fetch_counts_land_upwind_across_the_date_line():
     grid = Grid(10)
     land = np.zeros(grid.shape, bool)
     land[3:6, -3:] = land[3:6, :2] = True  # five columns, across the date line, 55°N to 35°N
-    got = surface.upwind_fetch(land, grid)
+    got = climate.upwind_fetch(land, grid)
     row = 4  # 45°N: westerlies almost alone; smoothing over 2° hardly reaches the next row of 10°
     width = 6371.007181 * np.cos(np.deg2rad(45)) * np.deg2rad(10)
     trades = np.exp(-((45 / 30) ** 4))
@@ -233,6 +233,6 @@ def test_biomes_follow_warmth_and_water():
     lat, lon = np.repeat(np.linspace(-60, 60, 40), 40), np.tile(np.linspace(-180, 179, 40), 40)
     for k in range(n):
         climate_here = {name: np.full(1600, table.loc[k, name]) for name in names}
-        classes = surface.land_cover(climate_here, lat, lon, 4)
+        classes = climate.land_cover(climate_here, lat, lon, 4)
         natural = classes[~np.isin(classes, [11, 12, 13, 14])]
         assert set(natural) == {list(rows.values())[k][1]}, list(rows)[k]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from helpers import products
-from helpers.demo import planet, rasters, towers
+from helpers.demo import planet, satellites, towers
 from helpers.products.towers import rules
 
 
@@ -71,8 +71,8 @@ def test_tower_errors_have_the_stated_size_and_grow_as_quality_falls(network):
 
 @pytest.mark.parametrize("relative", [True, False])
 def test_product_errors_have_the_stated_size_and_half_of_it_lasts(world, relative):
-    raster = rasters.sinusoidal(world)
-    observer = rasters.Observer(raster, 0.1, "x", 1, relative=relative)
+    raster = satellites.sinusoidal(world)
+    observer = satellites.Observer(raster, 0.1, "x", 1, relative=relative)
     field = np.full(world.lat.size, 2.0)
     one, other = observer.see(field, "one"), observer.see(field, "other")
     first, second = (np.log(v / 2) if relative else v - 2 for v in (one, other))
@@ -81,7 +81,7 @@ def test_product_errors_have_the_stated_size_and_half_of_it_lasts(world, relativ
 
 
 def test_each_pixel_sees_the_cell_under_its_centre(world):
-    raster = rasters.regular(world, finer=3, south=-60, north=84)
+    raster = satellites.regular(world, finer=3, south=-60, north=84)
     field = world.lat * 1000 + world.lon
     lat = 84 - 2 * (np.arange(raster.cell.shape[0]) + 0.5)
     lon = -180 + 2 * (np.arange(raster.cell.shape[1]) + 0.5)

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_planet import WHOLE
 
-from helpers.demo import carbon, fields, planet, rasters, satellites, towers, variety
+from helpers.demo import carbon, fields, planet, satellites, towers, variety
 
 FINER = WHOLE | {"resolution": 3.0, "lag_weights": (0.05, 0.15, 0.08)}
 
@@ -192,7 +192,7 @@ def _ridge(p):
 
 def test_errors_of_gross_and_net_production_share_most_of_their_noise(easy, tmp_path):
     paths = satellites.mod17a3hgf(tmp_path, easy, 0.08)[:4]
-    raster = rasters.sinusoidal(easy)
+    raster = satellites.sinusoidal(easy)
     seen = {
         name: np.block([[SD(str(p)).select(name).get() for p in paths[k : k + 2]] for k in (0, 2)])
         for name in ("Npp_500m", "Gpp_500m")

@@ -9,7 +9,7 @@ from scipy.special import gamma
 from helpers import lags
 from helpers.demo import planet
 from helpers.demo.variety import EASY, HARD
-from helpers.lags import protocols
+from helpers.lags import worlds
 from helpers.splits import divided
 
 OPTIONS = {"years": (2000, 2006), "resolution": 6.0, "climate_factor": 2}
@@ -17,7 +17,7 @@ OPTIONS = {"years": (2000, 2006), "resolution": 6.0, "climate_factor": 2}
 
 @pytest.fixture(scope="module")
 def small():
-    return lags.world(5, protocols.weights(0.3), towers=40, resolution=3.0, climate_factor=2)
+    return lags.world(5, worlds.weights(0.3), towers=40, resolution=3.0, climate_factor=2)
 
 
 @pytest.mark.parametrize("sizes", [EASY, HARD])

@@ -123,15 +123,6 @@ def test_attributes_of_any_scale():
     assert registry.attributes("tas") == {}
 
 
-def test_the_table_of_products_has_a_row_each():
-    table = products.table()
-    assert table["product"].tolist() == list(products.products())
-    assert not (table[["title", "native resolution", "step", "a file's name", "how to get it", "licence"]] == "").any(
-        axis=None
-    )
-    assert products.table(["spei"])["a file's name"].tolist() == ["spei12.nc"]
-
-
 def test_the_table_of_variables_says_how_each_is_stored():
     table = products.variables_table().set_index(["product", "variable"])
     lai = table.loc[("glass_lai", "lai")]

@@ -171,23 +171,6 @@ def varied(tmp_path):
     [
         ({"partitioning": "night"}, [2001, 2003, 2004, 2005, 2006], {"RECO missing": [2002]}),
         ({"partitioning": "day"}, [2001, 2003, 2004, 2005], {"RECO missing": [2002, 2006]}),
-        ({"min_qc": 0.5}, [2001, 2002, 2003, 2004, 2005], {"QC missing or below 0.5": [2006]}),
-        ({"min_qc": 0.6}, [2001, 2002, 2003, 2005], {"QC missing or below 0.6": [2004, 2006]}),
-        (
-            {"reco_range": (10, 5000), "partitioning": "night"},
-            [2001, 2004, 2006],
-            {"RECO missing": [2002], "RECO not between 10 and 5000 g m-2 yr-1": [2003, 2005]},
-        ),
-        (
-            {"reco_range": (10, 5000), "partitioning": "day"},
-            [2001, 2003],
-            {"RECO missing": [2002, 2006], "RECO not between 10 and 5000 g m-2 yr-1": [2004, 2005]},
-        ),
-        (
-            {"reco_range": (10, 5000)},
-            [2001, 2002, 2006],
-            {"RECO not between 10 and 5000 g m-2 yr-1": [2003, 2004, 2005]},
-        ),
     ],
 )
 def test_what_is_not_wanted_is_listed_with_its_reason(varied, selection, kept, reasons):
@@ -210,13 +193,6 @@ def test_a_partitioning_is_what_the_dataset_says_it_is(varied):
     ("selection", "message"),
     [
         ({"partitioning": "noon"}, "partitioning: expected 'night', 'day' or None, found 'noon'"),
-        ({"min_qc": 80}, "min_qc: expected a share from 0 to 1, or None, found 80"),
-        ({"reco_range": (5000, 10)}, r"reco_range: expected \(low, high\)"),
-        ({"reco_range": (1, 2, 3)}, r"reco_range: expected \(low, high\)"),
-        ({"reco_range": 5}, r"reco_range: expected \(low, high\) .*found 5; give two numbers"),
-        ({"reco_range": ("0", "900")}, r"reco_range: expected \(low, high\) .*found \('0', '900'\)"),
-        ({"min_qc": "0.8"}, "min_qc: expected a share from 0 to 1, or None, found '0.8'"),
-        ({"min_qc": True}, "min_qc: expected a share from 0 to 1, or None, found True"),
         ({"partitioning": ["night"]}, r"partitioning: expected 'night', 'day' or None, found \['night'\]"),
         ({"years": 2000}, r"years: expected calendar years, such as \[2000, 2001\], or None, found 2000"),
         ({"years": "2000"}, "years: expected calendar years, .*found '2000'"),

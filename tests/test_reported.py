@@ -243,11 +243,6 @@ def test_verdicts_are_complete_and_of_the_known_kinds():
         reported.verdicts("05", found)
 
 
-def test_context_is_kept_apart_from_the_paper_s_own_numbers():
-    assert set(reported.context()["id"]).isdisjoint(reported.numbers(repeated=True)["id"])
-    assert reported.context()["citation"].ne("").all()
-
-
 def test_each_number_of_the_literature_lies_in_its_range_and_can_be_looked_up():
     table = reported.literature()
     assert {"RECO", "GPP", "soil respiration"} <= set(table.quantity) and set(table.unit) == {"Pg C yr-1"}

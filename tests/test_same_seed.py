@@ -52,7 +52,7 @@ training = np.stack([fold != seed % 3 for seed in range(6)])
 loss = torch.nn.MSELoss(reduction="none")
 how = {"iterations": 40, "loss": loss, "progress": False}
 ensemble, fit = cnn.train_frozen(windows, target, members, training, ridge=[1.0, np.inf] * 3, weight_decay=0.1, **how)
-settings = [cnn.Setting("plain", channels), cnn.Setting("line", channels, ridge=1.0, transform="log")]
+settings = [cnn.Setting("plain", channels), cnn.Setting("line", channels, ridge=1.0)]
 told = cnn.nested(windows, target, fold, np.arange(samples) // 4, settings, seeds=[1, 2], inner=2, patience=3, **how)
 arrays = [fit.predicted, fit.loss, told.predicted, told.each, told.inner]
 arrays += [p.detach().numpy() for p in ensemble.parameters()]

@@ -9,7 +9,6 @@ import xarray as xr
 
 from helpers import applicability, splits
 from helpers.regions import cell_area
-from helpers.splits.sphere import RADIUS_KM
 
 
 @pytest.fixture(scope="module")
@@ -43,18 +42,11 @@ def test_places_of_the_real_table(towers):
     kept = towers[towers.kept]
     at, before = ((table.latitude.to_numpy(), table.longitude.to_numpy()) for table in (kept, towers))
     assert len(kept) == 790 and kept.site.nunique() == 140
-    assert (
-        count(splits.near_groups(*at, 0.05 * np.pi / 180 * splits.sphere.RADIUS_KM)) == 117
-    )  # within 0.05°, great circle
-    degree = np.pi / 180 * RADIUS_KM
-    assert count(splits.near_groups(*at, 0.05 * degree)) == 117  # towers within 0.05° of a great circle
-    assert count(splits.near_groups(*at, 0.075 * degree)) == 114  # within half of a window's width
     windows = splits.window_groups(*at, cell=0.05)
     assert count(windows) == 111  # windows of 3 × 3 cells that share a cell
     assert towers.site.nunique() == 148  # before the rules on soil and SPEI
     assert count(splits.window_groups(*before, cell=0.05)) == 114
     assert splits.divided(windows, kept.site.to_numpy()).size == 0
-    assert splits.divided(windows, splits.near_groups(*at, 5.0)).size == 0  # towers 5 km apart always share a cell
 
 
 def test_matching_towards_real_land_takes_seconds(towers, land):

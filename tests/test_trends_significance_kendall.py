@@ -111,6 +111,5 @@ def test_uneven_years_keep_the_rank_test_and_are_refused_to_those_with_memory():
     y = series(noise(5), years)
     test = trends.mann_kendall(y)
     np.testing.assert_allclose(test.p, trends.mann_kendall(series(y.values)).p)
-    np.testing.assert_allclose(test.slope, trends.theil_sen(y).slope, rtol=1e-12)
     with pytest.raises(ValueError, match="year: expected evenly spaced values .* found steps from 1 to 11"):
         trends.mann_kendall(y, "yue_wang")

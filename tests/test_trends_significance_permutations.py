@@ -7,7 +7,7 @@ import xarray as xr
 from scipy import stats
 
 from helpers import trends
-from helpers.trends.permutations import shuffled_years
+from helpers.trends.field import shuffled_years
 
 YEARS = np.arange(2000, 2019)
 

@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from helpers import trends
-from helpers.trends import sizes as sizes_of_maps
+from helpers.trends.field import _made_maps
 
 PUBLISHED = {
     "ols": (0.09, 0.21),
@@ -114,7 +114,7 @@ def on_maps(rho=0.0, maps=20, trend=0.1, seed=2, **settings):
 def test_power_on_maps_agrees_with_a_slow_count():
     """Two maps drawn again, each line by scipy, each map judged by statsmodels."""
     row = on_maps(0.3, maps=2, trend=-0.1, part=0.3, methods=["ols"]).loc["ols"]
-    noise = sizes_of_maps._made_maps(0.3, 19, 2, np.random.default_rng(2))
+    noise = _made_maps(0.3, 19, 2, np.random.default_rng(2))
     noise[:, :, :300] -= 0.1 * np.arange(19)[:, None, None]
     alone, field, called, false = [], [], [], []
     for k in range(2):
@@ -131,7 +131,7 @@ def test_power_on_maps_agrees_with_a_slow_count():
 
 
 def test_made_maps_have_unit_variance_memory_and_alike_neighbours():
-    maps = sizes_of_maps._made_maps(0.5, 19, 60, np.random.default_rng(0)).reshape(19, 60, 25, 40)
+    maps = _made_maps(0.5, 19, 60, np.random.default_rng(0)).reshape(19, 60, 25, 40)
     assert maps.var() == pytest.approx(1, abs=0.02)
     assert (maps[1:] * maps[:-1]).mean() == pytest.approx(0.5, abs=0.02)
     for axis in (2, 3):

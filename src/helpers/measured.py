@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -94,15 +94,20 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
     for name, table in tables.items():
         if single := sorted(OF_ONE & set(table.columns)):
             raise UserError(f"{name}: expected aggregates only, found the column {single[0]}; keep another table")
-    return [_put(folder / f"{ws.profile}_{name}.csv", head, table) for name, table in tables.items()]
+    return [put(folder / f"{ws.profile}_{name}.csv", head, table) for name, table in tables.items()]
 
 
-def _put(path: Path, head: Mapping[str, str], table: pd.DataFrame) -> Path:
-    """Write one table under its head."""
+def put(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 6) -> Path:
+    """Write one table, its numbers in so many digits, under its head."""
     with writing(path) as new:
         lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
-        new.write_text(lines + table.to_csv(index=False, float_format="%.6g"), encoding="utf-8")
+        new.write_text(lines + table.to_csv(index=False, float_format=f"%.{digits}g"), encoding="utf-8")
     return path
+
+
+def today() -> dict[str, str]:
+    """Return how a head begins, ``date`` and ``commit``; see `commit` for what it refuses."""
+    return {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
 
 
 def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
@@ -212,25 +217,32 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--trends", type=Path, help="a NetCDF of yearly maps of GPP: keep what the tests of trends find")
     what.add_argument("--lags", type=int, help="a number of made worlds: keep how often each protocol finds a lag")
     chosen = parser.parse_args(arguments)
+    return tell("helpers.measured", lambda: _keep(chosen))
+
+
+def _keep(chosen: argparse.Namespace) -> list[Path]:
+    """Write what the command line asks for."""
+    if chosen.profile:
+        todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", chosen.profile, "--no-pages"]))
+        check_real(todo)
+    head = today()
+    if chosen.trends:
+        head["commands"] = GPP_COMMANDS.format(chosen.trends.name)
+        return [put(FOLDER / GPP_TRENDS, head, gpp_trends(chosen.trends))]
+    if chosen.lags is not None:
+        head["commands"] = LAG_COMMANDS.format(chosen.lags)
+        return [put(MADE / LAG_POWER, head, lag_power(chosen.lags))]
+    head["commands"] = COMMANDS.format(chosen.profile)
+    return write(Workspace(chosen.profile), head, _fresh(todo))
+
+
+def tell(command: str, work: Callable[[], list[Path]]) -> int:
+    """Do the work, and print the files that it wrote; return 0, or 2 with a line on what the user can mend."""
     try:
-        if chosen.profile:
-            told = ["--profile", chosen.profile, "--no-pages"]
-            todo = runner.plan(Book.here(), runner.parser().parse_args(told))
-            check_real(todo)
-        head = {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
-        if chosen.trends:
-            head["commands"] = GPP_COMMANDS.format(chosen.trends.name)
-            files = [_put(FOLDER / GPP_TRENDS, head, gpp_trends(chosen.trends))]
-        elif chosen.lags is not None:
-            head["commands"] = LAG_COMMANDS.format(chosen.lags)
-            files = [_put(MADE / LAG_POWER, head, lag_power(chosen.lags))]
-        else:
-            head["commands"] = COMMANDS.format(chosen.profile)
-            files = write(Workspace(chosen.profile), head, _fresh(todo))
-        for path in files:
+        for path in work():
             print(path.relative_to(ROOT))
     except (UserError, OSError) as error:
-        print(f"helpers.measured: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0
 

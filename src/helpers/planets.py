@@ -14,17 +14,15 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import regions, trends
-from helpers.measured import MADE, commit
+from helpers import measured, regions, trends
 from helpers.run.places import Book, UserError
-from helpers.workspace import ROOT, Workspace, writing
+from helpers.workspace import Workspace, writing
 
 PROFILE = "planets"
 
@@ -149,8 +147,9 @@ def main(arguments: list[str] | None = None) -> int:
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
     outputs = Book.here().outputs / "planets"
     outputs.mkdir(parents=True, exist_ok=True)
-    try:
-        head = {} if chosen.dry else {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
+
+    def work() -> list[Path]:
+        head = {} if chosen.dry else measured.today()
         with ThreadPoolExecutor(chosen.at_once) as pool:
             jobs = [
                 pool.submit(one, kind, FIRST + k, outputs, head.get("commit", "as it stands"))
@@ -158,16 +157,10 @@ def main(arguments: list[str] | None = None) -> int:
             ]
             table = summary(pd.concat([job.result() for job in tqdm(jobs, unit="planet")]))
         print(table[table.planets == "all"].round(2).to_string(index=False))
-        if not chosen.dry:
-            head["commands"] = f"python -m helpers.planets --planets {chosen.planets}"
-            with writing(MADE / TABLE) as new:
-                lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
-                new.write_text(lines + table.to_csv(index=False, float_format="%.4g"), encoding="utf-8")
-            print((MADE / TABLE).relative_to(ROOT))
-    except (UserError, OSError) as error:
-        print(f"helpers.planets: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    return 0
+        head["commands"] = f"python -m helpers.planets --planets {chosen.planets}"
+        return [] if chosen.dry else [measured.put(measured.MADE / TABLE, head, table, digits=4)]
+
+    return measured.tell("helpers.planets", work)
 
 
 if __name__ == "__main__":

@@ -133,11 +133,6 @@ def claims(chapter: str | None = None) -> pd.DataFrame:
     return _of_chapter("claims", chapter).reset_index(drop=True)
 
 
-def context() -> pd.DataFrame:
-    """Return the numbers that the paper quotes from other works, with whom it cites; nothing here is recomputed."""
-    return _read("context").copy()
-
-
 def literature() -> pd.DataFrame:
     """Return what others found that land takes up and gives off in a year, over the globe.
 

@@ -1,23 +1,20 @@
 """The window network: a small CNN over 3x3 neighbourhoods, trained as a whole ensemble at once.
 
-``network`` holds the layers, ``training`` the published protocol, ``frozen`` training on splits that stay, ``honest``
-the choice of settings by nested folds, ``nulls`` permutations of drought, ``storage`` the files. Nobody trains one
-network here: members of an ensemble differ in seed, in channels, in the samples they learn from, and all of them learn
-in the same matrix products.
+``network`` holds the layers, ``training`` the published protocol, ``frozen`` training on splits that stay,
+``nested_cv`` the choice of settings by nested folds, ``nulls`` permutations of drought, ``storage`` the files. Nobody
+trains one network here: members of an ensemble differ in seed, in channels, in the samples they learn from, and all of
+them learn in the same matrix products.
 """
 
-from helpers.cnn.frozen import Fit, train_frozen
-from helpers.cnn.honest import Chosen, Nested, Setting, as_one, choose, nested
-from helpers.cnn.material import Permutation
+from helpers.cnn.frozen import Fit, Permutation, train_frozen
+from helpers.cnn.nested_cv import Chosen, Nested, Setting, as_one, choose, nested
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
-from helpers.cnn.nulls import among_samples, among_sites, within
+from helpers.cnn.nulls import among_sites, within
 from helpers.cnn.storage import DamagedModel, load, save
-from helpers.cnn.targets import TRANSFORMS
 from helpers.cnn.training import History, predict, train
 
 __all__ = [
     "ARCHITECTURE",
-    "TRANSFORMS",
     "WINDOW",
     "Chosen",
     "DamagedModel",
@@ -28,7 +25,6 @@ __all__ = [
     "Nested",
     "Permutation",
     "Setting",
-    "among_samples",
     "among_sites",
     "as_one",
     "choose",

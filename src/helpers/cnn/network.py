@@ -16,8 +16,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from helpers.cnn.targets import restore
-
 WINDOW = 3
 """Pixels on a side of the input."""
 
@@ -118,13 +116,9 @@ class Ensemble(nn.Module):
     mean, sd : Tensor, shape (channel,) or (member, channel)
         The normaliser: windows are standardised by it. 0 and 1 until training sets them.
     scale : Tensor, shape () or (member,)
-        Units of the target, transformed, in one unit of the output.
-    shift : Tensor, shape () or (member,)
-        The target, transformed, at an output of zero.
+        Units of the target in one unit of the output.
     linear : Tensor, shape (member, channel), or None
         Weights of the standardised centre pixel in a sum that passes the layers by and meets them before the last ReLU.
-    transforms : tuple of str
-        How each member's target is transformed; see `helpers.cnn.TRANSFORMS`.
     window : int
         Pixels on a side of the input.
     """
@@ -144,7 +138,6 @@ class Ensemble(nn.Module):
                 )
         # where each member's channels stand, in the order of the windows
         self.places = [[i for i, name in enumerate(self.channels) if name in m.channels] for m in self.members]
-        self.transforms = ("identity",) * len(self.members)
         self.window = architecture.get("window", WINDOW)
         size, self.sizes, c, n = self.window, [], len(self.channels), len(self.members)
         self.kernels, self.biases = nn.ParameterList(), nn.ParameterList()
@@ -162,7 +155,6 @@ class Ensemble(nn.Module):
         self.register_buffer("mean", torch.zeros(len(self.channels)))
         self.register_buffer("sd", torch.ones(len(self.channels)))
         self.register_buffer("scale", torch.ones(()))
-        self.register_buffer("shift", torch.zeros(()))
         self.register_buffer("linear", None)
         for i, m in enumerate(self.members):
             self.set_weights(i, initial_weights(len(m.channels), architecture, m.seed))
@@ -219,8 +211,8 @@ class Ensemble(nn.Module):
         return pixels.unflatten(-1, (self.window**2, -1))[..., self.window**2 // 2, :]
 
     def in_units(self, outputs: Tensor) -> Tensor:
-        """Return outputs (member, sample) in the units of the target: scaled, shifted, and transformed back."""
-        return restore(outputs * _column(self.scale) + _column(self.shift), self.transforms)
+        """Return outputs (member, sample) in the units of the target."""
+        return outputs * (self.scale[:, None] if self.scale.ndim else self.scale)
 
     @staticmethod
     def _as_matrix(kernel: Tensor, taps: Tensor) -> Tensor:
@@ -263,17 +255,11 @@ class Ensemble(nn.Module):
             chosen.set_weights(new, self.weights(old))
         own = list(indices)
         chosen.mean, chosen.sd = (v[own] if v.ndim == 2 else v.clone() for v in (self.mean, self.sd))
-        chosen.scale, chosen.shift = (v[own] if v.ndim == 1 else v.clone() for v in (self.scale, self.shift))
+        chosen.scale = self.scale[own] if self.scale.ndim else self.scale.clone()
         chosen.linear = None if self.linear is None else self.linear[own]
-        chosen.transforms = tuple(self.transforms[i] for i in own)
         return chosen
 
 
 def pixels_last(windows: Tensor) -> Tensor:
     """Lay windows (..., sample, channel, dy, dx) out as rows (..., sample, pixel x channel)."""
     return windows.movedim(-3, -1).flatten(-3)
-
-
-def _column(values: Tensor) -> Tensor:
-    """Let one value, or one a member, meet (member, sample)."""
-    return values[:, None] if values.ndim else values

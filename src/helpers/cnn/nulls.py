@@ -76,8 +76,3 @@ def among_sites(
     rows = np.empty_like(into)
     np.put_along_axis(rows, into, out_of, axis=-1)
     return rows, (code[rows] == code).sum(-1)
-
-
-def among_samples(samples: int, copies: int, rng: np.random.Generator) -> np.ndarray:
-    """Shuffle all samples; return rows (copy, sample)."""
-    return rng.permuted(np.tile(np.arange(samples), (copies, 1)), axis=-1)

@@ -15,7 +15,7 @@ from helpers.cnn.network import Ensemble, Member, initial_weights
 
 INDEX = "models.json"
 
-OWN = {"mean": True, "sd": True, "linear": True, "scale": False, "shift": False}
+OWN = {"mean": True, "sd": True, "linear": True, "scale": False}
 """Tensors beside the weights of a member that has its own normaliser, and whether they have one value a channel."""
 
 
@@ -60,7 +60,6 @@ def save(ensemble: Ensemble, folder: Path, *, optimal: str) -> None:
         index["models"][model] = {
             "channels": [ensemble.channels[c] for c in ensemble.places[places[0]]],
             "seeds": [ensemble.members[i].seed for i in places],
-            "transforms": [ensemble.transforms[i] for i in places],
             "sha256": hashlib.sha256(content).hexdigest(),
         }
     (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
@@ -152,7 +151,6 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     ensemble = Ensemble([Member(model, tuple(channels), s) for s in seeds], channels, index["architecture"])
     for i in range(len(seeds)):
         ensemble.set_weights(i, {name: w[i] for name, w in stacked.items()})
-    ensemble.transforms = tuple(about.get("transforms", ensemble.transforms))
     if not index["normaliser"]:
         for name in OWN:
             setattr(ensemble, name, stacked[f"own.{name}"])

@@ -230,7 +230,7 @@ def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int =
     Returns
     -------
     ndarray, shape (member, sample), float32
-        kg m-2 yr-1 (of carbon) when so trained, whatever transform a member learnt.
+        kg m-2 yr-1 (of carbon) when so trained.
 
     Raises
     ------

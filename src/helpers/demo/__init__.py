@@ -1,6 +1,6 @@
 """The Demo Earth: a made planet on the real land mask, whose truth is known, seen through made product files.
 
-`build` writes it. `planet` makes what is true, from `surface`, `climate` and `carbon`; `climate_files`, `satellites`,
+`build` writes it. `planet` makes what is true, from `climate` and `carbon`; `climate_files`, `satellites`,
 `towers` and `process_models` write what is seen, in the products' native formats.
 """
 

@@ -10,7 +10,7 @@ import xarray as xr
 from scipy import sparse
 
 from helpers import regions
-from helpers.demo import carbon, climate, surface, variety
+from helpers.demo import carbon, climate, variety
 from helpers.grid import Grid
 from helpers.spei import december, spei
 
@@ -139,8 +139,8 @@ def make(
     lat, lon = grid.lat[rows], grid.lon[cols]
     time = climate.months(climate_start, years[1])
     ground, monthly = _weather(land, grid, lat, lon, time, seed)
-    ground["fertility"] = surface.fertility(lat, lon, seed)
-    ground["igbp"] = surface.land_cover(_means(monthly, time, lat), lat, lon, seed)
+    ground["fertility"] = climate.fertility(lat, lon, seed)
+    ground["igbp"] = climate.land_cover(_means(monthly, time, lat), lat, lon, seed)
     own = variety.draw(sizes, lat, lon, ground["igbp"], time.size // 12, seed)
     _grow(ground, monthly, time, own)
     water = climate.water_anomaly(monthly["pre"], monthly["pet"])
@@ -160,8 +160,8 @@ def respire(
 
 
 def _weather(land, grid, lat, lon, time, seed) -> tuple[dict, dict]:
-    height = surface.elevation(lat, lon, seed)
-    fetch = surface.upwind_fetch(land, grid)[land]
+    height = climate.elevation(lat, lon, seed)
+    fetch = climate.upwind_fetch(land, grid)[land]
     tmp = climate.temperature(lat, lon, height, fetch, time, seed)
     pre = climate.precipitation(lat, lon, height, fetch, time, seed)
     pet, daily_range = climate.evaporation(lat, time, tmp, 12 * pre.mean(axis=0, dtype="float64"))

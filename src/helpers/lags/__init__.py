@@ -1,19 +1,41 @@
 """Is there a lag? Tests that answer it, and made worlds in which the answer is known.
 
-``crossing`` trains networks that differ in one thing only, ``pairs`` compares them sample by sample, ``tables`` lists
-what they gain, ``within`` needs no network, ``climate`` gives each site its drought index at any scale and of earlier
-years, ``worlds`` makes samples of small Demo Earths with a lag planted or none, ``protocols`` asks each protocol what
-it finds there, and ``verdict`` puts all of it into one table.
+``pairs`` trains networks that differ in one thing only, and compares them sample by sample; ``tables`` lists what they
+gain, up to the verdict; ``within`` needs no network; ``climate`` gives each site its drought index at any scale and of
+earlier years; ``worlds`` makes samples of small Demo Earths with a lag planted or none, and asks each protocol what it
+finds there.
 """
 
 from helpers.lags.climate import earlier, monthly_climate, of_a_longer_base, scales_at
-from helpers.lags.crossing import added, out_of_fold, redrawn, turn_errors
-from helpers.lags.pairs import adjusted, gain, squared_errors
-from helpers.lags.protocols import EARLIER, MODELS, PLANTED, WATERS, found, over_worlds, rates, without_networks
-from helpers.lags.tables import against_copies, gains, kept_rates, overview, plain_gain, rank_p
-from helpers.lags.verdict import BEFORE, LAST, STOPPED, THREE, TOTAL, YEARS, verdict
+from helpers.lags.pairs import added, adjusted, gain, out_of_fold, redrawn, squared_errors, turn_errors
+from helpers.lags.tables import (
+    BEFORE,
+    LAST,
+    STOPPED,
+    THREE,
+    TOTAL,
+    YEARS,
+    against_copies,
+    gains,
+    kept_rates,
+    overview,
+    plain_gain,
+    rank_p,
+    verdict,
+)
 from helpers.lags.within import BETWEEN, COMING, anomaly_test, beside_placebo
-from helpers.lags.worlds import plant, world
+from helpers.lags.worlds import (
+    EARLIER,
+    MODELS,
+    PLANTED,
+    WATERS,
+    found,
+    over_worlds,
+    plant,
+    rates,
+    without_networks,
+    world,
+)
 
 __all__ = [
     "BEFORE",

@@ -1,4 +1,7 @@
-r"""Two networks on the same samples: what one gains over the other, and how sure that is.
+r"""Two networks that differ in one thing only, on the same samples: what one gains, and how sure that is.
+
+Each seed deals its own folds, and every model has them in common with all others, so that two models never differ in
+who was tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
 
 With :math:`e_i` the squared error of sample :math:`i`, averaged over seeds, and :math:`g` a group of samples that share
 a place,
@@ -11,10 +14,192 @@ the same samples: they make :math:`e_i` smoother, and are no evidence of their o
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
+import torch
+import xarray as xr
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from helpers import cnn
+from helpers.cnn.training import History, Loss, Split, deterministic
 from helpers.labels import indexed
+from helpers.splits import train_masks
+
+
+def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
+    """Return windows with more channels, each one number a sample that fills all cells.
+
+    Parameters
+    ----------
+    window : DataArray, dims (sample, predictor, dy, dx)
+    extra : mapping of str to array_like (sample,)
+        Such as the SPEI12 of another year. A name that is there already is replaced.
+    """
+    old = window.drop_sel(predictor=[name for name in extra if name in window.predictor.values])
+    old = old.drop_vars([c for c in old.coords if c != "predictor" and "predictor" in old[c].dims])
+    values = np.stack([np.asarray(v, "float32") for v in extra.values()], axis=1)[:, :, None, None]
+    cells = np.broadcast_to(values, (*values.shape[:2], window.sizes["dy"], window.sizes["dx"]))
+    new = xr.DataArray(cells, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(extra)})
+    return xr.concat([old.transpose(*new.dims), new], dim="predictor", coords="minimal", compat="override")
+
+
+def out_of_fold(
+    window: xr.DataArray,
+    target: np.ndarray,
+    models: Mapping[str, Sequence[str]],
+    folds: np.ndarray,
+    seeds: Sequence[int],
+    *,
+    iterations: int,
+    loss: Loss,
+    rows: np.ndarray | None = None,
+    moved: Sequence[str] = (),
+    patience: int = 0,
+    progress: bool = True,
+) -> xr.DataArray:
+    """Train every model with every seed on all folds but one in turn, and return what it makes of that one.
+
+    Parameters
+    ----------
+    window : DataArray, dims (sample, predictor, dy, dx)
+    target : ndarray (sample,)
+    models : mapping of str to sequence of str
+        Channels by model.
+    folds : ndarray of int (seed, sample)
+        Fold of each sample, from 0, as each seed deals them; as many folds for each.
+    seeds : sequence of int
+        Of the initial weights.
+    iterations, loss
+        See `helpers.cnn.train_frozen`.
+    rows : ndarray of int (model, sample), optional
+        Sample that each takes the channels ``moved`` from; see `helpers.cnn.Permutation`.
+    moved : sequence of str
+        Channels that a permutation moves.
+    patience : int
+        With a number above 0, one of the training folds is put aside, and a network stops once that many looks at it
+        brought no gain (three folds or more). By default it trains to the end, as published.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    DataArray (model, seed, sample)
+        In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
+        they stay in.
+    """
+    dealt = [train_masks(each) for each in folds]
+    if len({len(each) for each in dealt}) > 1:
+        found = ", ".join(str(len(each)) for each in dealt)
+        raise ValueError(f"folds: expected equally many for every seed, found {found}; deal them anew")
+    masks = np.stack(dealt)
+    number, (_, k, _) = len(models), masks.shape
+    members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
+    options = {"iterations": iterations, "loss": loss, "progress": progress}
+    training = np.tile(masks.reshape(-1, masks.shape[-1]), (number, 1))
+    if patience:
+        aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, masks.shape[-1]), (number, 1))
+        training, options = training & ~aside, options | {"validation": aside, "patience": patience}
+    if rows is not None:
+        options["permutation"] = cnn.Permutation(np.repeat(rows, len(seeds) * k, axis=0), tuple(moved))
+    _, fit = cnn.train_frozen(window, target, members, training, **options)
+    # each sample is out of one fold of a seed, and missing in the others
+    predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
+    out = xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
+    return out.assign_attrs(dead=int(fit.dead.sum()))
+
+
+def redrawn(
+    window: xr.DataArray,
+    target: np.ndarray,
+    models: Mapping[str, Sequence[str]],
+    seeds: Sequence[int],
+    *,
+    iterations: int,
+    loss: Loss,
+    draw_split: Split,
+    keep: int,
+    rows: np.ndarray | None = None,
+    moved: Sequence[str] = (),
+    progress: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train every model with every seed under a split that is drawn anew at each iteration.
+
+    Parameters
+    ----------
+    window, target, models, seeds, iterations, loss, rows, moved, progress
+        See `out_of_fold`.
+    draw_split, keep
+        See `helpers.cnn.train`.
+
+    Returns
+    -------
+    predicted : ndarray (model, turn, sample)
+        Of the last ``keep`` iterations of every seed.
+    tested : ndarray of bool (model, turn, sample)
+        True where the sample was a test sample of that iteration.
+    """
+    options = {"iterations": iterations, "loss": loss, "draw_split": draw_split, "keep": keep, "progress": False}
+    alike = [list(models)] if rows is None else [[name] for name in models]
+    jobs = [(i, int(s)) for i in range(len(alike)) for s in seeds]
+
+    def work(job: tuple[int, int]) -> History:
+        """Train the models of one job, a place in ``alike`` and a seed."""
+        torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
+        i, one = job
+        seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))
+        members = [cnn.Member(name, tuple(models[name]), one) for name in alike[i]]  # they share their splits
+        return cnn.train(seen, target, members, **options)[1]
+
+    threads = torch.get_num_threads()
+    bar = tqdm(total=len(jobs), desc="training", disable=not progress, mininterval=1.0)
+    told = []
+    try:
+        with deterministic(), ThreadPoolExecutor(threads) as pool, bar:
+            for done in pool.map(work, jobs):
+                told.append(done)
+                bar.update()
+    finally:
+        torch.set_num_threads(threads)
+    shape = (len(alike), len(seeds) * keep, len(alike[0]), -1)  # one of a kind, or all of a kind
+    predicted, training = (
+        np.stack([getattr(one, name) for one in told]).reshape(shape).swapaxes(1, 2).reshape(len(models), shape[1], -1)
+        for name in ("predicted", "training")
+    )
+    return predicted, ~training
+
+
+def _moved(window: xr.DataArray, order: np.ndarray, moved: Sequence[str]) -> np.ndarray:
+    """Return the windows with some channels taken from other samples."""
+    values = window.values.copy()
+    which = np.flatnonzero(np.isin(window.predictor.values, list(moved)))
+    values[:, which] = values[order][:, which]
+    return values
+
+
+def turn_errors(
+    observed: ArrayLike, predicted: np.ndarray, tested: np.ndarray, site: ArrayLike | None = None
+) -> np.ndarray:
+    """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
+
+    Parameters
+    ----------
+    observed : array_like (sample,)
+    predicted, tested : ndarray (model, turn, sample)
+        From `redrawn`.
+    site : array_like (sample,), optional
+        See `helpers.lags.squared_errors`.
+
+    Returns
+    -------
+    ndarray (model, sample)
+        NaN where no turn tested a sample.
+    """
+    errors = squared_errors(observed, predicted, site)[0]
+    often = tested.sum(axis=1)
+    return np.where(tested, errors, 0.0).sum(axis=1) / np.where(often > 0, often, np.nan)
 
 
 def squared_errors(

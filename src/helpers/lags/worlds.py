@@ -1,26 +1,52 @@
-"""Samples of small Demo Earths in which a lag was planted, or none: straight from the truth, without product files.
+"""Made worlds in which the lag is known, and what each protocol finds in them.
 
-A world is a planet of the Demo Earth at 2°, with its own weather, land and towers. Climate comes on cells of 6°, about
-those of the demo's climate products, and so do MAT, MAP and SPEI at the towers; all other predictors are true. Cells
-and towers differ as those of the hard planet do, unless told otherwise, and towers report as the demo's do: each has a
-site effect, and each year an error. One planet serves for all lags, with the same towers and the same errors, so that
-only the lag differs.
+Samples come straight from the truth of small Demo Earths, without product files, with a lag planted or none. A world
+is a planet of the Demo Earth at 2°, with its own weather, land and towers. Climate comes on cells of 6°, about those of
+the demo's climate products, and so do MAT, MAP and SPEI at the towers; all other predictors are true. Cells and towers
+differ as those of the hard planet do, unless told otherwise, and towers report as the demo's do: each has a site
+effect, and each year an error. One planet serves for all lags, with the same towers and the same errors, so that only
+the lag differs.
+
+Seven ways to look for the water of this year, of the last and of the one before last, and each with a placebo beside
+it, the water of the coming year:
+
+``re-drawn``
+    The paper's: SPEI over 12, 24 and 36 months, one at a time; found where the test score, on samples that have been
+    trained on, rises above that of the network without SPEI.
+``grouped``
+    The same networks on folds of whole places; found where the gain is positive and Holm's p is below the level.
+``grouped, years apart``
+    As before, with the SPEI12 of each year by itself.
+``grouped, anomalies``
+    As before, but scored by how well the years of a site are told apart.
+``grouped, stopped, anomalies``
+    As before, but one of the folds that would train is put aside, and a network stops where it does best on that fold.
+``within sites``
+    No network: `beside_placebo` with the SPEI12 of the three years together; found where a slope is above zero and
+    Holm's p below the level. The placebo is claimed where its p is below the level, whatever its sign.
+``within sites, total``
+    As before, without what water works by way of (`helpers.lags.BETWEEN`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import torch
 import xarray as xr
+from statsmodels.stats.proportion import proportion_confint
 
-from helpers import windows
+from helpers import cnn, windows
 from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
 from helpers.demo.variety import HARD, Variety
+from helpers.lags.pairs import adjusted, gain, squared_errors
+from helpers.lags.within import BETWEEN, beside_placebo
 from helpers.spei import december
-from helpers.splits import place_groups
+from helpers.splits import grouped_folds, place_groups, train_masks
 
 BASE = ("mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc")
 """Basic data of a world; its soil carbon is that of the pool, at one depth."""
@@ -134,3 +160,187 @@ def _laid(planet: Planet, values: np.ndarray) -> np.ndarray:
 def _coarse(planet: Planet, values: np.ndarray) -> np.ndarray:
     """Average (step, cell) over coarse cells, and lay that on the cells."""
     return _laid(planet, planet.aggregate(values, planet.coarse))
+
+
+EARLIER = ("spei12", "spei24", "spei36")
+"""What the paper adds: water summed up to this year, the last, and the one before last."""
+
+WATERS = ("spei12", "spei12_1", "spei12_2")
+"""The water of this year, the last, and the one before last, each by itself."""
+
+NEXT = "spei12_next"
+"""The water of the coming year: a placebo."""
+
+MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys((*EARLIER, *WATERS, NEXT))}
+
+PATIENCE = 5
+"""Looks at the fold put aside, ten steps apart, that bring no gain before a network stops."""
+
+PLANTED = ("none", "this year", "last year", "the year before last")
+"""Which year's water decomposition answers."""
+
+
+def weights(strength: float) -> list[tuple[float, ...]]:
+    """Return the lag weights of `PLANTED`: no lag, or all of it in one year."""
+    return [(0.0,) * 3, *(tuple(strength * (np.arange(3) == k)) for k in range(3))]
+
+
+def squared_error(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each sample."""
+    return (predicted - observed) ** 2
+
+
+def found(
+    made: xr.Dataset, *, iterations: int, folds: int, seed: int, alpha: float = 0.05, draws: int = 999
+) -> pd.DataFrame:
+    """Ask every protocol which years' water matters in one world.
+
+    Parameters
+    ----------
+    made : Dataset
+        From `world`, planted with `weights`.
+    iterations : int
+        Steps of training.
+    folds : int
+        Of whole places (3 or more).
+    seed : int
+        Of the networks, the folds and the bootstrap.
+    alpha : float
+        Level of the tests, after Holm's adjustment over the three years.
+    draws : int
+        Of places.
+
+    Returns
+    -------
+    DataFrame
+        ``protocol``, ``planted``, ``back`` (0, 1 or 2 years; −1 for the coming year), ``found`` (bool).
+    """
+    rng = np.random.default_rng(seed)
+    out = _redrawn(made, iterations, seed)
+    masks = train_masks(grouped_folds(made.group.values, folds, rng))
+    group, site = made.group.values, made.site.values
+    to_the_end, in_time = (_out_of_fold(made, masks, iterations, seed, patience) for patience in (None, PATIENCE))
+    ways = {"grouped": (to_the_end, EARLIER, None), "grouped, years apart": (to_the_end, WATERS, None)}
+    ways |= {"grouped, anomalies": (to_the_end, WATERS, site), "grouped, stopped, anomalies": (in_time, WATERS, site)}
+    for k, planted in enumerate(PLANTED):
+        for protocol, (predicted, names, of) in ways.items():
+            simulated = np.stack([predicted[name][k] for name in ("without", *names, NEXT)])
+            errors, variation = squared_errors(made.reco.values[k], simulated, of)
+            tests = [gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
+            p = [*adjusted([test[3] for test in tests[:-1]]), tests[-1][3]]
+            out += _rows(protocol, planted, [t[0] > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
+    return pd.concat([_table(out), without_networks(made, alpha)], ignore_index=True)
+
+
+def without_networks(made: xr.Dataset, alpha: float = 0.05) -> pd.DataFrame:
+    """Ask the regressions within sites which years' water matters in one world; see `found`."""
+    out = []
+    centre = made.window.sel(dy=1, dx=1).to_pandas()
+    waters, where = {name: centre[name].to_numpy() for name in WATERS}, (made.site.values, made.group.values)
+    ways = {"within sites": BASE, "within sites, total": [name for name in BASE if name not in BETWEEN]}
+    for k, planted in enumerate(PLANTED):
+        target = np.log(made.reco.values[k])
+        for protocol, names in ways.items():
+            held, coming = centre[list(names)], centre[NEXT].to_numpy()
+            slopes = beside_placebo(target, held, waters, coming, *where, made.year.values)
+            sure = (slopes.p_holm < alpha) & ((slopes.slope > 0) | ~slopes.index.isin(WATERS))
+            out += _rows(protocol, planted, sure)
+    return _table(out)
+
+
+def _table(rows: list[tuple]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["protocol", "planted", "back", "found"])
+
+
+def _rows(protocol: str, planted: str, marks: Sequence[bool]) -> list[tuple]:
+    """Return a row for the water of each year, the coming year's last."""
+    return [(protocol, planted, back, bool(mark)) for back, mark in zip((0, 1, 2, -1), marks, strict=True)]
+
+
+def _members(models: Sequence[str], copies: int, seed: int) -> list[cnn.Member]:
+    return [cnn.Member(m, (*BASE, *MODELS[m]), seed) for m in models for _ in range(copies)]
+
+
+def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
+    """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
+    names, n = ("without", *EARLIER, NEXT), len(PLANTED)
+
+    def draw_split(samples: int, generator: torch.Generator) -> torch.Tensor:
+        """Return a random mask, true for the ten of thirteen parts that train, as in the paper."""
+        return torch.randperm(samples, generator=generator) < round(samples * 10 / 13)
+
+    targets = np.tile(made.reco.values, (len(names), 1))
+    _, history = cnn.train(
+        made.window, targets, _members(names, n, seed), iterations=iterations, draw_split=draw_split,
+        loss=squared_error, progress=False,
+    )  # fmt: skip
+    score = history.curve[:, 1, -10:].mean(-1).reshape(len(names), n)
+    return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
+
+
+def _out_of_fold(
+    made: xr.Dataset, masks: np.ndarray, iterations: int, seed: int, patience: int | None
+) -> dict[str, np.ndarray]:
+    """Train on folds of whole places; return predictions out of fold (planted, sample) by model."""
+    names, shape = list(MODELS), (len(MODELS), len(PLANTED), len(masks))
+    members = _members(names, shape[1] * shape[2], seed)
+    targets = np.tile(np.repeat(made.reco.values, shape[2], axis=0), (shape[0], 1))
+    every, stop = (shape[0] * shape[1], 1), {}
+    if patience is not None:
+        aside = ~np.roll(masks, -1, axis=0)  # the next fold doesn't train but decides when to stop
+        masks, stop = masks & ~aside, {"validation": np.tile(aside, every), "patience": patience}
+    _, fit = cnn.train_frozen(
+        made.window, targets, members, np.tile(masks, every), iterations=iterations, loss=squared_error,
+        progress=False, **stop,
+    )  # fmt: skip
+    predicted = np.nansum(fit.predicted.reshape(*shape, -1), axis=2)  # each sample is out of one fold
+    return dict(zip(names, predicted, strict=True))
+
+
+def over_worlds(
+    seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int, regressions: int = 5
+) -> Iterator[pd.DataFrame]:
+    """Yield what `found` gives for one world after the other, with the column ``world``.
+
+    Parameters
+    ----------
+    seeds : sequence of int
+        Of the worlds (1 to 99,999).
+    strength : float
+        Of the lag; see `weights`.
+    towers, iterations, folds
+        See `world` and `found`.
+    regressions : int
+        Worlds for the regressions: networks take most of the time, so that these can have more. With each world come
+        this many less one that no network sees.
+    """
+    for seed in map(int, seeds):
+        made = world(seed, weights(strength), towers=towers)
+        each = [found(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
+        for other in range(seed + 100_000, seed + 100_000 * regressions, 100_000):
+            more = world(other, weights(strength), towers=towers)
+            each.append(without_networks(more).assign(world=other))
+        yield pd.concat(each, ignore_index=True)
+
+
+def rates(each: pd.DataFrame) -> pd.DataFrame:
+    """Count over worlds.
+
+    Parameters
+    ----------
+    each : DataFrame
+        Of one world or more, from `found`.
+
+    Returns
+    -------
+    DataFrame
+        ``protocol``, ``planted``, ``back`` (−1 for the placebo), ``right`` (that year was planted), ``worlds``,
+        ``found`` (in how many), ``share``, and ``low`` and ``high`` of its exact binomial interval (95 %, Clopper and
+        Pearson 1934).
+    """
+    counted = each.groupby(["protocol", "planted", "back"], sort=False).found.agg(["size", "sum"]).reset_index()
+    counted.columns = ["protocol", "planted", "back", "worlds", "found"]
+    counted.insert(3, "right", (counted.planted == np.array(PLANTED)[counted.back + 1]) & (counted.back >= 0))
+    counted["share"] = counted.found / counted.worlds
+    counted["low"], counted["high"] = proportion_confint(counted.found, counted.worlds, method="beta")
+    return counted

@@ -20,7 +20,7 @@ import xarray as xr
 from helpers.products import compression, finding, registry
 from helpers.products.csv_columns import columns_of
 from helpers.products.errors import DamagedFile, ProductError
-from helpers.products.registry import Product, first_year, product, products, table, variables_table
+from helpers.products.registry import Product, first_year, product, products, variables_table
 from helpers.products.towers import accounts, names, rules
 from helpers.products.towers.accounts import dropped
 
@@ -36,7 +36,6 @@ __all__ = [
     "product",
     "products",
     "read",
-    "table",
     "variables_table",
 ]
 

@@ -35,8 +35,6 @@ def read(
     *,
     years: Iterable[int] | None = None,
     partitioning: str | None = None,
-    min_qc: float | None = None,
-    reco_range: tuple[float, float] | None = None,
     places: str | Path | Mapping | None = None,
 ) -> xr.Dataset:
     """Read site-years.
@@ -48,10 +46,6 @@ def read(
     partitioning : {"night", "day"}, optional
         Which RECO becomes ``reco``; site-years without it are dropped. By default both are kept, ``reco`` from the
         night and ``reco_dt`` from the day, and nothing is dropped for lack of them.
-    min_qc : float, optional
-        Least ``nee_qc`` (0 to 1); lower or missing ones are dropped. By default none is.
-    reco_range : (float, float), optional
-        Limits of RECO (g m-2 yr-1 of carbon), themselves outside; without ``partitioning``, of both. Default none.
     places : path or mapping, optional
         Where the towers stand: a table of sites or a BIF file, both CSV, or site to (latitude, longitude) or
         (latitude, longitude, igbp). Default: ``sites.csv`` beside the files or in the folder above, else the metadata
@@ -79,7 +73,7 @@ def read(
         name tells); the place of a tower is unknown, or two; metadata cannot be read, or hold a place or a class that
         cannot be; a file lacks years that its name tells.
     """
-    rules.check(partitioning, min_qc, reco_range)
+    rules.check(partitioning)
     told = towers_places.given(places)
     wanted = rules.PARTITIONINGS[partitioning]
     needed = (wanted[0], "nee_qc")
@@ -92,7 +86,8 @@ def read(
         warnings.warn(line, stacklevel=3)
     account = Account(rules.rows_of(records, wanted_years), aside)
     rules.resolve(account, by_site, ambiguous)
-    rules.select(account, partitioning, min_qc, reco_range)
+    if partitioning is not None:
+        account.strike(account.kept[wanted[0]].isna(), rules.MISSING)
     _warn_of_the_lost(account.kept, found)
     ds = _dataset(account.kept, found)
     ds.attrs = account.attributes()

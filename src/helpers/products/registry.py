@@ -189,27 +189,6 @@ def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
     return ds
 
 
-def table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
-    """Return the registry as a table: a row a product, for the page."""
-    rows = [products()[key] for key in (product_ids or products())]
-    columns = {
-        "product": "id",
-        "title": "title",
-        "version": "version",
-        "DOI": "doi",
-        "citation": "citation",
-        "gives": "predictors",
-        "native resolution": "native",
-        "step": "step",
-        "a file's name": "example",
-        "rule": "rule",
-        "how to get it": "get",
-        "superseded by": "superseded_by",
-        "licence": "licence",
-    }
-    return pd.DataFrame({head: [getattr(p, name) for p in rows] for head, name in columns.items()})
-
-
 def variables_table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
     """Return what the products' files hold: a row a product and variable, for the page.
 

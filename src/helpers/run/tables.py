@@ -68,10 +68,10 @@ def _code(value: Any) -> str:
 def of_products() -> str:
     """Tabulate the products of ``data/products.yml``: version, resolution, how a year is made, terms."""
     rows = []
-    for p in _registry().table().to_dict("records"):
-        title = f"{p['title']} (`{p['product']}`)" + (f" {{cite:p}}`{p['citation']}`" if p["citation"] else "")
-        version = f"{p['version']} (later: {p['superseded by']})" if p["superseded by"] else p["version"]
-        rows.append([title, version, f"{p['native resolution']}, {p['step']}", p["rule"], p["licence"]])
+    for p in _registry().products().values():
+        title = f"{p.title} (`{p.id}`)" + (f" {{cite:p}}`{p.citation}`" if p.citation else "")
+        version = f"{p.version} (later: {p.superseded_by})" if p.superseded_by else p.version
+        rows.append([title, version, f"{p.native}, {p.step}", p.rule, p.licence])
     return markdown(["product", "version", "native resolution", "a year is the", "licence"], rows)
 
 
@@ -88,11 +88,11 @@ def of_variables() -> str:
 
 def of_sources() -> str:
     """Tabulate where each product comes from: what its files are called, how to get them, and its DOI."""
-    rows, example = [], "a file's name"
-    for p in _registry().table().to_dict("records"):
-        doi = f"[{p['DOI']}](https://doi.org/{p['DOI']})" if p["DOI"] else ""
-        rows.append([f"`{p['product']}`", f"`{p[example]}`", ADDRESS.sub(r"<\1>", p["how to get it"]), doi])
-    return markdown(["product", example, "how to get it", "DOI"], rows)
+    rows = []
+    for p in _registry().products().values():
+        doi = f"[{p.doi}](https://doi.org/{p.doi})" if p.doi else ""
+        rows.append([f"`{p.id}`", f"`{p.example}`", ADDRESS.sub(r"<\1>", p.get), doi])
+    return markdown(["product", "a file's name", "how to get it", "DOI"], rows)
 
 
 def _registry():

@@ -11,11 +11,19 @@ that is.
 (True, 0)
 """
 
-from helpers.splits.areas import block_folds, blocks, region_folds
-from helpers.splits.folds import frozen_split, grouped_folds, random_folds, year_folds
-from helpers.splits.masks import divided, train_masks
+from helpers.splits.folds import (
+    block_folds,
+    blocks,
+    divided,
+    grouped_folds,
+    place_groups,
+    random_folds,
+    region_folds,
+    train_masks,
+    window_groups,
+    year_folds,
+)
 from helpers.splits.matching import Matching, fold_distances, knndm, wasserstein
-from helpers.splits.places import near_groups, place_groups, window_groups
 from helpers.splits.sphere import nearest_distances, weighted_ecdf
 
 __all__ = [
@@ -24,10 +32,8 @@ __all__ = [
     "blocks",
     "divided",
     "fold_distances",
-    "frozen_split",
     "grouped_folds",
     "knndm",
-    "near_groups",
     "nearest_distances",
     "place_groups",
     "random_folds",

@@ -30,9 +30,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import wasserstein_distance
 
 from helpers.labels import indexed
-from helpers.splits.clusters import hierarchical, kmeans, main_axis, merge
-from helpers.splits.folds import grouped_folds
-from helpers.splits.masks import check_k
+from helpers.splits.folds import check_k, grouped_folds, hierarchical, kmeans, main_axis, merge
 from helpers.splits.sphere import arc, centres, unit_vectors, weighted_ecdf, weights
 
 CLUSTERINGS = ("hierarchical", "kmeans")

@@ -57,11 +57,6 @@ def arc(chord: ArrayLike) -> np.ndarray:
     return 2 * RADIUS_KM * np.arcsin(np.minimum(np.asarray(chord, dtype="float64") / 2, 1.0))
 
 
-def chord(distance: float) -> float:
-    """Turn a distance along the surface (km, at most half the circumference) into one between unit vectors."""
-    return float(2 * np.sin(distance / (2 * RADIUS_KM)))
-
-
 def nearest_distances(lat: ArrayLike, lon: ArrayLike, to_lat: ArrayLike, to_lon: ArrayLike) -> np.ndarray:
     """Return the great-circle distance from each point to the nearest of other points.
 

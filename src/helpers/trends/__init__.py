@@ -12,11 +12,27 @@ why, and sums the rest up by pixel count and by true area.
 0.1826
 """
 
-from helpers.trends.adjusted import ols_ar1
 from helpers.trends.blocks import cell_blocks, sampled_cells
-from helpers.trends.cells import TEST_OUTCOMES, UNDEFINED
-from helpers.trends.field import by_chance, classes_by_chance, fdr
-from helpers.trends.kendall import VARIANTS, mann_kendall
+from helpers.trends.field import (
+    classes_by_chance,
+    fdr,
+    field_power,
+    permutation_p,
+    permuted_shares,
+    simulated_size,
+    summary_of_field,
+)
+from helpers.trends.inference import (
+    METHODS,
+    TEST_OUTCOMES,
+    UNDEFINED,
+    VARIANTS,
+    ar1_noise,
+    autocorrelation,
+    mann_kendall,
+    ols_ar1,
+    significance,
+)
 from helpers.trends.lines import (
     CONSTANT,
     DIRECTIONS,
@@ -29,15 +45,23 @@ from helpers.trends.lines import (
     z_slope,
     zscore,
 )
-from helpers.trends.memory import ar1_noise, autocorrelation
-from helpers.trends.methods import METHODS, significance
-from helpers.trends.overview import summary_of_field
-from helpers.trends.permutations import permutation_p, permuted_shares
 from helpers.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, tower_errors
-from helpers.trends.robust import theil_sen
-from helpers.trends.sizes import field_power, simulated_size
-from helpers.trends.summaries import REGIONS, against, describe, gather, regional_means, shares
-from helpers.trends.tables import beside, by_region, check, held_by_bands, margins, of_means, tally, weight_ranges
+from helpers.trends.tables import (
+    REGIONS,
+    against,
+    beside,
+    by_region,
+    check,
+    describe,
+    gather,
+    held_by_bands,
+    margins,
+    of_means,
+    regional_means,
+    shares,
+    tally,
+    weight_ranges,
+)
 from helpers.trends.totals import total, total_trend
 
 __all__ = [
@@ -58,7 +82,6 @@ __all__ = [
     "ar1_noise",
     "autocorrelation",
     "beside",
-    "by_chance",
     "by_region",
     "cell_blocks",
     "check",
@@ -85,7 +108,6 @@ __all__ = [
     "simulated_size",
     "summary_of_field",
     "tally",
-    "theil_sen",
     "total",
     "total_trend",
     "tower_errors",

@@ -10,8 +10,7 @@ import xarray as xr
 from scipy.special import stdtrit
 
 from helpers.grid import together
-from helpers.trends.adjusted import ols_ar1
-from helpers.trends.cells import UNDEFINED
+from helpers.trends.inference import UNDEFINED, ols_ar1
 from helpers.trends.lines import _years
 
 KG_IN_PG = 1e12

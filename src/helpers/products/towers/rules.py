@@ -1,6 +1,4 @@
-"""Which site-years of towers cannot stand together, and which a caller does not want.
-
-The first kind is always resolved:
+"""Which site-years of towers cannot stand together, and which of them stays.
 
 - *A file that cannot be read*, or lacks what is asked for: the years of its name go, and the other files are read.
 - *Two towers under one identifier*, told by places more than a kilometre apart in the site's files or tables: nobody
@@ -9,7 +7,7 @@ The first kind is always resolved:
   ends last; of several, the newest release; of one release, FULLSET before SUBSET.
 - *A year twice in a file*: one row is kept if they agree in everything that is read, else none.
 
-The second kind, missing values, quality and range, is a matter of parameters.
+What quality and range a reader asks for is for the pages to say; see chapters 2 and 4.
 """
 
 from __future__ import annotations
@@ -125,24 +123,8 @@ def resolve(account: Account, by_site: Mapping[str, list[Record]], ambiguous: se
     account.strike(account.kept.duplicated(keys), REPEATED)
 
 
-def select(
-    account: Account, partitioning: str | None, min_qc: float | None, reco_range: tuple[float, float] | None
-) -> None:
-    """Strike what the caller does not want; ``reco_range`` in g m-2 yr-1, the values in kg."""
-    wanted = list(PARTITIONINGS[partitioning])
-    if partitioning is not None:
-        account.strike(account.kept[wanted[0]].isna(), MISSING)
-    if min_qc is not None:
-        account.strike(~(account.kept["nee_qc"] >= min_qc), f"QC missing or below {min_qc:g}")
-    if reco_range is not None:
-        low, high = reco_range
-        grams = account.kept[wanted] * 1000
-        outside = (grams.notna() & ~((grams > low) & (grams < high))).any(axis=1)
-        account.strike(outside, f"RECO not between {low:g} and {high:g} g m-2 yr-1")
-
-
-def check(partitioning, min_qc, reco_range) -> None:
-    """Refuse selections that cannot be.
+def check(partitioning) -> None:
+    """Refuse a partitioning that cannot be.
 
     Raises
     ------
@@ -151,14 +133,6 @@ def check(partitioning, min_qc, reco_range) -> None:
     """
     if not (partitioning is None or isinstance(partitioning, str)) or partitioning not in PARTITIONINGS:
         raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
-    if min_qc is not None and not (_number(min_qc) and 0 <= min_qc <= 1):
-        raise ProductError(f"min_qc: expected a share from 0 to 1, or None, found {min_qc!r}; give a share")
-    pair = isinstance(reco_range, Sequence | np.ndarray) and len(reco_range) == 2 and all(map(_number, reco_range))
-    if reco_range is not None and not (pair and reco_range[0] < reco_range[1]):
-        raise ProductError(
-            f"reco_range: expected (low, high) in g m-2 yr-1, or None, found {reco_range!r}; give two numbers, low "
-            "before high"
-        )
 
 
 def wanted_years(years: Iterable[int] | None) -> set[int] | None:

@@ -7,13 +7,13 @@ from sklearn.linear_model import Ridge
 from test_cnn import CHANNELS, squared_error
 
 from helpers import cnn, skill
-from helpers.cnn import honest
+from helpers.cnn import nested_cv
 
 N = 120
 WIDTHS = (4, 5, 3)
 SETTINGS = [
     cnn.Setting("plain", CHANNELS, widths=WIDTHS),
-    cnn.Setting("pixel", CHANNELS[:3], 5.0, "sqrt", widths=(4, 4), kernel=1),
+    cnn.Setting("pixel", CHANNELS[:3], 5.0, widths=(4, 4), kernel=1),
     cnn.Setting("on ridge", CHANNELS, 2.0, ridge=10.0, widths=WIDTHS),
 ]
 TRAINING = {
@@ -47,20 +47,20 @@ def found(data):
 def test_inner_folds_hold_whole_groups_and_nothing_that_is_tested(data):
     _, _, outer, groups = data
     left = np.arange(3)[:, None] != outer
-    labels = honest.inner_folds(left, groups, SEEDS, 4)
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 4)
     assert labels.shape == (3, 2, N) and ((labels == -1) == ~left[:, None]).all()
     for fold in range(3):
         for row in labels[fold]:
             assert sorted(set(row[left[fold]])) == [0, 1, 2, 3]
             assert all(len(set(row[groups == group])) == 1 for group in set(groups))
-    assert (labels[:, 0] != labels[:, 1]).any() and (honest.inner_folds(left, groups, SEEDS, 4) == labels).all()
+    assert (labels[:, 0] != labels[:, 1]).any() and (nested_cv.inner_folds(left, groups, SEEDS, 4) == labels).all()
 
 
 def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
     """Up to rounding, to which a network on a ridge is sensitive at first: what the ridge leaves has no slope there."""
     windows, target, outer, groups = data
     left = np.arange(3)[:, None] != outer
-    labels = honest.inner_folds(left, groups, SEEDS, 3)
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 3)
     for fold in range(3):
         losses, tested = [], []
         for i, setting in enumerate(SETTINGS):
@@ -71,7 +71,7 @@ def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
                     member = [cnn.Member(setting.name, setting.channels, seed)]
                     _, fit = cnn.train_frozen(
                         windows, target, member, left[fold] & ~validation, validation=validation, **TRAINING,
-                        weight_decay=setting.weight_decay, transform=setting.transform, ridge=setting.ridge,
+                        weight_decay=setting.weight_decay, ridge=setting.ridge,
                         architecture=setting.architecture,
                     )  # fmt: skip
                     assert np.isfinite(setting.ridge) or found.stops[fold, i, s, k] == fit.best[0]
@@ -131,7 +131,7 @@ def test_networks_for_maps_are_trained_on_all_samples(data):
 def test_all_settings_as_one_model_say_what_they_said_apart(data, tmp_path):
     """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
     windows, target, _, groups = data
-    settings = [SETTINGS[0], cnn.Setting("fewer", CHANNELS[1:3], transform="sqrt", widths=WIDTHS), SETTINGS[2]]
+    settings = [SETTINGS[0], cnn.Setting("fewer", CHANNELS[1:3], widths=WIDTHS), SETTINGS[2]]
     (ensemble,) = cnn.choose(windows, target, groups, settings, seeds=SEEDS, inner=3, **TRAINING).ensembles
     one = cnn.as_one(ensemble, "all")
     cnn.save(one, tmp_path, optimal="all")

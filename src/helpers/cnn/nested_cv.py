@@ -32,10 +32,8 @@ class Setting:
         Of its own; the members of its networks carry it as their model.
     channels : tuple of str
         Predictors.
-    weight_decay : float
-    transform : str
-    ridge : float
-        See `helpers.cnn.train_frozen` for these.
+    weight_decay, ridge : float
+        See `helpers.cnn.train_frozen`.
     widths : tuple of int
     kernel, window : int
         See `helpers.cnn.ARCHITECTURE`.
@@ -44,7 +42,6 @@ class Setting:
     name: str
     channels: tuple[str, ...]
     weight_decay: float = 0.0
-    transform: str = "identity"
     ridge: float = np.inf
     widths: tuple[int, ...] = (16, 32, 64)
     kernel: int = 3
@@ -203,10 +200,9 @@ def as_one(ensemble: Ensemble, name: str) -> Ensemble:
         wide = torch.zeros(len(weights["conv1.weight"]), len(every), *weights["conv1.weight"].shape[2:])
         wide[:, ensemble.places[old]] = weights["conv1.weight"]
         one.set_weights(new, weights | {"conv1.weight": wide})
-    for field in ("mean", "sd", "scale", "shift"):
+    for field in ("mean", "sd", "scale"):
         setattr(one, field, getattr(ensemble, field)[order])
     one.linear = None if ensemble.linear is None else ensemble.linear[order]
-    one.transforms = tuple(ensemble.transforms[i] for i in order)
     return one
 
 
@@ -274,8 +270,7 @@ def _grid(windows, target, left, groups, settings, seeds, inner, training) -> _G
 
 def _train(windows, target, settings, seeds, masks, training) -> tuple[Ensemble, Fit]:
     """Train settings of one architecture, one after the other along the members, on the same masks."""
-    fields = ("weight_decay", "transform", "ridge")
-    each = {name: [getattr(s, name) for s in settings for _ in seeds] for name in fields}
+    each = {name: [getattr(s, name) for s in settings for _ in seeds] for name in ("weight_decay", "ridge")}
     return train_frozen(
         windows,
         target,

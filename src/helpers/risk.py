@@ -1,7 +1,8 @@
-"""Where plants gain on respiration: shares of land in which NPP or RECO grows faster, and the verdict on them.
+"""Where plants gain on respiration: the rule of sink and source, and how sure its verdicts and rankings are.
 
 The rule is that of Yu et al. (2021): a region is a *carbon-sink potential* when the area in which NPP grows faster is
-larger than the area in which RECO grows faster, and a *carbon-source risk* when it is smaller.
+larger than the area in which RECO grows faster, and a *carbon-source risk* when it is smaller. Errors carried into it
+may leave a verdict, or an order of biomes and economies, open.
 
 >>> verdict(0.66), verdict(0.34), verdict(0.5)
 ('carbon-sink potential', 'carbon-source risk', 'even')
@@ -9,11 +10,13 @@ larger than the area in which RECO grows faster, and a *carbon-source risk* when
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from scipy.stats import rankdata
 
 from helpers import regions
 from helpers.grid import together
@@ -204,3 +207,145 @@ def against(
         for name, holds in conditions.items()
     }
     return 100 * pd.DataFrame(shares).T.rename_axis(columns=None)
+
+
+# How sure it is which of two grows faster: verdicts on cells and regions that errors may leave open.
+
+
+INDISTINGUISHABLE = "indistinguishable"
+"""The verdict where errors leave the sign open."""
+
+VERDICTS = {1: "NPP faster", 2: "RECO faster", 3: INDISTINGUISHABLE}
+"""Flags of the verdicts on cells; 0 stands for no difference to judge."""
+
+
+def verdict_shares(
+    verdicts: xr.DataArray, area: xr.DataArray, inside: Mapping[str, xr.DataArray | np.ndarray]
+) -> pd.DataFrame:
+    """Sum up the verdicts of cells by region.
+
+    Parameters
+    ----------
+    verdicts : DataArray (lat, lon), int8
+        Flags, see `VERDICTS`; 0 stands outside the shares.
+    area : DataArray (lat, lon)
+        Cell area, m2.
+    inside : mapping of str to field (lat, lon), bool
+        Regions by name, such as `regions.groups` gives.
+
+    Returns
+    -------
+    DataFrame
+        A row a ``region`` and ``verdict`` (see `VERDICTS`): ``n_cells`` and ``area_m2`` judged in the region; ``pixel``
+        and ``area``, shares 0 to 1 that sum to one in a region, NaN in one without cells.
+    """
+    new = {"name": "region", "share_pixel": "pixel", "share_area": "area"}
+    tables = [
+        regions.group_shares(verdicts == code, area, inside, within=verdicts > 0).assign(verdict=name)
+        for code, name in VERDICTS.items()
+    ]
+    table = pd.concat(tables, ignore_index=True).rename(columns=new)
+    return table[["region", "verdict", "n_cells", "area_m2", "pixel", "area"]]
+
+
+def share_intervals(shares: xr.DataArray, confidence: float = 0.9, draw: str = "draw") -> pd.DataFrame:
+    """Turn draws of shares into intervals and verdicts that may be left open.
+
+    Parameters
+    ----------
+    shares : DataArray (draw, region)
+        Shares in which NPP grows faster, draw by draw, such as `trends.RealisedSlopes` gives.
+    confidence : float
+        Of the two-sided interval between quantiles of the draws.
+    draw : str
+        Dimension of the draws.
+
+    Returns
+    -------
+    DataFrame
+        By region: ``median``, ``low``, ``high``; ``above_half``, the part of draws above one half
+        (those of exactly one half count by half); ``verdict``: `SINK` or `RISK` where the whole interval lies on one
+        side of one half, else `INDISTINGUISHABLE`; `EMPTY` for a region without cells.
+
+    Raises
+    ------
+    ValueError
+        When the confidence lies outside 0 to 1.
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence: expected a value between 0 and 1, found {confidence}; such as 0.9")
+    (region,) = (d for d in shares.dims if d != draw)
+    tails = [0.5, (1 - confidence) / 2, (1 + confidence) / 2]
+    median, low, high = shares.quantile(tails, draw, skipna=False).to_numpy()
+    above = ((shares > 0.5) + 0.5 * (shares == 0.5)).mean(draw).where(shares.notnull().all(draw)).to_numpy()
+    verdict = np.select([np.isnan(median), low > 0.5, high < 0.5], [EMPTY, SINK, RISK], INDISTINGUISHABLE)
+    columns = {"median": median, "low": low, "high": high, "above_half": above, "verdict": verdict}
+    return pd.DataFrame(columns, index=pd.Index(shares[region].to_numpy(), name=region))
+
+
+# Which order of biomes or economies the errors leave: the probability of each rank, and of an order.
+
+
+def _table(shares: xr.DataArray, draw: str) -> tuple[np.ndarray, pd.Index]:
+    """Return the draws (draw, region), complete, and the names of the regions."""
+    (region,) = (d for d in shares.dims if d != draw)
+    values, names = shares.transpose(draw, region).to_numpy(), shares[region].to_numpy()
+    if lacking := [str(name) for name in names[np.isnan(values).any(axis=0)]]:
+        raise ValueError(f"shares: expected a share in every draw, found none in {', '.join(lacking)}; leave them out")
+    return values, pd.Index(names, name=region)
+
+
+def ranked(shares: xr.DataArray, draw: str = "draw") -> pd.DataFrame:
+    """Return the probability that a region has a rank; rank 1 has the largest share.
+
+    Parameters
+    ----------
+    shares : DataArray (draw, region)
+        Shares in which NPP grows faster, draw by draw.
+    draw : str
+        Dimension of the draws.
+
+    Returns
+    -------
+    DataFrame (region, rank)
+        Part of the draws, 0 to 1; rows and columns sum to one. Regions that tie share their ranks evenly.
+
+    Raises
+    ------
+    ValueError
+        When a region has no share in some draw.
+
+    >>> draws = xr.DataArray([[0.9, 0.2], [0.8, 0.8]], dims=("draw", "region"), coords={"region": ["USA", "China"]})
+    >>> ranked(draws).loc["USA"].tolist()
+    [0.75, 0.25]
+    """
+    values, names = _table(shares, draw)
+    best, worst = rankdata(-values, "min", axis=1)[..., None], rankdata(-values, "max", axis=1)[..., None]
+    rank = np.arange(1, len(names) + 1)
+    probability = ((best <= rank) & (rank <= worst)) / (worst - best + 1)
+    return pd.DataFrame(probability.mean(axis=0), index=names, columns=pd.Index(rank, name="rank"))
+
+
+def order_probability(shares: xr.DataArray, order: Sequence[str], draw: str = "draw") -> float:
+    """Return the part of the draws in which the named regions stand in this order, the largest share first.
+
+    Parameters
+    ----------
+    shares : DataArray (draw, region)
+        As in `ranked`.
+    order : sequence of str
+        Two or more regions, such as a ranking that was published; others are passed over. In a random order it would
+        come out with probability 1 / len(order)!.
+    draw : str
+        Dimension of the draws.
+
+    Raises
+    ------
+    ValueError
+        When a region is unknown, or has no share in some draw.
+    """
+    (region,) = (d for d in shares.dims if d != draw)
+    if unknown := set(order) - set(shares[region].to_numpy().tolist()):
+        raise ValueError(f"order: expected regions of shares, found {', '.join(sorted(unknown))}; correct the names")
+    values, _ = _table(shares.sel({region: list(order)}), draw)
+    return float(np.all([values[:, a] > values[:, b] for a, b in pairwise(range(len(order)))], axis=0).mean())

@@ -1,11 +1,22 @@
-"""How unlike the training data a place is: dissimilarity index and area of applicability."""
+"""Where a map may be believed: how unlike the training data a place is, and up to where the model was tested.
+
+A model can be asked anything, also about places unlike all that it has seen. The dissimilarity index measures how far a
+place is, in the space of predictors, from what the model has learned from; the area of applicability is where that is
+no farther than in the model's own cross-validation (Meyer and Pebesma 2021).
+
+>>> train = np.array([[0.0], [1.0], [2.0], [3.0]])
+>>> limit = threshold(training_dissimilarity(train, folds=[0, 1, 0, 1]))
+>>> area_of_applicability(dissimilarity_index(train, [[1.4], [7.0]]), limit).tolist()
+[True, False]
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
@@ -221,3 +232,161 @@ def area_of_applicability(index: ArrayLike, limit: float) -> np.ndarray:
     if not (np.isfinite(limit) and limit >= 0):
         raise ValueError(f"limit: expected a finite index of 0 or more, found {limit}; take it from threshold")
     return np.asarray(index) <= limit
+
+
+# How much a model leans on each predictor, for the weights of the dissimilarity index.
+
+
+def permutation_importance(
+    predict: Callable[[int, np.ndarray], np.ndarray],
+    features: ArrayLike,
+    observed: ArrayLike,
+    folds: ArrayLike,
+    rng: np.random.Generator,
+    repeats: int = 10,
+) -> np.ndarray:
+    r"""Return how much the squared error on held-out samples grows when one predictor is shuffled among them.
+
+    .. math:: I_p = \frac1n \sum_i \left(y_i - \hat f_{k(i)}(x_i^{(p)})\right)^2
+        - \frac1n \sum_i \left(y_i - \hat f_{k(i)}(x_i)\right)^2
+
+    Here :math:`\hat f_k` was trained without fold k, and in :math:`x^{(p)}` predictor p of a sample is that of another
+    sample of the same fold; the first term is a mean over repeats. All folds count together, sample by sample.
+
+    Parameters
+    ----------
+    predict : callable
+        ``predict(fold, features)``: what the model trained without that fold makes of features (m, predictor, …): (m,).
+    features : array_like (sample, predictor, …)
+        A table, or windows: a whole window is shuffled at once.
+    observed : array_like (sample,)
+        The target.
+    folds : array_like of int (sample,)
+        Fold in which each sample is held out.
+    rng : numpy.random.Generator
+        Shuffles.
+    repeats : int
+        Shuffles of each predictor (1 or more), predicted in one call a fold.
+
+    Returns
+    -------
+    ndarray (predictor,)
+        Square of the target's unit. Negative, if by chance the model does better without the predictor.
+
+    Raises
+    ------
+    ValueError
+        Features, target and folds differ in length, a value is not finite, or there is no repeat.
+
+    References
+    ----------
+    Breiman, L. (2001). Random forests. Machine Learning 45, 5-32. Fisher, A., Rudin, C. and Dominici, F. (2019). All
+    models are wrong, but many are useful. J. Mach. Learn. Res. 20 (177), 1-81.
+    """
+    features, observed = np.asarray(features), np.asarray(observed, dtype="float64")
+    labels, which = indexed(folds, "folds")
+    if features.ndim < 2 or len(features) == 0 or not features.shape[:1] == observed.shape == which.shape:
+        raise ValueError(
+            f"features, observed, folds: expected (sample, predictor, …) and one value and fold a sample, found shapes "
+            f"{features.shape}, {observed.shape} and {which.shape}; pair them"
+        )
+    if not (np.isfinite(features).all() and np.isfinite(observed).all()):
+        raise ValueError("features, observed: expected finite values, found some that are not; drop those samples")
+    if repeats < 1:
+        raise ValueError(f"repeats: expected 1 or more, found {repeats}; 10 is usual")
+    growth = np.zeros(features.shape[1])
+    for number, fold in enumerate(labels):
+        held = which == number
+        x, y = features[held], observed[held]
+        plain = ((y - _predicted(predict, fold, x)) ** 2).sum()
+        for p in range(features.shape[1]):
+            order = rng.permuted(np.tile(np.arange(len(x)), (repeats, 1)), axis=1)
+            shuffled = np.tile(x, (repeats, *np.ones(x.ndim - 1, dtype=int)))
+            shuffled[:, p] = x[order.ravel(), p]
+            error = (np.tile(y, repeats) - _predicted(predict, fold, shuffled)) ** 2
+            growth[p] += error.sum() / repeats - plain
+    return growth / len(observed)
+
+
+def _predicted(predict: Callable, fold: int, features: np.ndarray) -> np.ndarray:
+    """Ask a model, and look at what it gives."""
+    values = np.asarray(predict(fold, features), dtype="float64")
+    if values.shape != (len(features),) or not np.isfinite(values).all():
+        raise ValueError(
+            f"predict: expected {len(features)} finite values, found shape {values.shape} or gaps; mend it"
+        )
+    return values
+
+
+def importance_weights(importance: ArrayLike) -> np.ndarray:
+    """Turn importances into weights: negative ones, which are chance, become zero, and all sum to one.
+
+    Parameters
+    ----------
+    importance : array_like (predictor,)
+        From `permutation_importance`, or any other measure where more is more important.
+
+    Returns
+    -------
+    ndarray (predictor,)
+        Weights for `dissimilarity_index`, where only their ratios count.
+
+    Raises
+    ------
+    ValueError
+        A value is not finite, or none is above zero.
+    """
+    values = np.asarray(importance, dtype="float64")
+    if values.ndim != 1 or not np.isfinite(values).all() or not (values > 0).any():
+        raise ValueError(
+            "importance: expected a finite value a predictor, some above zero, found none; no predictor tells anything"
+        )
+    kept = np.maximum(values, 0.0)
+    return kept / kept.sum()
+
+
+# Whether errors grow with the dissimilarity index: means in parts of equal weight, from familiar to strange.
+
+
+def by_index(
+    index: ArrayLike, values: Mapping[str, ArrayLike], weight: ArrayLike | None = None, parts: int = 10
+) -> pd.DataFrame:
+    """Return means of values in parts of equal weight, in the order of the dissimilarity index.
+
+    Parameters
+    ----------
+    index : array_like (place,)
+        From `dissimilarity_index` or `training_dissimilarity`.
+    values : mapping of str to array_like (place,)
+        Such as squared errors.
+    weight : array_like (place,), optional
+        Such as cell areas, above 0; equal if left out. A place belongs to the part that holds its middle.
+    parts : int
+        How many (1 to the number of places).
+
+    Returns
+    -------
+    DataFrame
+        A row a part that holds a place: the mean ``index``, and the mean of each of ``values``.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ, a value is not finite, a weight is not above 0, or there are more parts than places.
+    """
+    columns = {"index": index, **values, "weight": np.ones(np.shape(index)) if weight is None else weight}
+    sizes = {name: np.shape(column) for name, column in columns.items()}
+    if len(set(sizes.values())) > 1 or len(sizes["index"]) != 1:
+        raise ValueError(f"values: expected one of each a place, found shapes {sizes}; pair them")
+    frame = pd.DataFrame({name: np.asarray(column, dtype="float64") for name, column in columns.items()})
+    bad = [name for name in frame if not np.isfinite(frame[name]).all()]
+    if bad or not (frame["weight"] > 0).all():
+        found = f"some in {bad[0]} that are not" if bad else "weights of zero or less"
+        raise ValueError(f"values: expected finite values and weights above 0, found {found}; drop those places")
+    if not 1 <= parts <= len(frame):
+        raise ValueError(f"parts: expected 1 to {len(frame)}, one a place at most, found {parts}; ask for fewer")
+    frame = frame.sort_values("index", kind="stable")
+    weight = frame.pop("weight")
+    part = np.minimum(parts * (weight.cumsum() - weight / 2) / weight.sum(), parts - 0.5).astype(int)
+    sums = frame.mul(weight, axis=0).groupby(part).sum()
+    return sums.div(weight.groupby(part).sum(), axis=0).rename_axis("part")
