@@ -21,7 +21,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -519,7 +518,6 @@ TROPICS_RISKS = ("Amazonia", "Central Africa", "Eastern India", "South-eastern C
 TROPICS_SINKS = ("Central South America", "Central Africa", "China", "India")
 BARE = ("URB", "SNO", "BSV", "WAT")
 """Land cover that is no vegetation, left out of the ranking of biomes."""
-sinks = SimpleNamespace(BARE=BARE)  # the name by which chapter 11 asks for it
 HIGH_BIOMES = ("DBF", "ENF", "GRA", "SAV")
 
 
