@@ -33,7 +33,7 @@ KINDS = {
 }
 """What is set for each kind of planet."""
 
-FIRST = 401
+FIRST = 501
 """Seed of the first planet."""
 
 TABLE = "trends_coverage.csv"

@@ -4,17 +4,19 @@ What is estimated is the least-squares slope of the *true* series in the very ye
 error is an error of the map, and three things tell of it.
 
 *Neighbours.* What a map's cell shares with none around it is noise of its products. With :math:`y` the series beside
-its own line and :math:`H y` its second difference along latitude of its second difference along longitude,
+its own line, in units of the cell's :math:`\sigma`, and :math:`H y` its second difference along latitude of its second
+difference along longitude,
 
 .. math:: C = \frac{1}{(n - 2)\,\tfrac94} \sum_t H y_t\, (H y_t)^\top
 
 is the noise's covariance between maps (RECO and NPP share products), and :math:`C / S_{tt}` that of their slopes,
 :math:`S_{tt} = \sum_t (t - \bar t)^2`. `cleaned` takes it out.
 
-*Other towers.* The years of a tower that no network has seen, less what is predicted, in units of the map's own
-standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label. What two towers share in
-the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors are as good as
-independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance. `tower_errors`.
+*Other towers.* The years of a tower that no network has seen, less :math:`b` times what is predicted (see below), in
+units of the map's own standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label. What
+two towers share in the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors
+are as good as independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance.
+`tower_errors`.
 
 *The same towers' calibration.* Regressed on what is predicted, the years of a tower rise by :math:`b < 1`;
 :math:`(1 - b)^2` of the map's variance is an error that stays, and is added to :math:`c`.
@@ -34,10 +36,6 @@ from scipy.ndimage import uniform_filter
 
 from helpers.grid import RADIUS, together
 from helpers.labels import indexed
-
-PART = (0.3, 1.0)
-"""What no neighbour shares is noise in part, from this least to this most; the rest is the cell's own life.
-Slopes are cleaned of the mean part; how much of a product's fluctuation is noise is drawn."""
 
 MOST = 0.4
 """Largest part of a year's variance in NPP and GPP that is taken for noise."""
@@ -118,8 +116,8 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", r
     -------
     Dataset (flux, lat, lon)
         ``slope`` (kg m-2 yr-2), ``sigma`` (standard deviation over the years, ddof 0; kg m-2 yr-1) and ``noise`` (flux,
-        other, lat, lon): covariance of a year's noise, a mean over `REACH` cells to each side. NaN outside
-        ``counted``; the noise is 0 where no cell around has all its neighbours.
+        other, lat, lon): covariance of a year's noise in units of each cell's own sigma, a mean over `REACH` cells to
+        each side. NaN outside ``counted``; the noise is 0 where no cell around has all its neighbours.
     """
     names = list(maps.data_vars)
     fields = together(*maps.data_vars.values(), counted.astype(bool), names=(*names, "counted"))
@@ -136,8 +134,12 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", r
         strip = np.where(here[wide], np.stack(strip), np.nan)
         strip -= strip.mean(axis=1, keepdims=True)
         line = np.einsum("t,vtyx->vyx", dx / (dx @ dx), strip)
-        slope[:, out], sigma[:, out] = line[:, inner], np.sqrt((strip**2).mean(axis=1))[:, inner]
-        rough = _mixed(strip - dx[:, None, None] * line[:, None])[:, :, inner]
+        spread = np.sqrt((strip**2).mean(axis=1))
+        slope[:, out], sigma[:, out] = line[:, inner], spread[:, inner]
+        # In units of each cell's own sigma: or the noise of lively land would be that of the calm land beside it.
+        with np.errstate(invalid="ignore", divide="ignore"):
+            beside = (strip - dx[:, None, None] * line[:, None]) / spread[:, None]
+        rough = _mixed(np.where(np.isfinite(beside), beside, np.nan))[:, :, inner]
         # A mixed second difference of independent noise has 9/4 of its variance.
         noise[:, :, out] = np.einsum("vtyx,wtyx->vwyx", rough, rough) / (dx.size - 2) / 2.25
     noise = np.where(here, _means_of_products(noise, here & np.isnan(sigma[0])), np.nan)
@@ -180,7 +182,7 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     """
     sigma = found.sigma.where(found.sigma > 0).to_numpy()
     slope = found.slope.to_numpy() / sigma
-    noise = np.mean(PART) * np.nan_to_num(found.noise.to_numpy() / (sigma[:, None] * sigma[None]))
+    noise = np.nan_to_num(found.noise.to_numpy())
     near = _around(slope, 1)
     rest = slope - near
     seen = _means_of_products(rest[:, None] * rest[None], np.isnan(slope[0]))
@@ -191,7 +193,8 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
         signal, _ = _root(np.moveaxis(seen[:, :, y, x], -1, 0) - false)
         kept = signal @ np.linalg.pinv(signal + false, hermitian=True)
         middle[:, y, x] = near[:, y, x] + (kept @ np.nan_to_num(rest[:, y, x]).T[..., None])[..., 0].T
-        root[:, :, y, x] = np.moveaxis(_root(signal - kept @ signal)[1], 0, -1)
+        # The mean of the neighbours has a ninth of their noise, which is an eighth of what a rest has.
+        root[:, :, y, x] = np.moveaxis(_root(signal - kept @ signal + false / 8)[1], 0, -1)
     out = found[["slope"]].copy(data={"slope": np.where(np.isfinite(slope), middle, np.nan)})
     out["root"] = found.noise.dims, root
     out["noise"] = found.noise.dims, noise
@@ -277,7 +280,7 @@ def tower_errors(
         free = (w * kept).sum()
         ff, yf = (w * f * f).sum() / free, (w * y * f).sum() / free
         b = yf / ff
-        c, length = shared(y - f, w)
+        c, length = shared(y - b * f, w)
         own, _ = shared(y, w)
         return b, c, length, c + (1 - b) ** 2 * ff, np.sqrt(max((own + b**2 * ff) / 2, 0.1))
 
@@ -303,20 +306,22 @@ class Waves:
         have a Cauchy distribution in three dimensions (random Fourier features; Rahimi and Recht 2007, NIPS 20).
     """
 
-    def __init__(self, draws: int, rng: np.random.Generator, count: int = 150) -> None:
-        self.vectors = rng.standard_normal((count, 3)) / np.abs(rng.standard_normal((count, 1)))
+    def __init__(self, draws: int, rng: np.random.Generator, count: int = 50, group: int = 10) -> None:
+        groups = -(-draws // group)
+        self.vectors = rng.standard_normal((groups, count, 3)) / np.abs(rng.standard_normal((groups, count, 1)))
         self.amplitudes = rng.standard_normal((draws, 2 * count)) / np.sqrt(count)
+        self.group = np.arange(draws) // group
 
     def at(self, lat: np.ndarray, lon: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return the fields (draw, cell) of mean 0 and variance 1; ``length`` (draw,) in km."""
         phi, lam = np.deg2rad(lat), np.deg2rad(lon)
         place = RADIUS / 1000 * np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
         out = np.empty((len(self.amplitudes), lat.size))
-        for each in np.unique(length):
+        for group, each in sorted(set(zip(self.group.tolist(), length.tolist(), strict=True))):
             # einsum's own loop: a product of matrices would leave the last digits to the number of threads.
-            phase = np.einsum("wk,kc->wc", self.vectors / each, place, optimize=False)
+            phase = np.einsum("wk,kc->wc", self.vectors[group] / each, place, optimize=False)
             waves = np.concatenate([np.cos(phase), np.sin(phase)])
-            mine = length == each
+            mine = (self.group == group) & (length == each)
             out[mine] = np.einsum("dw,wc->dc", self.amplitudes[mine], waves, optimize=False)
         return out
 
@@ -347,9 +352,8 @@ class RealisedSlopes:
         self.rng = np.random.default_rng(seed)
         self.errors = errors.iloc[1:].iloc[np.arange(draws) % (len(errors) - 1)].reset_index(drop=True)
         self.stt, self.draws = clean.stt, draws
-        self.reco, self.products = Waves(draws, self.rng), Waves(draws, self.rng)
+        self.reco, self.silent, self.products = (Waves(draws, self.rng) for _ in range(3))
         self.ratio = np.exp(RATIO * self.rng.standard_normal(draws))
-        self.part = self.rng.uniform(*PART, draws) / np.mean(PART)
         self.common = COMMON * self.rng.standard_normal(draws)
         self.maps = clean.assign(area=area)
         over, weight = ("lat", "lon"), area.fillna(0.0)
@@ -394,7 +398,9 @@ class RealisedSlopes:
         # RECO's part that goes with NPP stays; of the rest, as much as towers show to be wrong is drawn anew.
         scaled = [(z[:, v] - self.mean[v]) / np.sqrt(self.variance[v]) for v in (0, 1)]
         apart = np.sqrt(1 - self.r**2)
-        rest = np.where(np.isnan(slope[0]), white[:, 0], (scaled[0] - self.r * scaled[1]) / apart)
+        rest = np.where(
+            np.isnan(slope[0]), self.silent.at(lat, lon, e.length.to_numpy()), (scaled[0] - self.r * scaled[1]) / apart
+        )
         wrong = np.minimum(column("lasting") / self.stt / self.variance[0] / apart**2, 1.0)
         rest = np.sqrt(1 - wrong) * rest + np.sqrt(wrong) * self.reco.at(lat, lon, e.length.to_numpy())
         reco = self.mean[0] + np.sqrt(self.variance[0]) * (self.r * scaled[1] + apart * rest) + self.common[:, None]
@@ -403,6 +409,6 @@ class RealisedSlopes:
         own = np.exp(LEVEL * self.rng.standard_normal(field.shape))
         for v in range(1, len(names)):
             true = z[:, v] + np.sqrt(SHARED * noise[v, v] / self.stt) * field
-            less = np.sqrt(1 - np.minimum(self.part[:, None] * noise[v, v], MOST))
+            less = np.sqrt(1 - np.minimum(noise[v, v], MOST))
             out |= {names[v]: true * own * sigma[v], f"{names[v]}_z": true / less}
         return xr.Dataset({name: (("draw", "cell"), values) for name, values in out.items()})
