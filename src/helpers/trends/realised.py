@@ -13,8 +13,8 @@ is the noise's covariance between maps (RECO and NPP share products), and :math:
 :math:`S_{tt} = \sum_t (t - \bar t)^2`. `cleaned` takes it out.
 
 *Other towers.* The years of a tower that no network has seen, less :math:`b` times what is predicted (see below), in
-units of the map's own standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label. What
-two towers share in the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors
+units of the map's own standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label.
+What two towers share in the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors
 are as good as independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance.
 `tower_errors`.
 
