@@ -14,8 +14,8 @@ is the noise's covariance between maps (RECO and NPP share products), and :math:
 
 *Other towers.* The years of a tower that no network has seen, less :math:`b` times what is predicted (see below), in
 units of the map's own standard deviation :math:`\sigma` there, are errors of the map, of the tower and of its label.
-What two towers share in the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If errors
-are as good as independent from year to year, a slope's are :math:`c / S_{tt}`, correlated over the same distance.
+What two towers share in the same year is the map's: its covariance falls off with distance, :math:`c\,e^{-d/L}`. If
+errors are as good as independent from year to year, a slope has :math:`c / S_{tt}`, correlated over that distance.
 `tower_errors`.
 
 *The same towers' calibration.* Regressed on what is predicted, the years of a tower rise by :math:`b < 1`;
