@@ -55,7 +55,7 @@ LEVEL = 0.25
 efficiency by biome don't know; an assumption. It turns no slope round."""
 
 LENGTHS = (500.0, 900.0, 1500.0)
-"""Distances of correlation (km) that are tried."""
+"""Distances of correlation (km) that are tried; errors that products share have the middle one."""
 
 REACH = 3
 """Cells to each side over which neighbours' covariances are averaged."""
@@ -405,7 +405,7 @@ class RealisedSlopes:
         rest = np.sqrt(1 - wrong) * rest + np.sqrt(wrong) * self.reco.at(lat, lon, e.length.to_numpy())
         reco = self.mean[0] + np.sqrt(self.variance[0]) * (self.r * scaled[1] + apart * rest) + self.common[:, None]
         out = {names[0]: reco * sigma[0], f"{names[0]}_z": reco / (column("fluctuation") * self.ratio[:, None])}
-        field = self.products.at(lat, lon, np.full(self.draws, 900.0))
+        field = self.products.at(lat, lon, np.full(self.draws, LENGTHS[1]))
         own = np.exp(LEVEL * self.rng.standard_normal(field.shape))
         for v in range(1, len(names)):
             true = z[:, v] + np.sqrt(SHARED * noise[v, v] / self.stt) * field
