@@ -174,7 +174,7 @@ def test_another_thing_in_the_files_place(server, refused, tmp_path, body, kind,
 )
 def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused, caplog, status, said):
     caplog.set_level("DEBUG")
-    server.put("/signed.gz?Signature=hunter2", b"no", status=status)
+    server.put("/signed.gz?Signature=hunter2", b"no", status=status, busy=2)  # a second try is logged as well
     server.lead(CRU, "/signed.gz?Signature=hunter2")
     assert refused().startswith(f"cru_tmp: {server.url}{CRU}: {said}")
     assert "hunter2" not in caplog.text

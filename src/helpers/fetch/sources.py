@@ -75,7 +75,7 @@ TIMEOUT = (30.0, 60.0)
 CHUNK = 2**20
 
 # They log whole addresses, with the signatures that archives put there, and what a server says of a login.
-for library in ("urllib3.connectionpool", "earthaccess.auth"):
+for library in ("urllib3.connectionpool", "urllib3.util.retry", "earthaccess.auth"):
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
