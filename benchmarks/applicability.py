@@ -11,7 +11,7 @@ import time
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from helpers import applicability
+from helpers.stats import applicability
 
 
 def by_all_distances(train, new, weights, block=2000):

@@ -15,7 +15,7 @@ import xarray as xr
 from ensemble import plain, squared_error
 
 from helpers import cnn
-from helpers.splits import grouped_folds, train_masks
+from helpers.stats.splits import grouped_folds, train_masks
 
 CHANNELS = ("mat", "map", "par", "lai", "evi", "soc_0_30", "spei12", "spei24", "spei36")
 

@@ -19,8 +19,8 @@ import rasterio
 from rasterio.windows import Window
 
 from helpers.demo import hdf4
-from helpers.grid import RADIUS
 from helpers.products.satellite import expected_days
+from helpers.space.grid import RADIUS
 
 TILES = (*((h, v) for v in (3, 4) for h in (18, 19)), (19, 8), (19, 12))
 """Columns and rows of the tiles: 40 to 60° N, from Greenwich to some 30° E; the Congo; the Cape."""

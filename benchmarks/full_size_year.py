@@ -26,7 +26,7 @@ import full_size_files as made
 import pandas as pd
 
 from helpers import products
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 
 YEAR = 2001
 LAND_TILES, YEARS = 290, 19

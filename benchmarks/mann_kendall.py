@@ -12,7 +12,7 @@ import numpy as np
 import pymannkendall
 import xarray as xr
 
-from helpers import trends
+from helpers.stats import trends
 
 YEARS = np.arange(2000, 2019)
 LOOPS = {

@@ -13,7 +13,7 @@ from time import perf_counter
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
-from helpers import applicability, splits
+from helpers.stats import applicability, splits
 
 
 def network(rng, places=140, clusters=12):

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
 
-from helpers import applicability
+from helpers.stats import applicability
 
 
 def slow_points(train, values, weights):

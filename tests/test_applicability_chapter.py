@@ -9,7 +9,9 @@ import pytest
 import torch
 import xarray as xr
 
-from helpers import cnn, regions, splits, windows
+from helpers import cnn
+from helpers.space import regions, windows
+from helpers.stats import splits
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers import applicability
+from helpers.stats import applicability
 
 
 @pytest.fixture

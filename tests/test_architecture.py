@@ -35,7 +35,12 @@ FILES = sorted(path for path in HELPERS.rglob("*.py"))
 
 def room_of(path):
     """The room that a file belongs to; None for the package's own front door."""
-    first = path.relative_to(HELPERS).parts[0]
+    return named(path.relative_to(HELPERS).parts)
+
+
+def named(parts):
+    """The room of a dotted name's parts: the first, or the second within ``space`` and ``stats``."""
+    first = parts[1] if parts[0] in ("space", "stats") and len(parts) > 1 else parts[0]
     return None if first == "__init__.py" else first.removesuffix(".py")
 
 
@@ -48,6 +53,6 @@ def test_rooms_import_from_below_only():
     for path in FILES:
         room, package = room_of(path), ".".join(["helpers", *path.relative_to(HELPERS).parts[:-1]])
         names = imported(ast.parse(path.read_text(encoding="utf-8")), package)
-        others = {name.split(".")[1] for name in names if "." in name} & set(LEVEL) - {room}
+        others = {named(name.split(".")[1:]) for name in names if "." in name} & set(LEVEL) - {room}
         upward += [(path.name, other) for other in others if room is None or LEVEL[other] <= LEVEL[room]]
     assert not upward, "these import what stands above or beside them"

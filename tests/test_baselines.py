@@ -7,7 +7,7 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
-from helpers import baselines
+from helpers.stats import baselines
 
 
 @pytest.fixture

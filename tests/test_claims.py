@@ -6,8 +6,10 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from helpers import claims, regions, reported, risk, trends
-from helpers.grid import Grid
+from helpers import claims, reported
+from helpers.space import regions
+from helpers.space.grid import Grid
+from helpers.stats import risk, trends
 
 GLOBE, NORTH, TROPICS, SOUTH = regions.BANDS
 GRID = Grid(3.0)

@@ -8,7 +8,8 @@ import torch
 import xarray as xr
 from torch import nn
 
-from helpers import cnn, skill
+from helpers import cnn
+from helpers.stats import skill
 
 CHANNELS = ("mat", "map", "npp", "spei12")
 SMALL = {"widths": [5, 7, 6], "kernel": 3}

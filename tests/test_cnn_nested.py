@@ -6,8 +6,9 @@ import xarray as xr
 from sklearn.linear_model import Ridge
 from test_cnn import CHANNELS, squared_error
 
-from helpers import cnn, skill
+from helpers import cnn
 from helpers.cnn import nested_cv
+from helpers.stats import skill
 
 N = 120
 WIDTHS = (4, 5, 3)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import grid, maps, products, regions
+from helpers import products
+from helpers.space import grid, maps, regions
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ import pytest
 import xarray as xr
 from small_planet import SMALL, WHOLE
 
-from helpers import demo, regions
+from helpers import demo
 from helpers.demo import planet, process_models, variety
-from helpers.grid import Grid
+from helpers.space import regions
+from helpers.space.grid import Grid
 from helpers.workspace import ROOT
 
 

@@ -11,9 +11,10 @@ import xarray as xr
 from pyhdf.SD import SD
 from small_planet import SMALL, WHOLE
 
-from helpers import products, regions
+from helpers import products
 from helpers.demo import carbon, planet, process_models, variety
-from helpers.grid import RADIUS, Grid
+from helpers.space import regions
+from helpers.space.grid import RADIUS, Grid
 
 
 @pytest.mark.parametrize(

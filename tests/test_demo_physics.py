@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from helpers.demo import carbon, climate, fields
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 
 SOLAR = 0.0820 * 1e6 / 60  # W m-2, as in FAO-56
 

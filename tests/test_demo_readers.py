@@ -7,7 +7,7 @@ from small_planet import SMALL
 
 from helpers import products
 from helpers.demo import planet, variety
-from helpers.grid import RADIUS, Grid, resample
+from helpers.space.grid import RADIUS, Grid, resample
 
 
 def read(exact, product, variable, years=(2000, 2001, 2002, 2003), **selection):

@@ -18,8 +18,10 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 from scipy.optimize import minimize
 
-from helpers import figures, lags, regions, trends
+from helpers import figures
 from helpers.figures import charts, tables
+from helpers.space import regions
+from helpers.stats import lags, trends
 
 
 @pytest.fixture(autouse=True)

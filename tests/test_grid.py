@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import grid as g
+from helpers.space import grid as g
 
 
 def field(step, seed=0, holes=0.2, shift=0.0):

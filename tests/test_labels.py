@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import applicability, cnn, lags, skill, splits
+from helpers import cnn
 from helpers.cnn.nested_cv import inner_folds
-from helpers.labels import indexed
-from helpers.lags.pairs import out_of_fold, turn_errors
+from helpers.stats import applicability, lags, skill, splits
+from helpers.stats.labels import indexed
+from helpers.stats.lags.pairs import out_of_fold, turn_errors
 
 N = 8
 GOOD = [0, 0, 1, 1, 2, 2, 3, 3]

@@ -9,9 +9,10 @@ import xarray as xr
 import yaml
 from scipy import stats
 
-from helpers import lags, products, splits
-from helpers.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
+from helpers import products
 from helpers.run import chapters, sources
+from helpers.stats import lags, splits
+from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"

@@ -6,8 +6,9 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from helpers import cnn, lags
+from helpers import cnn
 from helpers.cnn.network import initial_weights
+from helpers.stats import lags
 
 STEPS = 15
 

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers import lags, skill
+from helpers.stats import lags, skill
 
 
 def made(seed, sites=12, years=6):

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers import lags
-from helpers.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
+from helpers.stats import lags
+from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 
 
 def numbers(all_gains=0.0, water=0.0, slope=0.0, years_p=0.5, copies=0.0, permutations=20, placebo=0.0):

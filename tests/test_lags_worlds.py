@@ -6,11 +6,11 @@ import pytest
 import xarray as xr
 from scipy.special import gamma
 
-from helpers import lags
 from helpers.demo import planet
 from helpers.demo.variety import EASY, HARD
-from helpers.lags import worlds
-from helpers.splits import divided
+from helpers.stats import lags
+from helpers.stats.lags import worlds
+from helpers.stats.splits import divided
 
 OPTIONS = {"years": (2000, 2006), "resolution": 6.0, "climate_factor": 2}
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import claims, grid, maps, regions
+from helpers import claims
+from helpers.space import grid, maps, regions
 
 
 def cube(resolution=10, years=6, seed=0, holes=0.0):

@@ -9,7 +9,8 @@ import papermill
 import pytest
 import xarray as xr
 
-from helpers import lags, reported, skill
+from helpers import reported
+from helpers.stats import lags, skill
 from helpers.workspace import ROOT, Workspace
 
 STEM = "13_numbers"

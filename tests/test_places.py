@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from helpers import regions
-from helpers.grid import Grid
+from helpers.space import regions
+from helpers.space.grid import Grid
 
 TOWNS = {
     "Amazonia": ("Manaus", -3.12, -60.02),

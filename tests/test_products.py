@@ -12,8 +12,8 @@ from pyhdf.SD import SD
 from pyproj import Transformer
 
 from helpers import products
-from helpers.grid import RADIUS, Grid
 from helpers.products import hdf4
+from helpers.space.grid import RADIUS, Grid
 
 CRU = "cru_ts4.01.1901.2016.SouthGlacier.{}.dat.nc"
 

@@ -16,10 +16,10 @@ from eos_files import TILE, grid_text, lai_globe, ndvi_tile, struct, tile_corner
 from pyhdf.SD import SD
 
 from helpers import products
-from helpers.grid import Grid
 from helpers.products import DamagedFile, ProductError, hdf4
 from helpers.products.registry import Field
 from helpers.products.sinusoidal import Warp
+from helpers.space.grid import Grid
 
 FIELD = Field("x", "X", scale=0.1, valid=(0, 100), fill=(255,))
 RAW = {"X": (np.arange(12, dtype="uint8").reshape(3, 4), {})}

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import shapely
 
-from helpers import products, regions
-from helpers.grid import Grid
+from helpers import products
 from helpers.products import ProductError, natural_earth
+from helpers.space import regions
+from helpers.space.grid import Grid
 
 COUNTRIES = natural_earth.FOLDER / "countries-50m.json"
 

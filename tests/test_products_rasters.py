@@ -14,8 +14,8 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from helpers.grid import Grid, normalise_lat_lon, resample
 from helpers.products import DamagedFile, ProductError, rasters
+from helpers.space.grid import Grid, normalise_lat_lon, resample
 
 WGS84, GOODE = CRS.from_epsg(4326), CRS.from_string("ESRI:54052")
 
@@ -150,7 +150,7 @@ import resource, sys
 from pathlib import Path
 import numpy as np
 from helpers import products
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

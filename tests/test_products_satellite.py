@@ -12,8 +12,8 @@ import pytest
 from eos_files import RADIUS, globe, lai_globe, ndvi_tile, npp_tile, tile, tile_corners
 
 from helpers import products
-from helpers.grid import Grid
 from helpers.products import DamagedFile, ProductError, hdf4, satellite
+from helpers.space.grid import Grid
 
 GIB = 2**30
 ONE = np.full((4, 8), 10)

@@ -6,8 +6,8 @@ import rasterio.warp
 from eos_files import RADIUS, TILE
 from rasterio import Affine
 
-from helpers.grid import Grid
 from helpers.products.sinusoidal import Warp
+from helpers.space.grid import Grid
 
 
 def place(h, v, n):

@@ -10,8 +10,8 @@ import rasterio
 from rasterio import Affine
 
 from helpers import products
-from helpers.grid import Grid
 from helpers.products import ProductError, soilgrids, soilgrids2
+from helpers.space.grid import Grid
 
 OLD, NEW = "ORCDRC_M_sl{}_250m_ll.tif", "soc_{}cm_mean_5000.tif"
 INTERVALS = ("0-5", "5-15", "15-30", "30-60")

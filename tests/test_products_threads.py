@@ -17,7 +17,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from helpers import products
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 from helpers.products import series
 
 series.LAZY = 0  # so that the smallest record is read lazily, block by block

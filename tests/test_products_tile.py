@@ -11,8 +11,8 @@ from pyhdf.SD import SD, SDC
 from rasterio import Affine
 
 from helpers import products
-from helpers.grid import Grid
 from helpers.products import ProductError, tile
+from helpers.space.grid import Grid
 
 SINU = f"+proj=sinu +R={RADIUS} +units=m"
 NDVI = {"scale_factor": 10000.0, "valid_range": [-2000, 10000], "_FillValue": -3000, "units": "NDVI"}

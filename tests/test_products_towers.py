@@ -13,7 +13,7 @@ from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError
-from helpers.regions import IGBP_CODES
+from helpers.space.regions import IGBP_CODES
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import papermill
 import pytest
 from test_lags_verdict import numbers as lag_table
 
-from helpers import lags, measured
+from helpers import measured
 from helpers.kept import read
 from helpers.run import chapters, sources
+from helpers.stats import lags
 from helpers.workspace import ARTEFACTS, ROOT, Workspace
 
 STEM = "14_real_towers"

@@ -6,8 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers import regions
 from helpers.products import natural_earth
+from helpers.space import regions
 
 
 def centres(resolution, ascending=False):

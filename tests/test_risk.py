@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from helpers import risk
+from helpers.stats import risk
 
 NAMES = {1: "first", 2: "second", 9: "nowhere"}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import risk
+from helpers.stats import risk
 
 
 def test_verdicts_sum_up_by_region():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import risk
+from helpers.stats import risk
 
 NAMES = ["USA", "China", "Europe", "Brazil"]
 

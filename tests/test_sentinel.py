@@ -13,7 +13,8 @@ import torch
 import xarray as xr
 from sklearn.neighbors import KNeighborsRegressor
 
-from helpers import cnn, skill, splits
+from helpers import cnn
+from helpers.stats import skill, splits
 
 PLACES, TOWERS, YEARS, FOLDS, SEEDS = 60, 2, 2, 4, (1, 2)
 CHANNELS = ("a", "b", "c", "d")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tower_files import sites, steady, write, yearly
 
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOK = ROOT / "notebooks" / "02_site_sampling.ipynb"

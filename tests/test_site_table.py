@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from helpers import products
 from helpers.products.errors import DamagedFile, ProductError
-from helpers.regions import IGBP_CODES
+from helpers.space.regions import IGBP_CODES
 
 COLUMNS = {"site": "site", "year": "year", "lat": "latitude", "lon": "longitude", "reco": "reco_nt"}
 GOOD = """site,year,latitude,longitude,igbp,reco_nt,qc,mat,w0,w1,w2,w3,w4,w5,w6,w7,w8

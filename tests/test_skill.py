@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import skill
+from helpers.stats import skill
 
 
 @pytest.fixture

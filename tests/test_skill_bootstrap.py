@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import r2_score
 
-from helpers import skill
+from helpers.stats import skill
 
 FUNCTIONS = {"r2": skill.r2, "r2_pearson": skill.r2_pearson, "cc": skill.cc, "rmse": skill.rmse, "sde": skill.sde}
 FUNCTIONS |= {"r": lambda o, s: skill.pearson(o, s)[0], "bias": lambda o, s: (s - o).mean(-1)}

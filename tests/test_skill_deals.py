@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from helpers import skill, splits
+from helpers.stats import skill, splits
 
 
 def test_each_draw_takes_its_deal_and_then_its_sites():

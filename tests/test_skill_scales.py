@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import r2_score
 
-from helpers import skill
+from helpers.stats import skill
 
 
 @pytest.fixture

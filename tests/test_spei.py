@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, optimize, special, stats
 
-from helpers.spei import (
+from helpers.stats.spei import (
     FIFTEENTH,
     december,
     extraterrestrial_radiation,

@@ -13,8 +13,9 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, c
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers import cnn, windows
-from helpers.grid import Grid
+from helpers import cnn
+from helpers.space import windows
+from helpers.space.grid import Grid
 from helpers.workspace import ROOT, Workspace
 
 NOTEBOOKS = ROOT / "notebooks"

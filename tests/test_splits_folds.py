@@ -10,8 +10,8 @@ from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import haversine_distances
 from sklearn.neighbors import KNeighborsRegressor
 
-from helpers import splits
-from helpers.splits import sphere
+from helpers.stats import splits
+from helpers.stats.splits import sphere
 
 LABELS = st.lists(st.sampled_from("abcdefghij"), min_size=4, max_size=60).filter(lambda labels: len(set(labels)) > 3)
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from helpers import splits
-from helpers.splits import matching, sphere
+from helpers.stats import splits
+from helpers.stats.splits import matching, sphere
 
 
 def apart(a, b):

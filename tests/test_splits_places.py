@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.metrics.pairwise import haversine_distances
 
-from helpers import splits, windows
-from helpers.grid import Grid
-from helpers.splits import sphere
+from helpers.space import windows
+from helpers.space.grid import Grid
+from helpers.stats import splits
+from helpers.stats.splits import sphere
 
 
 def slow_components(linked):

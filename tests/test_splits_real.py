@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import applicability, splits
-from helpers.regions import cell_area
+from helpers.space.regions import cell_area
+from helpers.stats import applicability, splits
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
 
-from helpers import products, windows
-from helpers.grid import Grid
+from helpers import products
 from helpers.products import DamagedFile, ProductError
+from helpers.space import windows
+from helpers.space.grid import Grid
 
 STEM = "FLX_AA-One_FLUXNET2015_FULLSET_"
 PLACE = {"AA-One": (51.5, 10.25, "DBF")}

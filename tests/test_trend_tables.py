@@ -6,7 +6,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from helpers import reported, trends
+from helpers import reported
+from helpers.stats import trends
 
 NORTH, TROPICS, SOUTH = trends.REGIONS[1:]
 YEARS = np.arange(2000, 2019)

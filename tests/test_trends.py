@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from helpers import maps, risk, trends
+from helpers.space import maps
+from helpers.stats import risk, trends
 
 YEARS = np.arange(2000, 2019)
 REGIONS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from helpers import regions, trends
+from helpers.space import regions
+from helpers.stats import trends
 
 LAT, LON = np.arange(60.0, -70.0, -20.0), np.arange(-165.0, 180.0, 30.0)
 

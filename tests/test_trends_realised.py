@@ -6,9 +6,9 @@ import pytest
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from helpers import trends
-from helpers.trends import realised
-from helpers.trends.realised import Waves
+from helpers.stats import trends
+from helpers.stats.trends import realised
+from helpers.stats.trends.realised import Waves
 
 YEARS = np.arange(2001, 2020)
 DX = YEARS - YEARS.mean()

@@ -5,7 +5,7 @@ import pymannkendall
 import pytest
 import xarray as xr
 
-from helpers import trends
+from helpers.stats import trends
 
 YEARS = np.arange(2000, 2019)
 every_method = pytest.mark.parametrize("method", trends.METHODS)
@@ -83,7 +83,7 @@ def test_the_year_may_stand_anywhere_and_members_may_stand_beside_it():
 def test_blocks_join_to_the_whole(monkeypatch):
     y = cube((7, 9))
     whole = answers(y)
-    monkeypatch.setattr("helpers.trends.inference.HELD", 19 * 19 * 4)
+    monkeypatch.setattr("helpers.stats.trends.inference.HELD", 19 * 19 * 4)
     for name, test in answers(y).items():
         xr.testing.assert_allclose(test, whole[name], rtol=1e-12)
 

@@ -6,7 +6,7 @@ import xarray as xr
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers import trends
+from helpers.stats import trends
 
 
 def field(values, dtype=None):

@@ -5,7 +5,7 @@ import pymannkendall
 import pytest
 import xarray as xr
 
-from helpers import trends
+from helpers.stats import trends
 
 ORACLES = {
     "original": pymannkendall.original_test,

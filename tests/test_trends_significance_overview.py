@@ -7,7 +7,8 @@ import xarray as xr
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers import regions, trends
+from helpers.space import regions
+from helpers.stats import trends
 
 ORACLES = {
     "original": pymannkendall.original_test,

@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 from scipy import stats
 
-from helpers import trends
-from helpers.trends.field import shuffled_years
+from helpers.stats import trends
+from helpers.stats.trends.field import shuffled_years
 
 YEARS = np.arange(2000, 2019)
 

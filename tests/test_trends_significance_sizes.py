@@ -6,8 +6,8 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers import trends
-from helpers.trends.field import _made_maps
+from helpers.stats import trends
+from helpers.stats.trends.field import _made_maps
 
 PUBLISHED = {
     "ols": (0.09, 0.21),

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from statsmodels.tsa.stattools import acf
 
-from helpers import trends
+from helpers.stats import trends
 
 
 def noise(n, cells=50, rho=0.5, seed=0):

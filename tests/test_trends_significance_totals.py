@@ -6,7 +6,8 @@ import statsmodels.api as sm
 import xarray as xr
 from scipy import stats
 
-from helpers import regions, trends
+from helpers.space import regions
+from helpers.stats import trends
 
 YEARS = np.arange(2000, 2019)
 

@@ -6,8 +6,8 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.grid import Grid
-from helpers.windows import around, at_points, cells, fill_neighbours, from_values, strips
+from helpers.space.grid import Grid
+from helpers.space.windows import around, at_points, cells, fill_neighbours, from_values, strips
 
 GRID = Grid(10)
 

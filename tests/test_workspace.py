@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import maps, workspace
+from helpers import workspace
+from helpers.space import maps
 from helpers.workspace import Workspace
 
 

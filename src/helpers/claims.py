@@ -27,7 +27,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from helpers import regions
+from helpers.space import regions
 
 CLOSE = 0.25
 VAST = 10.0

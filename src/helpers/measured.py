@@ -21,10 +21,11 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from helpers import lags, regions, trends
 from helpers.kept import read as read
 from helpers.run import __main__ as runner
 from helpers.run.places import Book, UserError
+from helpers.space import regions
+from helpers.stats import lags, trends
 from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
 
 FOLDER = ROOT / "data" / "measured"
@@ -64,7 +65,7 @@ LAG_POWER = "lag_power.csv"
 LAG_COMMANDS = "python -m helpers.measured --lags {0}"
 
 LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
-"""Of those worlds, and of the networks trained in them; see `helpers.lags.over_worlds`."""
+"""Of those worlds, and of the networks trained in them; see `helpers.stats.lags.over_worlds`."""
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:

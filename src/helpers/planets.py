@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import measured, regions, trends
+from helpers import measured
 from helpers.run.places import Book, UserError
+from helpers.space import regions
+from helpers.stats import trends
 from helpers.workspace import Workspace, writing
 
 PROFILE = "planets"

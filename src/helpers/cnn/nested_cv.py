@@ -19,7 +19,7 @@ from sklearn.model_selection import GroupKFold
 from helpers.cnn.frozen import Fit, train_frozen
 from helpers.cnn.network import WINDOW, Ensemble, Member
 from helpers.cnn.training import Loss
-from helpers.labels import indexed
+from helpers.stats.labels import indexed
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def nested(
     outer : ndarray, shape (sample,)
         Label of the fold that a sample is tested in.
     groups : ndarray, shape (sample,)
-        Samples of one group stay together in inner folds. They should in outer ones as well: see `helpers.splits`.
+        Samples of one group stay together in inner folds. They should in outer ones as well (`helpers.stats.splits`).
     settings : sequence of Setting
         What to choose from.
     seeds : sequence of int

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from helpers.labels import indexed
+from helpers.stats.labels import indexed
 
 
 def within(labels: ArrayLike, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:

@@ -13,7 +13,7 @@ import xarray as xr
 from helpers.demo import climate_files, planet, process_models, satellites, variety
 from helpers.demo.towers import effects, network
 from helpers.demo.towers import write as write_towers
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 from helpers.workspace import LIBRARY
 
 __all__ = ["NOISE", "PRODUCTS", "build"]

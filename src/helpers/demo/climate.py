@@ -11,9 +11,9 @@ import pandas as pd
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
-from helpers import spei
 from helpers.demo.fields import series, smooth, stream
-from helpers.grid import RADIUS, Grid
+from helpers.space.grid import RADIUS, Grid
+from helpers.stats import spei
 
 
 def elevation(lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
@@ -76,7 +76,7 @@ def land_cover(climate: dict[str, np.ndarray], lat: np.ndarray, lon: np.ndarray,
     Returns
     -------
     ndarray (cell,) of int8
-        Codes of MCD12C1, type 1 (`helpers.regions.IGBP`).
+        Codes of MCD12C1, type 1 (`helpers.space.regions.IGBP`).
 
     References
     ----------
@@ -139,7 +139,7 @@ def season(time: pd.DatetimeIndex) -> np.ndarray:
 def insolation(lat: np.ndarray) -> np.ndarray:
     """Return the sunlight at the top of the atmosphere, mean of each calendar month: (12, cell), W m-2.
 
-    Uses FAO-56, equations 21 to 25 (`helpers.spei.extraterrestrial_radiation`).
+    Uses FAO-56, equations 21 to 25 (`helpers.stats.spei.extraterrestrial_radiation`).
     """
     rows, back = np.unique(lat, return_inverse=True)
     days = np.arange(1, 366)
@@ -237,7 +237,7 @@ def precipitation(
 def evaporation(lat: np.ndarray, time: pd.DatetimeIndex, tmean: np.ndarray, mean_rain: np.ndarray):
     """Return potential evapotranspiration (mm month-1) and the daily temperature range (K).
 
-    Hargreaves' equation (`helpers.spei.hargreaves`); the range falls from 16 K in a desert to 5 K in a rain forest.
+    By `helpers.stats.spei.hargreaves`; the range falls from 16 K in a desert to 5 K in a rain forest.
 
     Parameters
     ----------

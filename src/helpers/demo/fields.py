@@ -19,7 +19,7 @@ import zlib
 
 import numpy as np
 
-from helpers.grid import RADIUS
+from helpers.space.grid import RADIUS
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

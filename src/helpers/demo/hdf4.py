@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from pyhdf.SD import SD, SDC
 
-from helpers.grid import RADIUS
+from helpers.space.grid import RADIUS
 
 TYPES = {"int8": SDC.INT8, "uint8": SDC.UINT8, "int16": SDC.INT16, "uint16": SDC.UINT16}
 HDF_NAMES = {"int8": "DFNT_INT8", "uint8": "DFNT_UINT8", "int16": "DFNT_INT16", "uint16": "DFNT_UINT16"}

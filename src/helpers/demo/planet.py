@@ -9,10 +9,10 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
-from helpers import regions
 from helpers.demo import carbon, climate, variety
-from helpers.grid import Grid
-from helpers.spei import december, spei
+from helpers.space import regions
+from helpers.space.grid import Grid
+from helpers.stats.spei import december, spei
 
 PAST = 0.97
 """Production of the decades before the record, as a share of its first ten years': the CO2 of 1950 in the pools."""

@@ -19,7 +19,7 @@ import numpy as np
 from helpers.demo import carbon
 from helpers.demo.fields import smooth, stream
 from helpers.demo.planet import PAST, Planet
-from helpers.grid import Grid
+from helpers.space.grid import Grid
 
 
 @dataclass(frozen=True)

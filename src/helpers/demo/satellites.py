@@ -18,7 +18,7 @@ from rasterio import Affine
 from helpers.demo import carbon, hdf4
 from helpers.demo.fields import stream
 from helpers.demo.planet import Planet
-from helpers.grid import RADIUS
+from helpers.space.grid import RADIUS
 
 
 @dataclass(frozen=True)

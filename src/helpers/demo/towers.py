@@ -19,7 +19,7 @@ import xarray as xr
 
 from helpers.demo.fields import stream
 from helpers.demo.planet import Planet
-from helpers.regions import IGBP
+from helpers.space.regions import IGBP
 
 REGIONS = {
     # west, south, east, north; share of the towers that train; share of those that validate

@@ -22,8 +22,8 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
 from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
-from helpers.grid import RADIUS
 from helpers.products import natural_earth
+from helpers.space.grid import RADIUS
 
 SPHERE = ccrs.Globe(ellipse=None, semimajor_axis=RADIUS, semiminor_axis=RADIUS)
 EQUAL_EARTH, DEGREES = ccrs.EqualEarth(globe=SPHERE), ccrs.PlateCarree(globe=SPHERE)

@@ -22,8 +22,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import SAME, normalise_lat_lon
 from helpers.products.errors import ProductError
+from helpers.space.grid import SAME, normalise_lat_lon
 
 NAMES = {
     "lat": ("lat", "latitude", "nav_lat", "lats"),

@@ -28,11 +28,11 @@ from pyhdf.SD import SD, SDC, SDS
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from helpers.grid import RADIUS
 from helpers.products import compression
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.rasters import ALL, Raster
 from helpers.products.registry import Field
+from helpers.space.grid import RADIUS
 from helpers.workspace import LIBRARY
 
 SUFFIXES = (".hdf", ".h4")

@@ -24,10 +24,10 @@ import xarray as xr
 import yaml
 from shapely.affinity import translate
 
-from helpers.grid import Grid
 from helpers.products import compression
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
+from helpers.space.grid import Grid
 from helpers.workspace import DATA
 
 FOLDER = DATA / "natural_earth"

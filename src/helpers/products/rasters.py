@@ -5,8 +5,8 @@ gives the stored numbers of a window; nothing is read before that.
 
 A global layer of 250 m has 10**10 pixels, so `onto` cuts the target into blocks until the pixels under each are few;
 each block reads only those. ``nearest`` copies the pixel under a cell's centre, in any projection. ``average`` and
-``bilinear`` go by `helpers.grid.resample` where pixels lie along latitude and longitude (weights by true area), and by
-GDAL elsewhere. Stored numbers are decoded before anything is averaged, so no fill or class ever enters a mean.
+``bilinear`` go by `helpers.space.grid.resample` where pixels lie along latitude and longitude (weights by true area),
+and by GDAL elsewhere. Stored numbers are decoded before anything is averaged, so no fill or class ever enters a mean.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from helpers.grid import Cells, Grid, resample
 from helpers.products import compression
 from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.sinusoidal import require_method
+from helpers.space.grid import Cells, Grid, resample
 
 CACHE = 96
 """MiB of decompressed blocks that GDAL may keep: by default it takes a twentieth of the machine's memory."""
@@ -222,7 +222,7 @@ def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
     grid : Grid
         Where to.
     method : {"nearest", "average", "bilinear"}
-        As in `helpers.grid.resample`; a centre on the edge between pixels belongs to the south-eastern one.
+        As in `helpers.space.grid.resample`; a centre on the edge between pixels belongs to the south-eastern one.
     decode : callable
         Turns stored numbers into values, NaN where there is none.
 

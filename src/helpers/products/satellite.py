@@ -35,12 +35,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import LAT, LON, Cells, Grid
 from helpers.products import hdf4
 from helpers.products.errors import ProductError
 from helpers.products.rasters import Raster
 from helpers.products.registry import Field, Product, describe, first_year
 from helpers.products.sinusoidal import Warp, require_method
+from helpers.space.grid import LAT, LON, Cells, Grid
 
 # Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
 # time loses little, and holds the fields of one.

@@ -20,10 +20,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import LAT, LON, same_labels, together
 from helpers.products import axes, netcdf
 from helpers.products.compression import Unpacked
 from helpers.products.errors import ProductError
+from helpers.space.grid import LAT, LON, same_labels, together
 
 LAZY = 3600 * 7200
 """Cells beyond which a result is lazy: a year of a 0.05 degree grid."""

@@ -14,8 +14,8 @@ from __future__ import annotations
 import numpy as np
 from rasterio import Affine
 
-from helpers.grid import RADIUS, Grid
 from helpers.products.errors import ProductError
+from helpers.space.grid import RADIUS, Grid
 
 STRIPS = 64
 """Strips of pixels that are averaged at a time, which bounds memory near the poles."""
@@ -89,7 +89,7 @@ class Warp:
         """Return where cells' centres lie among a tile's pixels: rows (lat, 1) and columns (lat, lon), from its corner.
 
         The centre of a 0.05 degree cell falls on the edge between two pixels of 1 km or 500 m, in every row. A hair to
-        the south-east settles such ties alike everywhere, as `helpers.grid.resample` does; rounding would not.
+        the south-east settles such ties alike everywhere, as `helpers.space.grid.resample` does; rounding would not.
         """
         hair = 1e-6 * self.grid.transform.a
         lat = np.deg2rad(self.grid.lat[window[0]] - hair)[:, None]

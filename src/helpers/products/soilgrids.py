@@ -14,11 +14,11 @@ import dask.array
 import numpy as np
 import xarray as xr
 
-from helpers.grid import LAT, LON, Grid
 from helpers.products import rasters, registry
 from helpers.products.errors import ProductError
 from helpers.products.registry import Field, Product, describe
 from helpers.products.sinusoidal import require_method
+from helpers.space.grid import LAT, LON, Grid
 
 LARGEST = 10**8
 """Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""

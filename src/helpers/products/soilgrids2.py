@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from helpers.grid import Grid
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe, product
 from helpers.products.soilgrids import read_layers
+from helpers.space.grid import Grid
 
 INTERVALS = {"soc_0_5": (0, 5), "soc_5_15": (5, 15), "soc_15_30": (15, 30), "soc_30_60": (30, 60)}
 """Top and bottom of each variable's interval, cm."""

@@ -3,7 +3,7 @@
 Begueria et al. (2010), doi:10.1175/2010BAMS2988.1. One NetCDF file a time scale, monthly since 1901, on CRU TS's 0.5
 degree grid, or one CSV file a place with a column a scale (see `spei_points`). The December value over 12 months sums
 the water balance of the calendar year; over 24 and 36 months that of two and of three years. To compute the index
-instead of reading it, see `helpers.spei`.
+instead of reading it, see `helpers.stats.spei`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.grid import together
 from helpers.products import netcdf, series, spei_points
 from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
+from helpers.space.grid import together
 
 LARGEST = 40.0
 """No standard normal score lies beyond: the smallest probability that a computer can hold has a score of -38."""

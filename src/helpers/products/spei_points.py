@@ -18,11 +18,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import LAT, LON
 from helpers.products import compression, registry
 from helpers.products.csv_columns import YEARS, needed_of, numbers_of
 from helpers.products.csv_table import FETCH, LONGEST, parse_text, separator_of
 from helpers.products.errors import DamagedFile, ProductError
+from helpers.space.grid import LAT, LON
 
 SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
 DATES = ("dates", "date", "time")

@@ -36,13 +36,13 @@ from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 
-from helpers.grid import LAT, LON, RADIUS, Grid, codes
-from helpers.grid import of as cells_of
 from helpers.products import compression, hdf4, netcdf, rasters
 from helpers.products.errors import ProductError, reading
 from helpers.products.rasters import DEGREES, Raster
 from helpers.products.registry import Product, describe
 from helpers.products.sinusoidal import Warp
+from helpers.space.grid import LAT, LON, RADIUS, Grid, codes
+from helpers.space.grid import of as cells_of
 
 TIFFS = (".tif", ".tiff", ".vrt")
 STRIP = 2**22

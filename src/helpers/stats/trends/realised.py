@@ -34,8 +34,8 @@ import pandas as pd
 import xarray as xr
 from scipy.ndimage import uniform_filter
 
-from helpers.grid import RADIUS, together
-from helpers.labels import indexed
+from helpers.space.grid import RADIUS, together
+from helpers.stats.labels import indexed
 
 MOST = 0.4
 """Largest part of a year's variance in NPP and GPP that is taken for noise."""
@@ -378,7 +378,7 @@ class RealisedSlopes:
         Parameters
         ----------
         cells : Dataset (…, cell)
-            A block of `maps`, from `helpers.trends.cell_blocks`.
+            A block of `maps`, from `helpers.stats.trends.cell_blocks`.
 
         Returns
         -------

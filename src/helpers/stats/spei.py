@@ -26,7 +26,7 @@ import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy.special import expit, ndtri
 
-from helpers.grid import together, whole_series
+from helpers.space.grid import together, whole_series
 
 FEWEST_YEARS = 4
 """Fewer values of one calendar month than this are not fitted (as in the R package SPEI)."""

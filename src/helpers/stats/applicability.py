@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
-from helpers.labels import indexed
+from helpers.stats.labels import indexed
 
 CONVENTIONS = ("observed", "whisker")
 CHUNK = 100_000

@@ -29,9 +29,9 @@ from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 from scipy.stats import wasserstein_distance
 
-from helpers.labels import indexed
-from helpers.splits.folds import check_k, grouped_folds, hierarchical, kmeans, main_axis, merge
-from helpers.splits.sphere import arc, centres, unit_vectors, weighted_ecdf, weights
+from helpers.stats.labels import indexed
+from helpers.stats.splits.folds import check_k, grouped_folds, hierarchical, kmeans, main_axis, merge
+from helpers.stats.splits.sphere import arc, centres, unit_vectors, weighted_ecdf, weights
 
 CLUSTERINGS = ("hierarchical", "kmeans")
 

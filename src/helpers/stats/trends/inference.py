@@ -13,8 +13,8 @@ import xarray as xr
 from scipy.special import ndtr, ndtri, stdtr
 from scipy.stats import rankdata
 
-from helpers.grid import whole_series
-from helpers.trends.lines import CONSTANT, FITTED, MISSING_YEAR, OUTCOMES, _years, ols
+from helpers.space.grid import whole_series
+from helpers.stats.trends.lines import CONSTANT, FITTED, MISSING_YEAR, OUTCOMES, _years, ols
 
 UNDEFINED = 3
 TEST_OUTCOMES = OUTCOMES | {UNDEFINED: "the variance of the test is undefined"}

@@ -20,9 +20,9 @@ import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.grid import LAT, LON, RADIUS, together
 from helpers.products import natural_earth
 from helpers.products.land_cover import IGBP
+from helpers.space.grid import LAT, LON, RADIUS, together
 from helpers.workspace import DATA
 
 SPHERE_AREA = 4.0 * np.pi * RADIUS**2

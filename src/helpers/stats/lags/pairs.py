@@ -25,8 +25,8 @@ from tqdm import tqdm
 
 from helpers import cnn
 from helpers.cnn.training import History, Loss, Split, deterministic
-from helpers.labels import indexed
-from helpers.splits import train_masks
+from helpers.stats.labels import indexed
+from helpers.stats.splits import train_masks
 
 
 def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
@@ -190,7 +190,7 @@ def turn_errors(
     predicted, tested : ndarray (model, turn, sample)
         From `redrawn`.
     site : array_like (sample,), optional
-        See `helpers.lags.squared_errors`.
+        See `helpers.stats.lags.squared_errors`.
 
     Returns
     -------

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
-from helpers.grid import RADIUS
+from helpers.space.grid import RADIUS
 
 RADIUS_KM = RADIUS / 1000
 """Radius of the MODIS sphere, as everywhere in this book (km)."""

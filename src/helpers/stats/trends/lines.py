@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import stdtr
 
-from helpers.grid import together, whole_series
+from helpers.space.grid import together, whole_series
 
 FITTED, MISSING_YEAR, CONSTANT = 0, 1, 2
 OUTCOMES = {FITTED: "fitted", MISSING_YEAR: "a year is missing", CONSTANT: "all years are equal"}

@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from threadpoolctl import threadpool_limits
 
-from helpers.labels import indexed
+from helpers.stats.labels import indexed
 
 Job, Result = TypeVar("Job"), TypeVar("Result")
 

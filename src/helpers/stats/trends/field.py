@@ -14,10 +14,10 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import false_discovery_control
 from statsmodels.stats.proportion import proportion_confint
 
-from helpers.grid import together
-from helpers.regions import group_shares
-from helpers.trends.inference import METHODS, UNDEFINED, ar1_noise, significance
-from helpers.trends.lines import CONSTANT, DIRECTIONS, MISSING_YEAR
+from helpers.space.grid import together
+from helpers.space.regions import group_shares
+from helpers.stats.trends.inference import METHODS, UNDEFINED, ar1_noise, significance
+from helpers.stats.trends.lines import CONSTANT, DIRECTIONS, MISSING_YEAR
 
 
 def _check(p: xr.DataArray, counted: xr.DataArray, alpha: float) -> None:

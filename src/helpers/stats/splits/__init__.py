@@ -11,7 +11,7 @@ that is.
 (True, 0)
 """
 
-from helpers.splits.folds import (
+from helpers.stats.splits.folds import (
     block_folds,
     blocks,
     divided,
@@ -23,8 +23,8 @@ from helpers.splits.folds import (
     window_groups,
     year_folds,
 )
-from helpers.splits.matching import Matching, fold_distances, knndm, wasserstein
-from helpers.splits.sphere import nearest_distances, weighted_ecdf
+from helpers.stats.splits.matching import Matching, fold_distances, knndm, wasserstein
+from helpers.stats.splits.sphere import nearest_distances, weighted_ecdf
 
 __all__ = [
     "Matching",

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 from scipy.special import stdtrit
 
-from helpers.grid import together
-from helpers.trends.inference import UNDEFINED, ols_ar1
-from helpers.trends.lines import _years
+from helpers.space.grid import together
+from helpers.stats.trends.inference import UNDEFINED, ols_ar1
+from helpers.stats.trends.lines import _years
 
 KG_IN_PG = 1e12
 

@@ -6,9 +6,9 @@ earlier years; ``worlds`` makes samples of small Demo Earths with a lag planted 
 finds there.
 """
 
-from helpers.lags.climate import earlier, monthly_climate, of_a_longer_base, scales_at
-from helpers.lags.pairs import added, adjusted, gain, out_of_fold, redrawn, squared_errors, turn_errors
-from helpers.lags.tables import (
+from helpers.stats.lags.climate import earlier, monthly_climate, of_a_longer_base, scales_at
+from helpers.stats.lags.pairs import added, adjusted, gain, out_of_fold, redrawn, squared_errors, turn_errors
+from helpers.stats.lags.tables import (
     BEFORE,
     LAST,
     STOPPED,
@@ -23,8 +23,8 @@ from helpers.lags.tables import (
     rank_p,
     verdict,
 )
-from helpers.lags.within import BETWEEN, COMING, anomaly_test, beside_placebo
-from helpers.lags.worlds import (
+from helpers.stats.lags.within import BETWEEN, COMING, anomaly_test, beside_placebo
+from helpers.stats.lags.worlds import (
     EARLIER,
     MODELS,
     PLANTED,

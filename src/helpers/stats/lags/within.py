@@ -21,8 +21,8 @@ import statsmodels.api as sm
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from helpers.labels import indexed
-from helpers.lags.pairs import adjusted
+from helpers.stats.labels import indexed
+from helpers.stats.lags.pairs import adjusted
 
 COMING = "coming year's water"
 """The placebo: water that had not fallen yet."""

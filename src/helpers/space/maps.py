@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers import grid, regions, skill
+from helpers.space import grid, regions
+from helpers.stats import skill
 from helpers.workspace import ZARR
 
 ROWS = 600

@@ -25,7 +25,7 @@ it, the water of the coming year:
     No network: `beside_placebo` with the SPEI12 of the three years together; found where a slope is above zero and
     Holm's p below the level. The placebo is claimed where its p is below the level, whatever its sign.
 ``within sites, total``
-    As before, without what water works by way of (`helpers.lags.BETWEEN`).
+    As before, without what water works by way of (`helpers.stats.lags.BETWEEN`).
 """
 
 from __future__ import annotations
@@ -39,14 +39,15 @@ import torch
 import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
-from helpers import cnn, windows
+from helpers import cnn
 from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
 from helpers.demo.variety import HARD, Variety
-from helpers.lags.pairs import adjusted, gain, squared_errors
-from helpers.lags.within import BETWEEN, beside_placebo
-from helpers.spei import december
-from helpers.splits import grouped_folds, place_groups, train_masks
+from helpers.space import windows
+from helpers.stats.lags.pairs import adjusted, gain, squared_errors
+from helpers.stats.lags.within import BETWEEN, beside_placebo
+from helpers.stats.spei import december
+from helpers.stats.splits import grouped_folds, place_groups, train_masks
 
 BASE = ("mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc")
 """Basic data of a world; its soil carbon is that of the pool, at one depth."""

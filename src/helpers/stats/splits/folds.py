@@ -34,10 +34,10 @@ from scipy.spatial.distance import pdist
 from sklearn.cluster import KMeans
 from sklearn.model_selection import GroupKFold
 
-from helpers import windows
-from helpers.grid import Grid
-from helpers.labels import indexed
-from helpers.splits.sphere import RADIUS_KM, arc, centres, unit_vectors
+from helpers.space import windows
+from helpers.space.grid import Grid
+from helpers.stats.labels import indexed
+from helpers.stats.splits.sphere import RADIUS_KM, arc, centres, unit_vectors
 
 
 def check_k(k: int, available: int, what: str) -> None:
@@ -195,7 +195,7 @@ def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None
     Parameters
     ----------
     row, column : array_like of int (sample,)
-        The cell in the middle of each window, as `helpers.windows.cells` gives it.
+        The cell in the middle of each window, as `helpers.space.windows.cells` gives it.
     n_columns : int, optional
         Columns of a grid that goes round the globe, where the last column is the neighbour of the first; left out for
         a grid that does not. Rows end at the poles: windows do not reach across.

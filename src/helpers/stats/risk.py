@@ -18,8 +18,8 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import rankdata
 
-from helpers import regions
-from helpers.grid import together
+from helpers.space import regions
+from helpers.space.grid import together
 
 SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
 

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from helpers.labels import indexed
+from helpers.stats.labels import indexed
 
 
 def _pair(observed: ArrayLike, simulated: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
@@ -326,7 +326,7 @@ STATISTICS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "sde": _sde,
     "bias": lambda t: _moments_of_sums(t)[0],
 }
-"""Scores of totals (..., 6), under the names of the functions of `helpers.skill`; undefined ones are NaN."""
+"""Scores of totals (..., 6), under the names of the functions of `helpers.stats.skill`; undefined ones are NaN."""
 
 
 # Skill taken apart: across sites, among the years of a site, in the trends of sites, and at the sites done worst.
@@ -347,7 +347,7 @@ def scale_sums(
     min_years: int = 3,
     trend_years: int = 5,
 ) -> dict[str, np.ndarray]:
-    """Return what each site adds to the sums of each scale; `helpers.skill.SiteBootstrap.of_sums` takes them.
+    """Return what each site adds to the sums of each scale; `helpers.stats.skill.SiteBootstrap.of_sums` takes them.
 
     Parameters
     ----------
@@ -365,7 +365,7 @@ def scale_sums(
     dict of ndarray, shape (..., site, 6)
         Keys ``all``, ``across sites`` (means, each site once), ``within sites`` (anomalies: values less their site's
         mean) and ``trends`` (slopes of ordinary least squares a year, each site once); sites in sorted order, zeros
-        where one has no part. The last axis is that of `helpers.skill`.
+        where one has no part. The last axis is that of `helpers.stats.skill`.
 
     Raises
     ------
@@ -439,7 +439,7 @@ def by_scale(
     Returns
     -------
     dict of dict of ndarray, shape (...)
-        For each of `SCALES`, the `helpers.skill.STATISTICS`, the number of ``sites``, the number ``n`` of values scored
+        For each of `SCALES`, the `STATISTICS`, the number of ``sites``, the number ``n`` of values scored
         (site-years, site means, anomalies, slopes), and ``share``, the part of all squared error of site-years that the
         sites scored have. ``pandas.DataFrame(found).T`` makes a table of it where there are no leading axes. R2 of
         anomalies is about each site's mean, and of slopes about the mean slope. RMSE of slopes is a year.
@@ -539,7 +539,7 @@ class SiteBootstrap:
         Parameters
         ----------
         statistic : str or callable
-            One of `helpers.skill.STATISTICS`, or a function of totals (..., 6), see `helpers.skill`.
+            One of `helpers.stats.skill.STATISTICS`, or a function of totals (..., 6), see `helpers.stats.skill`.
         observed, simulated : array_like, shape (..., sample)
             One unit, finite; leading axes broadcast.
         seeds : int, optional
@@ -587,7 +587,7 @@ class SiteBootstrap:
         seeds: int | None = None,
         deals: int | None = None,
     ) -> Interval:
-        """Score sums (..., row, 6), say those of `helpers.skill.scale_sums`, whose rows belong to ``groups`` (row,)."""
+        """Score sums (..., row, 6), say those of `scale_sums`, whose rows belong to ``groups`` (row,)."""
         if not np.array_equal(indexed(groups)[0], np.unique(self.groups)):
             raise ValueError("groups: expected the labels that are drawn; give each row its group")
         return self._interval(*self._resample(statistic, add(parts, groups), seeds, deals))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from helpers.grid import together
+from helpers.space.grid import together
 
 ROWS, CELLS = 60, 4000
 """Rows of a map that are read at a time, and cells that are handed on at a time."""

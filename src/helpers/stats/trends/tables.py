@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.grid import together
-from helpers.regions import BAND_NAMES, BANDS, group_shares, groups
-from helpers.trends.lines import CONSTANT, MISSING_YEAR, ols, z_slope
+from helpers.space.grid import together
+from helpers.space.regions import BAND_NAMES, BANDS, group_shares, groups
+from helpers.stats.trends.lines import CONSTANT, MISSING_YEAR, ols, z_slope
 
 REGIONS = tuple(BANDS)
 """The globe, then the three bands in the order of the flag variable ``band`` (0, 1, 2)."""

@@ -12,8 +12,8 @@ why, and sums the rest up by pixel count and by true area.
 0.1826
 """
 
-from helpers.trends.blocks import cell_blocks, sampled_cells
-from helpers.trends.field import (
+from helpers.stats.trends.blocks import cell_blocks, sampled_cells
+from helpers.stats.trends.field import (
     classes_by_chance,
     fdr,
     field_power,
@@ -22,7 +22,7 @@ from helpers.trends.field import (
     simulated_size,
     summary_of_field,
 )
-from helpers.trends.inference import (
+from helpers.stats.trends.inference import (
     METHODS,
     TEST_OUTCOMES,
     UNDEFINED,
@@ -33,7 +33,7 @@ from helpers.trends.inference import (
     ols_ar1,
     significance,
 )
-from helpers.trends.lines import (
+from helpers.stats.trends.lines import (
     CONSTANT,
     DIRECTIONS,
     FITTED,
@@ -45,8 +45,8 @@ from helpers.trends.lines import (
     z_slope,
     zscore,
 )
-from helpers.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, tower_errors
-from helpers.trends.tables import (
+from helpers.stats.trends.realised import RATIO, RealisedSlopes, cleaned, series_of_maps, tower_errors
+from helpers.stats.trends.tables import (
     REGIONS,
     against,
     beside,
@@ -62,7 +62,7 @@ from helpers.trends.tables import (
     tally,
     weight_ranges,
 )
-from helpers.trends.totals import total, total_trend
+from helpers.stats.trends.totals import total, total_trend
 
 __all__ = [
     "CONSTANT",

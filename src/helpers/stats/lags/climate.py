@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from helpers import grid, products, windows
-from helpers.spei import december, hargreaves, spei
+from helpers import products
+from helpers.space import grid, windows
+from helpers.stats.spei import december, hargreaves, spei
 
 
 def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) -> xr.Dataset:
@@ -59,7 +60,7 @@ def scales_at(climate: xr.Dataset, scales: Sequence[int], limit: float = 3.0) ->
     ----------
     climate : Dataset (site, time)
         ``precipitation`` and ``pet`` (mm month-1); without ``pet``, ``tmin``, ``tmax`` (degC) and ``lat``, from which
-        it is estimated (`helpers.spei.hargreaves`).
+        it is estimated (`helpers.stats.spei.hargreaves`).
     scales : sequence of int
         Months.
     limit : float

@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from helpers import kept
-from helpers.labels import indexed
-from helpers.lags.pairs import adjusted, gain
-from helpers.lags.within import COMING
-from helpers.lags.worlds import PLANTED
+from helpers.stats.labels import indexed
+from helpers.stats.lags.pairs import adjusted, gain
+from helpers.stats.lags.within import COMING
+from helpers.stats.lags.worlds import PLANTED
 from helpers.workspace import DATA
 
 POWER = "made/lag_power.csv"
@@ -20,7 +20,7 @@ POWER = "made/lag_power.csv"
 
 
 def kept_rates() -> tuple[dict[str, str], pd.DataFrame]:
-    """Return the head (date, commit, commands) and the table (see `helpers.lags.rates`) of the worlds kept."""
+    """Return the head (date, commit, commands) and the table (see `helpers.stats.lags.rates`) of the worlds kept."""
     return kept.read(DATA / POWER)
 
 
@@ -41,7 +41,7 @@ def gains(
     pairs : sequence of (str, str)
         Model, and what it is held against.
     variation, groups, draws, rng
-        See `helpers.lags.gain`.
+        See `helpers.stats.lags.gain`.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def plain_gain(errors: ArrayLike, reference: ArrayLike, variation: ArrayLike) ->
     errors, reference : array_like (..., sample)
         Squared errors, averaged over seeds; a sample without one in either counts for none.
     variation : array_like (sample,)
-        See `helpers.lags.squared_errors`.
+        See `helpers.stats.lags.squared_errors`.
     """
     difference = np.asarray(reference) - np.asarray(errors)
     total = np.where(np.isfinite(difference), np.asarray(variation), 0.0)
@@ -105,7 +105,7 @@ def overview(rates: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rates : DataFrame
-        See `helpers.lags.rates`.
+        See `helpers.stats.lags.rates`.
 
     Returns
     -------
@@ -169,7 +169,7 @@ def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> pd.D
         The artefact ``lag``: ``protocol``, ``null`` (``none``; ``coming year`` for the placebo), ``model``, ``score``,
         ``reference``, ``gain``, ``low``, ``high``, ``p``, ``p_holm``.
     power : DataFrame
-        See `helpers.lags.rates`.
+        See `helpers.stats.lags.rates`.
     level : float
         Of p, adjusted where there are several.
 

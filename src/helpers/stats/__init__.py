@@ -1,0 +1,1 @@
+"""Statistics of the book, a family a module: arrays in, arrays out."""
