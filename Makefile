@@ -1,9 +1,9 @@
-# Three commands: `make book`, `make test` and `make data`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Four commands: `make book`, `make data`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book test data
+.PHONY: book data test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny
@@ -13,9 +13,16 @@ data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-201
 	@.venv/bin/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \
 		$(if $(TILES),--tiles $(TILES)) $(if $(TO),--to "$(TO)") $(if $(SET),--set $(SET)) $(FETCH)
 
-test: .venv/.ready  ## every check: style, units, the tiny book end to end, its notebooks again, its pages
+# One thread a process, and a process a core: tests that count threads set their own.
+TESTED = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile
+
+test: .venv/.ready  ## style, units, the tiny book end to end, its notebooks again, its pages: what each change must pass
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
-	@.venv/bin/python -m pytest
+	@$(TESTED) -m "not long"
+
+test-all: .venv/.ready  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@$(TESTED)
 
 .venv/.ready: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or later, found none; install it, or name it: make PYTHON=…" >&2; exit 2; }
