@@ -278,14 +278,6 @@ def test_a_factor_of_the_cell_turns_no_sign_of_products(noisy, errors, monkeypat
     assert not np.allclose(some.npp, none.npp)
 
 
-def test_a_third_flux_leaves_the_others_their_place(noisy, errors):
-    maps, counted = noisy
-    slopes = drawn(maps.assign(gpp=2 * maps.npp), counted, errors)
-    assert list(slopes) == ["reco", "reco_z", "npp", "npp_z", "gpp", "gpp_z"]
-    assert np.corrcoef(slopes.gpp.mean("draw"), slopes.npp.mean("draw"))[0, 1] > 0.99
-    assert float((slopes.gpp / slopes.npp).median()) == pytest.approx(2, rel=0.05)
-
-
 def made_world(seed, c=1.0, sites=60, draws=40):
     """Return the true share of land that rises, the intervals of draws, and of draws that are told of no error."""
     rng, (lat, lon) = np.random.default_rng(seed), grid(15)

@@ -3,7 +3,6 @@
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pymannkendall
 import pytest
 import statsmodels.api as sm
@@ -335,11 +334,6 @@ def test_the_test_keeps_its_level_where_neighbours_resemble_each_other():
     trending = alike(trend=0.1)
     permuted = significance.permuted_shares(trending, significant, 99, np.random.default_rng(1))
     assert significance.permutation_p(significant(trending), permuted)["share"] < 0.02
-
-
-def test_p_counts_the_observed_order_as_one_of_them():
-    permuted = pd.DataFrame({"a": [0.1, 0.2, 0.3, 0.4], "b": [1.0, 1.0, 1.0, 1.0]})
-    assert significance.permutation_p({"a": 0.5, "b": 1.0}, permuted).to_dict() == {"a": 0.2, "b": 1.0}
 
 
 @pytest.mark.parametrize("lazy", [False, True])

@@ -115,7 +115,8 @@ def read(chapter: str, numbers: Numbers) -> dict[str, Claim]:
             continue
         for where, limit in product(row.where.split("; "), row.limit.split("; ")):
             elsewhere = not _is_number(limit)  # the same quantity at another place
-            what = ", ".join(filter(None, [row.quantity, where, f"against {limit}" if elsewhere else ""]))
+            place = "the places named, together" if " + " in where else where
+            what = ", ".join(filter(None, [row.quantity, place, f"against {limit}" if elsewhere else ""]))
             places = [where, limit] if elsewhere else [where]
             margin = float(np.hypot.reduce([number(row.margin, each) for each in places])) if row.margin else None
             against = number(row.quantity, limit) if elsewhere else number(limit)
