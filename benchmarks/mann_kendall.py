@@ -12,7 +12,7 @@ import numpy as np
 import pymannkendall
 import xarray as xr
 
-from helpers.stats import trends
+from helpers.stats import significance
 
 YEARS = np.arange(2000, 2019)
 LOOPS = {
@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--sample", type=int, default=500, help="cells of the loop")
     parser.add_argument("--seed", type=int, default=2021)
     given = parser.parse_args()
-    values = trends.ar1_noise(0.3, YEARS.size, given.cells, np.random.default_rng(given.seed)).astype("float32")
+    values = significance.ar1_noise(0.3, YEARS.size, given.cells, np.random.default_rng(given.seed)).astype("float32")
     y = xr.DataArray(values, coords={"year": YEARS}, dims=("year", "cell"))
     sample = values[:, : given.sample].T.astype("float64")
     print(f"{given.cells} cells at once against a loop over {given.sample}, {YEARS.size} years; both give slope and p")
@@ -48,10 +48,10 @@ def main():
         with np.errstate(invalid="ignore"):
             oracle = np.array([(test.slope, test.p) for test in map(loop, sample)])
             looped = best(lambda loop=loop: [loop(cell) for cell in sample]) / len(sample)
-        ours = trends.mann_kendall(y, variant)
+        ours = significance.mann_kendall(y, variant)
         np.testing.assert_allclose(ours.slope[: given.sample], oracle[:, 0], rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(ours.p[: given.sample], oracle[:, 1], rtol=1e-6, atol=1e-12)
-        at_once = best(lambda variant=variant: trends.mann_kendall(y, variant)) / given.cells
+        at_once = best(lambda variant=variant: significance.mann_kendall(y, variant)) / given.cells
         print(
             f"{variant:25s} {1e6 * at_once:6.1f} us a cell, loop {1e6 * looped:6.0f} us: ratio {looped / at_once:.0f}"
         )

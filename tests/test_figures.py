@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 from helpers import figures
 from helpers.figures import charts, tables
 from helpers.space import regions
-from helpers.stats import lags, trends
+from helpers.stats import lags, significance
 
 
 @pytest.fixture(autouse=True)
@@ -356,15 +356,17 @@ class TestIntervals:
     def test_sizes_and_powers_stand_in_the_rows_of_their_tests(self):
         rng = np.random.default_rng(1)
         cases = [(rho, trend) for rho in (0.0, 0.3) for trend in (0.0, 0.1)]
-        rates = pd.concat(trends.simulated_size(rho, 19, 0.1, 200, rng, trend) for rho, trend in cases)
-        left, right = figures.size_and_power(rates, trends.METHODS, 0.1, "pre_whitening")
+        rates = pd.concat(significance.simulated_size(rho, 19, 0.1, 200, rng, trend) for rho, trend in cases)
+        left, right = figures.size_and_power(rates, significance.METHODS, 0.1, "pre_whitening")
         for rho, trend in cases:
             drawn = self.named(right if trend else left)[f"memory {rho:g}"]
-            rows = rates[(rates.rho == rho) & (rates.trend == trend)].set_index("method").loc[list(trends.METHODS)]
+            rows = (
+                rates[(rates.rho == rho) & (rates.trend == trend)].set_index("method").loc[list(significance.METHODS)]
+            )
             np.testing.assert_allclose(drawn[:, 0], 100 * rows.rate)
-            np.testing.assert_array_equal(np.rint(drawn[:, 1]), np.arange(len(trends.METHODS)))
+            np.testing.assert_array_equal(np.rint(drawn[:, 1]), np.arange(len(significance.METHODS)))
         bold = [text.get_text() for text in left.get_yticklabels() if text.get_fontweight() == "bold"]
-        assert bold == [trends.METHODS["pre_whitening"]] and left.yaxis_inverted()
+        assert bold == [significance.METHODS["pre_whitening"]] and left.yaxis_inverted()
 
     def test_shares_stand_in_groups_the_largest_on_top(self):
         names = [("band", "south"), ("band", "north"), ("biome", "ENF"), ("biome", "GRA")]

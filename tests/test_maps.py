@@ -1,11 +1,9 @@
 """Maps year by year and their comparisons, against slow loops, closed forms and known answers."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import claims
 from helpers.space import grid, maps, regions
 
 
@@ -86,38 +84,3 @@ def test_score_of_a_known_error():
     row = maps.score(true, true + 0.5).loc["mean"]
     assert row["bias"] == pytest.approx(0.5) and row["Pearson's r"] == pytest.approx(1.0)
     assert row["R²"] == pytest.approx(1 - 3 * 0.25 / 2)
-
-
-def ranking(*names):
-    return pd.DataFrame({"group": names, "mean": np.arange(len(names), 0, -1.0), "spread": 0.1})
-
-
-def comparison(means, stdevs):
-    rows = [("mean", p) for p in means] + [("stdev", p) for p in stdevs]
-    return pd.DataFrame(rows, columns=["quantity", "percent"])
-
-
-FOREST_FIRST = ("tropical rainforest", "extra-tropical forest", "savanna", "grass and shrub", "far north")
-
-
-@pytest.mark.parametrize(
-    ("order", "means", "stdevs", "expected"),
-    [
-        (FOREST_FIRST, [5, -20, 60], [-71, -88, -80], "holds holds holds open holds"),
-        (FOREST_FIRST, [5, -18, 60], [-71, -88, -53], "holds holds holds holds open"),
-        (FOREST_FIRST[::-1], [31, -31, 5], [-71, -40, -80], "not not not not not"),
-        (FOREST_FIRST, [5, 5, 60, 60], [-71, -88, -80, -60], "holds holds holds not holds"),
-        (FOREST_FIRST, [], [], "holds holds holds untestable untestable"),
-    ],
-)
-def test_verdicts_follow_the_numbers(order, means, stdevs, expected):
-    found = claims.judge(claims.on_maps(ranking(*order), comparison(means, stdevs)))
-    words = {"holds": "holds", "not": "does not hold", "untestable": "not testable here", "open": "open"}
-    assert [verdict for verdict, _ in found.values()] == [words[word] for word in expected.split()]
-
-
-def test_a_lead_within_the_scatter_of_members_is_open():
-    """The first leads the second by 1; members scatter by 0.5 each, so a lead needs 1.645 x 0.71 = 1.16."""
-    scattered = ranking(*FOREST_FIRST).assign(spread=0.5)
-    found = claims.judge(claims.on_maps(scattered, comparison([], [])))
-    assert found["rainforest_highest"][0] == found["forests_second"][0] == "open"

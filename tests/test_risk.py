@@ -1,7 +1,9 @@
-"""The rule of sink and source, against slow counts and its own algebra."""
+"""The rule of sink and source and its certainty, against slow counts and its own algebra."""
+
+from itertools import permutations
+from math import factorial
 
 import numpy as np
-import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given, settings
@@ -10,121 +12,64 @@ from hypothesis.extra.numpy import arrays
 
 from helpers.stats import risk
 
-NAMES = {1: "first", 2: "second", 9: "nowhere"}
+NAMES = ["USA", "China", "Europe", "Brazil"]
 
 
 def field(values):
     return xr.DataArray(np.asarray(values), dims=("lat", "lon"))
 
 
-@pytest.mark.parametrize(
-    ("share", "expected"),
-    [
-        (0.6, "carbon-sink potential"),
-        (1.0, "carbon-sink potential"),
-        (0.5, "even"),
-        (0.4999, "carbon-source risk"),
-        (0.0, "carbon-source risk"),
-        (np.nan, "no cells"),
-    ],
-)
-def test_verdict_follows_the_rule(share, expected):
-    assert risk.verdict(share) == expected
+def groups(flags, names=("first", "second", "nowhere")):
+    return {name: field(flags) == code for code, name in enumerate(names)}
 
 
-@pytest.mark.parametrize("share", [65.59, -0.1])
-def test_a_percentage_is_no_share(share):
+def test_verdict_follows_the_rule_and_a_percentage_is_no_share():
+    shares = {0.6: risk.SINK, 1.0: risk.SINK, 0.5: risk.EVEN, 0.4999: risk.RISK, 0.0: risk.RISK, np.nan: risk.EMPTY}
+    assert {share: risk.verdict(share) for share in shares} == shares
     with pytest.raises(ValueError, match="divide percentages by 100"):
-        risk.verdict(share)
+        risk.verdict(65.59)
 
 
-def test_faster_shares_by_hand():
+def test_faster_shares_by_hand_follow_area_where_cells_would_say_otherwise():
     difference = field([[1.0, -1.0, np.nan], [2.0, 0.0, -3.0]])
-    area = field([[1.0, 1.0, 1.0], [4.0, 4.0, 4.0]])
-    groups = field([[1, 1, 1], [1, 1, 2]])
-    table = risk.faster_shares(difference, area, groups, NAMES).set_index("name")
-    first = table.loc["first"]
+    table = risk.faster_shares(difference, field([[1.0] * 3, [4.0] * 3]), groups([[0, 0, 0], [0, 0, 1]]))
+    first = table.set_index("name").loc["first"]
     assert (first.n_cells, first.n_ties, first.area_m2, first.analysed_m2) == (3, 1, 11, 6)
-    assert first.npp_faster_pixel == pytest.approx(2 / 3)
-    assert first.npp_faster_area == pytest.approx(5 / 6)
-    assert first.verdict == "carbon-sink potential"
-    assert table.verdict["second"] == "carbon-source risk"
-    assert table.verdict["nowhere"] == "no cells" and table.n_cells["nowhere"] == 0
-
-
-def test_area_and_pixel_can_disagree_and_the_verdict_follows_area():
-    """Two small cells for NPP against one large for RECO: a sink by count, a risk by area."""
-    table = risk.faster_shares(field([[1.0, 1.0, -1.0]]), field([[1.0, 1.0, 5.0]]), field([[1, 1, 1]]), {1: "here"})
-    assert table.npp_faster_pixel[0] > 0.5 > table.npp_faster_area[0]
-    assert table.verdict[0] == "carbon-source risk"
+    assert (first.npp_faster_pixel, first.npp_faster_area) == pytest.approx((2 / 3, 5 / 6))
+    assert table.verdict.tolist() == [risk.SINK, risk.RISK, risk.EMPTY] and table.n_cells[2] == 0
+    small = risk.faster_shares(field([[1.0, 1.0, -1.0]]), field([[1.0, 1.0, 5.0]]), groups([[0, 0, 0]]))
+    assert small.npp_faster_pixel[0] > 0.5 and small.verdict[0] == risk.RISK
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     gap=arrays("float64", (4, 5), elements=st.one_of(st.just(np.nan), st.just(0.0), st.floats(-1, 1))),
-    groups=arrays("int8", (4, 5), elements=st.integers(0, 2)),
+    flags=arrays("int8", (4, 5), elements=st.integers(0, 2)),
 )
-def test_points_lie_on_the_line_and_swapping_the_two_swaps_the_shares(gap, groups):
+def test_points_lie_on_the_line_and_swapping_the_two_swaps_the_shares(gap, flags):
     area = field(np.linspace(1, 2, 20).reshape(4, 5))
-    one = risk.faster_shares(field(gap), area, field(groups), NAMES)
-    other = risk.faster_shares(field(-gap), area, field(groups), NAMES)
+    one, other = (risk.faster_shares(field(sign * gap), area, groups(flags)) for sign in (1, -1))
     some = one.n_cells > 0
     for how in ("pixel", "area"):
         total = one[f"npp_faster_{how}"] + one[f"reco_faster_{how}"]
         np.testing.assert_allclose(total[some], 1, rtol=1e-12)
         assert total[~some].isna().all()
         np.testing.assert_array_equal(one[f"npp_faster_{how}"], other[f"reco_faster_{how}"])
-    finite = np.isfinite(gap)
-    for code, row in zip(NAMES, one.itertuples(), strict=True):
-        assert row.n_cells + row.n_ties == (finite & (groups == code)).sum()
+    for code, row in enumerate(one.itertuples()):
+        assert row.n_cells + row.n_ties == (np.isfinite(gap) & (flags == code)).sum()
 
 
 def test_the_table_covers_bands_biomes_and_economies():
     flags = {"band": [[0, 1, 1, 2]], "igbp": [[1, 2, 0, 10]], "economy": [[1, 4, 0, 0]], "area": [[1.0, 2.0, 2.0, 1.5]]}
     static = xr.Dataset({name: (("lat", "lon"), np.asarray(values)) for name, values in flags.items()})
     table = risk.table(field([[0.5, -0.5, np.nan, np.nan]]), static).set_index(["grouping", "name"])
-    assert list(table.index.unique(0)) == ["band", "biome", "economy"]
-    assert len(table.loc["biome"]) == 16 and len(table.loc["economy"]) == 5 and len(table.loc["band"]) == 4
+    assert table.groupby("grouping").size().to_dict() == {"band": 4, "biome": 16, "economy": 5}
     assert table.area_m2["band", "Global"] == 4.5, "water without a value is no land"
     assert table.npp_faster_area["band", "Global"] == pytest.approx(1 / 3)
-    assert table.verdict["biome", "ENF"] == "carbon-sink potential"
-    assert table.verdict["economy", "Brazil"] == "carbon-source risk"
-    assert table.verdict["band", "Southern Extra-tropics"] == "no cells"
-
-
-def rows(**columns):
-    """Return rows of a table of risk, as few columns as a test needs."""
-    return pd.DataFrame({"grouping": "biome", "name": ["DBF", "EBF", "URB"], **columns})
-
-
-def test_a_page_shows_percent_and_one_word():
-    table = rows(
-        n_cells=[10, 5, 1],
-        area_m2=[2e12, 1e12, 5e10],
-        analysed_m2=[1.5e12, 1e12, 1e10],
-        npp_faster_pixel=[0.6, 0.2, 0.5],
-        npp_faster_area=[0.7, 0.3, 0.5],
-        reco_faster_area=[0.3, 0.7, 0.5],
-    )
-    table["verdict"] = table.npp_faster_area.map(risk.verdict)
-    shown = risk.land_table(table)
-    assert shown["", "verdict"].tolist() == ["sink", "source", "even"]
-    assert shown.loc[("biome", "DBF")].tolist() == [10, 1.5, 75.0, 60.0, 70.0, 30.0, "sink"]
-
-
-def test_verdicts_that_turn_stand_side_by_side():
-    z = rows(n_cells=[10, 5, 0], npp_faster_pixel=[0.6, 0.2, np.nan], npp_faster_area=[0.4, 0.2, np.nan])
-    carbon = z.assign(npp_faster_pixel=[0.7, 0.1, np.nan], npp_faster_area=[0.7, 0.1, np.nan])
-    tables = {"z": z.set_index(["grouping", "name"]), "carbon": carbon.set_index(["grouping", "name"])}
-    answers = risk.answers(tables)
-    assert answers.index.get_level_values("name").tolist() == ["DBF", "EBF"], "no cells, no answer"
-    assert answers.loc[("biome", "DBF")].to_dict() == {
-        "z, by area": "source",
-        "z, by pixel": "sink",
-        "carbon, by area": "sink",
-        "carbon, by pixel": "sink",
-    }
-    assert answers.loc[("biome", "EBF")].unique().tolist() == ["source"]
+    assert table.verdict["biome", "ENF"] == risk.SINK and table.verdict["economy", "Brazil"] == risk.RISK
+    assert table.verdict["band", "Southern Extra-tropics"] == risk.EMPTY
+    shown = risk.land_table(table.reset_index()).loc[("band", "Global")]
+    assert shown.tolist() == pytest.approx([2, 3e-12, 100 * 3 / 4.5, 50, 100 / 3, 200 / 3, "source"])
 
 
 def test_a_rule_is_right_where_it_has_the_sign_of_the_true_sink():
@@ -136,3 +81,51 @@ def test_a_rule_is_right_where_it_has_the_sign_of_the_true_sink():
     assert scores["Global"].tolist() == [50.0, 25.0, 75.0]
     assert scores["Tropics"].tolist() == [0.0, 0.0, 100.0]
     assert scores["Southern Extra-tropics"].isna().all()
+
+
+def shares(values, names=NAMES):
+    return xr.DataArray(values, dims=("draw", "region"), coords={"region": names})
+
+
+def random_shares(seed=0, draws=400):
+    return shares(np.random.default_rng(seed).normal([0.5, 0.55, 0.45, 0.8], 0.1, (draws, 4)))
+
+
+def test_intervals_of_shares_leave_open_what_straddles_one_half():
+    k = np.arange(101) / 100
+    drawn = {"sink": 0.6 + 0.3 * k, "source": 0.1 * k, "open": k, "even": 0 * k + 0.5, "nowhere": k * np.nan}
+    table = risk.share_intervals(shares(np.stack(list(drawn.values()), axis=1), list(drawn)))
+    assert table.verdict.tolist() == [risk.SINK, risk.RISK, *[risk.INDISTINGUISHABLE] * 2, risk.EMPTY]
+    assert table.loc["sink", ["median", "low", "high"]].tolist() == pytest.approx([0.75, 0.615, 0.885])
+    assert table.loc["nowhere", ["median", "low", "high"]].isna().all()
+
+
+def test_ranks_agree_with_a_slow_count_and_ties_share_theirs():
+    drawn = random_shares()
+    table = risk.ranked(drawn)
+    slow = np.zeros((4, 4))
+    for draw in drawn.values:
+        for place, region in enumerate(sorted(range(4), key=lambda k: -draw[k])):
+            slow[region, place] += 1
+    np.testing.assert_allclose(table, slow / 400, rtol=1e-12)
+    assert table.index.tolist() == NAMES and table.columns.tolist() == [1, 2, 3, 4]
+    tied = shares([[1.0, 1.0, 0.5, 1.0]])
+    assert risk.ranked(tied).loc["USA"].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+    assert risk.order_probability(tied, ["USA", "China"]) == 0
+
+
+def test_probabilities_of_orders_agree_with_a_slow_count_and_with_chance():
+    drawn = random_shares(2)
+    slow = [tuple(NAMES[k] for k in sorted(range(4), key=lambda k: -draw[k])) for draw in drawn.values]
+    each = {order: risk.order_probability(drawn, order) for order in permutations(NAMES)}
+    assert each == pytest.approx({order: slow.count(order) / 400 for order in each})
+    chance = shares(np.random.default_rng(3).random((20_000, 4)))
+    assert risk.order_probability(chance, ["Brazil", "USA", "China"]) == pytest.approx(1 / factorial(3), abs=0.01)
+
+
+def test_regions_without_shares_are_named():
+    drawn = random_shares()
+    drawn[3, 1] = np.nan
+    with pytest.raises(ValueError, match="found none in China; leave them out"):
+        risk.ranked(drawn)
+    assert risk.order_probability(drawn, ["USA", "Europe"]) > 0

@@ -10,7 +10,7 @@ import yaml
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import claims, cnn, products, reported
+from helpers import cnn, products
 from helpers.products import process_models
 from helpers.workspace import ROOT, Workspace
 
@@ -174,49 +174,3 @@ def test_without_a_held_out_continent_only_towers_far_from_training_are_left(sit
     assert 0 < validation.sizes["sample"] < 40
     apart = np.hypot(*(validation[c].values[:, None] - samples[c].values for c in ("lat", "lon")))
     assert apart.min() > 25 / 111.2
-
-
-def scores_like_the_papers():
-    """Return the numbers of the paper's text, with what it only says in words filled in as it says."""
-    models = [("CNN-SPEIopt", "CNN", 0.535, 0.444, 0.475, 0.008, 0.9)]
-    models += [("M1", "process model", 0.468, 0.475, 0.1, 0.6, 0.3)]
-    models += [("M2", "process model", 0.002, 0.856, -0.1, 0.6, 0.2)]
-    table = pd.DataFrame(models, columns=["model", "kind", "r2", "rmse", "sd_r", "sd_p", "sd_ratio"])
-    return table.assign(n=173, r2_pearson=table.r2, cnn_r2=0.535, cnn_r2_pearson=0.535, cnn_rmse=0.444)
-
-
-def test_the_papers_own_numbers_meet_its_claims():
-    found = claims.on_validation(scores_like_the_papers())
-    assert set(found) == set(reported.claims("04")["id"])
-    assert {verdict for verdict, _ in found.values()} == {"holds"}
-
-
-@pytest.mark.parametrize(
-    ("row", "column", "value", "turned"),
-    [
-        (1, "r2", 0.6, {"cnn_best_at_sites"}),
-        (1, "sd_p", 0.03, {"others_low_r"}),
-        (1, "sd_p", 0.003, {"others_low_r", "only_cnn_captures"}),
-        (0, "sd_p", 0.02, {"only_cnn_captures"}),
-        (2, "sd_ratio", 1.2, {"others_low_sd"}),
-    ],
-)
-def test_a_changed_number_turns_its_claim(row, column, value, turned):
-    scores = scores_like_the_papers()
-    scores.loc[row, column] = value
-    found = claims.on_validation(scores)
-    assert {id for id, (verdict, _) in found.items() if verdict == "does not hold"} == turned
-
-
-def test_the_best_of_bad_models_is_told_as_such():
-    """A network below zero may still be the best by R², and not by r²: both stand beside the verdict."""
-    scores = scores_like_the_papers().assign(r2=[-0.5, -4.0, -2.0], r2_pearson=[0.2, 0.7, 0.1])
-    scores[["cnn_r2", "cnn_r2_pearson"]] = -0.5, 0.2
-    verdict, found = claims.on_validation(scores)["cnn_best_at_sites"]
-    assert verdict == "holds"
-    assert found == "better than 2 of 2 process models, own R² = −0.50; by r² better than 1"
-
-
-def test_what_was_trained_on_towers_is_no_process_model():
-    scores = scores_like_the_papers().replace("process model", "data-driven")
-    assert {verdict for verdict, _ in claims.on_validation(scores).values()} == {"not testable here"}

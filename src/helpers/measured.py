@@ -25,7 +25,7 @@ from helpers.kept import read as read
 from helpers.run import __main__ as runner
 from helpers.run.places import Book, UserError
 from helpers.space import regions
-from helpers.stats import lags, trends
+from helpers.stats import lags, significance
 from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
 
 FOLDER = ROOT / "data" / "measured"
@@ -124,7 +124,7 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        As `trends.summary_of_field` gives it, for the globe: no row is of a cell or a year.
+        As `significance.summary_of_field` gives it, for the globe: no row is of a cell or a year.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
             raise UserError(f"{path}: expected GPP (year, lat, lon), found {', '.join(map(str, file))}; name another")
         gpp = file["GPP"].transpose("year", "lat", "lon").load()
     area = xr.DataArray(regions.cell_area(gpp.lat, gpp.lon), {"lat": gpp.lat, "lon": gpp.lon}, ("lat", "lon"))
-    return trends.summary_of_field(gpp, area, alpha)
+    return significance.summary_of_field(gpp, area, alpha)
 
 
 def lag_power(worlds: int) -> pd.DataFrame:

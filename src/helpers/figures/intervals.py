@@ -269,8 +269,8 @@ def size_and_power(rates: pd.DataFrame, names: Mapping[str, str], alpha: float, 
     Parameters
     ----------
     rates : DataFrame
-        A row a method, memory and trend, as `trends.simulated_size` gives them; the trend is 0 in the left panel and
-        another value in the right one.
+        A row a method, memory and trend, as `significance.simulated_size` gives them; the trend is 0 in the left panel
+        and another value in the right one.
     names : mapping of str to str
         What each method is called; the first stands on top.
     alpha : float

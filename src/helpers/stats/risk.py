@@ -11,7 +11,6 @@ may leave a verdict, or an order of biomes and economies, open.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -20,21 +19,22 @@ from scipy.stats import rankdata
 
 from helpers.space import regions
 from helpers.space.grid import together
+from helpers.stats.trends import bands, shares
 
 SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
 
 WORD = {SINK: "sink", RISK: "source"}
 """The two verdicts in a word, for tables."""
 
+INDISTINGUISHABLE = "indistinguishable"
+"""The verdict where errors leave the sign open."""
+
+VERDICTS = {1: "NPP faster", 2: "RECO faster", 3: INDISTINGUISHABLE}
+"""Flags of the verdicts on cells; 0 stands for no difference to judge."""
+
 
 def verdict(npp_share: float) -> str:
-    """Say what a region is, from the share (0 to 1) of it in which NPP grows faster; NaN means no cells to judge.
-
-    Raises
-    ------
-    ValueError
-        When the share does not lie between 0 and 1.
-    """
+    """Say what a region is, from the share (0 to 1) of it in which NPP grows faster; NaN means no cells to judge."""
     if np.isnan(npp_share):
         return EMPTY
     if not 0 <= npp_share <= 1:
@@ -45,9 +45,9 @@ def verdict(npp_share: float) -> str:
 
 
 def faster_shares(
-    difference: xr.DataArray, area: xr.DataArray, groups: xr.DataArray, names: dict[int, str]
+    difference: xr.DataArray, area: xr.DataArray, inside: Mapping[str, xr.DataArray | np.ndarray]
 ) -> pd.DataFrame:
-    """Compare, group by group, the cells in which NPP grows faster with those in which RECO does.
+    """Compare, region by region, the cells in which NPP grows faster with those in which RECO does.
 
     Parameters
     ----------
@@ -55,29 +55,25 @@ def faster_shares(
         Growth of NPP minus growth of RECO, any unit; NaN outside the analysis.
     area : DataArray (lat, lon)
         Cell area, m2.
-    groups : DataArray (lat, lon), int
-        The group each cell belongs to (band, biome, economy).
-    names : dict of int to str
-        The groups to report, by code, in this order.
+    inside : mapping of str to field (lat, lon), bool
+        The regions to report, by name.
 
     Returns
     -------
     DataFrame
-        A row a group: ``name``; ``n_cells``, cells with a difference other than zero; ``n_ties``, cells where it is
-        exactly zero, which stand outside the shares; ``area_m2``, all cells of the group; ``analysed_m2``, those of
+        A row a region: ``name``; ``n_cells``, cells with a difference other than zero; ``n_ties``, cells where it is
+        exactly zero, which stand outside the shares; ``area_m2``, all cells of the region; ``analysed_m2``, those of
         ``n_cells``; the shares ``npp_faster_pixel``, ``reco_faster_pixel`` (by number of cells), ``npp_faster_area``,
         ``reco_faster_area`` (by true area), each pair summing to one; ``verdict``, from the share by area.
     """
-    difference, area, groups = together(difference, area, groups, names=("difference", "area", "groups"))
-    gap, inside = difference.to_numpy(), regions.groups(groups.to_numpy(), names)
-    compared, ties = np.isfinite(gap) & (gap != 0), gap == 0
-    npp = regions.group_shares(gap > 0, area, inside, within=compared)
-    reco = regions.group_shares(gap < 0, area, inside, within=compared)
+    ties, compared = difference == 0, np.isfinite(difference) & (difference != 0)
+    npp = regions.group_shares(difference > 0, area, inside, compared)
+    reco = regions.group_shares(difference < 0, area, inside, compared)
     return pd.DataFrame(
         {
             "name": npp["name"],
             "n_cells": npp["n_cells"],
-            "n_ties": regions.group_shares(ties, area, inside, within=ties)["n_cells"],
+            "n_ties": regions.group_shares(ties, area, inside, ties)["n_cells"],
             "area_m2": regions.group_shares(ties, area, inside)["area_m2"],
             "analysed_m2": npp["area_m2"],
             "npp_faster_pixel": npp["share_pixel"],
@@ -107,34 +103,24 @@ def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
     """
     difference, static = together(difference, static, names=("difference", "static"))
     land = (static.igbp > 0) | difference.notnull()
-    biomes = {code: name for code, (name, _) in regions.IGBP.items() if code}
-    groupings = [
-        ("band", xr.zeros_like(static.band), {0: "Global"}),
-        ("band", static.band, dict(enumerate(regions.BAND_NAMES))),
-        ("biome", static.igbp, biomes),
-        ("economy", static.economy, dict(enumerate(regions.ECONOMIES, start=1))),
-    ]
-    tables = [
-        faster_shares(difference, static.area, flags.where(land, -1), names).assign(grouping=grouping)
-        for grouping, flags, names in groupings
-    ]
-    joined = pd.concat(tables, ignore_index=True)
-    return joined[["grouping", *joined.columns.drop("grouping")]]
+    groupings = {
+        "band": bands(static.band),
+        "biome": regions.groups(static.igbp, {code: name for code, (name, _) in regions.IGBP.items() if code}),
+        "economy": regions.groups(static.economy, dict(enumerate(regions.ECONOMIES, start=1))),
+    }
+    tables = []
+    for grouping, inside in groupings.items():
+        rows = faster_shares(difference, static.area, {name: here & land for name, here in inside.items()})
+        rows.insert(0, "grouping", grouping)
+        tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
 
 
 def land_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out a table of shares for a page: what is analysed, the shares of it in percent, the verdict in a word.
+    """Lay out a `table` of shares for a page: what is analysed, the shares of it in percent, the verdict in a word.
 
-    Parameters
-    ----------
-    table : DataFrame
-        From `table`.
-
-    Returns
-    -------
-    DataFrame
-        By grouping and name; columns of two levels. Cells, land (million square kilometres) and shares are all of what
-        is analysed; ``of all (%)`` is the part of the group's land that it makes up.
+    By grouping and name; columns of two levels. Cells, land (million square kilometres) and shares are all of what is
+    analysed; ``of all (%)`` is the part of the group's land that it makes up.
     """
     rows = table.set_index(["grouping", "name"])
     columns = {
@@ -147,27 +133,6 @@ def land_table(table: pd.DataFrame) -> pd.DataFrame:
         ("", "verdict"): rows["verdict"].replace(WORD),
     }
     return pd.DataFrame(columns)
-
-
-def answers(tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """Set the verdicts by several measures of growth, each by area and by number of cells, side by side.
-
-    Parameters
-    ----------
-    tables : mapping of str to DataFrame
-        By measure, from `table`, indexed by grouping and name.
-
-    Returns
-    -------
-    DataFrame
-        By grouping and name, without regions that have no cells; columns such as "z, by area"; a verdict in a word.
-    """
-    columns = {}
-    for measure, rows in tables.items():
-        columns[f"{measure}, by area"] = rows["npp_faster_area"].map(verdict)
-        columns[f"{measure}, by pixel"] = rows["npp_faster_pixel"].map(verdict)
-    some = next(iter(tables.values()))["n_cells"] > 0
-    return pd.DataFrame(columns)[some].replace(WORD)
 
 
 def against(
@@ -195,115 +160,55 @@ def against(
     called = (*rules, "sink", "counted", "static")
     *measures, sink, counted, static = together(*rules.values(), sink, counted, static, names=called)
     rules = dict(zip(rules, measures, strict=True))
-    grows = {name: rule > 0 for name, rule in rules.items()}
-    conditions = {f"{name}: right": sign == (sink > 0) for name, sign in grows.items()}
-    conditions |= {f"{name}: above zero": sign for name, sign in grows.items()}
+    conditions = {f"{name}: right": (rule > 0) == (sink > 0) for name, rule in rules.items()}
+    conditions |= {f"{name}: above zero": rule > 0 for name, rule in rules.items()}
     conditions["the true sink grows"] = sink > 0
-    globe, *bands = regions.BANDS
-    inside = {globe: xr.ones_like(static.band, dtype=bool)} | regions.groups(static.band, dict(enumerate(bands)))
-    within = counted & np.isfinite(sink)
-    shares = {
-        name: regions.group_shares(holds, static.area, inside, within).set_index("name")["share_area"]
-        for name, holds in conditions.items()
-    }
-    return 100 * pd.DataFrame(shares).T.rename_axis(columns=None)
+    table = shares(conditions, counted & np.isfinite(sink), static.area, bands(static.band))
+    wide = 100 * table.pivot(index="what", columns="region", values="area")
+    return wide.loc[list(conditions), list(regions.BANDS)].rename_axis(index=None, columns=None)
 
 
-# How sure it is which of two grows faster: verdicts on cells and regions that errors may leave open.
+# What is left of verdicts and ranks when a share is known with an error: draws of it in place of one number.
 
 
-INDISTINGUISHABLE = "indistinguishable"
-"""The verdict where errors leave the sign open."""
-
-VERDICTS = {1: "NPP faster", 2: "RECO faster", 3: INDISTINGUISHABLE}
-"""Flags of the verdicts on cells; 0 stands for no difference to judge."""
-
-
-def verdict_shares(
-    verdicts: xr.DataArray, area: xr.DataArray, inside: Mapping[str, xr.DataArray | np.ndarray]
-) -> pd.DataFrame:
-    """Sum up the verdicts of cells by region.
-
-    Parameters
-    ----------
-    verdicts : DataArray (lat, lon), int8
-        Flags, see `VERDICTS`; 0 stands outside the shares.
-    area : DataArray (lat, lon)
-        Cell area, m2.
-    inside : mapping of str to field (lat, lon), bool
-        Regions by name, such as `regions.groups` gives.
-
-    Returns
-    -------
-    DataFrame
-        A row a ``region`` and ``verdict`` (see `VERDICTS`): ``n_cells`` and ``area_m2`` judged in the region; ``pixel``
-        and ``area``, shares 0 to 1 that sum to one in a region, NaN in one without cells.
-    """
-    new = {"name": "region", "share_pixel": "pixel", "share_area": "area"}
-    tables = [
-        regions.group_shares(verdicts == code, area, inside, within=verdicts > 0).assign(verdict=name)
-        for code, name in VERDICTS.items()
-    ]
-    table = pd.concat(tables, ignore_index=True).rename(columns=new)
-    return table[["region", "verdict", "n_cells", "area_m2", "pixel", "area"]]
-
-
-def share_intervals(shares: xr.DataArray, confidence: float = 0.9, draw: str = "draw") -> pd.DataFrame:
+def share_intervals(shares: xr.DataArray, confidence: float = 0.9) -> pd.DataFrame:
     """Turn draws of shares into intervals and verdicts that may be left open.
 
     Parameters
     ----------
     shares : DataArray (draw, region)
-        Shares in which NPP grows faster, draw by draw, such as `trends.RealisedSlopes` gives.
+        Shares in which NPP grows faster, draw by draw.
     confidence : float
-        Of the two-sided interval between quantiles of the draws.
-    draw : str
-        Dimension of the draws.
+        Of the two-sided interval between quantiles of the draws, 0 to 1.
 
     Returns
     -------
     DataFrame
-        By region: ``median``, ``low``, ``high``; ``above_half``, the part of draws above one half
-        (those of exactly one half count by half); ``verdict``: `SINK` or `RISK` where the whole interval lies on one
+        By region: ``median``, ``low``, ``high``; ``verdict``: `SINK` or `RISK` where the whole interval lies on one
         side of one half, else `INDISTINGUISHABLE`; `EMPTY` for a region without cells.
-
-    Raises
-    ------
-    ValueError
-        When the confidence lies outside 0 to 1.
     """
-    if not 0 < confidence < 1:
-        raise ValueError(f"confidence: expected a value between 0 and 1, found {confidence}; such as 0.9")
-    (region,) = (d for d in shares.dims if d != draw)
     tails = [0.5, (1 - confidence) / 2, (1 + confidence) / 2]
-    median, low, high = shares.quantile(tails, draw, skipna=False).to_numpy()
-    above = ((shares > 0.5) + 0.5 * (shares == 0.5)).mean(draw).where(shares.notnull().all(draw)).to_numpy()
+    median, low, high = shares.quantile(tails, "draw", skipna=False).transpose("quantile", "region").to_numpy()
     verdict = np.select([np.isnan(median), low > 0.5, high < 0.5], [EMPTY, SINK, RISK], INDISTINGUISHABLE)
-    columns = {"median": median, "low": low, "high": high, "above_half": above, "verdict": verdict}
-    return pd.DataFrame(columns, index=pd.Index(shares[region].to_numpy(), name=region))
+    columns = {"median": median, "low": low, "high": high, "verdict": verdict}
+    return pd.DataFrame(columns, index=pd.Index(shares["region"].to_numpy(), name="region"))
 
 
-# Which order of biomes or economies the errors leave: the probability of each rank, and of an order.
-
-
-def _table(shares: xr.DataArray, draw: str) -> tuple[np.ndarray, pd.Index]:
-    """Return the draws (draw, region), complete, and the names of the regions."""
-    (region,) = (d for d in shares.dims if d != draw)
-    values, names = shares.transpose(draw, region).to_numpy(), shares[region].to_numpy()
-    if lacking := [str(name) for name in names[np.isnan(values).any(axis=0)]]:
+def _complete(shares: xr.DataArray) -> np.ndarray:
+    """Return the draws (draw, region), none of them missing."""
+    values = shares.transpose("draw", "region").to_numpy()
+    if lacking := [str(name) for name in shares["region"].values[np.isnan(values).any(axis=0)]]:
         raise ValueError(f"shares: expected a share in every draw, found none in {', '.join(lacking)}; leave them out")
-    return values, pd.Index(names, name=region)
+    return values
 
 
-def ranked(shares: xr.DataArray, draw: str = "draw") -> pd.DataFrame:
+def ranked(shares: xr.DataArray) -> pd.DataFrame:
     """Return the probability that a region has a rank; rank 1 has the largest share.
 
     Parameters
     ----------
     shares : DataArray (draw, region)
         Shares in which NPP grows faster, draw by draw.
-    draw : str
-        Dimension of the draws.
 
     Returns
     -------
@@ -313,20 +218,21 @@ def ranked(shares: xr.DataArray, draw: str = "draw") -> pd.DataFrame:
     Raises
     ------
     ValueError
-        When a region has no share in some draw.
+        A region has no share in some draw.
 
     >>> draws = xr.DataArray([[0.9, 0.2], [0.8, 0.8]], dims=("draw", "region"), coords={"region": ["USA", "China"]})
     >>> ranked(draws).loc["USA"].tolist()
     [0.75, 0.25]
     """
-    values, names = _table(shares, draw)
+    values = _complete(shares)
     best, worst = rankdata(-values, "min", axis=1)[..., None], rankdata(-values, "max", axis=1)[..., None]
-    rank = np.arange(1, len(names) + 1)
+    rank = np.arange(1, values.shape[1] + 1)
     probability = ((best <= rank) & (rank <= worst)) / (worst - best + 1)
+    names = pd.Index(shares["region"].to_numpy(), name="region")
     return pd.DataFrame(probability.mean(axis=0), index=names, columns=pd.Index(rank, name="rank"))
 
 
-def order_probability(shares: xr.DataArray, order: Sequence[str], draw: str = "draw") -> float:
+def order_probability(shares: xr.DataArray, order: Sequence[str]) -> float:
     """Return the part of the draws in which the named regions stand in this order, the largest share first.
 
     Parameters
@@ -336,16 +242,6 @@ def order_probability(shares: xr.DataArray, order: Sequence[str], draw: str = "d
     order : sequence of str
         Two or more regions, such as a ranking that was published; others are passed over. In a random order it would
         come out with probability 1 / len(order)!.
-    draw : str
-        Dimension of the draws.
-
-    Raises
-    ------
-    ValueError
-        When a region is unknown, or has no share in some draw.
     """
-    (region,) = (d for d in shares.dims if d != draw)
-    if unknown := set(order) - set(shares[region].to_numpy().tolist()):
-        raise ValueError(f"order: expected regions of shares, found {', '.join(sorted(unknown))}; correct the names")
-    values, _ = _table(shares.sel({region: list(order)}), draw)
-    return float(np.all([values[:, a] > values[:, b] for a, b in pairwise(range(len(order)))], axis=0).mean())
+    values = _complete(shares.sel(region=list(order)))
+    return float((np.diff(values, axis=1) < 0).all(axis=1).mean())

@@ -29,6 +29,8 @@ keeps how often the intervals hold the truth.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -59,6 +61,10 @@ LENGTHS = (500.0, 900.0, 1500.0)
 
 REACH = 3
 """Cells to each side over which neighbours' covariances are averaged."""
+
+
+ROWS, CELLS = 60, 4000
+"""Rows of a map that are read at a time, and cells of which all draws are made at a time."""
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
@@ -98,7 +104,7 @@ def _means_of_products(products: np.ndarray, silent: np.ndarray) -> np.ndarray:
     return np.nan_to_num(out)
 
 
-def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", rows: int = 60) -> xr.Dataset:
+def series_of_maps(maps: xr.Dataset, counted: xr.DataArray) -> xr.Dataset:
     """Sum yearly maps up to what their slopes need: means, lines, spread, and noise told by neighbours.
 
     Parameters
@@ -107,10 +113,6 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", r
         RECO first, then NPP and others (kg m-2 yr-1), in memory or lazily: a strip of rows is held at a time.
     counted : DataArray (lat, lon), bool
         The cells to look at; others are no neighbours.
-    dim : str
-        Dimension of the years.
-    rows : int
-        Rows held at a time.
 
     Returns
     -------
@@ -122,15 +124,15 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray, dim: str = "year", r
     names = list(maps.data_vars)
     fields = together(*maps.data_vars.values(), counted.astype(bool), names=(*names, "counted"))
     here = fields.pop().transpose("lat", "lon").to_numpy()
-    height, years = here.shape[0], fields[0][dim].to_numpy().astype("float64")
+    height, years = here.shape[0], fields[0]["year"].to_numpy().astype("float64")
     dx = years - years.mean()
     slope, sigma = np.full((2, len(names), *here.shape), np.nan)
     noise = np.full((len(names), len(names), *here.shape), np.nan)
-    for first in range(0, height, rows):
-        wide = slice(max(first - 1, 0), min(first + rows + 1, height))
-        inner = slice(first - wide.start, min(first + rows, height) - wide.start)
-        out = slice(first, min(first + rows, height))
-        strip = [f.isel(lat=wide).transpose(dim, "lat", "lon").to_numpy().astype("float64") for f in fields]
+    for first in range(0, height, ROWS):
+        wide = slice(max(first - 1, 0), min(first + ROWS + 1, height))
+        inner = slice(first - wide.start, min(first + ROWS, height) - wide.start)
+        out = slice(first, min(first + ROWS, height))
+        strip = [f.isel(lat=wide).transpose("year", "lat", "lon").to_numpy().astype("float64") for f in fields]
         strip = np.where(here[wide], np.stack(strip), np.nan)
         strip -= strip.mean(axis=1, keepdims=True)
         line = np.einsum("t,vtyx->vyx", dx / (dx @ dx), strip)
@@ -326,6 +328,32 @@ class Waves:
         return out
 
 
+def cell_blocks(maps: xr.Dataset, counted: xr.DataArray) -> Iterator[xr.Dataset]:
+    """Yield the counted cells of maps as series in memory, `CELLS` of them at a time.
+
+    Parameters
+    ----------
+    maps : Dataset (…, lat, lon)
+        In memory or lazily on dask, of which `ROWS` are loaded at a time; variables may have other dimensions or none.
+    counted : DataArray (lat, lon), bool
+        Which cells.
+
+    Yields
+    ------
+    Dataset (…, cell)
+        The same variables, cells from north to south and west to east, ``lat`` and ``lon`` as their coordinates. All
+        blocks together hold each counted cell once.
+    """
+    maps, counted = together(maps, counted, names=("maps", "counted"))
+    here = counted.transpose("lat", "lon").to_numpy().astype(bool)
+    for start in range(0, here.shape[0], ROWS):
+        row, column = np.nonzero(here[start : start + ROWS])
+        strip = maps.isel(lat=slice(start, start + ROWS)).load()
+        for first in range(0, row.size, CELLS):
+            at = {"lat": row[first : first + CELLS], "lon": column[first : first + CELLS]}
+            yield strip.isel({dim: xr.DataArray(places, dims="cell") for dim, places in at.items()})
+
+
 class RealisedSlopes:
     """Draws of the slopes that the true series may have had, a block of cells at a time.
 
@@ -378,7 +406,7 @@ class RealisedSlopes:
         Parameters
         ----------
         cells : Dataset (…, cell)
-            A block of `maps`, from `helpers.stats.trends.cell_blocks`.
+            A block of `maps`, from `cell_blocks`.
 
         Returns
         -------
