@@ -22,7 +22,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
 from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
-from helpers.products import natural_earth
+from helpers.space import regions
 from helpers.space.grid import RADIUS
 
 SPHERE = ccrs.Globe(ellipse=None, semimajor_axis=RADIUS, semiminor_axis=RADIUS)
@@ -40,7 +40,8 @@ LEGEND_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "handleleng
 
 @lru_cache(maxsize=1)
 def _land() -> ShapelyFeature:
-    return ShapelyFeature(shapely.get_parts(natural_earth.land("110m")), DEGREES)
+    (shape, _), *_ = regions.outlines(regions.OUTLINES / "land-110m.geojson")
+    return ShapelyFeature(shapely.get_parts(shape), DEGREES)
 
 
 def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAxes:
