@@ -39,7 +39,7 @@ def read(product: Product, paths: list[Path], *, grid: Grid) -> xr.Dataset:
         raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
     with compression.opened(paths[0], (".json", ".geojson")) as plain:
         try:
-            outlines = regions.outlines.__wrapped__(plain)
+            outlines = regions.outlines(plain)
         except ValueError as error:
             raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others ({error})") from None
     names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]

@@ -71,7 +71,6 @@ ECONOMIES: tuple[str, ...] = tuple(yaml.safe_load((DATA / "economies.yml").read_
 """Names of the economies, in the order of data/economies.yml; the flag of the first is 1."""
 
 
-@lru_cache(maxsize=4)
 def outlines(path: Path) -> list[tuple[shapely.Geometry, dict]]:
     """Return the outline (degrees) and the properties, named in capitals, of each feature of a GeoJSON file."""
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -81,6 +80,11 @@ def outlines(path: Path) -> list[tuple[shapely.Geometry, dict]]:
         (shapely.geometry.shape(feature["geometry"]), {k.upper(): v for k, v in (feature["properties"] or {}).items()})
         for feature in content["features"]
     ]
+
+
+@lru_cache(maxsize=1)
+def _countries() -> list[tuple[shapely.Geometry, dict]]:
+    return outlines(OUTLINES / "countries-50m.geojson")
 
 
 def _regular(values: ArrayLike, name: str) -> tuple[np.ndarray, float]:
@@ -158,7 +162,7 @@ def land(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     Land is Natural Earth's at 1:50 million. It includes Antarctica, Greenland and inland lakes, but no ice shelf, and
     not the Caspian Sea.
     """
-    return burn([(shape, 1) for shape, _ in outlines(OUTLINES / "countries-50m.geojson")], lat, lon).astype(bool)
+    return burn([(shape, 1) for shape, _ in _countries()], lat, lon).astype(bool)
 
 
 @lru_cache(maxsize=1)
@@ -167,8 +171,7 @@ def economy_shapes() -> dict[str, shapely.Geometry]:
     content = yaml.safe_load((DATA / "economies.yml").read_text(encoding="utf-8"))
     codes, shapes = content["codes"], {}
     countries = {  # the few without a code, Kosovo among them, go by their names
-        about["ISO_N3"] if about["ISO_N3"].isdigit() else about["ADMIN"]: shape
-        for shape, about in outlines(OUTLINES / "countries-50m.geojson")
+        about["ISO_N3"] if about["ISO_N3"].isdigit() else about["ADMIN"]: shape for shape, about in _countries()
     }
     for name, entry in content["economies"].items():
         if unknown := [letters for letters in entry["countries"] if codes.get(letters) not in countries]:
