@@ -263,7 +263,7 @@ class TestIntervals:
         columns = {"paper": [0.98, np.nan, 0.5], "seed protocol": [0.99, 0.97, 0.6], "honest": [0.4, -3.0, 0.7]}
         table = pd.DataFrame(columns | {"moved by": "the score"}, index=["R² of CNN1", "R² of noise", "r"])
         table["low"], table["high"] = [0.2, -6.0, np.nan], [0.5, 0.1, np.nan]
-        figures.moves(ax, table, label="score (no unit)", floor=-1.0)
+        figures.dumbbells(ax, table, label="score (no unit)", floor=-1.0)
         way, interval = (self.segments(lines) for lines in ax.collections[:2])
         assert way == [[0.4, 0.99], [-1.0, 0.97], [0.6, 0.7]]
         assert interval[:2] == [[0.2, 0.5], [-1.0, 0.1]] and not interval[2], "none is drawn where there is none"

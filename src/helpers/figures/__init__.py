@@ -4,9 +4,9 @@
 
 from helpers.figures.charts import bars, faster, letter, scatters, timing
 from helpers.figures.intervals import (
+    dumbbells,
     ladder,
     lag_curves,
-    moves,
     paired_gains,
     share_intervals,
     size_and_power,

@@ -93,7 +93,7 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     return ax
 
 
-def moves(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.inf) -> Axes:
+def dumbbells(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.inf) -> Axes:
     """Draw each quantity on a line of its own, with a thin line from where a protocol puts it to where honesty does.
 
     Parameters
