@@ -18,7 +18,7 @@ import pandas as pd
 import rasterio
 from rasterio.windows import Window
 
-from helpers.demo import hdf4
+from helpers.demo.files import write_hdf4
 from helpers.products.satellite import expected_days
 from helpers.space.grid import RADIUS
 
@@ -61,12 +61,12 @@ def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
             ("glass_par", f"GLASS04B01.V42.A{year}001.2021001.hdf", "PAR", par, -1),
             ("glass_lai", f"GLASS01B01.V50.A{year}001.2021001.hdf", "LAI", lai, 255),
         ):
-            hdf4.write(_in(folder, product) / name, {key: (values, {"_FillValue": fill})}, **whole)
+            write_hdf4(_in(folder, product) / name, {key: (values, {"_FillValue": fill})}, **whole)
         _tiles(folder, year, warm)
     cover = np.broadcast_to((np.arange(7200) // 40 % 17).astype("uint8"), (3600, 7200))
     path = _in(folder, "mcd12c1") / f"MCD12C1.A{years[-1]}001.006.{MADE}.hdf"
     corners = {"corners": (-180.0, 90.0, 180.0, -90.0), "sinusoidal": False}
-    hdf4.write(path, {"Majority_Land_Cover_Type_1": (cover, {"_FillValue": 255})}, grid_name="MOD12C1", **corners)
+    write_hdf4(path, {"Majority_Land_Cover_Type_1": (cover, {"_FillValue": 255})}, grid_name="MOD12C1", **corners)
     _soil(_in(folder, "soilgrids2017"))
     _towers(folder, years)
     return {p.name: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in sorted(folder.iterdir())}
@@ -102,19 +102,19 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
         corners = {"corners": (west, north, west + SIDE, north - SIDE), "sinusoidal": True}
         fapar = _tile(h, v, 2400, lambda lat, lon: 0.2 + 0.6 * bump(lat, lon), 0.004, "uint8")
         path = _in(folder, "glass_fapar") / f"GLASS09E01.V50.A{year}001.h{h}v{v:02d}.2021001.hdf"
-        hdf4.write(path, {"FAPAR": (fapar, {"_FillValue": 255})}, grid_name="GLASS09E01", **corners)
+        write_hdf4(path, {"FAPAR": (fapar, {"_FillValue": 255})}, grid_name="GLASS09E01", **corners)
         ndvi = _tile(h, v, 1200, lambda lat, lon: 0.1 + 0.7 * bump(lat, lon), 1e-4, "int16")
         rank = np.zeros_like(ndvi, dtype="int8")
         layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}
         layers |= {"1 km monthly pixel reliability": (rank, {"_FillValue": -1})}
         for day in expected_days(year, "monthly"):
             path = _in(folder, "mod13a3") / f"MOD13A3.A{year}{day:03d}.h{h}v{v:02d}.006.{MADE}.hdf"
-            hdf4.write(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
+            write_hdf4(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
         npp = _tile(h, v, 2400, lambda lat, lon: warm * (0.2 + 0.8 * bump(lat, lon)), 1e-4, "int16")
         npp[:50, :50] = 32761  # some of it is no vegetation
         path = _in(folder, "mod17a3hgf") / f"MOD17A3HGF.A{year}001.h{h}v{v:02d}.006.{MADE}.hdf"
         layers = {"Npp_500m": (npp, {"_FillValue": 32767, "scale_factor": 0.0001})}
-        hdf4.write(path, layers, grid_name="MOD_Grid_MOD17A3H", **corners)
+        write_hdf4(path, layers, grid_name="MOD_Grid_MOD17A3H", **corners)
 
 
 def _climate(folder: Path) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from helpers import demo
-from helpers.demo import planet, variety
+from helpers.demo import carbon, planet
 
 SMALL = {
     "resolution": 6.0,
@@ -29,4 +29,4 @@ WHOLE = {"years": (2000, 2018), "resolution": 6.0, "climate_factor": 5, "climate
 @pytest.fixture(scope="session")
 def world():
     """A hard planet of 6 degrees with all its years."""
-    return planet.make(7, lag_weights=(0.05, 0.15, 0.08), sizes=variety.HARD, **WHOLE)
+    return planet.make(7, lag_weights=(0.05, 0.15, 0.08), sizes=carbon.HARD, **WHOLE)

@@ -1,21 +1,28 @@
-"""Downloads: planned, refused, compared, recorded; never half a file under the final name."""
+"""Downloads: planned, refused, compared, recorded; never half a file under its name, never a login shown to others."""
 
+import base64
 import dataclasses
 import gzip
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import signal
 import stat
+import traceback
+from types import SimpleNamespace
 
+import earthaccess
 import numpy as np
 import pytest
+import requests
+from earthaccess.results import DataGranule
 from filelock import FileLock
+from local_server import Site
 
 from helpers import fetch, products
-from helpers.fetch import __main__ as command
-from helpers.fetch import sources
 from helpers.workspace import ROOT
 
 HDF4 = b"\x0e\x03\x13\x01" + np.random.default_rng(7).bytes(60_000)
@@ -129,20 +136,6 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name_and_a_kill_leaves_none(g
     assert get() == [path]
 
 
-def test_several_come_at_one_time_and_one_failure_ends_the_rest(get, server, tmp_path):
-    names = [f"GLASS04B01.V42.A2001{day:03}.2020313.hdf" for day in range(1, 13)]
-    serve_glass(server, PAR, 2001, names)
-    gone = server.pages.pop(f"{PAR}2001/{names[3]}")
-    with pytest.raises(fetch.FetchError, match=f"{names[3]}: expected it to be there, found nothing"):
-        get(here("glass_par", server), years=[2001], connections=1)
-    came = {path.name for path in tmp_path.rglob("*.hdf")}
-    assert names[3] not in came
-    server.pages[f"{PAR}2001/{names[3]}"] = gone
-    server.asked.clear()
-    assert len(get(here("glass_par", server), years=[2001], connections=4)) == 12
-    assert not came & {path.rsplit("/", 1)[-1] for path in server.paths()}
-
-
 # What is refused
 
 
@@ -180,12 +173,6 @@ def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused
     assert "hunter2" not in caplog.text
 
 
-def test_a_server_that_is_not_there(server, refused, capfd, caplog):
-    server.close()
-    assert "the server cannot be reached (ConnectionError); check the connection" in refused()
-    assert capfd.readouterr().err + caplog.text == ""
-
-
 @pytest.mark.parametrize(
     "target",
     [
@@ -216,7 +203,7 @@ def test_a_redirect_out_of_encryption_or_to_what_two_may_read_differently_is_not
 )
 def test_names_that_are_not_written(name):
     with pytest.raises(fetch.FetchError, match="expected a file name of letters"):
-        sources.RemoteFile(f"cru_tmp/{name}", "https://example.org/x")
+        fetch.RemoteFile(f"cru_tmp/{name}", "https://example.org/x")
 
 
 def test_a_file_that_is_not_that_of_the_first_download(get, server, tmp_path, refused):
@@ -248,41 +235,20 @@ def test_a_disk_that_is_full_or_a_file_where_a_folder_should_be(server, refused,
 # Layouts of the real servers: only the host is another than data/products.yml says
 
 
-@pytest.mark.parametrize(
-    ("product_id", "options", "host", "folder", "names", "body"),
-    [
-        (
-            "cru_pre",
-            {"version": "4.09"},
-            "crudata.uea.ac.uk",
-            "/cru/data/hrg/cru_ts_4.09/cruts.2503051245.v4.09/pre/",
-            ["cru_ts4.09.1901.2024.pre.dat.nc.gz"],
-            GZIP,
+def test_files_whose_names_are_known(server, get, tmp_path):
+    known = {
+        ("cru_pre", "version", "4.09", "crudata.uea.ac.uk", GZIP): (
+            "/cru/data/hrg/cru_ts_4.09/cruts.2503051245.v4.09/pre/", ["cru_ts4.09.1901.2024.pre.dat.nc.gz"],
         ),
-        (
-            "soilgrids2017",
-            {"resolution": "10km"},
-            "files.isric.org",
-            "/soilgrids/former/2017-03-10/aggregated/10km/",
-            [f"ORCDRC_M_sl{layer}_10km_ll.tif" for layer in (1, 2, 3, 4)],
-            TIFF,
+        ("soilgrids2017", "resolution", "10km", "files.isric.org", TIFF): (
+            "/soilgrids/former/2017-03-10/aggregated/10km/", [f"ORCDRC_M_sl{k}_10km_ll.tif" for k in (1, 2, 3, 4)],
         ),
-        (
-            "soilgrids2",
-            {},
-            "files.isric.org",
-            "/soilgrids/latest/data_aggregated/5000m/soc/",
-            [f"soc_{layer}cm_mean_5000.tif" for layer in ("0-5", "15-30", "30-60", "5-15")],
-            TIFF,
-        ),
-    ],
-    ids=lambda value: value if isinstance(value, str) and "/" not in value else "",
-)
-def test_files_whose_names_are_known(server, get, tmp_path, product_id, options, host, folder, names, body):
-    for name in names:
-        server.put(folder + name, body)
-    found = get(here(product_id, server, host), options=options)
-    assert found == [tmp_path / product_id / name for name in names] == products.find(product_id, tmp_path)
+    }  # fmt: skip
+    for (product_id, option, value, host, body), (folder, names) in known.items():
+        for name in names:
+            server.put(folder + name, body)
+        found = get(here(product_id, server, host), options={option: value})
+        assert found == [tmp_path / product_id / name for name in names] == products.find(product_id, tmp_path)
 
 
 def test_speibase_from_the_page_of_its_version_and_never_two_under_one_name(server, get):
@@ -327,16 +293,6 @@ def test_glass_by_days_and_tiles(server, get):
     ]
 
 
-def test_another_version_than_was_asked_for_is_named(server, get, refused):
-    serve_glass(server, LAI, 2020, ["GLASS01B01.V60.A2020249.2022138.hdf"])
-    assert refused(here("glass_lai", server), years=[2020]) == (
-        f"glass_lai: {server.url}{LAI}2020/: expected links to files named like GLASS01B01.V50.A2001001.2021110.hdf, "
-        "found none (but version V60: choose it as the option version); look where "
-        "https://glass.hku.hk/download.html has them, and correct 'fetch' of glass_lai in data/products.yml"
-    )
-    assert len(get(here("glass_lai", server), years=[2020], options={"version": "V60"})) == 1
-
-
 def test_links_that_lead_out_of_the_server_or_the_folder_are_not_followed(server, get, tmp_path):
     good, evil = "GLASS04B01.V42.A2001001.2020313.hdf", "GLASS04B01.V42.A2001002.2020313.hdf"
     links = [good, f"https://elsewhere.example/{evil}", "%2e%2e%2fGLASS04B01.V42.A2001003.2020313.hdf", "http://[x"]
@@ -355,27 +311,17 @@ def test_every_product_says_how_it_is_had_and_the_page_says_the_same():
             assert way.steps and key not in said, key
             continue
         takes, disk = said[key]
-        assert (takes, disk.removesuffix(" (each)")) == (sources.HOWS[way.how], way.size), key
+        assert (takes, disk.removesuffix(" (each)")) == (fetch.HOWS[way.how], way.size), key
         for template in (way.url, way.listing, way.page):
             assert not template or template.startswith("https://"), key
         assert {"http": way.listing or way.files, "earthdata": way.collection, "form": way.steps}[way.how], key
         words = way.choose({})
         for name in way.files:
-            assert product.file.fullmatch(sources.fill(name, words)), f"{key}: its own pattern must match {name}"
-        unfilled = re.findall(r"\{\w+\}", sources.fill(f"{way.url} {way.listing} {way.select}", words))
+            assert product.file.fullmatch(fetch.fill(name, words)), f"{key}: its own pattern must match {name}"
+        unfilled = re.findall(r"\{\w+\}", fetch.fill(f"{way.url} {way.listing} {way.select}", words))
         assert set(unfilled) <= {"{file}", "{year}"}, key
         if "version" in words and way.how == "http":
             assert words["version"] == product.version, f"{key}: the default is what the paper used"
-
-
-@pytest.mark.parametrize(
-    ("entry", "said"),
-    [({"how": "ftp"}, "expected how to be http, earthdata, form, local, found 'ftp'"), ({"urls": "x"}, "found 'urls'")],
-)
-def test_a_slip_in_the_registry_is_named(entry, said):
-    with pytest.raises(fetch.FetchError) as error:
-        fetch.way(dataclasses.replace(products.product("cru_tmp"), fetch=entry))
-    assert said in one_line(error)
 
 
 # The record of checksums
@@ -436,7 +382,7 @@ def run(server, tmp_path, monkeypatch, capsys):
 
     def main(*arguments):
         try:
-            status = command.main(list(arguments))
+            status = fetch.main(list(arguments))
         except SystemExit as ended:
             status = ended.code
         out, err = capsys.readouterr()
@@ -492,11 +438,8 @@ def test_the_list_and_the_steps_of_what_no_command_fetches(run, tmp_path):
         ((), "expected a product, found none; products are cru_tmp"),
         (("nope",), "product 'nope' is unknown; known are cru_tmp"),
         (("cru_tmp", "--set", "version=9"), "cru_tmp: expected version to be 4.05 or 4.03 or"),
-        (("cru_tmp", "--set", "size=9"), "cru_tmp: there is no option 'size'; its options are version"),
         (("cru_tmp", "--nope"), "unrecognized arguments: --nope; see --help"),
         (("cru_tmp", "--years", "2018-2000"), "argument --years: expected years such as 2000-2018 or 2001,2005, found"),
-        (("cru_tmp", "--set", "version"), "argument --set: expected name=value, found 'version'"),
-        (("mod13a3", "--tiles", "h36v04"), "mod13a3: expected tiles such as h18v04 (h00 to h35, v00 to v17)"),
     ],
 )
 def test_a_slip_is_told_in_one_line(run, arguments, said):
@@ -510,3 +453,279 @@ def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
     said = "helpers.fetch: stopped; whole files stay, and the same command fetches the others\n"
     assert run("cru_tmp")[::2] == (130, said)
     assert list((tmp_path / "here" / "cru_tmp").iterdir()) == []
+
+
+# NASA's products: the real catalogue's objects and the real login, which no host sees that it is not for
+
+TOKEN = "hunter2-token"
+TILES = ("h17v03", "h18v04")
+EVERYONE = "machine 127.0.0.1 login a password one\nmachine localhost login b password two\n"
+DEFAULT = "default login c password three\n"
+EARTHDATA = "machine urs.earthdata.nasa.gov login me password hunter2\n"
+WAY = fetch.way("mod17a3hgf")
+
+
+@pytest.fixture(autouse=True)
+def own_netrc(monkeypatch, tmp_path_factory):
+    """Start without any login, and write a ~/.netrc in a home of the test's own."""
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    for name in ("NETRC", "EARTHDATA_TOKEN", "EARTHDATA_USERNAME", "EARTHDATA_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(earthaccess, "_auth", earthaccess.Auth())
+    return (home / ".netrc").write_text
+
+
+def catalogue(monkeypatch, search):
+    """Let a function answer in place of NASA's catalogue."""
+
+    class Granules:
+        def parameters(self, **query):
+            self.query = query
+            return self
+
+        def get_all(self):
+            assert isinstance(self.session, fetch.Session)
+            return search(**self.query)
+
+    monkeypatch.setattr(earthaccess, "DataGranules", Granules)
+
+
+def granule(url, **checksum):
+    """Return a granule as the catalogue describes it (UMM-G)."""
+    name = url.rsplit("/", 1)[-1]
+    about = {"Name": name, "SizeInBytes": 1} | ({"Checksum": checksum} if checksum else {})
+    links = {
+        "GET DATA": url,
+        "EXTENDED METADATA": f"{url}.cmr.xml",
+        "GET DATA VIA DIRECT ACCESS": url.replace("http://127.0.0.1", "s3://x"),
+    }
+    return DataGranule(
+        {
+            "meta": {"concept-id": f"G-{name}", "provider-id": "LPCLOUD"},
+            "umm": {
+                "GranuleUR": name.rsplit(".", 1)[0],
+                "DataGranule": {"ArchiveAndDistributionInformation": [about]},
+                "RelatedUrls": [{"URL": link, "Type": kind} for kind, link in links.items()],
+            },
+        },
+        cloud_hosted=True,
+    )
+
+
+@pytest.fixture
+def archive(server, monkeypatch):
+    """Two years of two tiles; searched as the catalogue does, unlocked by a token."""
+    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    server.granules, server.queries = [], []
+    for year in (2001, 2002):
+        for tile in TILES:
+            name = f"MOD17A3HGF.A{year}001.{tile}.061.2021{year - 1900}120000.hdf"
+            url = server.put(f"/lp-prod-protected/MOD17A3HGF.061/{name}", HDF4, token=TOKEN)
+            server.granules.append(granule(url))
+
+    def search(granule_name="", **query):
+        server.queries.append(query | {"granule_name": granule_name})
+        return [one for one in server.granules if granule_name.strip("*") in one["umm"]["GranuleUR"]]
+
+    catalogue(monkeypatch, search)
+    return server
+
+
+@pytest.fixture
+def nasa(tmp_path):
+    return lambda product="mod17a3hgf", **how: fetch.get(product, tmp_path, progress=False, **how)
+
+
+def test_years_and_tiles_are_searched_and_fetched_once(archive, nasa, tmp_path):
+    found = nasa(years=[2001], tiles=["h18v04"])
+    assert [path.name for path in found] == ["MOD17A3HGF.A2001001.h18v04.061.2021101120000.hdf"]
+    assert found == products.find("mod17a3hgf", tmp_path)
+    years = {"short_name": "MOD17A3HGF", "version": "061", "temporal": ("2001-01-01", "2001-12-31")}
+    assert archive.queries == [years | {"granule_name": "*.h18v04.*"}]
+    archive.put("/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf", HDF4)
+    archive.granules.append(granule(f"{archive.url}/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf"))
+    assert len(nasa(years=[2001, 2002])) == 4
+    assert len(archive.asked) == 4
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+def test_the_year_2000_is_in_version_006_only(archive, nasa):
+    with pytest.warns(UserWarning, match=r"version 061 starts in 2001, so it lacks 2000 \(the paper used 006\)"):
+        assert len(nasa(years=[2000, 2001, 2002])) == 4
+    with pytest.raises(fetch.FetchError, match=r"so it lacks 2000 \(the paper used 006\); ask for 2001 or later"):
+        nasa(years=[2000])
+
+
+def test_the_archives_own_checksum_is_used(archive, nasa, tmp_path):
+    url = archive.granules[0].data_links(access="external")[0]
+    archive.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
+    with pytest.raises(
+        fetch.FetchError, match=f"does not match the known hash: expected md5:{'0' * 32} but got .*look"
+    ):
+        nasa(years=[2001])
+    archive.granules[:] = [granule(url, Value=hashlib.sha256(HDF4).hexdigest().upper(), Algorithm="SHA-256")]
+    (path,) = nasa(years=[2001])
+    (tmp_path / "checksums.json").unlink()
+    archive.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
+    with pytest.raises(
+        fetch.FetchError, match=f"{path.name}: expected checksum md5:{'0' * 32}, found another; remove it"
+    ):
+        nasa(years=[2001])
+
+
+def test_a_login_page_or_a_licence_not_accepted(archive, nasa):
+    path, page = next(iter(archive.pages.items()))
+    page.body = b"<!DOCTYPE html><title>Earthdata Login</title>"
+    remedy = (
+        "log in at https://urs.earthdata.nasa.gov, accept the data set's licence (EULA) there or at "
+        "https://lpdaac.usgs.gov/products/mod17a3hgfv061/, and try again"
+    )
+    for found in (
+        "expected HDF4, found a web page (such as that of a login)",
+        "expected to be let in, found status 401",
+    ):
+        with pytest.raises(fetch.FetchError) as error:
+            nasa(years=[2001], tiles=[TILES[0]])
+        assert one_line(error) == f"mod17a3hgf: {archive.url}{path}: {found}; {remedy}"
+        page.token = "of somebody else"
+
+
+def test_process_models_go_into_a_folder_each(server, nasa, monkeypatch, tmp_path):
+    names = ["CLM4_SG3_Monthly_TotalResp.nc4", "CLM4_SG3_Monthly_GPP.nc4", "CLM4_BG1_Monthly_TotalResp.nc4"]
+    names += ["VISIT_SG3_Monthly_AutoResp.nc4", "VISIT_SG3_Monthly_HeteroResp.nc4"]
+    granules = [granule(server.put(f"/nacp/{name}", NETCDF)) for name in names]
+    queries = []
+    catalogue(monkeypatch, lambda **query: queries.append(query) or granules)
+    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    assert [path.relative_to(tmp_path).as_posix() for path in nasa("mstmip")] == [
+        "mstmip/CLM4/CLM4_SG3_Monthly_TotalResp.nc4",
+        "mstmip/VISIT/VISIT_SG3_Monthly_AutoResp.nc4",
+        "mstmip/VISIT/VISIT_SG3_Monthly_HeteroResp.nc4",
+    ]
+    assert queries == [{"doi": "10.3334/ORNLDAAC/1225"}]
+    assert len(nasa("mstmip", options={"experiment": "BG1"})) == 1
+
+
+# Who sees a login
+
+
+@pytest.fixture
+def other(server):
+    """A second server: the same host, another port."""
+    site = Site()
+    yield site
+    site.close()
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """Answer in place of NASA's servers; keep the method, address and Authorization of every request."""
+    asked = []
+
+    def send(adapter, request, **_):
+        asked.append((request.method, request.url, request.headers.get("Authorization")))
+        answer = requests.Response()
+        answer.request, answer.url, answer.connection = request, request.url, adapter
+        answer.status_code, told = 200, {"items": [], "access_token": TOKEN, "expiration_date": "never"}
+        if request.method == "POST" and request.headers.get("Authorization") != basic("me", "hunter2"):
+            answer.status_code, told = 401, {"error": "for hunter2"}
+        answer.headers["CMR-Hits"] = "0"
+        answer.raw = io.BytesIO(json.dumps(told).encode())
+        return answer
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", send)
+    return asked
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def led_round(server, other, start, end, body):
+    """Lead a download over another name and another port of this machine to its end."""
+    server.lead("/by-name", f"{other.url}/by-port")
+    other.lead("/by-port", server.url + end)
+    server.put(end, body)
+    return server.lead(start, f"http://localhost:{server.port}/by-name")
+
+
+@pytest.mark.parametrize("held", ["", EVERYONE, DEFAULT], ids=["none", "entries", "default"])
+def test_no_redirect_and_no_netrc_shows_a_login_to_whom_it_is_not_for(
+    server, other, nasa, own_netrc, monkeypatch, held
+):
+    own_netrc(held)
+    led_round(server, other, CRU, "/end.gz", GZIP)
+    assert len(nasa(cru(server))) == 1
+    assert server.shown_logins() + other.shown_logins() == []
+    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+    path = "/lp-prod-protected/MOD17A3HGF.A2001001.h18v04.061.2021101120000.hdf"
+    url = led_round(server, other, path, "/bucket/signed", HDF4)
+    catalogue(monkeypatch, lambda **_: [granule(url)])
+    nasa(years=[2001])
+    assert [len(server.asked), len(other.asked)] == [6, 2]
+    assert server.shown_logins() + other.shown_logins() == [(path, f"Bearer {TOKEN}")]
+
+
+def test_a_login_of_netrc_goes_to_earthdata_and_its_token_to_the_archives(sent, own_netrc):
+    own_netrc(DEFAULT + EARTHDATA + EVERYONE)
+    session = fetch.logged_in(WAY)
+    ask = "https://urs.earthdata.nasa.gov/api/users/find_or_create_token"
+    assert sent == [("POST", ask, None), ("POST", ask, basic("me", "hunter2"))]
+    for host in ("data.lpdaac.earthdatacloud.nasa.gov", "nasa.gov.example.org", "notnasa.gov", "example.org/nasa.gov"):
+        session.get(f"https://{host}/x.hdf")
+    assert [shown for *_, shown in sent[2:]] == [f"Bearer {TOKEN}", None, None, None]
+
+
+def test_a_search_needs_no_login_and_shows_none(sent, own_netrc):
+    own_netrc(DEFAULT + "machine cmr.earthdata.nasa.gov login d password four\n")
+    assert list(fetch.search(WAY, products.product("mod17a3hgf"), {"version": "061"}, (2001,), ())) == []
+    assert {(url.split("/")[2], shown) for _, url, shown in sent} == {("cmr.earthdata.nasa.gov", None)}
+
+
+def test_a_login_of_the_environment_is_tried_alone_and_if_refused_not_told(sent, own_netrc, monkeypatch, capfd, caplog):
+    own_netrc(EARTHDATA + DEFAULT)
+    monkeypatch.setenv("EARTHDATA_USERNAME", "you")
+    monkeypatch.setenv("EARTHDATA_PASSWORD", "hunter2")
+    with pytest.raises(fetch.FetchError) as error:
+        fetch.logged_in(WAY)
+    assert [shown for *_, shown in sent] == [None, basic("you", "hunter2")]
+    assert "Earthdata refuses the login that it was given (environment); correct it: " in one_line(error)
+    assert "hunter2" not in "".join(traceback.format_exception(error.value)) + "".join(capfd.readouterr()) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("held", "why"),
+    [(None, "No .netrc found"), (DEFAULT, "Username not found"), ("# mine\nhunter2 machine x\n", "Unable to parse")],
+)
+def test_without_a_login_it_says_how_to_get_one(sent, own_netrc, held, why):
+    if held:
+        own_netrc(held)
+    with pytest.raises(fetch.FetchError) as error:
+        fetch.logged_in(WAY)
+    said = one_line(error)
+    assert said.startswith(f"mod17a3hgf: expected an Earthdata login, found none ({why}")
+    assert said.endswith(fetch.HOW_TO_LOG_IN)
+    assert "hunter2" not in said
+    assert sent == []
+
+
+def test_an_encrypted_address_leads_to_encrypted_ones_only():
+    def prepared(url):
+        return requests.Request("GET", url).prepare()
+
+    led = SimpleNamespace(request=prepared("https://a.org/x"))
+    fetch.Session().rebuild_auth(prepared("https://b.org/x"), led)
+    with pytest.raises(fetch.FetchError, match="expected a redirect that stays encrypted, found one to http://127.0"):
+        fetch.Session().rebuild_auth(prepared("http://127.0.0.1/x"), led)
+
+
+def test_proxies_and_certificates_of_the_environment_still_count(other, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", other.url)
+    monkeypatch.setenv("NO_PROXY", "")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/own/bundle.pem")
+    other.put("http://localhost:1/x", GZIP)
+    with fetch.Session() as session:
+        assert session.get("http://localhost:1/x").content == GZIP
+        settings = session.merge_environment_settings("https://example.org", {}, None, None, None)
+        assert settings["verify"] == "/own/bundle.pem"

@@ -7,7 +7,7 @@ import xarray as xr
 from scipy.special import gamma
 
 from helpers.demo import planet
-from helpers.demo.variety import EASY, HARD
+from helpers.demo.carbon import EASY, HARD
 from helpers.stats import lags
 from helpers.stats.lags import worlds
 from helpers.stats.splits import divided

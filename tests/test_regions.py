@@ -1,13 +1,20 @@
 """Land, economies, bands and areas against published areas, a slow integral and places that everyone knows."""
 
+import gzip
+import json
+
 import numpy as np
 import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.products import natural_earth
+from helpers import products
+from helpers.products import ProductError
 from helpers.space import regions
+from helpers.space.grid import Grid
+
+COUNTRIES = regions.OUTLINES / "countries-50m.geojson"
 
 
 def centres(resolution, ascending=False):
@@ -118,33 +125,19 @@ def test_land_and_sea(quarter, lat_lon, expected):
 
 def test_mask_is_the_test_of_each_cell_centre():
     lat, lon = centres(5.0)
-    shape = natural_earth.land()
+    shape = shapely.union_all([outline for outline, _ in regions.outlines(COUNTRIES)])
     slow = [[shape.contains(shapely.Point(x, y)) for x in lon] for y in lat]
     np.testing.assert_array_equal(regions.land(lat, lon), slow)
 
 
-def test_mask_follows_the_direction_of_latitude():
-    lat, lon = centres(3.0)
-    np.testing.assert_array_equal(regions.land(lat[::-1], lon), regions.land(lat, lon)[::-1])
-    np.testing.assert_array_equal(regions.economies(lat[::-1], lon), regions.economies(lat, lon)[::-1])
-
-
-def test_part_of_the_world_equals_the_same_part_of_the_whole():
+def test_a_part_of_the_world_in_either_direction_equals_the_same_part_of_the_whole():
     lat, lon = centres(1.0)
-    part = regions.land(lat[20:60], lon[100:220])
-    np.testing.assert_array_equal(part, regions.land(lat, lon)[20:60, 100:220])
+    part = regions.economies(lat[60:20:-1], lon[100:220])
+    np.testing.assert_array_equal(part, regions.economies(lat, lon)[60:20:-1, 100:220])
 
 
 def test_bands_meet_at_thirty_degrees():
     assert regions.band([30.01, 30.0, -30.0, -30.01, 90, -90]).tolist() == [0, 1, 1, 2, 0, 2]
-    assert regions.band(np.array([[40.0], [0.0]])).dtype == np.int8
-    assert regions.BAND_NAMES == ("Northern Extra-tropics", "Tropics", "Southern Extra-tropics")
-
-
-def test_igbp_has_seventeen_classes_and_reads_both_ways():
-    assert sorted(regions.IGBP) == list(range(17))
-    assert regions.IGBP[regions.IGBP_CODES["EBF"]][1] == "Evergreen broadleaf forests"
-    assert len(regions.IGBP_CODES) == 17
 
 
 def test_group_shares_against_counting_by_hand():
@@ -158,52 +151,50 @@ def test_group_shares_against_counting_by_hand():
     assert np.isnan(table.set_index("name").loc["none", "share_area"])
 
 
-@pytest.mark.parametrize("lat", [[10.0], [10.0, 9.0, 7.0], [[1.0, 2.0]]])
-def test_an_uneven_grid_is_refused(lat):
-    with pytest.raises(ValueError, match="lat: expected"):
-        regions.cell_area(lat, [0.0, 1.0])
-
-
-def test_longitudes_beyond_180_are_refused():
+def test_a_grid_that_is_uneven_or_runs_beyond_180_is_refused():
+    for lat in ([10.0], [10.0, 9.0, 7.0], [[1.0, 2.0]]):
+        with pytest.raises(ValueError, match="lat: expected"):
+            regions.cell_area(lat, [0.0, 1.0])
     with pytest.raises(ValueError, match="normalise_lat_lon"):
         regions.land([1.0, 0.0], np.arange(0.5, 360))
 
 
-def test_a_ring_around_the_pole_becomes_its_cap():
-    ring = np.array([[-180.0, -70], [-90, -70], [0, -70], [90, -70], [180, -70]])
-    cap = natural_earth.ring_polygon(ring)
-    assert cap.is_valid and cap.area == pytest.approx(360 * 20)
+def test_outlines_as_a_product_are_land_and_flags_with_names():
+    drawn = products.read("natural_earth", COUNTRIES, grid=Grid(1))
+    np.testing.assert_array_equal(drawn.land, regions.land(drawn.lat, drawn.lon))
+    np.testing.assert_array_equal(drawn.country > 0, drawn.land)
+    flags, words = (drawn.country.attrs[k] for k in ("flag_values", "flag_meanings"))
+    names = dict(zip(flags.tolist(), words.split(), strict=True))
+    assert (names[0], names[76], names[840]) == ("none", "Brazil", "United_States_of_America")
+    places = {76: (-3.5, -60.5), 643: (67.5, 179.5), 356: (22.5, 78.5), 304: (75.5, -40.5), 10: (-89.5, 0.5)}
+    for code, (lat, lon) in places.items():
+        assert int(drawn.country.sel(lat=lat, lon=lon)) == code
+    (india,) = [outline for outline, about in regions.outlines(COUNTRIES) if about["ADMIN"] == "India"]
+    inside = shapely.contains_xy(india, *np.meshgrid(drawn.lon, drawn.lat))
+    assert (inside == (drawn.country.values == 356)).all() and inside.sum() > 50
+    land = products.read("natural_earth", regions.OUTLINES / "land-110m.geojson", grid=Grid(5))
+    assert list(land) == ["land"] and 0.25 < land.land.mean() < 0.45
 
 
-def test_a_ring_over_the_date_line_is_cut_in_two():
-    shape = natural_earth.ring_polygon(np.array([[170.0, 0], [-170, 0], [-170, 10], [170, 10], [170, 0]]))
-    assert shape.area == pytest.approx(200) and shape.bounds == (-180, 0, 180, 10)
-    assert not shape.contains(shapely.Point(0, 5))
-
-
-def test_a_bow_tie_is_mended():
-    shape = natural_earth.ring_polygon(np.array([[0.0, 0], [2, 2], [2, 0], [0, 2], [0, 0]]))
-    assert shape.is_valid and shape.area == pytest.approx(2)
-
-
-def test_arcs_are_decoded_forwards_and_backwards():
-    content = {"arcs": [[[0, 0], [1, 0]], [[1, 0], [0, 2]]], "transform": {"scale": [2, 3], "translate": [10, 20]}}
-    arcs = natural_earth.decode_arcs(content)
-    np.testing.assert_array_equal(arcs[1], [[12, 20], [12, 26]])
-    np.testing.assert_array_equal(natural_earth.join_arcs([~1, ~0], arcs), [[12, 26], [12, 20], [10, 20]])
-
-
-@pytest.mark.parametrize(
-    ("text", "message"), [("{", "no JSON"), ('{"type": "Polygon"}', "Topology"), ("[]", "Topology")]
-)
-def test_a_damaged_file_is_named(tmp_path, text, message):
-    path = tmp_path / "land.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=message) as error:
-        natural_earth.topology(path)
-    assert str(path) in str(error.value)
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"absent\.json"):
-        natural_earth.topology(tmp_path / "absent.json")
+def test_geojson_as_natural_earth_gives_it_is_read_too_and_other_files_are_named(tmp_path):
+    features = [
+        {"ADMIN": "Here", "ISO_N3": "004"},
+        {"ADMIN": "There", "ISO_N3": "-99", "ISO_N3_EH": "250"},  # as France is in some versions
+        {"ADMIN": "Nowhere in particular", "ISO_N3": "-99", "ISO_N3_EH": "-99"},
+    ]
+    features = [
+        {"type": "Feature", "properties": about, "geometry": shapely.geometry.mapping(shapely.box(x, 0, x + 10, 10))}
+        for x, about in zip((0, 20, 40), features, strict=True)
+    ]
+    path = tmp_path / "ne_50m_admin_0_countries.geojson.gz"
+    path.write_bytes(gzip.compress(json.dumps({"type": "FeatureCollection", "features": features}).encode()))
+    (found,) = products.find("natural_earth", tmp_path)
+    back = products.read("natural_earth", found, grid=Grid(5))
+    values = back.country.sel(lat=2.5, lon=[2.5, 22.5, 42.5, 62.5]).values
+    assert values.tolist() == [4, 250, 900, 0] and int(back.land.sum()) == 12
+    assert back.country.attrs["flag_meanings"] == "none Here There Nowhere_in_particular"
+    for text in ("<html>", '{"type": "Topology"}'):
+        path = tmp_path / "countries-50m.geojson"
+        path.write_text(text)
+        with pytest.raises(ProductError, match=r"countries-50m\.geojson: expected outlines as GeoJSON"):
+            products.read("natural_earth", path, grid=Grid(5))

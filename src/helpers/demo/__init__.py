@@ -1,7 +1,7 @@
 """The Demo Earth: a made planet on the real land mask, whose truth is known, seen through made product files.
 
-`build` writes it. `planet` makes what is true, from `climate` and `carbon`; `climate_files`, `satellites`,
-`towers` and `process_models` write what is seen, in the products' native formats.
+`build` writes it. `planet` makes what is true, from `climate` and `carbon`; `files` and `towers` write what is seen, in
+the products' native formats.
 """
 
 from __future__ import annotations
@@ -10,13 +10,10 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.demo import climate_files, planet, process_models, satellites, variety
-from helpers.demo.towers import effects, network
-from helpers.demo.towers import write as write_towers
+from helpers.demo import carbon, files, planet
+from helpers.demo.towers import effects, network, write_towers
 from helpers.space.grid import Grid
 from helpers.workspace import LIBRARY
-
-__all__ = ["NOISE", "PRODUCTS", "build"]
 
 NOISE = {
     "cru_tmp": 0.2,  # K, each coarse cell and month
@@ -33,7 +30,7 @@ NOISE = {
 }
 """Size of each product's error; `build` multiplies all by its parameter ``noise``."""
 
-DIFFICULTIES = {"hard": variety.HARD, "easy": variety.EASY}
+DIFFICULTIES = {"hard": carbon.HARD, "easy": carbon.EASY}
 
 PRODUCTS = (
     *("cru_tmp", "cru_pre", "cru_pet", "spei", "glass_par", "glass_lai", "glass_fapar", "mod13a3", "mod17a3hgf"),
@@ -88,10 +85,8 @@ def build(
         Seeds every random draw. The same seed gives the same planet at every resolution.
     years : tuple of int
         First and last year of the products.
-    resolution : float
-        Edge of a cell of the truth and of the latitude/longitude products (degrees).
-    climate_factor : int
-        How many times coarser climate and SPEI are.
+    resolution, climate_factor : float, int
+        Edge of a cell of the truth and of the latitude/longitude products (degrees); how many times coarser climate is.
     towers, validation_towers : int
         Flux towers to train and to validate with. Two more stand among the latter that a careful reader refuses: one
         has the identifier of a training tower, one stands beside one.
@@ -99,12 +94,10 @@ def build(
         :math:`\lambda_j`: how much one standard deviation of the water balance of this year, of the year before, and
         so on, raises the logarithm of the decomposition rate. All zero: no lag, and no drought effect of that kind.
     difficulty : {"hard", "easy"}
-        Whose sizes of what differs beyond the predictors (`variety.HARD`, `variety.EASY`, with their sources).
-    heterogeneity, site_effect, tower_noise : float
-        Multiply those sizes: of what belongs to the cells and so is in the truth's maps, of what belongs to the towers,
-        and of the errors of their labels. 0 for none.
-    noise : float
-        Multiplies all errors of `NOISE`; 0 gives products that differ from the truth by their own rounding only.
+        Whose sizes of what differs beyond the predictors (`carbon.HARD`, `carbon.EASY`, with their sources).
+    heterogeneity, site_effect, tower_noise, noise : float
+        Multiply those sizes, of what belongs to the cells, to the towers, and of the errors of their labels; and all
+        errors of `NOISE`. 0 for none: products then differ from the truth by their own rounding only.
     dates : int
         Files a year of the daily and 8-day products (1 to 46). Each stands for its share of the year.
     climate_start : int
@@ -139,10 +132,10 @@ def build(
         climate_start=climate_start,
         sizes=kind,
     )
-    both = network(world, towers, validation_towers, site_effect * kind.tower)
+    networks = network(world, towers, validation_towers, site_effect * kind.tower)
     with LIBRARY:
-        files = _write(Path(folder), world, both, sizes, tower_noise * kind.noise, dates)
-    truth = planet.truth(world).merge(effects(world, *both), join="exact")
+        paths = _write(Path(folder), world, networks, sizes, tower_noise * kind.noise, dates)
+    truth = planet.truth(world).merge(effects(world, *networks), join="exact")
     truth.attrs = {
         "title": "Truth of the Demo Earth: for scoring a method only",
         "seed": seed,
@@ -155,7 +148,7 @@ def build(
         "dates_per_year": dates,
     } | {f"noise_{name}": size for name, size in sizes.items()}
     truth.attrs |= {f"sd_{name}": size for name, size in vars(kind).items()}
-    return files, truth
+    return paths, truth
 
 
 def _check(given: dict) -> None:
@@ -177,24 +170,21 @@ def _check(given: dict) -> None:
             raise ValueError(f"{name}: expected {expected}, found {given[name]!r}")
 
 
-def _write(folder: Path, world: planet.Planet, both: tuple, sizes: dict, tower_noise: float, dates: int) -> dict:
-    for product in PRODUCTS:
-        if (folder / product).exists():
-            raise FileExistsError(f"{folder / product}: is there already; give an empty folder")
-    into = {}
-    for product in PRODUCTS:
-        into[product] = folder / product
-        into[product].mkdir(parents=True)
-    seen = climate_files.observed(world, sizes)
-    files = {f"cru_{v}": climate_files.cru(into[f"cru_{v}"], world, seen, v) for v in ("tmp", "pre", "pet")}
-    files["spei"] = climate_files.speibase(into["spei"], world, seen)
-    for product in ("glass_par", "glass_lai", "glass_fapar"):
-        files[product] = getattr(satellites, product)(into[product], world, sizes[product], dates)
-    for product in ("mod13a3", "mod17a3hgf", "mcd12c1", "soilgrids2017"):
-        files[product] = getattr(satellites, product)(into[product], world, sizes[product])
-    for product, listed in zip(("fluxnet2015", "fluxnet"), both, strict=True):
-        files[product] = write_towers(into[product], world, listed, tower_noise, product)
-    for name, stand in process_models.STANDS.items():
-        written = process_models.write(into[stand.product], world, name, sizes["process_models"])
-        files[stand.product] = files.get(stand.product, []) + written
-    return {product: sorted(files[product]) for product in PRODUCTS}
+def _write(folder: Path, world: planet.Planet, networks: tuple, sizes: dict, tower_noise: float, dates: int) -> dict:
+    """Write every product's files into its own folder; return their paths."""
+    into = {product: folder / product for product in PRODUCTS}
+    if there := next((path for path in into.values() if path.exists()), None):
+        raise FileExistsError(f"{there}: is there already; give an empty folder")
+    for path in into.values():
+        path.mkdir(parents=True)
+    paths = files.write_climate(folder, world, sizes)
+    for product in files.GLASS:
+        paths[product] = files.glass(into[product], world, sizes[product], dates, product)
+    for make in (files.mod13a3, files.mod17a3hgf, files.mcd12c1, files.soilgrids2017):
+        paths[make.__name__] = make(into[make.__name__], world, sizes[make.__name__])
+    for product, listed in zip(("fluxnet2015", "fluxnet"), networks, strict=True):
+        paths[product] = write_towers(into[product], world, listed, tower_noise, product)
+    for name, stand in files.STANDS.items():
+        written = files.process_model(into[stand.product], world, name, sizes["process_models"])
+        paths[stand.product] = paths.get(stand.product, []) + written
+    return {product: sorted(paths[product]) for product in PRODUCTS}

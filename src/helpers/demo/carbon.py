@@ -11,14 +11,20 @@ Month by month on the land cells, in kg of carbon per square metre:
 
 The exponential holds the planted lag: :math:`z_{y-j}` is the water balance of this year and of the two before, as a
 standard score, and :math:`\lambda_j` are ``lag_weights``.
+
+Cells and towers also differ beyond what any predictor tells: the sizes of that are a `Variety`, what one planet's
+cells drew from it is its `Peculiar`. What belongs to a cell is in the truth's maps, what differs between two towers of
+one cell belongs to the tower.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass, replace
 
-from helpers.demo import variety
-from helpers.demo.variety import Peculiar
+import numpy as np
+from scipy.special import ndtr
+
+from helpers.demo.climate import series, smooth, stream
 
 TRAITS = {
     # light-use efficiency (g C MJ-1), largest leaf area, its least share in the year, life of biomass (years)
@@ -44,6 +50,162 @@ User's Guide, table 2.1; grass for wetland and town); the others are round numbe
 
 LITTER_RATE, SOIL_RATE, HUMIFIED = 0.5, 0.012, 0.3
 """Decay of litter and of soil carbon at 10 °C (yr-1), and the share of decayed litter that becomes soil."""
+
+BROAD, FINE = 600.0, 40.0
+"""Reach (km) of the two halves of a cell's own: a region's, and one that at 1° is next to independent from cell to
+cell, yet the same planet at every resolution."""
+
+RETURN = {1: 150.0, 2: 1000.0, 3: 150.0, 4: 100.0, 5: 75.0, 8: 200.0}
+"""Years between two events that replace the stand, by IGBP class: from below 50 in managed temperate forest to above
+1000 in evergreen tropical forest (Pugh et al. 2019, doi:10.1038/s41561-019-0427-2). Other classes have none."""
+
+EXPORTED = 0.22
+"""Share of the struck biomass that leaves as smoke, the rest becomes litter: the mean of burnt stands in Meigs et al.
+(2009, doi:10.1007/s10021-009-9285-x), 13 to 35 %."""
+
+LEAVES_BACK, VIGOUR_BACK = 4.0, 12.0
+"""Years in which the loss of leaves, and that of production per light absorbed, shrink to 1/e: forests of North America
+are sinks again after 10 to 20 years (Amiro et al. 2010, doi:10.1029/2010JG001390), leaves are back sooner."""
+
+FORMER = 60
+"""Years before the climate begins in which events may have struck."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """Sizes of what differs beyond the predictors: standard deviations of logarithms unless said; 0 for none."""
+
+    efficiency: float = 0.0  # between cells, of light-use efficiency
+    efficiency_year: float = 0.0  # the same from year to year, correlated over 100 km and by 0.4 with the year before
+    use_efficiency: float = 0.0  # between cells, of carbon-use efficiency itself (1)
+    turnover: float = 0.0  # between cells, of the life of biomass and of the decay of litter
+    soil: float = 0.0  # of the decay of soil carbon, the share that is humified, the soil's start over its balance
+    disturbance: float = 0.0  # factor on the frequency of events (`RETURN`)
+    tower: float = 0.15  # between towers, of what their footprint respires over what their cell does
+    tower_year: float = 0.0  # the same from year to year within a tower
+    noise: float = 0.05  # of a label's error in the best years, drawn for each partitioning
+    lasting: float = 0.0  # of an error that lasts with a tower, for each partitioning
+    shared: float = 0.0  # of an error in NEE that both partitionings share
+
+    def times(self, cells: float) -> Variety:
+        """Return these sizes with all that belongs to cells multiplied by ``cells``."""
+        return replace(self, **{name: cells * getattr(self, name) for name in CELLS})
+
+
+CELLS = ("efficiency", "efficiency_year", "use_efficiency", "turnover", "soil", "disturbance")
+"""What belongs to cells, and so is in the truth's maps."""
+
+EASY = Variety()
+"""Respiration is all but a linear image of production; sizes are round numbers."""
+
+HARD = Variety(
+    efficiency=0.20,
+    efficiency_year=0.08,
+    use_efficiency=0.085,
+    turnover=0.36,
+    soil=0.16,
+    disturbance=1.0,
+    tower=0.23,
+    tower_year=0.09,
+    noise=0.085,
+    lasting=0.12,
+    shared=0.045,
+)
+"""As heterogeneous as measured reality, as far as tables of real towers and maps tell (rows with NEE of quality 0.5 or
+better and RECO between 10 and 5000 g m-2 yr-1); book/demo_earth.md tells more. Of a spread between sites half goes to
+the cell and half to the tower, since towers within 50 km differ by about half as much as far ones.
+
+- ``efficiency``: semivariance of ln(GPP / (EVI × shortwave)) beyond class, temperature, rain, EVI and light at 150
+  sites: 0.10 for far pairs less 0.06 within 50 km. ``tower``: these 0.06, less half of the variance of ``lasting``.
+- ``efficiency_year``: GPP of the two partitionings has a covariance of 0.204² within sites (1018 site-years); anomalies
+  of RECO 10 to 100 km apart correlate by 0.09, against 0.63 for one tower's two estimates: a seventh belongs to both.
+- ``tower_year``: the covariance of the two estimates of RECO within sites, 0.156² (kg m-2 yr-1)², less 0.05² for
+  ``shared`` and 0.11² for what the cells do.
+- ``use_efficiency``: 0.46 ± 0.12 in over 200 studies (Collalti and Prentice 2019, doi:10.1093/treephys/tpz034); half of
+  the variance.
+- ``turnover``: ln(biomass / RECO) beyond class and climate, 0.72 at 215 forest sites; half of the variance to the cell,
+  half of that to the life of biomass (stands differ in age, maps err). The decay of litter is given the same.
+- ``soil``: ln(soil carbon / NPP) beyond class, climate, VPD and FAPAR, 0.38 on 1° means; half of the variance, in three
+  equal parts (Carvalhais et al. 2014, doi:10.1038/nature13731, find that turnover varies beyond climate).
+- ``noise``, ``lasting``: ln(RECO_NT / RECO_DT) has 0.168² within and 0.174² between sites, half to either estimate.
+- ``shared``: an annual NEE is good to about 0.05 kg m-2 at the best sites (Baldocchi 2003,
+  doi:10.1046/j.1365-2486.2003.00629.x), of a mean RECO of 1.1; elsewhere an assumption.
+"""
+
+
+@dataclass(frozen=True)
+class Peculiar:
+    """What one planet's cells have of their own: factors of mean 1 unless said, (cell,) or (year, cell)."""
+
+    efficiency: np.ndarray  # (cell,), on light-use efficiency
+    life: np.ndarray  # (cell,), on the life of biomass
+    litter: np.ndarray  # (cell,), on the decay of litter
+    soil: np.ndarray  # (cell,), on the decay of soil carbon
+    humified: np.ndarray  # (cell,), on the share that is humified
+    start: np.ndarray  # (cell,), on the first soil pool
+    use_efficiency: np.ndarray  # (cell,), added to carbon-use efficiency
+    years: np.ndarray  # (year, cell), on light-use efficiency
+    killed: np.ndarray  # (year, cell), share of the cell that is struck at each year's end
+    leaves: np.ndarray  # (year, cell), what events before left of leaf area
+    vigour: np.ndarray  # (year, cell), and of light-use efficiency
+    struck: np.ndarray  # as ``killed``, in the `FORMER` years before
+
+
+def draw(sizes: Variety, lat: np.ndarray, lon: np.ndarray, igbp: np.ndarray, count: int, seed: int) -> Peculiar | None:
+    """Draw what the cells have of their own in ``count`` years; None if nothing differs."""
+    if not any(getattr(sizes, name) for name in CELLS):
+        return None
+
+    def own(name: str) -> np.ndarray:
+        broad = smooth(lat, lon, BROAD, stream(seed, f"own {name}"), 150)
+        return np.sqrt(0.5) * (broad + smooth(lat, lon, FINE, stream(seed, f"own fine {name}"), 150))
+
+    def factor(size: float, name: str) -> np.ndarray:
+        return np.exp(size * own(name) - size**2 / 2)  # of mean 1
+
+    size = sizes.efficiency_year
+    by_year = series(lat, lon, 100, count, stream(seed, "own years"), memory=0.4, count=150)
+    struck = events(sizes.disturbance, lat, lon, igbp, FORMER + count, seed)
+    return Peculiar(
+        efficiency=factor(sizes.efficiency, "efficiency"),
+        life=factor(sizes.turnover, "life"),
+        litter=factor(sizes.turnover, "litter"),
+        soil=factor(sizes.soil, "soil"),
+        humified=factor(sizes.soil, "humified"),
+        start=factor(sizes.soil, "start"),
+        use_efficiency=sizes.use_efficiency * own("use"),
+        years=np.exp(size * by_year - size**2 / 2),
+        killed=struck[FORMER:],
+        leaves=1 - lost(struck, LEAVES_BACK)[FORMER:],
+        vigour=1 - 0.5 * lost(struck, VIGOUR_BACK)[FORMER:],
+        struck=struck[:FORMER],
+    )
+
+
+def events(frequency: float, lat: np.ndarray, lon: np.ndarray, igbp: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Return the share of each cell that is struck at the end of each year: (year, cell) float32.
+
+    Any share up to 0.95 is as likely; so that a place is struck once in `RETURN` years, a cell is about twice as often.
+    Events reach over 100 km.
+    """
+    table = np.zeros(18)
+    for code, years in RETURN.items():
+        table[code] = 2 * frequency / years
+    chance = table[igbp]
+    rank = ndtr(series(lat, lon, 100, count, stream(seed, "events"), count=150))
+    return np.where(rank < chance, 0.95 * rank / np.maximum(chance, 1e-9), 0).astype("float32")
+
+
+def lost(struck: np.ndarray, back: float | np.ndarray) -> np.ndarray:
+    """Return what is still missing of something at the start of each year: (year, cell).
+
+    An event takes its share of what is there; what is missing shrinks to 1/e in ``back`` years.
+    """
+    out, missing = np.zeros(struck.shape, "float32"), np.zeros(struck.shape[1])
+    for k in range(len(struck)):
+        out[k] = missing
+        missing = (missing + struck[k] * (1 - missing)) * np.exp(-1 / back)
+    return out
 
 
 def traits(igbp: np.ndarray) -> np.ndarray:
@@ -82,15 +244,8 @@ def dry_limit(water: np.ndarray) -> np.ndarray:
 def leaf_area(limit: np.ndarray, igbp: np.ndarray, fertility: np.ndarray, growth: np.ndarray) -> np.ndarray:
     """Return leaf area index: (time, cell), m2 m-2, between each class's least and largest by what limits growth.
 
-    Parameters
-    ----------
-    limit : ndarray (time, cell)
-        f_T times f_W. Leaves follow the mean of this month's and the last's.
-    igbp : ndarray (cell,)
-    fertility : ndarray (cell,)
-        Factor of the soil.
-    growth : ndarray (time,)
-        Factor of CO2; half of its excess over 1 shows as leaves.
+    Leaves follow the mean of this month's and the last's ``limit`` (time, cell), which is f_T times f_W, and the soil's
+    ``fertility`` (cell,). Half of what ``growth`` (time,), the factor of CO2, has over 1 shows as leaves.
     """
     _, largest, least, _ = traits(igbp)
     held = (limit + np.concatenate([limit[:1], limit[:-1]])) / 2
@@ -108,22 +263,13 @@ def greenness(fapar: np.ndarray) -> np.ndarray:
     return (fapar + 0.143) / 1.164
 
 
-def photosynthesis(
-    light: np.ndarray,
-    fapar: np.ndarray,
-    limit: np.ndarray,
-    efficiency: np.ndarray,
-    growth: np.ndarray,
-    days: np.ndarray,
-) -> np.ndarray:
+def photosynthesis(light, fapar, limit, efficiency, growth, days) -> np.ndarray:
     """Return gross primary production: (time, cell), kg m-2 month-1, by light-use efficiency (Monteith 1972).
 
     Parameters
     ----------
-    light : ndarray (time, cell)
-        PAR (W m-2).
-    fapar, limit : ndarray (time, cell)
-        Share absorbed, and f_T times f_W.
+    light, fapar, limit : ndarray (time, cell)
+        PAR (W m-2), the share absorbed, and f_T times f_W.
     efficiency : ndarray (cell,)
         g C MJ-1.
     growth, days : ndarray (time,)
@@ -136,12 +282,7 @@ def photosynthesis(
 def use_efficiency(yearly_mean: np.ndarray, own: np.ndarray | float = 0.0) -> np.ndarray:
     """Return CUE = NPP/GPP: 0.5 at 12 °C, lower by 0.004 a kelvin, within the 0.22 to 0.79 of Collalti et al. (2019).
 
-    Parameters
-    ----------
-    yearly_mean : ndarray (…)
-        Temperature of the year (degC).
-    own : ndarray (cell,) or float
-        Added.
+    ``yearly_mean`` is the year's temperature (degC); what a cell has of its ``own`` is added.
     """
     return np.clip(np.clip(0.5 - 0.004 * (yearly_mean - 12), 0.3, 0.6) + own, 0.22, 0.79)
 
@@ -149,10 +290,7 @@ def use_efficiency(yearly_mean: np.ndarray, own: np.ndarray | float = 0.0) -> np
 def lloyd_taylor(tmean: np.ndarray) -> np.ndarray:
     r"""Return g_T, 1 at 10 °C: :math:`\exp(308.56\,(1/56.02 - 1/(T + 46.02)))` (Lloyd and Taylor 1994, equation 11).
 
-    Parameters
-    ----------
-    tmean : ndarray (…)
-        Temperature (degC); held at -35 °C below that, where the formula has its pole.
+    Held at -35 °C below that, where the formula has its pole.
     """
     return np.exp(308.56 * (1 / 56.02 - 1 / (np.maximum(tmean, -35) + 46.02)))
 
@@ -163,15 +301,7 @@ def moisture(water: np.ndarray) -> np.ndarray:
 
 
 def lag_factor(water_anomaly: np.ndarray, lag_weights: tuple[float, ...]) -> np.ndarray:
-    r"""Return :math:`\exp(\sum_j \lambda_j z_{y-j})`: (year, cell); years before the first count as ordinary.
-
-    Parameters
-    ----------
-    water_anomaly : ndarray (year, cell)
-        Standard scores z.
-    lag_weights : tuple of float
-        Weights of this year, the last, the one before last, …
-    """
+    r"""Return :math:`\exp(\sum_j \lambda_j z_{y-j})`, (year, cell); years before the first count as ordinary."""
     exponent = np.zeros_like(water_anomaly)
     for years_back, weight in enumerate(lag_weights):
         exponent[years_back:] += weight * water_anomaly[: len(water_anomaly) - years_back]
@@ -190,10 +320,8 @@ def drain(
 
     Parameters
     ----------
-    npp : ndarray (time, cell)
-        Input, kg m-2 month-1.
-    rate : ndarray (time, cell)
-        r above, 1 at 10 °C and best moisture.
+    npp, rate : ndarray (time, cell)
+        Input, kg m-2 month-1; r above, 1 at 10 °C and best moisture.
     biomass_life : ndarray (cell,)
         Years.
     past : float
@@ -201,7 +329,7 @@ def drain(
     slower_litter : float
         Divides the decay of litter.
     own : Peculiar, optional
-        What the cells have of their own: turnover, soils off their balance, events.
+        Turnover of the cells' own, soils off their balance, events.
 
     Returns
     -------
@@ -216,7 +344,7 @@ def drain(
         biomass_life = biomass_life * own.life
         litter_rate, soil_rate = litter_rate * own.litter, soil_rate * own.soil
         humified, start = np.minimum(humified * own.humified, 0.9), own.start
-        standing = 1 - variety.lost(np.append(own.struck, own.killed[:1], axis=0), biomass_life)[-1]
+        standing = 1 - lost(np.append(own.struck, own.killed[:1], axis=0), biomass_life)[-1]
     early = slice(0, min(120, len(npp)))
     income = 12 * past * npp[early].mean(axis=0, dtype="float64")
     mean_rate = np.maximum(rate[early].mean(axis=0, dtype="float64"), 1e-3)
@@ -236,20 +364,13 @@ def drain(
         if k % 12 == 11:
             if own is not None:
                 struck = own.killed[k // 12] * biomass
-                biomass, litter = biomass - struck, litter + (1 - variety.EXPORTED) * struck
+                biomass, litter = biomass - struck, litter + (1 - EXPORTED) * struck
             carbon[:, k // 12] = biomass, litter, soil
     return out, carbon
 
 
 def exported(pools: np.ndarray, own: Peculiar | None) -> np.ndarray:
-    """Return what left as smoke at each year's end: (year, cell), kg m-2.
-
-    Parameters
-    ----------
-    pools : ndarray (pool, year, cell)
-        As `drain` gives them: biomass is what an event left of it.
-    own : Peculiar or None
-    """
+    """Return what left as smoke at each year's end: (year, cell), kg m-2, from the pools as `drain` gives them."""
     if own is None:
         return np.zeros(pools.shape[1:])
-    return variety.EXPORTED * own.killed / (1 - own.killed) * pools[0]
+    return EXPORTED * own.killed / (1 - own.killed) * pools[0]

@@ -1,19 +1,77 @@
-"""The ground and the climate of the Demo Earth: heights, land cover; light, warmth, rain, evaporation, soil water.
+r"""The ground and the climate of the Demo Earth: heights, land cover; light, warmth, rain, evaporation, soil water.
 
 The land mask is the real one; everything on it is made, month by month on its cells. Each function is one textbook
 relation, cited where it stands; sizes that the literature leaves open are round numbers.
+
+What varies by chance are random fields: sums of plane waves through the globe, evaluated on its surface. With wave
+vectors drawn from a normal distribution of standard deviation 1/length, the covariance of two places at chord distance
+:math:`d` is :math:`\exp(-d^2 / 2\ell^2)` (random Fourier features; Rahimi and Recht 2007, NIPS 20). They have no pole
+and no date line, and the same seed is the same planet at every resolution.
 """
 
 from __future__ import annotations
+
+import zlib
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from scipy.ndimage import gaussian_filter1d
 
-from helpers.demo.fields import series, smooth, stream
 from helpers.space.grid import RADIUS, Grid
 from helpers.stats import spei
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Return the generator of one named thing: adding a field or a product leaves all others as they were.
+
+    >>> stream(1, "a").integers(100) == stream(1, "a").integers(100)
+    np.True_
+    """
+    return np.random.default_rng([seed, zlib.crc32(name.encode())])
+
+
+def _add_up(amplitude: np.ndarray, waves: np.ndarray) -> np.ndarray:
+    """Return the product of (…, wave) and (wave, cell), summed in the order of the waves, by einsum's own loop.
+
+    ``@`` leaves the order to BLAS, which chooses it by threads and processor; one last digit decides on which side of a
+    threshold a cell lies, and a seed would be another planet elsewhere.
+    """
+    return np.einsum("...w,wc->...c", amplitude, waves, optimize=False)
+
+
+def _waves(lat: np.ndarray, lon: np.ndarray, length: float, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (2 count, cell) cosines and sines of plane waves, scaled so that unit amplitudes give unit variance."""
+    phi, lam = np.deg2rad(lat), np.deg2rad(lon)
+    place = np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)])
+    phase = _add_up(rng.standard_normal((count, 3)) * (RADIUS / 1000 / length), place)
+    return np.concatenate([np.cos(phase), np.sin(phase)]) / np.sqrt(count)
+
+
+def smooth(lat: np.ndarray, lon: np.ndarray, length: float, rng: np.random.Generator, count: int = 200) -> np.ndarray:
+    """Return one field of mean 0 and variance 1, (cell,), of ``count`` waves, correlated over ``length`` (km)."""
+    waves = _waves(lat, lon, length, count, rng)
+    return _add_up(rng.standard_normal(2 * count), waves)
+
+
+def series(
+    lat: np.ndarray,
+    lon: np.ndarray,
+    length: float,
+    steps: int,
+    rng: np.random.Generator,
+    memory: float = 0.0,
+    count: int = 150,
+) -> np.ndarray:
+    """Return ``steps`` fields as `smooth` makes them, each correlated by ``memory`` with the one before (AR(1)).
+
+    The result is (step, cell), float32.
+    """
+    waves = _waves(lat, lon, length, count, rng).astype("float32")
+    amplitude = rng.standard_normal((steps, 2 * count))
+    for k in range(1, steps):
+        amplitude[k] = memory * amplitude[k - 1] + np.sqrt(1 - memory**2) * amplitude[k]
+    return _add_up(amplitude.astype("float32"), waves)
 
 
 def elevation(lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
@@ -36,17 +94,9 @@ def fertility(lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
 
 
 def upwind_fetch(land: np.ndarray, grid: Grid) -> np.ndarray:
-    """Return the length of land that the prevailing wind has crossed (km): trades from the east, else westerlies.
+    """Return the length of ``land`` (lat, lon) that the prevailing wind has crossed (km), 0 over the sea.
 
-    Parameters
-    ----------
-    land : ndarray (lat, lon) of bool
-        Land mask on ``grid``.
-
-    Returns
-    -------
-    ndarray (lat, lon)
-        0 over the sea; smoothed over 2° of latitude, since winds wander.
+    Trades blow from the east, else westerlies; smoothed over 2° of latitude, since winds wander.
     """
     width = RADIUS / 1000 * np.cos(np.deg2rad(grid.lat)) * 2 * np.pi / grid.shape[1]
     position = np.arange(2 * grid.shape[1])
@@ -62,28 +112,18 @@ def upwind_fetch(land: np.ndarray, grid: Grid) -> np.ndarray:
     return np.where(land, gaussian_filter1d(fetch, 2 / grid.resolution, axis=0, mode="nearest"), 0)
 
 
-def land_cover(climate: dict[str, np.ndarray], lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
-    r"""Return IGBP classes from mean climate, after Whittaker's scheme of biomes, with farmland laid over them.
+def land_cover(tmp, pre, pet, lat: np.ndarray, lon: np.ndarray, seed: int) -> np.ndarray:
+    """Return IGBP classes (cell,) from mean climate, with farmland, towns and bogs laid over them.
 
-    Dryness is the ratio of precipitation to potential evapotranspiration. Thresholds are round numbers [1]_.
-
-    Parameters
-    ----------
-    climate : dict of ndarray (cell,)
-        ``mat``, ``coldest``, ``warmest`` (degC), ``map``, ``pet`` (mm yr-1), ``summer`` (share of rain in the
-        warmer half of the year).
-
-    Returns
-    -------
-    ndarray (cell,) of int8
-        Codes of MCD12C1, type 1 (`helpers.space.regions.IGBP`).
-
-    References
-    ----------
-    .. [1] Whittaker (1975), Communities and Ecosystems, 2nd edition, Macmillan, figure 4.10.
+    The scheme is that of Whittaker (1975), Communities and Ecosystems, 2nd edition, figure 4.10. Dryness is the ratio
+    of precipitation to potential evapotranspiration; thresholds are round numbers. ``tmp``, ``pre`` and ``pet`` are
+    monthly, (time, cell).
     """
-    mat, cold, warm, summer = (climate[name] for name in ("mat", "coldest", "warmest", "summer"))
-    wet = climate["map"] / np.maximum(climate["pet"], 50)
+    warmth, rain, dry = (values.reshape(-1, 12, lat.size).mean(axis=0) for values in (tmp, pre, pet))
+    mat, cold, warm, total = warmth.mean(axis=0), warmth.min(axis=0), warmth.max(axis=0), rain.sum(axis=0)
+    north = np.isin(np.arange(1, 13), [4, 5, 6, 7, 8, 9])[:, None]
+    summer = (rain * np.where(lat >= 0, north, ~north)).sum(axis=0) / total  # share of rain in the warmer half-year
+    wet = total / np.maximum(dry.sum(axis=0), 50)
     hot = cold > 14
     natural = np.select(
         [
@@ -121,10 +161,6 @@ def land_cover(climate: dict[str, np.ndarray], lat: np.ndarray, lon: np.ndarray,
     ).astype("int8")
 
 
-WATTS = 1 / 0.0864
-"""W m-2 in one MJ m-2 d-1."""
-
-
 def months(first: int, last: int) -> pd.DatetimeIndex:
     """Return the middles of all months of the years ``first`` to ``last``."""
     starts = pd.date_range(f"{first}-01-01", f"{last}-12-01", freq="MS")
@@ -143,7 +179,7 @@ def insolation(lat: np.ndarray) -> np.ndarray:
     """
     rows, back = np.unique(lat, return_inverse=True)
     days = np.arange(1, 366)
-    daily = WATTS * spei.extraterrestrial_radiation(days[:, None], rows[None, :])
+    daily = 1 / 0.0864 * spei.extraterrestrial_radiation(days[:, None], rows[None, :])  # W m-2
     month = pd.date_range("2001-01-01", periods=365).month.to_numpy()
     return np.stack([daily[month == m].mean(axis=0) for m in range(1, 13)])[:, back]
 
@@ -152,11 +188,8 @@ def par(lat: np.ndarray, time: pd.DatetimeIndex, rain: np.ndarray) -> np.ndarray
     r"""Return photosynthetically active radiation at the ground: (time, cell), W m-2.
 
     Ångström's relation, :math:`R_s = (0.25 + 0.50\,n/N)\,R_a` (FAO-56, equation 35), with sunshine
-    :math:`n/N = 0.85 - 0.65\,P/(P + 80)` that falls with the month's rain ``rain`` (mm), and 0.45 of it as PAR [1]_.
-
-    References
-    ----------
-    .. [1] Meek, Hatfield, Howell, Idso and Reginato (1984), Agronomy Journal 76, 939-945.
+    :math:`n/N = 0.85 - 0.65\,P/(P + 80)` that falls with the month's rain ``rain`` (mm), and 0.45 of it as PAR (Meek
+    et al. 1984, Agronomy Journal 76, 939-945).
     """
     sunshine = 0.85 - 0.65 * rain / (rain + 80)
     return (0.45 * (0.25 + 0.50 * sunshine) * insolation(lat)[time.month - 1]).astype("float32")
@@ -167,13 +200,10 @@ def temperature(
 ) -> np.ndarray:
     r"""Return monthly mean air temperature: (time, cell), degC.
 
-    The zonal mean is :math:`15 - 28\,P_2(\sin\varphi)` [1]_, 6.5 K colder for each km of height; continents, by the
-    share :math:`c = 1 - e^{-fetch/1200\,km}`, have the larger seasons and lose the sea's winter warmth. Warming since
-    the first year: 0.025 K a year times :math:`1 + \sin^2\varphi`. Anomalies reach over 2000 km and last a month or so.
-
-    References
-    ----------
-    .. [1] North, Cahalan and Coakley (1981), Reviews of Geophysics 19, 91-121.
+    The zonal mean is :math:`15 - 28\,P_2(\sin\varphi)` (North et al. 1981, Reviews of Geophysics 19, 91-121), 6.5 K
+    colder for each km of height; continents, by the share :math:`c = 1 - e^{-fetch/1200\,km}`, have the larger seasons
+    and lose the sea's winter warmth. Warming since the first year: 0.025 K a year times :math:`1 + \sin^2\varphi`.
+    Anomalies reach over 2000 km and last a month or so.
     """
     sine = np.sin(np.deg2rad(lat))
     inland = 1 - np.exp(-fetch / 1200)
@@ -188,15 +218,11 @@ def temperature(
 def rain_climatology(lat: np.ndarray, height: np.ndarray, fetch: np.ndarray, cycle: np.ndarray) -> np.ndarray:
     r"""Return mean precipitation of each step of the season ``cycle``: (step, cell), mm month-1.
 
-    Three sources, whose zonal places follow Peixoto and Oort [1]_: the tropical rain belt, which follows the sun
-    from 9°S to 15°N; the storm tracks at 47°, poleward in summer; and showers that grow by 6 % a kelvin, held down
-    where air sinks, about 24°. Air rains out on its way inland, over 1500 km; over 5000 km near the equator, where
-    forests return the water, and over 4000 km poleward of 60°, where little of it falls. Mountains add 20 % a km,
-    up to 3 km.
-
-    References
-    ----------
-    .. [1] Peixoto and Oort (1992), Physics of Climate, American Institute of Physics, chapter 7.
+    Three sources, whose zonal places follow Peixoto and Oort (1992, Physics of Climate, chapter 7): the tropical rain
+    belt, which follows the sun from 9°S to 15°N; the storm tracks at 47°, poleward in summer; and showers that grow by
+    6 % a kelvin, held down where air sinks, about 24°. Air rains out on its way inland, over 1500 km; over 5000 km near
+    the equator, where forests return the water, and over 4000 km poleward of 60°, where little of it falls. Mountains
+    add 20 % a km, up to 3 km.
     """
     cycle = cycle[:, None]
     belt = 210 * np.exp(-(((lat - 3 - 12 * cycle) / 11) ** 2))
@@ -235,21 +261,10 @@ def precipitation(
 
 
 def evaporation(lat: np.ndarray, time: pd.DatetimeIndex, tmean: np.ndarray, mean_rain: np.ndarray):
-    """Return potential evapotranspiration (mm month-1) and the daily temperature range (K).
+    """Return potential evapotranspiration, (time, cell) mm month-1, and the daily temperature range, (cell,) K.
 
-    By `helpers.stats.spei.hargreaves`; the range falls from 16 K in a desert to 5 K in a rain forest.
-
-    Parameters
-    ----------
-    tmean : ndarray (time, cell)
-        Monthly mean temperature (degC).
-    mean_rain : ndarray (cell,)
-        Mean precipitation (mm yr-1).
-
-    Returns
-    -------
-    pet : ndarray (time, cell)
-    daily_range : ndarray (cell,)
+    By `helpers.stats.spei.hargreaves` from ``tmean`` (time, cell); the range falls from 16 K in a desert to 5 K in a
+    rain forest, by ``mean_rain`` (cell,), mm yr-1.
     """
     daily_range = 5 + 11 * 800 / (mean_rain + 800)
     coords = {"time": time, "lat": ("cell", lat)}
@@ -262,12 +277,9 @@ def evaporation(lat: np.ndarray, time: pd.DatetimeIndex, tmean: np.ndarray, mean
 def soil_water(rain: np.ndarray, pet: np.ndarray, capacity: float = 150.0) -> np.ndarray:
     """Return the filling of the soil's bucket at the end of each month: (time, cell), 0 to 1.
 
-    Manabe's bucket [1]_: evaporation runs at the potential rate above three quarters of ``capacity`` (mm) and falls
-    off below; what overflows runs away. Two passes through the first year bring it into its season.
-
-    References
-    ----------
-    .. [1] Manabe (1969), Monthly Weather Review 97, 739-774.
+    Manabe's bucket (1969, Monthly Weather Review 97, 739-774): evaporation runs at the potential rate above three
+    quarters of ``capacity`` (mm) and falls off below; what overflows runs away. Two passes through the first year bring
+    it into its season.
     """
     store = np.full(rain.shape[1], capacity / 2)
     out = np.empty_like(rain)

@@ -9,7 +9,8 @@ import pandas as pd
 import xarray as xr
 from scipy import sparse
 
-from helpers.demo import carbon, climate, variety
+from helpers.demo import carbon, climate
+from helpers.demo.carbon import EASY, Peculiar, Variety
 from helpers.space import regions
 from helpers.space.grid import Grid
 from helpers.stats.spei import december, spei
@@ -20,52 +21,26 @@ PAST = 0.97
 
 @dataclass(frozen=True)
 class Planet:
-    """All that is true, on the land cells of a grid.
-
-    Attributes
-    ----------
-    grid, coarse : Grid
-        Of the truth, and of the climate products.
-    rows, cols, lat, lon, area : ndarray (cell,)
-        Places of the land cells (Antarctica left out), degrees and m2.
-    time : DatetimeIndex
-        Months from the first year of climate to the last of all.
-    years : tuple of int
-        First and last year of the products.
-    ground : dict of ndarray (cell,)
-        ``height``, ``fertility``, ``igbp``, ``daily_range``, ``latest`` …
-    monthly : dict of ndarray (time, cell) float32
-        ``tmp``, ``pre``, ``pet``, ``par``, ``lai``, ``fapar``, ``ndvi``, ``limit``, ``wet``, ``potential``,
-        ``gpp``, ``npp``, ``rh``. ``potential`` is GPP as the table of biomes has it.
-    water : ndarray (year, cell)
-        Yearly water balance as a standard score, from the first year of climate.
-    pools : ndarray (pool, year, cell)
-        Biomass, litter, soil carbon at each year's end, kg m-2.
-    lag_weights : tuple of float
-    seed : int
-    sizes : Variety
-        How much cells and towers differ beyond the predictors.
-    own : Peculiar or None
-        What the cells have of their own.
-    """
+    """All that is true, on the land cells of a grid (Antarctica left out)."""
 
     grid: Grid
-    coarse: Grid
-    rows: np.ndarray
-    cols: np.ndarray
-    lat: np.ndarray
-    lon: np.ndarray
-    area: np.ndarray
-    time: pd.DatetimeIndex
-    years: tuple[int, int]
-    ground: dict[str, np.ndarray]
-    monthly: dict[str, np.ndarray]
-    water: np.ndarray
-    pools: np.ndarray
+    coarse: Grid  # of the climate products
+    rows: np.ndarray  # (cell,)
+    cols: np.ndarray  # (cell,)
+    lat: np.ndarray  # (cell,), degrees
+    lon: np.ndarray  # (cell,), degrees
+    area: np.ndarray  # (cell,), m2
+    time: pd.DatetimeIndex  # months from the first year of climate to the last of all
+    years: tuple[int, int]  # first and last of the products
+    ground: dict[str, np.ndarray]  # (cell,): height, fetch, fertility, igbp, daily_range
+    monthly: dict[str, np.ndarray]  # (time, cell) float32: tmp, pre, pet, wet, par, lai, fapar, ndvi, limit, gpp, npp,
+    # rh, and potential, which is GPP as the table of biomes has it
+    water: np.ndarray  # (year, cell), yearly water balance as a standard score, from the first year of climate
+    pools: np.ndarray  # (pool, year, cell), biomass, litter, soil carbon at each year's end, kg m-2
     lag_weights: tuple[float, ...]
     seed: int
-    sizes: variety.Variety = variety.EASY
-    own: variety.Peculiar | None = None
+    sizes: Variety = EASY  # how much cells and towers differ beyond the predictors
+    own: Peculiar | None = None  # what the cells have of their own
 
     @property
     def all_years(self) -> np.ndarray:
@@ -74,7 +49,7 @@ class Planet:
 
     @property
     def product_years(self) -> np.ndarray:
-        """Years of the products."""
+        """Years of the products, the last of all."""
         return np.arange(self.years[0], self.years[1] + 1)
 
     def index(self) -> np.ndarray:
@@ -90,34 +65,25 @@ class Planet:
         return out
 
     def annual(self, name: str, *, total: bool = False) -> np.ndarray:
-        """Return the yearly mean, or total, of a monthly field over the product years: (year, cell) float64.
-
-        In a mean each month weighs by its days.
-        """
-        wanted = self.time.year >= self.years[0]
-        stack = self.monthly[name][wanted].astype("float64").reshape(-1, 12, self.lat.size)
+        """Return the yearly mean by days, or total, of a monthly field over the product years: (year, cell) float64."""
+        recorded = self.time.year >= self.years[0]
+        stack = self.monthly[name][recorded].astype("float64").reshape(-1, 12, self.lat.size)
         if total:
             return stack.sum(axis=1)
-        days = self.time.days_in_month.to_numpy()[wanted].reshape(-1, 12)
+        days = self.time.days_in_month.to_numpy()[recorded].reshape(-1, 12)
         return np.einsum("ymc,ym->yc", stack, days / days.sum(axis=1, keepdims=True))
 
-    @property
-    def yearly_tmp(self) -> np.ndarray:
-        """Plain mean of the months' temperature in each product year, by which CUE goes: (year, cell), degC."""
-        wanted = self.time.year >= self.years[0]
-        return self.monthly["tmp"][wanted].reshape(-1, 12, self.lat.size).mean(axis=1)
+    def under(self, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+        """Return the row and the column of ``grid`` that each land cell lies in."""
+        rows = np.floor((90 - self.lat) / grid.resolution).astype(int)
+        return rows, np.floor((self.lon + 180) / grid.resolution).astype(int)
 
     def aggregate(self, values: np.ndarray, to: Grid) -> np.ndarray:
         """Average (step, cell) by area over the land of each cell of a coarser grid: (step, lat, lon), NaN at sea."""
-        rows = np.floor((90 - self.lat) / to.resolution).astype(int)
-        cols = np.floor((self.lon + 180) / to.resolution).astype(int)
-        target = rows * to.shape[1] + cols
-        size = to.shape[0] * to.shape[1]
+        target, size = np.ravel_multi_index(self.under(to), to.shape), to.shape[0] * to.shape[1]
         land = np.bincount(target, weights=self.area, minlength=size)
-        weight = sparse.csr_array(
-            (self.area / land[target], (target, np.arange(target.size))), shape=(size, target.size)
-        )
-        out = (weight @ values.T.astype("float64")).T
+        share, cells = self.area / land[target], np.arange(target.size)
+        out = (sparse.csr_array((share, (target, cells)), shape=(size, target.size)) @ values.T.astype("float64")).T
         out[:, land == 0] = np.nan
         return out.reshape(-1, *to.shape)
 
@@ -130,7 +96,7 @@ def make(
     climate_factor: int,
     lag_weights: tuple[float, ...],
     climate_start: int,
-    sizes: variety.Variety = variety.EASY,
+    sizes: Variety = EASY,
 ) -> Planet:
     """Make the planet; see `helpers.demo.build` for the parameters."""
     grid, coarse = Grid(resolution), Grid(resolution * climate_factor)
@@ -138,12 +104,18 @@ def make(
     rows, cols = np.nonzero(land)
     lat, lon = grid.lat[rows], grid.lon[cols]
     time = climate.months(climate_start, years[1])
-    ground, monthly = _weather(land, grid, lat, lon, time, seed)
-    ground["fertility"] = climate.fertility(lat, lon, seed)
-    ground["igbp"] = climate.land_cover(_means(monthly, time, lat), lat, lon, seed)
-    own = variety.draw(sizes, lat, lon, ground["igbp"], time.size // 12, seed)
-    _grow(ground, monthly, time, own)
-    water = climate.water_anomaly(monthly["pre"], monthly["pet"])
+    height, fetch = climate.elevation(lat, lon, seed), climate.upwind_fetch(land, grid)[land]
+    tmp = climate.temperature(lat, lon, height, fetch, time, seed)
+    pre = climate.precipitation(lat, lon, height, fetch, time, seed)
+    pet, daily_range = climate.evaporation(lat, time, tmp, 12 * pre.mean(axis=0, dtype="float64"))
+    monthly = {"tmp": tmp, "pre": pre, "pet": pet, "wet": climate.soil_water(pre, pet)}
+    monthly["par"] = climate.par(lat, time, pre)
+    igbp = climate.land_cover(tmp, pre, pet, lat, lon, seed)
+    fertility = climate.fertility(lat, lon, seed)
+    ground = {"height": height, "fetch": fetch, "daily_range": daily_range, "fertility": fertility, "igbp": igbp}
+    own = carbon.draw(sizes, lat, lon, igbp, time.size // 12, seed)
+    monthly |= _growth(ground, monthly, time, own)
+    water = climate.water_anomaly(pre, pet)
     monthly["rh"], pools = respire(ground, monthly, water, lag_weights, own)
     area = regions.cell_area(grid.lat, grid.lon)[rows, cols]
     made = (ground, monthly, water, pools, tuple(lag_weights), seed, sizes, own)
@@ -151,7 +123,7 @@ def make(
 
 
 def respire(
-    ground: dict, monthly: dict, water: np.ndarray, lag_weights: tuple[float, ...], own: variety.Peculiar | None
+    ground: dict, monthly: dict, water: np.ndarray, lag_weights: tuple[float, ...], own: Peculiar | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return heterotrophic respiration (time, cell) and the pools (pool, year, cell) that a lag leaves."""
     lag = np.repeat(carbon.lag_factor(water, lag_weights), 12, axis=0).astype("float32")
@@ -159,55 +131,32 @@ def respire(
     return carbon.drain(monthly["npp"], rate, carbon.traits(ground["igbp"])[3], PAST, own=own)
 
 
-def _weather(land, grid, lat, lon, time, seed) -> tuple[dict, dict]:
-    height = climate.elevation(lat, lon, seed)
-    fetch = climate.upwind_fetch(land, grid)[land]
-    tmp = climate.temperature(lat, lon, height, fetch, time, seed)
-    pre = climate.precipitation(lat, lon, height, fetch, time, seed)
-    pet, daily_range = climate.evaporation(lat, time, tmp, 12 * pre.mean(axis=0, dtype="float64"))
-    wet = climate.soil_water(pre, pet)
-    light = climate.par(lat, time, pre)
-    ground = {"height": height, "fetch": fetch, "daily_range": daily_range}
-    return ground, {"tmp": tmp, "pre": pre, "pet": pet, "wet": wet, "par": light}
-
-
-def _means(monthly: dict, time: pd.DatetimeIndex, lat: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the mean climate by which land cover is drawn."""
-    by_month = {name: monthly[name].reshape(-1, 12, lat.size).mean(axis=0) for name in ("tmp", "pre", "pet")}
-    northern_summer = np.isin(np.arange(1, 13), [4, 5, 6, 7, 8, 9])
-    summer = np.where(lat >= 0, northern_summer[:, None], ~northern_summer[:, None])
-    total = by_month["pre"].sum(axis=0)
-    return {
-        "mat": by_month["tmp"].mean(axis=0),
-        "coldest": by_month["tmp"].min(axis=0),
-        "warmest": by_month["tmp"].max(axis=0),
-        "map": total,
-        "pet": by_month["pet"].sum(axis=0),
-        "summer": (by_month["pre"] * summer).sum(axis=0) / total,
-    }
-
-
-def _grow(ground: dict, monthly: dict, time: pd.DatetimeIndex, own: variety.Peculiar | None) -> None:
-    """Add leaves, photosynthesis and production to the monthly fields."""
+def _growth(ground: dict, monthly: dict, time: pd.DatetimeIndex, own: Peculiar | None) -> dict[str, np.ndarray]:
+    """Return the monthly fields of leaves, photosynthesis and production."""
     growth = carbon.fertilisation(carbon.carbon_dioxide(time.year.to_numpy()))
     limit = carbon.cold_limit(monthly["tmp"], ground["daily_range"]) * carbon.dry_limit(monthly["wet"])
-    monthly["limit"] = limit.astype("float32")
-    leaves = carbon.leaf_area(monthly["limit"], ground["igbp"], ground["fertility"], growth)
-    light = {"efficiency": carbon.traits(ground["igbp"])[0] * ground["fertility"], "growth": growth}
-    light |= {"limit": monthly["limit"], "days": time.days_in_month.to_numpy()}
-    gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), **light)
-    monthly["potential"], added = gpp, 0.0
+    limit = limit.astype("float32")
+    leaves = carbon.leaf_area(limit, ground["igbp"], ground["fertility"], growth)
+    efficiency = carbon.traits(ground["igbp"])[0] * ground["fertility"]
+    how = (limit, efficiency, growth, time.days_in_month.to_numpy())
+    potential = gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), *how)
     if own is not None:
         leaves = leaves * np.repeat(own.leaves, 12, axis=0)
-        gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), **light)
+        gpp = carbon.photosynthesis(monthly["par"], carbon.absorbed(leaves), *how)
         gpp *= np.repeat((own.efficiency * own.years * own.vigour).astype("float32"), 12, axis=0)
-        added = own.use_efficiency
-    monthly["lai"] = leaves
-    monthly["fapar"] = carbon.absorbed(leaves)
-    monthly["ndvi"] = carbon.greenness(monthly["fapar"])
-    yearly = monthly["tmp"].reshape(-1, 12, gpp.shape[1]).mean(axis=1)
-    monthly["gpp"] = gpp
-    monthly["npp"] = (gpp * np.repeat(carbon.use_efficiency(yearly, added), 12, axis=0)).astype("float32")
+    fapar = carbon.absorbed(leaves)
+    fields = {"limit": limit, "potential": potential, "lai": leaves, "fapar": fapar, "ndvi": carbon.greenness(fapar)}
+    return fields | {"gpp": gpp, "npp": net(gpp, monthly["tmp"], 0.0 if own is None else own.use_efficiency)}
+
+
+def net(gpp: np.ndarray, tmp: np.ndarray, own: np.ndarray | float = 0.0) -> np.ndarray:
+    """Return NPP (time, cell) float32 from GPP, by the CUE of each year's mean temperature."""
+    return (gpp * np.repeat(carbon.use_efficiency(yearly(tmp), own), 12, axis=0)).astype("float32")
+
+
+def yearly(values: np.ndarray) -> np.ndarray:
+    """Return the plain mean of each year's months: (year, cell)."""
+    return values.reshape(-1, 12, values.shape[1]).mean(axis=1)
 
 
 def drought(precipitation: np.ndarray, pet: np.ndarray, time: pd.DatetimeIndex, scale: int) -> xr.DataArray:
@@ -244,10 +193,8 @@ def truth(planet: Planet) -> xr.Dataset:
     for name, (values, units, long_name) in fields.items():
         out[name] = (("year", "lat", "lon"), p.spread(values), {"units": units, "long_name": long_name})
     wet, dry = (p.aggregate(p.monthly[name], p.coarse) for name in ("pre", "pet"))
-    down = np.floor((90 - p.lat) / p.coarse.resolution).astype(int)
-    right = np.floor((p.lon + 180) / p.coarse.resolution).astype(int)
     for scale in (12, 24, 36):
-        index = december(drought(wet, dry, p.time, scale)).sel(year=p.product_years).values[:, down, right]
+        index = december(drought(wet, dry, p.time, scale)).sel(year=p.product_years).values[:, *p.under(p.coarse)]
         attrs = {"units": "1", "long_name": f"SPEI of December over {scale} months, coarse grid"}
         out[f"spei{scale}"] = (("year", "lat", "lon"), p.spread(index), attrs)
     out["igbp"] = (("lat", "lon"), np.where(p.index() < 0, 0, p.ground["igbp"][p.index()]).astype("int8"))

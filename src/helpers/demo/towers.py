@@ -8,7 +8,7 @@ begin with XA to XZ, which ISO 3166 keeps for private use, so that no made tower
 
 from __future__ import annotations
 
-import io
+import itertools
 import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.demo.fields import stream
+from helpers.demo.climate import stream
 from helpers.demo.planet import Planet
 from helpers.space.regions import IGBP
 
@@ -42,19 +42,16 @@ LAST_TRAINING, LAST_VALIDATION = 2014, 2010
 
 @dataclass(frozen=True)
 class Tower:
-    """One tower: identifier, place, cell, class, log factor of its own, the years of its record.
-
-    ``by_year`` is what the log factor has more in each of the product years.
-    """
+    """One tower."""
 
     site: str
     lat: float
     lon: float
     cell: int
     igbp: int
-    effect: float
-    years: np.ndarray
-    by_year: np.ndarray
+    effect: float  # the logarithm of a factor of its own
+    years: np.ndarray  # of its record
+    by_year: np.ndarray  # (product year,), what the logarithm has more in each
 
 
 def network(planet: Planet, towers: int, validation: int, site_effect: float) -> tuple[list[Tower], list[Tower]]:
@@ -78,19 +75,18 @@ def network(planet: Planet, towers: int, validation: int, site_effect: float) ->
     twins = rng.permutation(cells.size)[: round(0.15 * cells.size)]
     cells[twins] = cells[(twins + 1) % cells.size]  # some share the cell of the next
     training = _build(planet, cells, site_effect, LAST_TRAINING, rng)
-    others = _cells(planet, validation, 2, rng, taken=_near(planet, cells))
+    # Those that validate keep two rows and columns away from the others, so that no window overlaps a tower's cell.
+    height, width = planet.grid.shape
+    near = np.zeros(planet.grid.shape, bool)
+    for down, right in itertools.product((-1, 0, 1), repeat=2):
+        near[np.clip(planet.rows[cells] + down, 0, height - 1), (planet.cols[cells] + right) % width] = True
+    others = _cells(planet, validation, 2, rng, taken=near[planet.rows, planet.cols])
     checking = _build(planet, others, site_effect, LAST_VALIDATION, rng, code="V")
     long = [t for t in training if np.sum(t.years <= LAST_VALIDATION) >= 3] or training
-    same, beside = long[0], long[-1]
-    checking += [
-        replace(same, years=_early(same.years)),
-        replace(beside, site="XV-TWN", lat=round(beside.lat + 0.004, 4), years=_early(beside.years)),
-    ]
+    for tower, other in ((long[0], {}), (long[-1], {"site": "XV-TWN", "lat": round(long[-1].lat + 0.004, 4)})):
+        early = tower.years[tower.years <= max(LAST_VALIDATION, tower.years[0])]
+        checking.append(replace(tower, years=early, **other))
     return training, checking
-
-
-def _early(years: np.ndarray) -> np.ndarray:
-    return years[years <= max(LAST_VALIDATION, years[0])]
 
 
 def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, taken: np.ndarray) -> np.ndarray:
@@ -118,17 +114,6 @@ def _cells(planet: Planet, count: int, column: int, rng: np.random.Generator, ta
     return np.concatenate(chosen)
 
 
-def _near(planet: Planet, cells: np.ndarray) -> np.ndarray:
-    """Return the cells whose window overlaps the centre of one of these: less than two rows and columns away."""
-    hit = np.zeros(planet.grid.shape, bool)
-    height, width = planet.grid.shape
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            rows = np.clip(planet.rows[cells] + down, 0, height - 1)
-            hit[rows, (planet.cols[cells] + right) % width] = True
-    return hit[planet.rows, planet.cols]
-
-
 def _build(
     planet: Planet, cells: np.ndarray, site_effect: float, last: int, rng: np.random.Generator, code: str = ""
 ) -> list[Tower]:
@@ -141,18 +126,14 @@ def _build(
         lat, lon = planet.lat[cell] + rng.uniform(-half, half), planet.lon[cell] + rng.uniform(-half, half)
         length = min(1 + rng.geometric(1 / 4.5), last - first + 1)
         begin = rng.integers(first, last - length + 2)
-        prefix = next((name for name, entry in REGIONS.items() if _within(entry[0], planet, cell)), "XW")
+        inside = (name for name, ((west, south, east, north), *_) in REGIONS.items()
+                  if south < planet.lat[cell] < north and west < planet.lon[cell] < east)  # fmt: skip
         igbp = _label(planet, cell, rng)
-        site = f"{'XV' if code else prefix}-{k:03d}"
+        site = f"{'XV' if code else next(inside, 'XW')}-{k:03d}"
         effect = site_effect * rng.standard_normal()
         years = np.arange(begin, begin + length)
         towers.append(Tower(site, round(lat, 4), round(lon, 4), cell, igbp, effect, years, by_year[k]))
     return towers
-
-
-def _within(box: tuple, planet: Planet, cell: int) -> bool:
-    west, south, east, north = box
-    return south < planet.lat[cell] < north and west < planet.lon[cell] < east
 
 
 def _label(planet: Planet, cell: int, rng: np.random.Generator) -> int:
@@ -216,78 +197,45 @@ def observe(planet: Planet, towers: list[Tower], noise: float, name: str) -> pd.
     return rows
 
 
-def write(folder: Path, planet: Planet, towers: list[Tower], noise: float, product: str) -> list[Path]:
-    """Write one zip a tower with its yearly file, and ``sites.csv`` beside them.
+def write_towers(folder: Path, planet: Planet, towers: list[Tower], noise: float, product: str) -> list[Path]:
+    """Write one zip a tower with its yearly file, and ``sites.csv`` beside them; return the zips.
 
-    FLUXNET2015 is as untidy as a folder that grew over the years: the tower with the longest record has an earlier
-    release (SUBSET, a year shorter) beside it, and in the file of the next the last year stands twice.
-
-    Parameters
-    ----------
-    product : {"fluxnet2015", "fluxnet"}
-        Whose names and layout: FULLSET of 2015, or FLUXMET of today's product.
-
-    Returns
-    -------
-    list of Path
-        The zips.
+    ``product`` says whose names and layout: FULLSET of ``fluxnet2015``, or FLUXMET of today's ``fluxnet``. FLUXNET2015
+    is as untidy as a folder that grew over the years: the tower with the longest record has an earlier release (SUBSET,
+    a year shorter) beside it, and in the file of the next the last year stands twice.
     """
     table = observe(planet, towers, noise, product)
-    table["ta"] = planet.annual("tmp")[table["year"] - planet.years[0], table["cell"]]
-    table["p"] = planet.annual("pre", total=True)[table["year"] - planet.years[0], table["cell"]]
-    reports = {tower.site: table[table["site"] == tower.site] for tower in towers}
-    paths = []
+    at = table["year"] - planet.years[0], table["cell"]
+    columns = {
+        "TIMESTAMP": table["year"],
+        "TA_F": planet.annual("tmp")[at],
+        "P_F": planet.annual("pre", total=True)[at],
+        "NEE_VUT_REF": table["reco"] - table["gpp"],
+        "NEE_VUT_REF_QC": table["qc"],
+        "RECO_NT_VUT_REF": table["reco"],
+        "GPP_NT_VUT_REF": table["gpp"],
+        "RECO_DT_VUT_REF": table["reco_dt"],
+    }
+    yearly = pd.DataFrame(columns).round(4).fillna(-9999)
+    reports = {tower.site: yearly[table["site"] == tower.site] for tower in towers}
+    name, step, release = ("DEMO_{}_FLUXNET_", "FLUXMET_YY_", "v1.3_r1")
+    todo = []
     if product == "fluxnet2015":
+        name, step, release = ("FLX_{}_FLUXNET2015_FULLSET_", "YY_", "1-4")
         first, second = sorted(reports, key=lambda site: len(reports[site]), reverse=True)[:2]
         earlier = reports[first].iloc[: max(len(reports[first]) - 1, 1)]
-        paths.append(_release(folder, f"FLX_{first}_FLUXNET2015_SUBSET_{{}}", "1-3", earlier))
+        todo.append((f"FLX_{first}_FLUXNET2015_SUBSET_", "1-3", earlier))
         reports[second] = pd.concat([reports[second], reports[second].tail(1)])
-    for site, rows in reports.items():
-        if product == "fluxnet2015":
-            paths.append(_release(folder, f"FLX_{site}_FLUXNET2015_FULLSET_{{}}", "1-4", rows))
-        else:
-            paths.append(_release(folder, f"DEMO_{site}_FLUXNET_{{}}", "v1.3_r1", rows, "FLUXMET_YY_"))
-    places = pd.DataFrame(
-        {
-            "site": [t.site for t in towers],
-            "latitude": [t.lat for t in towers],
-            "longitude": [t.lon for t in towers],
-            "igbp": [IGBP[t.igbp][0] for t in towers],
-        }
-    )
-    places.to_csv(folder / "sites.csv", index=False)
+    paths = []
+    for stem, edition, rows in [*todo, *((name.format(site), release, rows) for site, rows in reports.items())]:
+        span = f"{rows['TIMESTAMP'].min()}-{rows['TIMESTAMP'].max()}_{edition}"
+        paths.append(folder / f"{stem}{span}.zip")
+        with zipfile.ZipFile(paths[-1], "w", zipfile.ZIP_DEFLATED) as archive:
+            member = zipfile.ZipInfo(f"{stem}{step}{span}.csv", (2021, 1, 1, 0, 0, 0))  # the same bytes on any day
+            archive.writestr(member, rows.to_csv(index=False))
+    places = [(t.site, t.lat, t.lon, IGBP[t.igbp][0]) for t in towers]
+    pd.DataFrame(places, columns=["site", "latitude", "longitude", "igbp"]).to_csv(folder / "sites.csv", index=False)
     return paths
-
-
-def _release(folder: Path, stem: str, release: str, rows: pd.DataFrame, step: str = "YY_") -> Path:
-    """Write the zip of one release; ``step`` is what its yearly member's name has more than its own."""
-    span = f"{rows['year'].min()}-{rows['year'].max()}_{release}"
-    return _zip(folder / f"{stem.format('')}{span}.zip", f"{stem.format(step)}{span}.csv", _yearly(rows))
-
-
-def _yearly(rows: pd.DataFrame) -> str:
-    table = pd.DataFrame(
-        {
-            "TIMESTAMP": rows["year"],
-            "TA_F": rows["ta"],
-            "P_F": rows["p"],
-            "NEE_VUT_REF": rows["reco"] - rows["gpp"],
-            "NEE_VUT_REF_QC": rows["qc"],
-            "RECO_NT_VUT_REF": rows["reco"],
-            "GPP_NT_VUT_REF": rows["gpp"],
-            "RECO_DT_VUT_REF": rows["reco_dt"],
-        }
-    )
-    buffer = io.StringIO()
-    table.round(4).fillna(-9999).to_csv(buffer, index=False)
-    return buffer.getvalue()
-
-
-def _zip(path: Path, inner: str, text: str) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        # A fixed date: the same seed gives the same bytes.
-        archive.writestr(zipfile.ZipInfo(inner, (2021, 1, 1, 0, 0, 0)), text)
-    return path
 
 
 def effects(planet: Planet, training: list[Tower], validation: list[Tower]) -> xr.Dataset:
@@ -296,17 +244,16 @@ def effects(planet: Planet, training: list[Tower], validation: list[Tower]) -> x
     Both belong to the tower and are in no map. A tower of both lists stands here once.
     """
     by_site = {t.site: t for t in [*training, *validation]}
-    told = list(by_site.values())
-    lasting = np.array([t.effect for t in told], dtype="float32")
-    by_year = np.stack([t.by_year for t in told]).astype("float32")
+    towers = list(by_site.values())
     about = {"units": "1", "long_name": "unobserved site effect: logarithm of the factor on RECO"}
     more = {"units": "1", "long_name": "unobserved site effect of the year: logarithm of a further factor on RECO"}
+    lasting, by_year = (np.array([getattr(t, k) for t in towers], "float32") for k in ("effect", "by_year"))
     return xr.Dataset(
         {"site_effect": ("site", lasting, about), "site_year_effect": (("year", "site"), by_year.T, more)},
         coords={
             "site": list(by_site),
             "year": planet.product_years,
-            "site_lat": ("site", [t.lat for t in told]),
-            "site_lon": ("site", [t.lon for t in told]),
+            "site_lat": ("site", [t.lat for t in towers]),
+            "site_lon": ("site", [t.lon for t in towers]),
         },
     )

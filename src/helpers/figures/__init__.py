@@ -1,10 +1,12 @@
 """The house style of the book's figures and tables: maps on cartopy, charts on Matplotlib, tables on pandas' Styler."""
 
+# ruff: noqa: F401 (this is the door of the room)
+
 from helpers.figures.charts import bars, faster, letter, scatters, timing
 from helpers.figures.intervals import (
+    dumbbells,
     ladder,
     lag_curves,
-    moves,
     paired_gains,
     share_intervals,
     size_and_power,
@@ -22,34 +24,3 @@ from helpers.figures.style import (
     use_house_style,
 )
 from helpers.figures.tables import table
-
-__all__ = [
-    "COLOURS",
-    "DEGREES",
-    "DIVERGING",
-    "EQUAL_EARTH",
-    "IGBP_COLOURS",
-    "RECO_UNIT",
-    "SEQUENTIAL",
-    "SERIES",
-    "WIDTH",
-    "bars",
-    "blocks",
-    "categories",
-    "faster",
-    "ladder",
-    "lag_curves",
-    "letter",
-    "moves",
-    "paired_gains",
-    "points",
-    "scatters",
-    "share_intervals",
-    "size_and_power",
-    "table",
-    "timing",
-    "use_house_style",
-    "world",
-    "worlds",
-    "worlds_found",
-]

@@ -50,11 +50,6 @@ def scatters(
         Gives the colours; default the network's.
     size : float
         Area of a point, points squared.
-
-    Returns
-    -------
-    sequence of Axes
-        One a panel.
     """
     wide = min(4, len(panels))
     tall = -(-len(panels) // wide)
@@ -171,11 +166,8 @@ def spread(positions: ArrayLike, gap: float) -> np.ndarray:
 def faster(table: pd.DataFrame) -> Axes:
     """Draw regions as circles where NPP grows faster (across) and RECO does (up); their areas show the regions'.
 
-    Parameters
-    ----------
-    table : DataFrame
-        A row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``analysed_m2``, the land that the share
-        is of, as `risk.table` has them.
+    The table has a row a region: ``name``, ``npp_faster_area`` (0 to 1) and ``analysed_m2``, the land that the share
+    is of, as `risk.table` has them.
     """
     width = 6.6  # and height, inches
     figure, ax = plt.subplots(figsize=(width, width))

@@ -30,30 +30,11 @@ def draw(
     thickness: float = 1.3,
     edge: str | None = None,
 ) -> None:
-    """Draw values at their places from the top, each with its interval.
+    """Draw values at their places (row,) from the top, each with its interval.
 
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw.
-    place : array_like (row,)
-        Where on the vertical axis.
-    values : DataFrame (row)
-        The value, and the ends of its interval, as the first three columns; NaN draws none.
-    colour : str
-        Of marks and intervals.
-    marker : str or tuple
-        Matplotlib's.
-    filled : array_like of bool (row,)
-        False leaves the mark hollow.
-    floor : float
-        What lies below stands on it, as an arrow to the left, and intervals are cut there.
-    label : str, optional
-        Of the legend, where the mark is filled.
-    thickness : float
-        Of the intervals, points.
-    edge : str, optional
-        Colour of the marks' rims; default the marks' own.
+    The first three columns of ``values`` are the value and the ends of its interval; NaN draws none. Where ``filled``
+    is false the mark is hollow; what lies below ``floor`` stands on it, as an arrow to the left, and intervals are cut
+    there. The ``label`` is that of the filled marks; ``thickness`` is that of intervals, ``edge`` the colour of rims.
     """
     place, (value, low, high) = np.asarray(place), values.iloc[:, :3].to_numpy(dtype="float64").T
     ax.hlines(place, np.maximum(low, floor), np.maximum(high, floor), color=colour, linewidth=thickness)
@@ -92,20 +73,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     floor : float
         Where the axis ends below. What lies beyond stands on the edge, as an arrow to the left, and what reaches beyond
         is cut there.
-
-    Raises
-    ------
-    ValueError
-        A model is not in the table, or there are more models than markers.
     """
-    there = scores.index.get_level_values(1)
-    lacking = [model for model in models if model not in there]
-    if lacking or not 0 < len(models) <= len(MARKERS):
-        raise ValueError(
-            f"models: expected 1 to {len(MARKERS)} of those in scores, found {len(models)}, of them "
-            f"{', '.join(lacking) or 'none'} not there; mend the list"
-        )
-    scores = scores.loc[there.isin(models), ["value", "low", "high"]]
+    scores = scores.loc[scores.index.isin(models, level=1), ["value", "low", "high"]]
     rungs = list(dict.fromkeys(scores.index.get_level_values(0)))
     lowest = scores[["value", "low"]].min(axis=None)
     left = max(floor, lowest - 0.05 * (1 - lowest))
@@ -124,7 +93,7 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     return ax
 
 
-def moves(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.inf) -> Axes:
+def dumbbells(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.inf) -> Axes:
     """Draw each quantity on a line of its own, with a thin line from where a protocol puts it to where honesty does.
 
     Parameters
@@ -138,14 +107,7 @@ def moves(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.inf) 
         Quantity and unit, under the axis.
     floor : float
         What lies below stands here, as an arrow to the left, and intervals are cut.
-
-    Raises
-    ------
-    ValueError
-        There is no row.
     """
-    if table.empty:
-        raise ValueError("table: expected a row or more, found none; leave the figure out")
     place, run = np.arange(len(table)), COLOURS["run"]
     table = table[["paper", "seed protocol", "honest", "low", "high"]].astype("float64")
     ends = np.sort(np.maximum(table[["seed protocol", "honest"]], floor))
@@ -179,10 +141,6 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
         Rows of panels, and what each is called.
     level : float
         Gains whose adjusted p is below it are filled.
-
-    Returns
-    -------
-    ndarray of Axes
     """
     table = table[table.protocol.isin(protocols)]
     table = table.assign(pair=table.model + " over " + table.reference)
@@ -206,16 +164,8 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
 def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
     """Draw what SPEI gains against its scale, a panel for each score.
 
-    Parameters
-    ----------
-    curves : mapping of str to DataFrame
-        By what is scored: ``months``, ``gain``, ``low``, ``high``, ``p_holm``.
-    level : float
-        Gains whose adjusted p is below it are filled.
-
-    Returns
-    -------
-    ndarray of Axes
+    Each curve, by what is scored, has ``months``, ``gain``, ``low``, ``high``, ``p_holm``; gains whose adjusted p is
+    below ``level`` are filled.
     """
     _, axes = plt.subplots(1, len(curves), figsize=(WIDTH, 3.4), squeeze=False)
     for ax, (what, curve) in zip(axes[0], curves.items(), strict=True):
@@ -233,17 +183,8 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
 def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     """Draw in what share of made worlds each protocol claims the water of each year, a panel a protocol.
 
-    Parameters
-    ----------
-    rates : DataFrame
-        See `helpers.stats.lags.rates`.
-    waters : sequence of str
-        What the water of no, one and two years back is called.
-
-    Returns
-    -------
-    ndarray of Axes
-        Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
+    ``rates`` are those of `helpers.stats.lags.rates`, ``waters`` what the water of no, one and two years back is
+    called. Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
     """
     protocols, planted = (list(dict.fromkeys(rates[c])) for c in ("protocol", "planted"))
     figure, axes = plt.subplots(1, len(protocols), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
@@ -277,11 +218,6 @@ def size_and_power(rates: pd.DataFrame, names: Mapping[str, str], alpha: float, 
         The level that the size should have: a line in the left panel.
     chosen : str
         The method whose name is set in bold.
-
-    Returns
-    -------
-    numpy.ndarray
-        The two axes.
     """
     _, axes = plt.subplots(1, 2, figsize=(WIDTH, 0.42 * len(names) + 1.6), sharey=True)
     memories = sorted(rates["rho"].unique())

@@ -22,7 +22,7 @@ from matplotlib.patches import Patch, Rectangle
 from numpy.typing import ArrayLike
 
 from helpers.figures.style import COLOURS, DIVERGING, MARKERS, SEQUENTIAL
-from helpers.products import natural_earth
+from helpers.space import regions
 from helpers.space.grid import RADIUS
 
 SPHERE = ccrs.Globe(ellipse=None, semimajor_axis=RADIUS, semiminor_axis=RADIUS)
@@ -40,7 +40,8 @@ LEGEND_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, 0.0), "handleleng
 
 @lru_cache(maxsize=1)
 def _land() -> ShapelyFeature:
-    return ShapelyFeature(shapely.get_parts(natural_earth.land("110m")), DEGREES)
+    (shape, _), *_ = regions.outlines(regions.OUTLINES / "land-110m.geojson")
+    return ShapelyFeature(shapely.get_parts(shape), DEGREES)
 
 
 def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAxes:
@@ -49,8 +50,7 @@ def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAx
         _, ax = plt.subplots(subplot_kw={"projection": EQUAL_EARTH})
     if getattr(ax, "projection", None) != EQUAL_EARTH:
         raise ValueError(
-            "ax: expected axes with the Equal Earth projection, found others; make them with"
-            " plt.subplots(subplot_kw={'projection': figures.EQUAL_EARTH}) or leave ax out"
+            "ax: expected Equal Earth axes; make them with plt.subplots(subplot_kw={'projection': figures.EQUAL_EARTH})"
         )
     ax.set_global()
     ax.set_ylim(*(EQUAL_EARTH.transform_point(0.0, lat, DEGREES)[1] for lat in (SOUTH, NORTH)))
@@ -62,11 +62,6 @@ def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAx
 
 def _for_drawing(field: xr.DataArray, *, classes: bool = False) -> xr.DataArray:
     """Return the field in memory, on cells no finer than `FINEST`: block means, or every n-th cell of classes."""
-    if set(field.dims) != {"lat", "lon"}:
-        raise ValueError(
-            f"field {field.name or ''}: expected dimensions lat and lon, found {', '.join(map(str, field.dims))};"
-            " select or average the others first"
-        )
     field = field.transpose("lat", "lon").load()
     factor = max(1, round(FINEST / abs(float(field.lon[1] - field.lon[0]))))
     if classes:
@@ -107,16 +102,6 @@ def world(
         Equal Earth axes to draw on; default a new figure.
     title : str
         Title of the map.
-
-    Returns
-    -------
-    GeoAxes
-        The axes drawn on.
-
-    Raises
-    ------
-    ValueError
-        The field has other dimensions than lat and lon, or ``ax`` another projection.
     """
     ax = _world_axes(ax, COLOURS["blank" if diverging else "land"])
     shown = _for_drawing(field)
@@ -146,11 +131,6 @@ def worlds(fields: Mapping[str, tuple], ncols: int = 3, *, size: tuple[float, fl
         Maps in a row.
     size : tuple of float
         Width and height of one map, inches.
-
-    Returns
-    -------
-    numpy.ndarray
-        The axes, one a field.
     """
     nrows = -(-len(fields) // ncols)
     look = {"figsize": (size[0] * ncols, size[1] * nrows), "subplot_kw": {"projection": EQUAL_EARTH}}
@@ -183,14 +163,7 @@ def categories(
         As in `world`.
     legend_columns : int
         Columns of the legend.
-
-    Raises
-    ------
-    ValueError
-        A flag with a colour has no name.
     """
-    if set(colours) - set(labels):
-        raise ValueError(f"labels: expected a name for each of the flags {sorted(colours)}, found {sorted(labels)}")
     ax, codes, shown = _world_axes(ax), sorted(colours), _for_drawing(field, classes=True)
     place = xr.full_like(shown, np.nan, dtype="float64")
     for index, code in enumerate(codes):

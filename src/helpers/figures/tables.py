@@ -89,23 +89,10 @@ def table(frame: pd.DataFrame, caption: str | None = None, formats: Mapping[str,
     formats : mapping of str to str or callable, optional
         By column: a format such as ``".2f"``, ``".1%"`` or ``"{:.2f} m"``, or a function of the value. Others follow
         `show`.
-
-    Returns
-    -------
-    Table
-        Shown as HTML in a page, as text in a terminal; equal frames give equal output.
-
-    Raises
-    ------
-    ValueError
-        ``formats`` names a column that is not there.
     """
     formats = formats or {}
     if unknown := [str(name) for name in formats if name not in frame.columns]:
-        raise ValueError(
-            f"formats: expected columns among {', '.join(map(str, frame.columns))}, found {', '.join(unknown)};"
-            " mend the name"
-        )
+        raise ValueError(f"formats: expected columns among {', '.join(map(str, frame.columns))}, found {unknown[0]}")
     columns = [[show(value, formats.get(name)) for value in column] for name, column in frame.items()]
     texts = pd.DataFrame(dict(enumerate(columns)), index=frame.index, dtype=object).set_axis(frame.columns, axis=1)
     return Table(texts, caption)

@@ -7,27 +7,7 @@ import re
 import numpy as np
 
 from helpers.products import missing
-
-IGBP: dict[int, tuple[str, str]] = {
-    0: ("WAT", "Water bodies"),
-    1: ("ENF", "Evergreen needleleaf forests"),
-    2: ("EBF", "Evergreen broadleaf forests"),
-    3: ("DNF", "Deciduous needleleaf forests"),
-    4: ("DBF", "Deciduous broadleaf forests"),
-    5: ("MF", "Mixed forests"),
-    6: ("CSH", "Closed shrublands"),
-    7: ("OSH", "Open shrublands"),
-    8: ("WSA", "Woody savannas"),
-    9: ("SAV", "Savannas"),
-    10: ("GRA", "Grasslands"),
-    11: ("WET", "Permanent wetlands"),
-    12: ("CRO", "Croplands"),
-    13: ("URB", "Urban and built-up lands"),
-    14: ("CVM", "Cropland and natural vegetation mosaics"),
-    15: ("SNO", "Permanent snow and ice"),
-    16: ("BSV", "Barren"),
-}
-"""Land cover code of MCD12C1, type 1: abbreviation and name (Sulla-Menashe and Friedl 2018, table 3; water is 0)."""
+from helpers.space.regions import IGBP
 
 ABBREVIATIONS = tuple(abbreviation for abbreviation, _ in IGBP.values())
 """In the order of their codes, 0 to 16."""

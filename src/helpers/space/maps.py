@@ -23,13 +23,9 @@ from helpers.workspace import ZARR
 ROWS = 600
 """Rows of a chunk on disk: a whole globe at 0.05 degrees is six chunks a year."""
 
-NAMES = {"reco": "ecosystem respiration, as carbon", "reco_sd": "spread of the ensemble's members (ddof 1)"}
-
 COMPARED = ["model", "product", "quantity", "n_cells", "value", "cnn_averaged", "cnn_unaveraged"]
 COMPARED += ["value_area", "cnn_averaged_area"]
 """Columns of a table of comparisons: which map, and what `compare` returns."""
-
-Summary = Callable[[xr.DataArray], xr.Dataset]
 
 
 def write_years(
@@ -39,7 +35,7 @@ def write_years(
     like: xr.Dataset,
     title: str,
 ) -> None:
-    """Write maps of RECO and of its spread to zarr, one year at a time: no more than one year is ever in memory.
+    """Write maps of RECO and of its spread to zarr, one year at a time, so that one year alone is in memory.
 
     Parameters
     ----------
@@ -54,32 +50,27 @@ def write_years(
     title : str
         What made the maps.
     """
+    names = {"reco": "ecosystem respiration, as carbon", "reco_sd": "spread of the ensemble's members (ddof 1)"}
     for year in years:
         fields = {
             name: (("year", "lat", "lon"), values[None].astype("float32"), {"units": "kg m-2 yr-1", "long_name": what})
-            for (name, what), values in zip(NAMES.items(), one_year(year), strict=True)
+            for (name, what), values in zip(names.items(), one_year(year), strict=True)
         }
         when = ("year", [int(year)], {"long_name": "calendar year"})
         append_year(folder, xr.Dataset(fields, {"year": when, "lat": like.lat, "lon": like.lon}, {"title": title}))
 
 
 def append_year(folder: Path, annual: xr.Dataset) -> None:
-    """Write the maps of one year to zarr, behind those of the years before.
-
-    Parameters
-    ----------
-    folder : Path
-        Empty for the first year, such as ``Workspace.writing`` yields.
-    annual : Dataset (year, lat, lon)
-        Of one year; the same variables and cells each time.
-    """
+    """Write the maps of one year (year, lat, lon) to zarr in ``folder``, which is empty or holds the years before."""
     chunks = (1, min(ROWS, annual.sizes["lat"]), annual.sizes["lon"])
     new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in annual.data_vars}}
     how = {"append_dim": "year"} if (folder / ".zgroup").exists() else new
     annual.drop_encoding().to_zarr(folder, **ZARR, **how)
 
 
-def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names: str) -> pd.DataFrame:
+def compare(
+    ours: xr.DataArray, theirs: xr.DataArray, summary: Callable[[xr.DataArray], xr.Dataset], **names: str
+) -> pd.DataFrame:
     """Compare two maps over the years on the second one's cells.
 
     Each year of ``ours`` is averaged, by area, onto the cells of ``theirs``; both are summed up over the years; both
@@ -104,19 +95,22 @@ def compare(ours: xr.DataArray, theirs: xr.DataArray, summary: Summary, **names:
     ours, theirs = grid.normalise_lat_lon(ours), grid.normalise_lat_lon(theirs)
     there, here = grid.of(theirs), grid.of(ours)
     _, theirs = grid.together(ours.isel(lat=0, lon=0, drop=True), theirs, names=("ours", "theirs"))  # of the same years
-    coarse, theirs = summary(grid.resample(ours, there, "average")).compute(), summary(theirs).compute()
-    fine = summary(ours).compute()
+    maps = (grid.resample(ours, there, "average"), theirs, ours)
+    coarse, theirs, fine = (summary(field).compute() for field in maps)
     rows = []
     for name in fine:
         common = coarse[name].notnull() & theirs[name].notnull()
         below = grid.resample(common.astype("int8"), here, "nearest") == 1
         size = regions.cell_area(there.lat, there.lon) * common
-        row = dict.fromkeys(COMPARED, "") | names | {"quantity": str(name), "n_cells": int(common.sum())}
-        row |= {"value": theirs[name].where(common).mean(), "cnn_averaged": coarse[name].where(common).mean()}
-        row |= {"cnn_unaveraged": fine[name].where(below).mean()}
-        row |= {"value_area": theirs[name].where(common).weighted(size).mean()}
-        row |= {"cnn_averaged_area": coarse[name].where(common).weighted(size).mean()}
-        rows.append({key: float(v) if isinstance(v, xr.DataArray) else v for key, v in row.items()})
+        value, averaged = theirs[name].where(common), coarse[name].where(common)
+        means = {
+            "value": value.mean(),
+            "cnn_averaged": averaged.mean(),
+            "cnn_unaveraged": fine[name].where(below).mean(),
+        }
+        means |= {"value_area": value.weighted(size).mean(), "cnn_averaged_area": averaged.weighted(size).mean()}
+        about = dict.fromkeys(COMPARED, "") | names | {"quantity": str(name), "n_cells": int(common.sum())}
+        rows.append(about | {key: float(mean) for key, mean in means.items()})
     return pd.DataFrame(rows)
 
 
@@ -147,28 +141,19 @@ def group_means(field: xr.DataArray, area: xr.DataArray, groups: Mapping[str, xr
     return table.sort_values("mean", ascending=False, ignore_index=True)
 
 
-def score(true: xr.Dataset, found: xr.Dataset) -> pd.DataFrame:
-    """Score maps against true ones over the cells in which both have a value.
-
-    Parameters
-    ----------
-    true, found : Dataset (lat, lon)
-        The same variables on the same grid.
+def score(true: xr.Dataset, mapped: xr.Dataset) -> pd.DataFrame:
+    """Score maps (lat, lon) against true ones of the same variables, over the cells in which both have a value.
 
     Returns
     -------
     DataFrame
         A row a variable: truth and this map (means over cells), bias (map less truth), R² (1 - SSE/SST), Pearson's r.
     """
-    if lacking := [str(name) for name in true if name not in found]:
-        raise ValueError(
-            f"found: expected the variables of true, found none called {lacking[0]!r}; leave it out of true"
-        )
-    true, found = grid.together(true, found, names=("true", "found"))
+    true, mapped = grid.together(true, mapped[list(true)], names=("true", "mapped"))
     rows = {}
     for name in true:
-        known = (true[name].notnull() & found[name].notnull()).values
-        was, got = true[name].values[known], found[name].values[known]
+        known = (true[name].notnull() & mapped[name].notnull()).values
+        was, got = true[name].values[known], mapped[name].values[known]
         numbers = (was.mean(), got.mean(), got.mean() - was.mean(), skill.r2(was, got), skill.pearson(was, got)[0])
         rows[str(name)] = [float(number) for number in numbers]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["truth", "this map", "bias", "R²", "Pearson's r"])

@@ -1,4 +1,4 @@
-"""Parts of the world: land, latitude bands, biomes, economies, and the area of each grid cell.
+"""Parts of the world: outlines, land, latitude bands, biomes, economies, and the area of each grid cell.
 
 >>> round(float(cell_area([45.0, -45.0], [-90.0, 90.0]).sum() / SPHERE_AREA), 12)
 1.0
@@ -8,22 +8,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import rasterio
 import rasterio.features
-import shapely
+import shapely.geometry
 import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.products import natural_earth
-from helpers.products.land_cover import IGBP
 from helpers.space.grid import LAT, LON, RADIUS, together
 from helpers.workspace import DATA
+
+OUTLINES = DATA / "natural_earth"
+"""Folder of the outlines: ``countries-50m.geojson``, whose countries make up the land, and ``land-110m.geojson``."""
 
 SPHERE_AREA = 4.0 * np.pi * RADIUS**2
 """Surface of the MODIS sphere, which has the Earth's own, m2."""
@@ -39,31 +42,57 @@ BANDS: dict[str, tuple[float, float]] = {
 BAND_NAMES = tuple(BANDS)[1:]
 """Meaning of the flags 0, 1, 2 that `band` gives."""
 
+IGBP: dict[int, tuple[str, str]] = {
+    0: ("WAT", "Water bodies"),
+    1: ("ENF", "Evergreen needleleaf forests"),
+    2: ("EBF", "Evergreen broadleaf forests"),
+    3: ("DNF", "Deciduous needleleaf forests"),
+    4: ("DBF", "Deciduous broadleaf forests"),
+    5: ("MF", "Mixed forests"),
+    6: ("CSH", "Closed shrublands"),
+    7: ("OSH", "Open shrublands"),
+    8: ("WSA", "Woody savannas"),
+    9: ("SAV", "Savannas"),
+    10: ("GRA", "Grasslands"),
+    11: ("WET", "Permanent wetlands"),
+    12: ("CRO", "Croplands"),
+    13: ("URB", "Urban and built-up lands"),
+    14: ("CVM", "Cropland and natural vegetation mosaics"),
+    15: ("SNO", "Permanent snow and ice"),
+    16: ("BSV", "Barren"),
+}
+"""Land cover code of MCD12C1, type 1: abbreviation and name (Sulla-Menashe and Friedl 2018, table 3; water is 0)."""
+
 IGBP_CODES: dict[str, int] = {abbreviation: code for code, (abbreviation, _) in IGBP.items()}
 """The other way round: the code of an abbreviation, as flux towers carry it."""
 
 
-def _lists() -> dict[str, dict]:
-    return yaml.safe_load((DATA / "economies.yml").read_text(encoding="utf-8"))["economies"]
-
-
-ECONOMIES: tuple[str, ...] = tuple(_lists())
+ECONOMIES: tuple[str, ...] = tuple(yaml.safe_load((DATA / "economies.yml").read_text(encoding="utf-8"))["economies"])
 """Names of the economies, in the order of data/economies.yml; the flag of the first is 1."""
+
+
+def outlines(path: Path) -> list[tuple[shapely.Geometry, dict]]:
+    """Return the outline (degrees) and the properties, named in capitals, of each feature of a GeoJSON file."""
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict) or content.get("type") != "FeatureCollection":
+        raise ValueError(f"{path}: expected GeoJSON with a FeatureCollection, found none; restore the file")
+    return [
+        (shapely.geometry.shape(feature["geometry"]), {k.upper(): v for k, v in (feature["properties"] or {}).items()})
+        for feature in content["features"]
+    ]
+
+
+@lru_cache(maxsize=1)
+def _countries() -> list[tuple[shapely.Geometry, dict]]:
+    return outlines(OUTLINES / "countries-50m.geojson")
 
 
 def _regular(values: ArrayLike, name: str) -> tuple[np.ndarray, float]:
     """Return cell centres as float64 and their spacing (negative when descending), in degrees."""
     centres = np.asarray(values, dtype=np.float64)
-    if centres.ndim != 1 or centres.size < 2:
-        raise ValueError(
-            f"{name}: expected two or more cell centres in one dimension, found shape {centres.shape}; give a grid"
-        )
     steps = np.diff(centres)
-    if steps[0] == 0 or np.abs(steps - steps[0]).max() > 1e-3 * abs(steps[0]):
-        raise ValueError(
-            f"{name}: expected evenly spaced cell centres, found steps from {steps.min():g} to {steps.max():g} degrees;"
-            " resample to a regular grid first"
-        )
+    if centres.ndim != 1 or not steps.size or steps[0] == 0 or np.ptp(steps) > 1e-3 * abs(steps[0]):
+        raise ValueError(f"{name}: expected two or more evenly spaced cell centres; resample to a regular grid first")
     return centres, float((centres[-1] - centres[0]) / (centres.size - 1))
 
 
@@ -99,20 +128,22 @@ def band(lat: ArrayLike) -> np.ndarray:
     return np.where(lat > 30.0, 0, np.where(lat < -30.0, 2, 1)).astype(np.int8)
 
 
-def burn(shapes: list[tuple[shapely.Geometry, int]], lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+def burn(shapes: list[tuple[shapely.Geometry, int]], lat: ArrayLike, lon: ArrayLike, dtype="int8") -> np.ndarray:
     """Draw geometries onto a regular grid: a cell takes the value of the geometry that its centre lies in.
 
     Parameters
     ----------
     shapes : list of (geometry, int)
-        Geometries in degrees (-180 to 180) with values 1 to 127; the later one wins where two overlap.
+        Geometries in degrees (-180 to 180) with positive values; the later one wins where two overlap.
     lat, lon : array_like
         Cell centres in degrees, evenly spaced, in either direction; longitudes between -180 and 180.
+    dtype : dtype
+        Of the result.
 
     Returns
     -------
     numpy.ndarray
-        int8 (lat, lon), 0 outside every geometry.
+        (lat, lon), 0 outside every geometry.
     """
     lat, dy = _regular(lat, "lat")
     lon, dx = _regular(lon, "lon")
@@ -121,8 +152,8 @@ def burn(shapes: list[tuple[shapely.Geometry, int]], lat: ArrayLike, lon: ArrayL
             f"lon: expected -180 to 180 degrees, found {lon.min():g} to {lon.max():g}; use grid.normalise_lat_lon first"
         )
     corner = rasterio.Affine(abs(dx), 0, lon.min() - abs(dx) / 2, 0, -abs(dy), lat.max() + abs(dy) / 2)
-    field = rasterio.features.rasterize(shapes, out_shape=(lat.size, lon.size), transform=corner, dtype="uint8")
-    return field[:: (1 if dy < 0 else -1), :: (1 if dx > 0 else -1)].astype(np.int8)
+    field = rasterio.features.rasterize(shapes, out_shape=(lat.size, lon.size), transform=corner, dtype="int16")
+    return field[:: (1 if dy < 0 else -1), :: (1 if dx > 0 else -1)].astype(dtype)
 
 
 def land(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
@@ -131,19 +162,23 @@ def land(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     Land is Natural Earth's at 1:50 million. It includes Antarctica, Greenland and inland lakes, but no ice shelf, and
     not the Caspian Sea.
     """
-    return burn([(natural_earth.land(), 1)], lat, lon).astype(bool)
+    return burn([(shape, 1) for shape, _ in _countries()], lat, lon).astype(bool)
 
 
 @lru_cache(maxsize=1)
 def economy_shapes() -> dict[str, shapely.Geometry]:
-    """Return {economy: geometry in degrees} by the lists and clips of data/economies.yml."""
-    countries, shapes = natural_earth.countries(), {}
-    for name, entry in _lists().items():
-        if unknown := set(entry["countries"]) - set(countries):
+    """Return {economy: geometry in degrees} by the lists, codes and clips of data/economies.yml."""
+    content = yaml.safe_load((DATA / "economies.yml").read_text(encoding="utf-8"))
+    codes, shapes = content["codes"], {}
+    countries = {  # the few without a code, Kosovo among them, go by their names
+        about["ISO_N3"] if about["ISO_N3"].isdigit() else about["ADMIN"]: shape for shape, about in _countries()
+    }
+    for name, entry in content["economies"].items():
+        if unknown := [letters for letters in entry["countries"] if codes.get(letters) not in countries]:
             raise ValueError(
-                f"data/economies.yml: {name!r} names {', '.join(sorted(unknown))}, without a code; add it to codes"
+                f"data/economies.yml: {name!r} names {', '.join(unknown)}, without a code of an outline; mend codes"
             )
-        shape = shapely.union_all([countries[letters] for letters in entry["countries"]])
+        shape = shapely.union_all([countries[codes[letters]] for letters in entry["countries"]])
         shapes[name] = shapely.intersection(shape, shapely.box(*entry["clip"])) if "clip" in entry else shape
     return shapes
 

@@ -40,9 +40,9 @@ import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
 from helpers import cnn
+from helpers.demo.carbon import HARD, Variety
 from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
-from helpers.demo.variety import HARD, Variety
 from helpers.space import windows
 from helpers.stats.lags.pairs import adjusted, gain, squared_errors
 from helpers.stats.lags.within import BETWEEN, beside_placebo

@@ -1,0 +1,829 @@
+"""Getting the products: ``get("cru_tmp", folder)`` downloads what is public, and NASA's with your own login.
+
+On the command line: ``python -m helpers.fetch cru_tmp``, or ``make data PRODUCT=cru_tmp``. Where a product comes from
+stands in data/products.yml under ``fetch``. Its ``how`` is one of
+
+http
+    Public. ``url`` is a template in which ``{file}`` stands for each name of ``files``; or ``listing`` is a page whose
+    links are taken where their names match the product's ``file`` (and ``select``), once a ``{year}``. Sub-folders of
+    a listing that are named by a day of the year are looked into.
+earthdata
+    NASA's, with the user's own login. ``collection`` is what the archive's catalogue is asked for.
+form
+    Behind a form: ``steps`` say what to do.
+local
+    Nothing to fetch; ``steps`` say why.
+
+``options`` give what a user may choose: a name, its values (the first is the default), and the words that each value
+puts in place of ``{word}`` in the templates. The value itself stands for its own name.
+
+A download is planned first (names and addresses), then carried out by pooch (Uieda et al. 2020,
+doi:10.21105/joss.01943): aside, tried again where a connection breaks off, compared with its checksum, and put under
+its own name only when it is whole. requests asks the servers, urllib3 asks again where one is busy or away, and
+earthaccess searches and logs in. ``checksums.json`` in the folder of products maps ``<product>/<name>`` to the file's
+SHA-256, its size in bytes, the address that it came from (without any query) and the version that was asked for. Where
+a publisher gives no checksum, that of the first download is what later ones are compared with.
+
+>>> way("fluxnet2015").how
+'form'
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import logging
+import os
+import re
+import shutil
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath
+from threading import Event
+from urllib.parse import unquote, urljoin, urlsplit
+
+import pooch
+import requests
+import urllib3
+from filelock import FileLock, Timeout
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
+
+from helpers import products, workspace
+from helpers.products import first_year
+from helpers.products.registry import Product
+
+HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
+EARTHDATA = "https://urs.earthdata.nasa.gov"
+ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov")
+"""A login's token is shown to hosts of these alone."""
+HOW_TO_LOG_IN = (
+    f"make a free account at {EARTHDATA}, then put your login into ~/.netrc (machine urs.earthdata.nasa.gov login NAME "
+    "password WORD) or set EARTHDATA_TOKEN, and try again"
+)
+ADDRESS = re.compile(
+    r"(?:https://[a-z0-9._-]+|http://(?:127\.0\.0\.1|localhost))(?::\d{1,5})?(?:[/?]\S*)?", re.IGNORECASE | re.ASCII
+)
+"""Encrypted, but for this machine; without user and password; with a host that every library reads alike."""
+NAME = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][\w.+-]*(?<!\.)", re.IGNORECASE | re.ASCII)
+"""File names that lead out of no folder, do not hide, and are no device of Windows."""
+TILE = re.compile(r"h(?:[0-2]\d|3[0-5])v(?:0\d|1[0-7])")
+NETCDF = ("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF"))
+BEGINNINGS = {
+    ".hdf": ("HDF4", (b"\x0e\x03\x13\x01",)),
+    ".nc": NETCDF,
+    ".nc4": NETCDF,
+    ".gz": ("gzip", (b"\x1f\x8b",)),
+    ".zip": ("zip", (b"PK\x03\x04", b"PK\x05\x06")),
+    ".tif": ("TIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+}
+"""Formats and what their files begin with, by the ending of their names."""
+PAGE = "a web page (such as that of a login)"
+RETRIES = 4
+"""How often a file is begun anew whose connection broke off, or whose checksum is wrong; after 1, 2, 3 and 4 s."""
+AGAIN = urllib3.Retry(
+    total=4, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False, retry_after_max=60
+)
+"""How often, and how long apart, a server is asked that is busy or away: after 0, 2, 4 and 8 s, or as it wishes."""
+TIMEOUT = (30.0, 60.0)
+"""Seconds for a connection to come about, and between two bytes."""
+
+# They log whole addresses, with the signatures that archives put there, and what a server says of a login.
+for library in ("urllib3.connectionpool", "urllib3.util.retry", "earthaccess.auth"):
+    logging.getLogger(library).setLevel(logging.CRITICAL)
+
+
+class FetchError(RuntimeError):
+    """A product could not be fetched; the message says what was asked for, what came, and what to do.
+
+    It is no ValueError, since pooch tries again after one.
+    """
+
+
+class ByHand(FetchError):
+    """A product that nobody can fetch by a command: it asks for a form, or is a file of one's own."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one product is fetched; see the top of this module."""
+
+    product: str  # its id
+    how: str  # a key of HOWS
+    page: str = ""  # the product's own page, for people
+    size: str = ""  # how much disk it takes, in words
+    url: str = ""
+    files: tuple[str, ...] = ()
+    listing: str = ""
+    select: str = ""  # regular expression that narrows the product's own pattern
+    into: str = ""  # template of a sub-folder, filled with the named groups of the product's pattern
+    collection: Mapping[str, str] = field(default_factory=dict)
+    years: tuple[int, ...] = ()  # first and last, where nobody asks for others; empty where files hold all years
+    options: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()  # what a person has to do
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether no command can fetch it."""
+        return self.how in ("form", "local")
+
+    def choose(self, asked: Mapping[str, str]) -> dict[str, str]:
+        """Return the words that the chosen options put into the templates, among them each option's value."""
+        if unknown := [name for name in asked if name not in self.options]:
+            known = ", ".join(self.options) or "none"
+            raise FetchError(f"{self.product}: there is no option {unknown[0]!r}; its options are {known}")
+        words = {}
+        for name, values in self.options.items():
+            value = str(asked.get(name, next(iter(values))))
+            if value not in values:
+                raise FetchError(f"{self.product}: expected {name} to be {' or '.join(values)}, found {value!r}")
+            words |= {name: value, **values[value]}
+        return words
+
+    def error(self, url: str, found: str, remedy: str = "") -> FetchError:
+        """Return the error for an address: what was expected there, what was found, and what to do."""
+        return FetchError(f"{self.product}: {shown(url)}: {found}; {remedy or f'look at {self.page}'}")
+
+    def no_entry(self, url: str, found: str) -> FetchError:
+        """Return the error for an address that lets nobody in, or sends the page of a login."""
+        if self.how == "earthdata":
+            licence = f"accept the data set's licence (EULA) there or at {self.page}"
+            return self.error(url, found, f"log in at {EARTHDATA}, {licence}, and try again")
+        by_hand = "log in or accept the licence there, and put the files in place by hand"
+        return self.error(url, found, f"open {self.page} in a browser, {by_hand}")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on a server; raises FetchError where it could lead out of its folder, or may not be asked for."""
+
+    path: str  # where it goes, below the folder of products: the product's id, a sub-folder or none, and a name
+    url: str
+    checksum: str = ""  # algorithm:hexadecimal digits, as the publisher gives it; empty where it gives none
+
+    def __post_init__(self) -> None:
+        if not all(NAME.fullmatch(part) for part in self.path.split("/")):
+            raise FetchError(f"expected a file name of letters, digits and . _ + -, found {self.path!r}; correct it")
+        check(self.url)
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return PurePath(self.path).name
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a download is to bring."""
+
+    product: Product
+    way: Way
+    version: str  # what was chosen, empty where there is no choice
+    files: tuple[RemoteFile, ...]
+    notes: tuple[str, ...]  # what the user should know: years that there are not, choices that don't apply
+
+
+def default_folder() -> Path:
+    """Return the folder of products: ``RECO_PRODUCTS``, else ``products/`` of the repository."""
+    return Path(os.environ.get("RECO_PRODUCTS") or workspace.ROOT / "products")
+
+
+def _entry(product: str | Product) -> Product:
+    return product if isinstance(product, Product) else products.product(product)
+
+
+def way(product: str | Product) -> Way:
+    """Return how a product is fetched, and what a person has to do for one that is not."""
+    product = _entry(product)
+    where = f"data/products.yml: fetch of {product.id}"
+    if unknown := sorted({*product.fetch} - {*Way.__dataclass_fields__}):
+        raise FetchError(f"{where}: found {unknown[0]!r}, which is not known; correct it")
+    if (how := product.fetch.get("how")) not in HOWS:
+        raise FetchError(f"{where}: expected how to be {', '.join(HOWS)}, found {how!r}; correct it")
+    return Way(product.id, **product.fetch)
+
+
+def get(
+    product: str | Product,
+    folder: str | Path | None = None,
+    *,
+    years: Iterable[int] | None = None,
+    tiles: Iterable[str] | None = None,
+    options: Mapping[str, str] | None = None,
+    connections: int = 2,
+    progress: bool = True,
+) -> list[Path]:
+    """Fetch a product's files; what is there already is not fetched again.
+
+    Parameters
+    ----------
+    product : str or Product
+        An id of data/products.yml.
+    folder : path, optional
+        Folder of products; the files go to its sub-folder named by the product id. Default `default_folder`.
+    years : iterable of int, optional
+        Calendar years; by default those that the paper needs. Of no matter where a file holds all years.
+    tiles : iterable of str, optional
+        Tiles of the sinusoidal grid, such as "h18v04"; by default all.
+    options : mapping of str to str, optional
+        What else the product lets one choose, such as ``{"version": "4.09"}``.
+    connections : int
+        Files that come at one time; servers are shared, so few.
+    progress : bool
+        Show bars, where somebody sits at a terminal.
+
+    Returns
+    -------
+    list of Path
+        Sorted; `helpers.products.find` finds them. Of a product behind a form, the files that were put there by hand.
+
+    Raises
+    ------
+    ByHand
+        The product cannot be fetched by a command, and no file of it is there; the message holds the steps.
+    FetchError
+        A choice is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or
+        another process fetches the product. Files that have come stay.
+    """
+    entry, folder = _entry(product), Path(folder or default_folder())
+    if way(entry).by_hand:
+        by_hand = [p for p in (folder / entry.id).rglob("*") if p.is_file() and entry.file.search(p.name)]
+        if by_hand:
+            return sorted(by_hand)
+    todo = plan(entry, years=years, tiles=tiles, options=options)
+    for note in todo.notes:
+        warnings.warn(note, stacklevel=2)
+    return carry_out(todo, folder, connections=connections, progress=progress)
+
+
+def plan(
+    product: str | Product,
+    *,
+    years: Iterable[int] | None = None,
+    tiles: Iterable[str] | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Plan:
+    """Find out which files to fetch, asking servers for their lists where names cannot be known; see `get`."""
+    product = _entry(product)
+    source = way(product)
+    if source.by_hand:
+        why = "it is behind a form" if source.how == "form" else "there is nothing to fetch"
+        raise ByHand(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
+    words = source.choose(options or {})
+    version = words.get("version", "")
+    years, notes = _years(product, source, version, years)
+    tiles = tuple(dict.fromkeys(str(tile).strip() for tile in tiles or ()))
+    if wrong := [tile for tile in tiles if not TILE.fullmatch(tile)]:
+        raise FetchError(f"{product.id}: expected tiles such as h18v04 (h00 to h35, v00 to v17), found {wrong[0]!r}")
+    if tiles and "tile" not in product.file.groupindex:
+        tiles, notes = (), [*notes, f"{product.id}: tiles are of no matter here: each file is global"]
+    if source.how == "earthdata":
+        files = search(source, product, words, years, tiles)
+    else:
+        a_year = _listed if source.listing else _named
+        files = [file for year in years or ("",) for file in a_year(product, source, words | {"year": str(year)})]
+    newest, count = {}, 0
+    # The names of MODIS and GLASS end in the date of production, so that the later of two sorts last.
+    for file in sorted(set(files), key=lambda file: file.path):
+        match = product.file.fullmatch(file.name)
+        parts = match.groupdict() if match else {}
+        if (not years or int(parts.get("year") or years[0]) in years) and (not tiles or parts.get("tile") in tiles):
+            newest[tuple(parts.values()) if parts.get("day") else file.path] = file
+            count += 1
+    if count > len(newest):
+        note = f"{product.id}: of files that were produced more than once the latest is taken"
+        notes = [*notes, f"{note} ({count - len(newest)} left out)"]
+    if not newest:
+        span = [f"{years[0]} to {years[-1]}" if len(years) > 1 else str(years[0])] if years else []
+        wanted = " and ".join([*span, *([", ".join(tiles)] if tiles else [])]) or "the product"
+        raise FetchError(f"{product.id}: expected files for {wanted}, found none at {source.page}; ask for others")
+    return Plan(product, source, version, tuple(newest.values()), tuple(notes))
+
+
+def _years(
+    product: Product, source: Way, version: str, asked: Iterable[int] | None
+) -> tuple[tuple[int, ...], list[str]]:
+    """Return the years to fetch, and what is to be said of those that there are not."""
+    if not source.years:
+        note = f"{product.id}: years are of no matter here: each file holds all of them"
+        return (), [note] if asked is not None else []
+    years = sorted(set(range(source.years[0], source.years[-1] + 1) if asked is None else map(int, asked)))
+    if not years:
+        raise FetchError(f"{product.id}: expected at least one year, found none; give some, such as 2000-2018")
+    first = first_year(product, version) or years[0]
+    early = [year for year in years if year < first]
+    if not early:
+        return tuple(years), []
+    span = str(early[0]) if len(early) == 1 else f"{early[0]} to {early[-1]}"
+    note = f"{product.id}: version {version} starts in {first}, so it lacks {span} (the paper used {product.version})"
+    if early == years:
+        raise FetchError(f"{note}; ask for {first} or later")
+    return tuple(years[len(early) :]), [note]
+
+
+def fill(template: str, words: Mapping[str, str]) -> str:
+    r"""Put words in place of ``{word}``; braces that hold no known word stay, as in regular expressions.
+
+    >>> fill(r"{variable}_\d{4}", {"variable": "tmp"})
+    'tmp_\\d{4}'
+    """
+    return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), template)
+
+
+def _named(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
+    """Return files whose names are known."""
+    names = [fill(template, words) for template in source.files]
+    return [RemoteFile(f"{product.id}/{name}", fill(source.url, words | {"file": name})) for name in names]
+
+
+def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
+    """Return the files that a page of links shows."""
+    url, select, version = fill(source.listing, words), fill(source.select, words), words.get("version", "")
+    found = []
+    for name, link in _links(source, Session(), url).items():
+        match = product.file.fullmatch(name)
+        other = match and match.groupdict().get("version")
+        if match and re.search(select, name) and (not version or other in (None, "", version)):
+            found.append(RemoteFile(f"{product.id}/{name}", link))
+    if not found:
+        expected = f"expected links to files named like {product.example}, found none"
+        remedy = f"look where {source.page} has them, and correct 'fetch' of {product.id} in data/products.yml"
+        raise source.error(url, expected + (f" of version {version}" if version else ""), remedy)
+    return found
+
+
+def _links(way: Way, session: requests.Session, url: str, with_days: bool = True) -> dict[str, str]:
+    """Return the addresses on its own server that a page links to, by their last part; the first of a name counts.
+
+    With ``with_days`` its sub-folders that are named by a day of the year are looked into. See `ask` for errors.
+    """
+    with ask(way, session, url) as answer:
+        try:
+            page, url = answer.text, answer.url
+        except requests.RequestException:
+            raise way.error(url, "the connection broke off", "run the same again") from None
+    server = "/".join(url.split("/")[:3]) + "/"
+    targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
+    own = [target.partition("#")[0] for target in targets if "//" not in target or target.startswith(server)]
+    own = [urljoin(url, target) for target in own]
+    found = {_last_part(link): link for link in reversed(own)}
+    for link in own if with_days else ():
+        if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
+            found = _links(way, session, f"{link.rstrip('/')}/", with_days=False) | found
+    return found
+
+
+def _last_part(url: str) -> str:
+    """Return what an address ends with.
+
+    >>> _last_part("https://example.org/a/spei12.nc?sequence=14")
+    'spei12.nc'
+    """
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def search(
+    way: Way, product: Product, words: Mapping[str, str], years: tuple[int, ...], tiles: tuple[str, ...]
+) -> Iterator[RemoteFile]:
+    """Ask Earthdata's catalogue for a product's files, from the first to the last of the years; it needs no login.
+
+    ``words`` fill the templates; no ``years`` or ``tiles`` means all. Checksums are those of the metadata (UMM-G).
+    """
+    import earthaccess  # it takes a while
+
+    query = {key: fill(value, words) for key, value in way.collection.items()}
+    named = ", ".join(query.values())
+    if years:
+        query["temporal"] = (f"{years[0]}-01-01", f"{years[-1]}-12-31")
+    granules = []
+    for tile in tiles or (None,):
+        try:
+            with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its own next version
+                names = {"granule_name": f"*.{tile}.*"} if tile else {}
+                catalogue = earthaccess.DataGranules().parameters(**query, **names)
+                catalogue.session = Session()
+                granules += catalogue.get_all()
+        except (RuntimeError, OSError, ValueError):
+            found = f"the catalogue of Earthdata does not answer for {named}"
+            raise FetchError(f"{way.product}: {found}; try again later, and see {way.page}") from None
+    for granule in granules:
+        about = granule.get("umm", {}).get("DataGranule", {}).get("ArchiveAndDistributionInformation", [])
+        sums = {part.get("Name"): part.get("Checksum", {}) for part in about}
+        for link in granule.data_links(access="external"):
+            name = _last_part(link)
+            match = product.file.fullmatch(name)
+            if match and re.search(fill(way.select, words), name):
+                algorithm = str(sums.get(name, {}).get("Algorithm", "")).lower().replace("-", "")
+                known = algorithm in ("md5", "sha1", "sha256", "sha512")
+                folder = fill(way.into, {key: value for key, value in match.groupdict().items() if value})
+                path = "/".join(part for part in (way.product, folder, name) if part)
+                yield RemoteFile(path, link, f"{algorithm}:{sums[name]['Value']}" if known else "")
+
+
+def shown(url: str) -> str:
+    """Return an address as it may be printed: without its query; of one that may hold a password only the scheme.
+
+    >>> shown("https://example.org/a/b.nc?token=1"), shown("https://me:secret@example.org/a/b.nc")
+    ('https://example.org/a/b.nc', 'https://…')
+    """
+    return re.split("[?#]", url)[0] if ADDRESS.fullmatch(url) else f"{url.partition(':')[0]}://…"
+
+
+def check(url: str) -> None:
+    """Raise FetchError where an address may not be asked."""
+    if not ADDRESS.fullmatch(url):
+        raise FetchError(f"expected an https address without user and password, found {shown(url)}")
+
+
+def is_archive(url: str) -> bool:
+    """Say whether an address is one of NASA's archives', and may be shown a login.
+
+    >>> is_archive("https://data.lpdaac.earthdatacloud.nasa.gov/x"), is_archive("https://nasa.gov.example.org/x")
+    (True, False)
+    """
+    host = urlsplit(url).hostname or ""
+    return host in ("127.0.0.1", "localhost") or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
+
+
+class Session(requests.Session):
+    """A session that asks no address without encryption, and shows a login to nobody but whom it is for.
+
+    Left to itself, requests looks into ~/.netrc for every host, again at every redirect, and sends even what stands
+    there as ``default``; what it finds takes the place of a token.
+
+    Parameters
+    ----------
+    login : requests.Session, optional
+        One of earthaccess's. Its token is shown to the archives; so is its answer to Earthdata's own page, to that.
+    """
+
+    def __init__(self, login: requests.Session | None = None) -> None:
+        super().__init__()
+        if login:
+            self.headers, self.hooks = login.headers, login.hooks
+        self._token = self.headers.pop("Authorization", None)
+        self.auth = self._authorize  # with it, requests does not look into ~/.netrc
+        self.mount("https://", HTTPAdapter(max_retries=AGAIN))
+        self.mount("http://", HTTPAdapter(max_retries=AGAIN))
+
+    def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        check(request.url)
+        if self._token and is_archive(request.url):
+            request.headers["Authorization"] = self._token
+        return request
+
+    def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
+        """Look where a redirect leads, and take the token off where that is another host."""
+        url, start = prepared_request.url, response.request.url
+        check(url)
+        if start.startswith("https:") and not url.startswith("https:"):
+            raise FetchError(f"expected a redirect that stays encrypted, found one to {shown(url)}")
+        if self.should_strip_auth(start, url):
+            prepared_request.headers.pop("Authorization", None)
+
+
+def logged_in(way: Way) -> Session:
+    """Log in to Earthdata with what the user has, and return a session that can show it; store and print nothing of it.
+
+    earthaccess looks for the login in the environment (``EARTHDATA_TOKEN``, or ``EARTHDATA_USERNAME`` and
+    ``EARTHDATA_PASSWORD``), then in ``~/.netrc``, where ``default`` does not count, and asks for it where somebody sits
+    at a terminal. ``earthaccess.login`` is not called, since that goes on to show the token to an address of Amazon's
+    machines, without encryption, in order to learn whether it runs on one.
+
+    Raises
+    ------
+    FetchError
+        There is no login, or it is refused.
+    """
+    import earthaccess
+    from earthaccess.exceptions import LoginAttemptFailure, LoginStrategyUnavailable
+
+    class Auth(earthaccess.Auth):
+        """Asks Earthdata for a token with the login that it was given, not with what else ~/.netrc has."""
+
+        def get_session(self) -> requests.Session:
+            return Session(super().get_session())
+
+    if earthaccess.__auth__.authenticated:  # in a notebook, by the user
+        return Session(earthaccess.__auth__.get_session())
+    found = "none"
+    for strategy in ("environment", "netrc", *(["interactive"] if sys.stdin and sys.stdin.isatty() else [])):
+        try:
+            auth = Auth().login(strategy=strategy, persist=False)
+            if auth.authenticated:
+                return auth.get_session()
+        except LoginStrategyUnavailable as error:
+            found = f"none ({error})"
+        except (UnicodeDecodeError, PermissionError):
+            found = f"none ({earthaccess.auth.netrc_path()} cannot be read)"
+        except requests.RequestException:
+            raise FetchError(f"{way.product}: {EARTHDATA} cannot be reached; try again later") from None
+        except (LoginAttemptFailure, EOFError):
+            refused = f"Earthdata refuses the login that it was given ({strategy})"
+            raise FetchError(f"{way.product}: {refused}; correct it: {HOW_TO_LOG_IN}") from None
+    raise FetchError(f"{way.product}: expected an Earthdata login, found {found}; {HOW_TO_LOG_IN}")
+
+
+def ask(way: Way, session: requests.Session, url: str) -> requests.Response:
+    """Return a server's answer, whose content has yet to come; FetchError where it cannot be reached, or refuses."""
+    try:
+        answer = session.get(url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+    except FetchError as error:
+        raise way.error(url, str(error)) from None
+    except (requests.RequestException, ValueError) as error:  # the second of an address that cannot be read
+        found = f"the server cannot be reached ({type(error).__name__})"
+        raise way.error(url, found, "check the connection, and run the same again") from None
+    if (status := answer.status_code) == 200:
+        return answer
+    answer.close()
+    if status in (401, 403):
+        raise way.no_entry(url, f"expected to be let in, found status {status}")
+    if status in (404, 410):
+        remedy = f"look where {way.page} has it now, and correct 'fetch' of {way.product} in data/products.yml"
+        raise way.error(url, f"expected it to be there, found nothing ({status})", remedy)
+    raise way.error(url, f"expected a file, found status {status}", f"look at {way.page}, and try again later")
+
+
+def misfit(name: str, begin: bytes) -> str:
+    r"""Say what a file is by its first bytes, if that isn't what its name promises; empty where it is.
+
+    >>> misfit("a.nc", b"CDF\x01"), misfit("a.nc", b"<!DOCTYPE html><title>Log in</title>")
+    ('', 'expected netCDF, found a web page (such as that of a login)')
+    """
+    promised, beginnings = BEGINNINGS.get(PurePath(name).suffix, ("a file", (b"",)))
+    text = begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith(b"<") and b"html" in text:
+        return f"expected {promised}, found {PAGE}"
+    return "" if begin and begin.startswith(beginnings) else f"expected {promised}, found {begin[:4]!r} at its start"
+
+
+def _download(
+    url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, quiet: bool | None, stop: Event
+) -> None:
+    """Bring one file; with its keywords given, this is what pooch calls a downloader.
+
+    ``target`` is the empty file that pooch made aside, ``name`` what it will be called, ``stop`` ends the download when
+    it is set; no bar is shown where it is to be ``quiet``, or for None where nobody sits at a terminal. After a
+    FetchError pooch does not try again, after a requests.ConnectionError it does.
+    """
+    with ask(way, session, url) as answer:
+        size, path = int(answer.headers.get("Content-Length", 0)), Path(target)
+        if size > (free := shutil.disk_usage(path.parent).free):
+            room = f"expected {size / 2**30:.1f} GiB of room, found {free / 2**30:.1f}"
+            raise FetchError(f"{path.with_name(name)}: {room}; make room, or choose another folder")
+        path.unlink()  # pooch's file is for its owner alone; a new one has the rights of any other
+        bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=quiet, leave=False)
+        try:
+            with path.open("xb") as file, bar:
+                chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
+                if found := misfit(name, chunk):
+                    raise way.no_entry(url, found) if PAGE in found else way.error(url, found)
+                while chunk:
+                    file.write(chunk)
+                    bar.update(len(chunk))
+                    if stop.is_set():
+                        raise FetchError(f"{way.product}: {name}: stopped; run the same again")
+                    chunk = answer.raw.read(2**20)
+                file.flush()
+                os.fsync(file.fileno())  # so that it is on the disk before it takes its name
+        except urllib3.exceptions.HTTPError:
+            raise requests.ConnectionError from None
+
+
+def carry_out(plan: Plan, folder: Path, *, connections: int = 2, progress: bool = True) -> list[Path]:
+    """Bring what a plan wants into ``folder/<product id>``, and return its paths, sorted; see `get`."""
+    place, quiet = folder / plan.product.id, None if progress else True
+    pooch.get_logger().setLevel("WARNING")  # it would announce each of thousands of files
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{place.name}.lock", timeout=0):
+            known, new = _recorded(folder), {}
+            try:
+                missing = [file for file in plan.files if not _is_there(plan, folder, file, known, new)]
+                if missing:
+                    _bring(plan, folder, missing, known, new, connections, quiet)
+            finally:
+                if new:
+                    with FileLock(folder / ".checksums.json.lock"):  # others may have put theirs there meanwhile
+                        content = dict(sorted((_recorded(folder) | new).items()))
+                        with workspace.writing(folder / "checksums.json") as path:
+                            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except Timeout:
+        raise FetchError(f"{place}: another process is fetching {place.name}; wait until it ends") from None
+    except OSError as error:
+        where, why = error.filename or place, error.strerror or type(error).__name__
+        raise FetchError(f"{where}: cannot be written ({why}); make room there, or choose another folder") from None
+    return sorted(folder / file.path for file in plan.files)
+
+
+def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict], new: dict[str, dict]) -> bool:
+    """Say whether a file is there and is what was fetched; one that was put there by hand is looked at and noted.
+
+    FetchError where a file of the name is another: changed, damaged, or of another version.
+    """
+    path, entry, wrong = folder / file.path, known.get(file.path, {}), ""
+    if not path.is_file():
+        return False
+    version, size = entry.get("version") or plan.version, path.stat().st_size
+    if plan.version and version != plan.version:
+        wrong = f"expected version {plan.version}, found version {version} under the same name; choose another folder"
+    elif entry and entry["bytes"] != size:
+        wrong = f"expected {entry['bytes']:,} bytes as fetched, found {size:,}"
+    elif not entry:
+        with path.open("rb") as opened:
+            wrong = misfit(file.name, opened.read(512))
+        if not wrong and not pooch.hashes.hash_matches(path, file.checksum or None):
+            wrong = f"expected checksum {file.checksum}, found another"
+    if wrong:
+        raise FetchError(f"{path}: {wrong}; remove it and run the same again")
+    if not entry:
+        new[file.path] = _entry_of(path, file, plan.version)
+    return True
+
+
+def _bring(
+    plan: Plan,
+    folder: Path,
+    missing: list[RemoteFile],
+    known: dict[str, dict],
+    new: dict[str, dict],
+    connections: int,
+    quiet: bool | None,
+) -> None:
+    """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
+    session, stop = logged_in(plan.way) if plan.way.how == "earthdata" else Session(), Event()
+    first = {
+        path: f"sha256:{entry['sha256']}" for path, entry in known.items() if entry.get("version", "") == plan.version
+    }
+    fetcher = pooch.create(
+        folder,
+        base_url="",
+        registry={file.path: file.checksum or first.get(file.path) for file in missing},
+        urls={file.path: file.url for file in missing},
+        retry_if_failed=RETRIES,
+    )
+
+    def one(file: RemoteFile) -> None:
+        downloader = partial(_download, way=plan.way, session=session, name=file.name, quiet=quiet, stop=stop)
+        try:
+            fetcher.fetch(file.path, downloader=downloader)
+        except requests.RequestException:
+            found = f"the connection broke off, {RETRIES + 1} times"
+            raise plan.way.error(file.url, found, "check it, and run the same again") from None
+        except ValueError as error:
+            replaced = "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
+            raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
+        new[file.path] = _entry_of(folder / file.path, file, plan.version)
+
+    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=quiet, leave=False) as bar:
+        pool = ThreadPoolExecutor(connections)
+        waiting = {pool.submit(one, file) for file in missing}
+        try:
+            while waiting:  # in short steps, since Windows hears Ctrl-C only between them
+                done, waiting = wait(waiting, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                    bar.update()
+        finally:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _entry_of(path: Path, file: RemoteFile, version: str) -> dict:
+    """Hash a file that is there, and return its entry for the record."""
+    sha256, size = pooch.file_hash(path), path.stat().st_size
+    return {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
+
+
+def _recorded(folder: Path) -> dict[str, dict]:
+    """Read ``checksums.json``; nothing where there is none."""
+    path = folder / "checksums.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not all({"sha256", "bytes"} <= {*e} for e in content.values()):
+        raise FetchError(f"{path}: expected checksums as JSON, cannot read it; move it away and run the same again")
+    return content
+
+
+def verify(product: str | Product, folder: str | Path | None = None) -> list[str]:
+    """Compare a product's fetched files with their checksums; return what is wrong, a line a file.
+
+    FetchError where nothing of the product was fetched to the folder.
+    """
+    entry, folder, wrong = _entry(product), Path(folder or default_folder()), []
+    recorded = {key: known["sha256"] for key, known in _recorded(folder).items() if key.startswith(f"{entry.id}/")}
+    if not recorded:
+        raise FetchError(f"{folder}: expected files of {entry.id} in checksums.json, found none; fetch it first")
+    for key, expected in recorded.items():
+        path = folder / key
+        if not path.is_file():
+            wrong.append(f"{path}: expected the file that checksums.json lists, found none; fetch {entry.id} again")
+        elif (found := pooch.file_hash(path)) != expected:
+            remedy = f"it has changed since it was fetched, so remove it and fetch {entry.id} again"
+            wrong.append(f"{path}: expected SHA-256 {expected}, found {found}; {remedy}")
+    return wrong
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str):
+        """Print the message in one line and leave with status 2."""
+        self.exit(2, f"helpers.fetch: {message}; see --help\n")
+
+
+def _years_typed(text: str) -> list[int]:
+    """Read years as one types them.
+
+    >>> _years_typed("2000-2002,2010")
+    [2000, 2001, 2002, 2010]
+    """
+    spans = [re.fullmatch(r" *(\d{4})(?: *- *(\d{4}))? *", part) for part in text.split(",")]
+    chosen = [year for span in spans if span for year in range(int(span[1]), int(span[2] or span[1]) + 1)]
+    if not all(spans) or not chosen:
+        raise argparse.ArgumentTypeError(f"expected years such as 2000-2018 or 2001,2005, found {text!r}")
+    return chosen
+
+
+def _parser() -> _Parser:
+    line = _Parser(prog="python -m helpers.fetch", description="Download products, as far as that needs no form.")
+    add = line.add_argument
+    add("product", nargs="*", help="product ids of data/products.yml, such as cru_tmp")
+    add("--years", type=_years_typed, help="such as 2000-2018 or 2001,2005 (default: those that the paper needs)")
+    add("--tiles", help="tiles of the sinusoidal grid, such as h18v04,h17v03 (default: all)")
+    add("--to", type=Path, help="folder of products (default: RECO_PRODUCTS, else products/)")
+    add(
+        "--set", dest="options", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
+        help="an option of the product, such as version=4.09; --list shows which there are",
+    )  # fmt: skip
+    add("--connections", type=int, choices=range(1, 9), default=2, help="files that come at one time (default: 2)")
+    add("--list", action="store_true", help="say how each product is had, and how large it is")
+    add("--dry-run", action="store_true", help="say which files would be fetched, and from where")
+    add("--verify", action="store_true", help="compare what was fetched with its checksums")
+    return line
+
+
+def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> int:
+    """Do for one product what the command line asks; return the status."""
+    source, place = way(product_id), folder / product_id
+    if given.list:
+        options = "; ".join(f"{name}: {', '.join(values)}" for name, values in source.options.items())
+        size, options = f", {source.size}" if source.size else "", f" ({options})" if options else ""
+        print(f"{product_id}: {HOWS[source.how]}{size}{options}")
+    elif given.verify:
+        wrong = verify(product_id, folder)
+        print(*(f"helpers.fetch: {line}" for line in wrong), sep="\n", end="\n" if wrong else "", file=sys.stderr)
+        if wrong:
+            return 1
+        print(f"{product_id}: every file is as it was fetched")
+    elif source.by_hand:
+        print(f"{product_id}: {'a form stands before it' if source.how == 'form' else 'nothing to fetch'}")
+        print(*(f"  {number}. {step}" for number, step in enumerate(source.steps, 1)), sep="\n")
+        print(f"  Its files belong into {place}")
+    else:
+        tiles = given.tiles.split(",") if given.tiles else None
+        todo = plan(
+            product_id, years=given.years, tiles=tiles, options=dict(o.partition("=")[::2] for o in given.options)
+        )
+        print(*todo.notes, sep="\n", end="\n" if todo.notes else "")
+        there = [file for file in todo.files if (folder / file.path).is_file()]
+        new, known = (f"{n} file{'' if n == 1 else 's'} to {place}, {len(there)} there already"
+                      for n in (len(todo.files) - len(there), len(todo.files)))  # fmt: skip
+        if given.dry_run:
+            for file in todo.files:
+                state = "there" if file in there else "fetch"
+                print(f"{state}  {file.path.partition('/')[2]}  {shown(file.url)}")
+            print(f"{product_id}: {known}; nothing was fetched")
+        else:
+            carry_out(todo, folder, connections=given.connections)
+            print(f"{product_id}: fetched {new}")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return 0, 1 for a checksum that differs, 2 for what the user can mend, 130 when stopped."""
+    given = _parser().parse_args(arguments)
+    folder = (given.to or default_folder()).absolute()
+    try:
+        for key in given.product:
+            products.product(key)
+        if not given.product and not given.list:
+            raise FetchError(f"expected a product, found none; products are {', '.join(products.products())}")
+        return max(_say_or_bring(key, given, folder) for key in given.product or products.products())
+    except (products.ProductError, FetchError, OSError) as error:
+        print(f"helpers.fetch: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("helpers.fetch: stopped; whole files stay, and the same command fetches the others", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
