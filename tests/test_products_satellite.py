@@ -18,7 +18,6 @@ from helpers.space.grid import Grid
 GIB = 2**30
 ONE = np.full((4, 8), 10)
 TILE = np.full((12, 12), 5000)
-MONTHS_2004 = [date(2004, m, 1).timetuple().tm_yday for m in range(1, 13)]
 
 
 def said(error):
@@ -99,14 +98,6 @@ def test_a_thinned_product_has_so_many_dates_a_year(tmp_path):
     np.testing.assert_allclose(back.lai.values, (100 * 0.0 + 200 * 1.0 + 65 * 3.0) / 365, rtol=1e-6)
     with pytest.raises(ProductError, match=r"glass_lai 2001: expected 4 dates \(dates_per_year\), found 3"):
         products.read("glass_lai", paths, years=[2001], dates_per_year=4)
-
-
-def test_par_is_in_hundredths_and_negative_numbers_are_fills(tmp_path):
-    stored = np.array([[-1, 0, 12345, 30000]] * 2, "int16")
-    fields = {"PAR": (stored, {"scale_factor": 0.01})}
-    path = globe(tmp_path / "GLASS04B01.V42.A2001001.2020313.hdf", fields, "GLASS04B01")
-    back = products.read("glass_par", path, years=[2001], allow_partial=True)
-    np.testing.assert_allclose(back.par.values[0, 0], [np.nan, 0, 123.45, 300], rtol=1e-6)
 
 
 def test_fapar_may_stand_on_either_grid(tmp_path):
@@ -203,22 +194,6 @@ def test_a_tile_that_other_years_have_is_missed(tmp_path):
         read_npp(tmp_path, [2001])
 
 
-def test_a_partial_year_is_accepted_aloud(tmp_path):
-    for hv in ((18, 8), (19, 8)):
-        for day in MONTHS_2004[:-1]:
-            ndvi_tile(tmp_path, 2004, day, TILE, hv=hv)
-    ndvi_tile(tmp_path, 2004, MONTHS_2004[-1], TILE, hv=(20, 8))
-    paths = products.find("mod13a3", tmp_path)
-    with pytest.raises(ProductError, match=r"mod13a3 h18v08 2004: 1 of 12 dates are missing \(2004-12\); add them, or"):
-        products.read("mod13a3", paths, years=[2004], grid=Grid(1))
-    with pytest.warns(UserWarning) as heard:
-        products.read("mod13a3", paths, years=[2004], grid=Grid(1), allow_partial=True)
-    assert [str(one.message) for one in heard] == [
-        "mod13a3 h18v08 2004: 1 of 12 dates are missing (2004-12), and others in 2 more tiles; "
-        "its mean is that of the other dates"
-    ]
-
-
 def test_the_same_date_and_tile_twice_is_refused(tmp_path):
     old = npp_tile(tmp_path, 2001, TILE)
     new = old.with_name(old.name.replace("2020139230131", "2021139230131"))
@@ -226,13 +201,6 @@ def test_the_same_date_and_tile_twice_is_refused(tmp_path):
     with pytest.raises(ProductError) as error:
         read_npp(tmp_path, [2001])
     assert said(error) == f"{new.name}: expected one file a date and tile, found {old.name} too; remove one"
-
-
-def test_a_month_that_comes_twice_is_refused(tmp_path):
-    first, later = (ndvi_tile(tmp_path, 2001, day, TILE) for day in (32, 40))
-    with pytest.raises(ProductError) as error:
-        products.read("mod13a3", [first, later], years=[2001], grid=Grid(1), allow_partial=True)
-    assert said(error) == f"{later.name}: expected one file a month and tile, found {first.name} too; remove one"
 
 
 def test_a_date_between_the_products_dates_is_refused(tmp_path):
@@ -243,14 +211,6 @@ def test_a_date_between_the_products_dates_is_refused(tmp_path):
     assert said(error) == (
         "glass_lai 2001: expected dates of 8-day files, found day 100 of the year too; remove it, or fetch it again"
     )
-
-
-@pytest.mark.parametrize("day", [0, 366])
-def test_a_day_that_the_year_does_not_have_is_refused(tmp_path, day):
-    path = lai_globe(tmp_path, 2001, day, ONE)
-    with pytest.raises(ProductError) as error:
-        products.read("glass_lai", path, years=[2001], allow_partial=True)
-    assert said(error) == f"{path.name}: expected a day of the year 2001, found {day}; correct the file's name"
 
 
 def test_tiles_beside_whole_globes_are_refused(tmp_path):
@@ -273,17 +233,6 @@ def test_several_years_wait_and_one_does_not(tmp_path):
         assert now.chunks is None and now.sel(year=year, lat=67.5, lon=-157.5).item() == pytest.approx(1 + 0.1 * k)
         np.testing.assert_array_equal(lazy.sel(year=[year]).values, now.values)
         assert list(lazy.coords) == list(now.coords) and lazy.dims == now.dims
-
-
-def test_a_year_is_read_without_the_others(tmp_path):
-    paths = leaf_years(tmp_path, [2001, 2002])
-    lazy = products.read("glass_lai", paths, years=[2001, 2002], dates_per_year=3).lai
-    for path in paths:
-        if ".A2002" in path.name:
-            path.unlink()
-    assert lazy.sel(year=2001).values.max() == pytest.approx(1)
-    with pytest.raises(ProductError, match=r"A2002001.*: is not there any more; put it back"):
-        lazy.sel(year=2002).compute()
 
 
 def test_what_names_and_the_first_file_tell_is_told_at_once(tmp_path):
@@ -319,14 +268,6 @@ def test_a_date_of_another_size_is_refused(tmp_path):
         products.read("glass_lai", tmp_path, years=[2001], dates_per_year=2)
 
 
-def test_an_optional_field_that_only_some_tiles_have_is_missed(tmp_path):
-    gross = {"Gpp_500m": (np.full((12, 12), 5000, "uint16"), {"scale_factor": 0.0001, "_FillValue": 65535})}
-    npp_tile(tmp_path, 2001, np.zeros((12, 12)), version="061", **gross)
-    path = npp_tile(tmp_path, 2001, np.zeros((12, 12)), hv=(19, 8), version="061")
-    with pytest.raises(ProductError, match=rf"{path.name}: expected a field 'Gpp_500m', found .*: Npp_500m;"):
-        products.read("mod17a3hgf", tmp_path, years=[2001], grid=Grid(1))
-
-
 def test_files_without_any_value_are_counted_and_the_first_is_named(tmp_path):
     for h in range(18, 22):
         path = npp_tile(tmp_path, 2001, np.full((12, 12), 32761 if h > 19 else 1000), hv=(h, 8))
@@ -355,9 +296,7 @@ def test_many_threads_read_what_one_does(tmp_path):
     paths = [lai_globe(tmp_path, 2001, 1 + k, values, packed=True) for k, values in enumerate(stored)]
 
     def look(path):
-        with hdf4.opening(path, "LAI") as raster, hdf4.opening(paths[0], "LAI") as other:  # one thread may hold two
-            other.read()
-            return raster.read()
+        return hdf4.read(path, "LAI").stored
 
     with ThreadPoolExecutor(8) as pool:
         for found, expected in zip(pool.map(look, paths * 4), stored * 4, strict=True):
