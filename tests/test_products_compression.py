@@ -40,12 +40,6 @@ def test_what_is_packed_is_unpacked_for_a_while(tmp_path, suffix, way):
     assert not plain.parent.exists()
 
 
-def test_notes_beside_the_data_do_not_matter(tmp_path):
-    beside = {"readme.pdf": b"", "__MACOSX/._a.nc": b"x", ".DS_Store": b"x", "folder/": b""}
-    with compression.opened(zipped(tmp_path / "a.nc.zip", {**beside, "folder/a.nc": DATA})) as plain:
-        assert plain.read_bytes() == DATA
-
-
 @pytest.mark.parametrize(
     ("members", "found"),
     [

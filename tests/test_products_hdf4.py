@@ -129,20 +129,6 @@ def test_every_number_is_decoded_as_a_slow_loop_does(tmp_path, dtype, valid):
             assert value == np.float32(number) * np.float32(0.004)
 
 
-@pytest.mark.parametrize(
-    ("stated", "message"),
-    [
-        ({"add_offset": 5.0}, "expected 'X' .*no offset, found .*add_offset 5; is this another version"),
-        ({"scale_factor": "a tenth"}, "expected scale_factor to be a number, found 'a tenth'; fetch it again"),
-    ],
-)
-def test_shifted_numbers_and_scales_in_words_are_refused(tmp_path, stated, message):
-    with pytest.raises(ProductError, match=f"a.hdf: {message}"):
-        hdf4.decode(np.zeros((2, 2), "uint8"), stated, Field("x", "X", scale=0.1), tmp_path / "a.hdf")
-    scale = {"scale_factor": "0.1"}  # a number all the same
-    assert hdf4.decode(np.ones((1, 1), "uint8"), scale, Field("x", "X", scale=0.1), tmp_path) == np.float32(0.1)
-
-
 def test_fractions_in_a_product_of_whole_numbers_are_refused():
     """Somebody has scaled or averaged them already: to scale them again would be wrong in silence."""
     field = Field("npp", "Npp_500m", scale=0.0001, valid=(-30000, 32700))
@@ -230,15 +216,6 @@ def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
         ProductError, match=rf"{path.name}: .* declares no grid \(StructMetadata.0\) and is 12x12, not glo"
     ):
         products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
-
-
-def test_a_globe_of_another_size_than_declared_is_refused(tmp_path):
-    path = tmp_path / "GLASS01B01.V50.A2001001.2021110.hdf"
-    corners = ((-180000000.0, 90000000.0), (180000000.0, -90000000.0))
-    text = struct(grid_text(1, "g", (8, 16), ["LAI"], corners, projection="GCTP_GEO"))
-    write(path, {"LAI": (np.zeros((4, 8), "uint8"), {})}, text)
-    with pytest.raises(ProductError, match=rf"{path.name}: expected 8x16 pixels of 'LAI', found 4x8; fetch it again"):
-        products.read("glass_lai", path, years=[2001], dates_per_year=1)
 
 
 @pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])

@@ -66,13 +66,6 @@ def test_the_way_to_a_grid(layers, method):
         np.testing.assert_allclose(back[name].values, expected, rtol=1e-5)
 
 
-def test_land_south_of_the_file_has_no_value(tmp_path):
-    path = write(tmp_path, 1, np.full((144, 360), 50), north=84.0)
-    back = one(path, grid=Grid(1))
-    assert float(back.sel(lat=83.5, lon=0.5)) == 50 and float(back.sel(lat=-59.5, lon=0.5)) == 50
-    assert np.isnan(back.sel(lat=slice(90, 84))).all() and np.isnan(back.sel(lat=slice(-60, -90))).all()
-
-
 def test_missing_layers_are_named_unless_fewer_are_asked_for(layers):
     folder, stored = layers
     paths = [path for path in products.find("soilgrids2017", folder) if "sl3" not in path.name]
@@ -83,13 +76,6 @@ def test_missing_layers_are_named_unless_fewer_are_asked_for(layers):
     np.testing.assert_array_equal(back.soc_30.values, stored[4])
     with pytest.raises(ProductError, match="layer 'soc_60' is unknown; known are soc_0, soc_5, soc_15, soc_30"):
         products.read("soilgrids2017", paths, layers=["soc_60"])
-
-
-def test_two_files_of_a_depth_are_refused(layers):
-    folder, _ = layers
-    write(folder, 1, np.ones((3, 6)), size=60.0, name="ORCDRC_M_sl{}_5km_ll.tif")
-    with pytest.raises(ProductError, match=r"sl1_5km_ll\.tif.*soc_0, found \S*sl1_250m_ll\.tif too; keep one"):
-        products.read("soilgrids2017", products.find("soilgrids2017", folder))
 
 
 def test_layers_of_two_resolutions_are_refused(layers):
@@ -131,11 +117,6 @@ def test_a_tiff_cut_short_is_named_before_anything_is_computed(tmp_path):
         with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: cannot be read.*fetch it again") as found:
             one(path, **how)
         assert "\n" not in str(found.value)
-
-
-def test_an_unknown_method_is_refused_before_anything_is_computed(layers):
-    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear for numbers, found 'mode'"):
-        one(layers[0] / OLD.format(1), grid=Grid(6), method="mode")
 
 
 @pytest.fixture
