@@ -17,8 +17,8 @@ from pyhdf.SD import SD
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError, hdf4
+from helpers.products.rasters import Mosaic
 from helpers.products.registry import Field
-from helpers.products.sinusoidal import Warp
 from helpers.space.grid import Grid
 
 FIELD = Field("x", "X", scale=0.1, valid=(0, 100), fill=(255,))
@@ -51,26 +51,24 @@ def test_the_right_one_of_two_grids_is_taken_even_where_the_text_is_cut_in_two(t
     one = grid_text(1, "coarse", (6, 8), ["Y"], tile_corners(18, 8))
     two = grid_text(2, "fine", (3, 4), ["X"], tile_corners(0, 17), origin=False)
     path = write(tmp_path / "a.hdf", RAW, struct(one, two), parts=3)
-    with hdf4.opening(path, "X") as raster:
-        assert (raster.grid, raster.shape) == ("fine", (3, 4)) and not raster.geographic
-        assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, -8 * TILE))
-        assert raster.transform @ (4, 3) == pytest.approx((-17 * TILE, -9 * TILE))
-        np.testing.assert_array_equal(raster.read(), RAW["X"][0])
+    raster = hdf4.read(path, "X")
+    assert (raster.grid, raster.shape) == ("fine", (3, 4)) and not raster.geographic
+    assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, -8 * TILE))
+    assert raster.transform @ (4, 3) == pytest.approx((-17 * TILE, -9 * TILE))
+    np.testing.assert_array_equal(raster.stored, RAW["X"][0])
 
 
 def test_a_field_on_two_grids_is_told_apart_by_the_grids_name(tmp_path):
     texts = [grid_text(k, f"g{k}", (3, 4), ["X"], tile_corners(k, 8)) for k in (1, 2)]
     path = write(tmp_path / "a.hdf", RAW, struct(*texts))
-    with hdf4.opening(path, "X", "g2") as raster:
-        assert raster.transform.c == pytest.approx(-16 * TILE)
-    with pytest.raises(ProductError, match=r"a\.hdf: 'X' stands on several grids \(g1, g2\)"), hdf4.opening(path, "X"):
-        pass
+    assert hdf4.read(path, "X", "g2").transform.c == pytest.approx(-16 * TILE)
+    with pytest.raises(ProductError, match=r"a\.hdf: 'X' stands on several grids \(g1, g2\); pass eos_grid="):
+        hdf4.read(path, "X")
     with pytest.raises(ProductError, match="expected a field 'X', found grid g1: X; grid g2: X") as error:
-        hdf4.opening(path, "X", "g3", strict=False).__enter__()
+        hdf4.read(path, "X", "g3")
     assert "\n" not in str(error.value)
     one = write(tmp_path / "b.hdf", RAW, struct(texts[0]))  # versions may call the one grid that there is otherwise
-    with hdf4.opening(one, "X", "g3", strict=False) as raster:
-        assert raster.grid == "g1"
+    assert hdf4.read(one, "X", "g3").grid == "g1"
 
 
 @pytest.mark.parametrize(
@@ -92,9 +90,8 @@ def test_packed_degrees_and_plain_ones_are_understood(tmp_path, corner, degrees)
     [
         ("GCTP_SNSOID", "GCTP_LAMAZ", "projection GCTP_LAMAZ; expected GCTP_SNSOID or GCTP_GEO"),
         ("HDFE_GD_UL", "HDFE_GD_LL", "origin HDFE_GD_LL; expected HDFE_GD_UL"),
-        ("XDim=4", "XDim=4x", "cannot place grid 'g' "),
-        ("UpperLeftPointMtrs=(", "UpperLeftPointMtrs=(?,", "cannot place grid 'g' "),
-        ("LowerRightMtrs", "LowerRight", "expected LowerRightMtrs in StructMetadata, found none"),
+        ("XDim=4", "XDim=4x", "cannot place grid"),
+        ("LowerRightMtrs", "LowerRight", "cannot place grid .*'LowerRightMtrs'"),
     ],
 )
 def test_a_grid_that_cannot_be_placed_is_refused(tmp_path, old, new, message):
@@ -113,7 +110,7 @@ def test_a_scale_may_be_a_factor_or_a_divisor(tmp_path, stated):
 
 @pytest.mark.parametrize("stated", [0.01, 1.0, 0.0])
 def test_another_scale_is_refused(tmp_path, stated):
-    with pytest.raises(ProductError, match=f"'X' with scale 0.1, found {stated:g}"):
+    with pytest.raises(ProductError, match=f"'X' with scale 0.1 and no offset, found scale {stated:g}"):
         hdf4.decode(RAW["X"][0], {"scale_factor": stated}, FIELD, tmp_path / "a.hdf")
 
 
@@ -130,20 +127,6 @@ def test_every_number_is_decoded_as_a_slow_loop_does(tmp_path, dtype, valid):
             assert np.isnan(value)
         else:
             assert value == np.float32(number) * np.float32(0.004)
-
-
-@pytest.mark.parametrize(
-    ("stated", "message"),
-    [
-        ({"add_offset": 5.0}, "expected 'X' without offset, found add_offset 5; is this another version"),
-        ({"scale_factor": "a tenth"}, "expected scale_factor to be a number, found 'a tenth'; fetch it again"),
-    ],
-)
-def test_shifted_numbers_and_scales_in_words_are_refused(tmp_path, stated, message):
-    with pytest.raises(ProductError, match=f"a.hdf: {message}"):
-        hdf4.decode(np.zeros((2, 2), "uint8"), stated, Field("x", "X", scale=0.1), tmp_path / "a.hdf")
-    scale = {"scale_factor": "0.1"}  # a number all the same
-    assert hdf4.decode(np.ones((1, 1), "uint8"), scale, Field("x", "X", scale=0.1), tmp_path) == np.float32(0.1)
 
 
 def test_fractions_in_a_product_of_whole_numbers_are_refused():
@@ -177,7 +160,6 @@ def test_packed_files_read_as_plain_ones(tmp_path, ending, pack):
             b"\n<!DOCTYPE html>\n<html><head><title>Earthdata Login</title>",
             r"a web page \(such as that of a login\); log in, and fetch it again",
         ),
-        (b"<html>\n", r"a web page \(such as that of a login\); log in, and fetch it again"),
         (netcdf("NETCDF4"), r"HDF5 \(as netCDF-4 is\), whatever its name says; fetch the product's HDF4 file"),
         (netcdf("NETCDF3_CLASSIC"), "netCDF-3, whatever its name says; fetch the product's HDF4 file"),
         (gzip.compress(b"x"), r"a packed file \(\.gz\); add \.gz to its name"),
@@ -198,8 +180,8 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     path = tmp_path / "cut.hdf"
     for size in np.random.default_rng(5).integers(4, len(whole), 60):
         path.write_bytes(whole[:size])
-        with pytest.raises(DamagedFile, match="cut.hdf: .*fetch it again$"), hdf4.opening(path, NDVI) as raster:
-            raster.read()
+        with pytest.raises(DamagedFile, match="cut.hdf: .*fetch it again"):
+            hdf4.read(path, NDVI)
 
 
 def streams_of(path, name):
@@ -222,10 +204,9 @@ def test_damage_that_the_library_passes_over_is_seen(tmp_path, share):
     ((offset, length),) = streams_of(path, NDVI)
     bad = overwritten(path, offset + int(share * length), tmp_path / "bad.hdf")
     cut_short = r"bad.hdf: cannot be read; it is damaged, cut short"
-    with pytest.raises(DamagedFile, match=cut_short), hdf4.opening(bad, NDVI) as raster:
-        raster.read()
-    with hdf4.opening(bad, "1 km monthly pixel reliability") as raster:  # the other field of the file is whole
-        assert (raster.read() == 0).all()
+    with pytest.raises(DamagedFile, match=cut_short):
+        hdf4.read(bad, NDVI)
+    assert (hdf4.read(bad, "1 km monthly pixel reliability").stored == 0).all()  # the other field of the file is whole
 
 
 def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
@@ -235,15 +216,6 @@ def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
         ProductError, match=rf"{path.name}: .* declares no grid \(StructMetadata.0\) and is 12x12, not glo"
     ):
         products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
-
-
-def test_a_globe_of_another_size_than_declared_is_refused(tmp_path):
-    path = tmp_path / "GLASS01B01.V50.A2001001.2021110.hdf"
-    corners = ((-180000000.0, 90000000.0), (180000000.0, -90000000.0))
-    text = struct(grid_text(1, "g", (8, 16), ["LAI"], corners, projection="GCTP_GEO"))
-    write(path, {"LAI": (np.zeros((4, 8), "uint8"), {})}, text)
-    with pytest.raises(ProductError, match=rf"{path.name}: expected 8x16 pixels of 'LAI', found 4x8; fetch it again"):
-        products.read("glass_lai", path, years=[2001], dates_per_year=1)
 
 
 @pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])
@@ -262,10 +234,9 @@ def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
     path = next((real_data / "native").glob("MOD09GA*h14v17*.hdf"))
     offset, length = max(streams_of(path, "SolarZenith_1"), key=lambda chunk: chunk[1])
     bad = overwritten(path, offset + length // 2, tmp_path / "bad.hdf")
-    with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"), hdf4.opening(bad, "SolarZenith_1") as raster:
-        raster.read()
-    with hdf4.opening(bad, "SolarAzimuth_1") as raster:
-        raster.read()
+    with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"):
+        hdf4.read(bad, "SolarZenith_1")
+    hdf4.read(bad, "SolarAzimuth_1")
 
 
 @pytest.mark.parametrize(
@@ -274,10 +245,8 @@ def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
 def test_a_real_tile_decodes_and_lands_as_other_libraries_say(real_data, name, scale, valid):
     path, target = next((real_data / "native").glob("MOD09GA*h14v17*.hdf")), Grid(0.05)
     field = Field("x", name, scale=scale, valid=valid)
-    with hdf4.opening(path, name) as raster:
-        values = hdf4.decode(raster.read(), raster.attributes, field, path)
-    warp = Warp(target)
-    warp.add(values, raster.transform)
+    raster, mosaic = hdf4.read(path, name), Mosaic(target)
+    mosaic.add(raster, lambda stored: hdf4.decode(stored, raster.attributes, field, path))
     raw = SD(str(path)).select(name).get()
     fill = SD(str(path)).select(name).attributes()["_FillValue"]
     plain = np.where((raw == fill) | (valid is not None) & ((raw < -100) | (raw > 16000)), np.nan, raw * scale)
@@ -292,13 +261,13 @@ def test_a_real_tile_decodes_and_lands_as_other_libraries_say(real_data, name, s
     expected = np.full(target.shape, np.nan)
     expected[rows] = np.where(inside, plain[i.clip(0, len(raw) - 1), j.clip(0, len(raw) - 1)], np.nan)
     assert np.isfinite(expected).sum() > 500
-    np.testing.assert_allclose(warp.result(), expected, rtol=1e-6)
+    np.testing.assert_allclose(mosaic.result(), expected, rtol=1e-6)
 
 
 def test_a_real_tile_of_fills_has_no_value(real_data):
     path = real_data / "native" / "MOD15A2_all_fill.hdf"
-    with hdf4.opening(path, "Lai_1km") as raster:
-        stored = raster.read()
+    raster = hdf4.read(path, "Lai_1km")
+    stored = raster.stored
     assert raster.shape == stored.shape == (1200, 1200) and np.isin(stored, range(249, 256)).all()
     field = Field("lai", "Lai_1km", scale=0.1, valid=(0, 100))
     assert np.isnan(hdf4.decode(stored, raster.attributes, field, path)).all()

@@ -1,37 +1,144 @@
-"""Rasters of any size and projection on the target grid: against `grid.resample` of the whole, the projection's own
-equations, a slow look-up, and a file of true full size in bounded memory."""
+"""Pixels of files on the target grid, against the projections' own equations, slow counts, GDAL, and memory."""
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pyproj
 import pytest
 import rasterio
+import rasterio.warp
 import xarray as xr
+from eos_files import RADIUS, TILE
 from rasterio import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
 from rasterio.windows import Window
 
-from helpers.products import DamagedFile, ProductError, rasters
+from helpers.products import ProductError, rasters
+from helpers.products.rasters import SINUSOIDAL, Mosaic
 from helpers.space.grid import Grid, normalise_lat_lon, resample
 
 WGS84, GOODE = CRS.from_epsg(4326), CRS.from_string("ESRI:54052")
 
 
-def field(shape, seed=1):
-    values = np.random.default_rng(seed).normal(size=shape).astype("float32")
-    values[np.random.default_rng(seed + 1).random(shape) < 0.1] = np.nan
-    return values
+def raster(values, transform, crs=WGS84, block=1):
+    return rasters.Raster(lambda rows, columns: values[rows, columns], values.shape, transform, crs, block=block)
 
 
-def raster(values, transform, crs=WGS84, striped=False):
-    return rasters.Raster(lambda rows, columns: values[rows, columns], values.shape, transform, crs, striped)
+def mosaic(grid, method, *tiles):
+    out = Mosaic(grid, method)
+    for values, transform in tiles:
+        out.add(raster(values, transform, SINUSOIDAL))
+    return out
 
 
 def as_it_is(stored):
     return stored
+
+
+def place(h, v, n):
+    """Return the transform of MODIS tile (h, v) with n pixels an edge."""
+    return Affine(TILE / n, 0, (h - 18) * TILE, 0, -TILE / n, (9 - v) * TILE)
+
+
+def degrees(transform, shape):
+    """Return longitude and latitude of all pixel centres (longitudes beyond 180 are off the globe)."""
+    j, i = np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
+    x, y = transform.c + transform.a * j, transform.f + transform.e * i
+    lat = np.rad2deg(y / RADIUS)
+    return np.rad2deg(x / RADIUS / np.cos(np.deg2rad(lat))), lat
+
+
+def nearest(values, transform, grid):
+    """Look up the pixel that holds a point just south-east of each cell's centre: x = R lon cos(lat), y = R lat."""
+    hair = 1e-6 * grid.resolution
+    lon, lat = np.deg2rad(np.meshgrid(grid.lon + hair, grid.lat - hair))
+    j = np.floor((RADIUS * lon * np.cos(lat) - transform.c) / transform.a).astype(int)
+    i = np.floor((RADIUS * lat - transform.f) / transform.e).astype(int)
+    inside = (i >= 0) & (i < values.shape[0]) & (j >= 0) & (j < values.shape[1])
+    return np.where(inside, values[i.clip(0, values.shape[0] - 1), j.clip(0, values.shape[1] - 1)], np.nan)
+
+
+@pytest.mark.parametrize("tile", [(18, 8), (17, 3), (14, 14), (0, 8), (35, 9), (18, 0), (14, 17)])
+def test_nearest_copies_the_pixel_under_each_centre(tile):
+    n, grid = 60, Grid(0.5)  # three pixels a cell: every centre falls on an edge between two rows of pixels
+    values = np.random.default_rng(tile).normal(size=(n, n)).astype("float32")
+    expected = nearest(values, place(*tile, n), grid)
+    assert np.isfinite(expected).sum() >= 5
+    np.testing.assert_array_equal(mosaic(grid, "nearest", (values, place(*tile, n))).result(), expected)
+
+
+@pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
+def test_tiles_come_out_as_one_mosaic_would(method):
+    n, grid = 30, Grid(3)
+    whole = np.random.default_rng(4).normal(size=(2 * n, 2 * n))
+    whole[np.random.default_rng(5).random(whole.shape) < 0.2] = np.nan
+    corners = [(h, v) for h in (0, 1) for v in (0, 1)]
+    cut = [(whole[v * n : v * n + n, h * n : h * n + n], place(18 + h, 8 + v, n)) for h, v in corners]
+    once = mosaic(grid, method, (whole, place(18, 8, n))).result()
+    assert np.isfinite(once).sum() > 30
+    np.testing.assert_allclose(mosaic(grid, method, *cut).result(), once, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("tile", "n", "resolution"),
+    [((18, 0), 60, 1), ((17, 17), 60, 1), ((35, 9), 60, 1), ((20, 2), 60, 0.5), ((33, 10), 24, 2)],
+)
+def test_average_weighs_pixels_by_area_at_poles_and_the_date_line_too(tile, n, resolution):
+    rng, grid, fine = np.random.default_rng(tile), Grid(resolution), 30
+    values = rng.normal(10, size=(n, n))
+    values[rng.random(values.shape) < 0.2] = np.nan
+    found = mosaic(grid, "average", (values, place(*tile, n)))
+    # Cut every pixel into 30 x 30 and count in which cell their centres lie.
+    cut = values.repeat(fine, 0).repeat(fine, 1)
+    lon, lat = degrees(place(*tile, n * fine), cut.shape)
+    row, column = np.floor((90 - lat) / resolution).astype(int), np.floor((lon + 180) / resolution).astype(int)
+    known = np.isfinite(cut) & (column >= 0) & (column < grid.shape[1])
+    total, weight = np.zeros(grid.shape), np.zeros(grid.shape)
+    np.add.at(total, (row[known], column[known]), cut[known])
+    np.add.at(weight, (row[known], column[known]), 1)
+    edges = np.sin(np.deg2rad(90 - resolution * np.arange(grid.shape[0] + 1)))
+    area = -np.diff(edges)[:, None] * np.deg2rad(resolution) * (RADIUS * n * fine / TILE) ** 2  # of a cell, in parts
+    weight /= area
+    assert (found.weight * area).sum() == pytest.approx((weight * area).sum(), rel=2e-3)
+    full = weight * area > 0.2 * (weight * area).max()  # where the count is fine enough
+    np.testing.assert_allclose(found.weight[full], weight[full], atol=0.1)
+    np.testing.assert_allclose(found.result()[full], (total / area / np.maximum(weight, 1e-9))[full], atol=0.05)
+
+
+def test_a_cell_larger_than_a_tile_takes_all_of_it():
+    found = mosaic(Grid(30), "average", (np.arange(576.0).reshape(24, 24), place(19, 8, 24)))
+    assert np.argwhere(found.weight > 0).tolist() == [[2, 6]] and found.result()[2, 6] == pytest.approx(287.5)
+
+
+@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+@pytest.mark.parametrize("tile", [(18, 4), (12, 12)])
+def test_gdal_finds_the_same(tile, method):
+    n, grid, transform = 240, Grid(0.5), place(*tile, 240)
+    values = np.random.default_rng(tile).normal(10, size=(n, n)).astype("float32")
+    hair, step = 1e-6 * grid.resolution, grid.resolution
+    gdal = np.full(grid.shape, np.nan, "float32")
+    rasterio.warp.reproject(
+        values,
+        gdal,
+        src_transform=transform,
+        src_crs=f"+proj=sinu +R={RADIUS} +units=m",
+        src_nodata=np.nan,
+        dst_transform=Affine(step, 0, -180 + hair, 0, -step, 90 - hair),
+        dst_crs=f"+proj=longlat +R={RADIUS}",
+        dst_nodata=np.nan,
+        resampling=rasterio.warp.Resampling[method],
+        XSCALE=1,
+        YSCALE=1,
+        tolerance=0.001,
+    )
+    found = mosaic(grid, method, (values, transform)).result()
+    lon, lat = np.deg2rad(np.meshgrid(grid.lon, grid.lat))
+    x, y = (RADIUS * lon * np.cos(lat) - transform.c) / transform.a, (RADIUS * lat - transform.f) / transform.e
+    inner = (np.minimum(x, y) > 40) & (np.maximum(x, y) < n - 40)  # away from edges, where GDAL weighs otherwise
+    assert inner.sum() > 100
+    np.testing.assert_allclose(found[inner], gdal[inner], rtol=1e-5)
 
 
 PLACES = {
@@ -46,24 +153,21 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("striped", [False, True])
+@pytest.mark.parametrize("block", [1, 50])
 @pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
 @pytest.mark.parametrize("place", PLACES)
-def test_blocks_give_what_the_whole_gives(monkeypatch, place, method, striped):
+def test_bands_give_what_the_whole_gives(monkeypatch, place, method, block):
     shape, transform = PLACES[place]
-    values, grid = field(shape), Grid(1.5)
-    monkeypatch.setattr(rasters, "BLOCK", 6000)
-    monkeypatch.setattr(rasters, "CACHE", 4e-2)
-    back = rasters.onto(raster(values, transform, striped=striped), grid, method, as_it_is)
+    values, grid = np.random.default_rng(1).normal(size=shape).astype("float32"), Grid(1.5)
+    values[np.random.default_rng(2).random(shape) < 0.1] = np.nan
+    monkeypatch.setattr(rasters, "PIXELS", 600)
+    back = rasters.onto(raster(values, transform, block=block), grid, method, as_it_is)
     lat = transform.f + (np.arange(shape[0]) + 0.5) * transform.e
     lon = transform.c + (np.arange(shape[1]) + 0.5) * transform.a
     whole = xr.DataArray(values, dims=("lat", "lon"), coords={"lat": lat, "lon": lon})
-    if place in ("over the date line", "west of it"):  # two halves, since `resample` knows no field that wraps
-        turned = whole.assign_coords(lon=lon + (-360 if lon[-1] > 180 else 360))
-        parts = [resample(part, grid, method) for part in (whole, turned)]
-        expected = parts[0].combine_first(parts[1]).values
-    else:
-        expected = resample(normalise_lat_lon(whole), grid, method).values
+    expected = resample(
+        whole if place in ("over the date line", "west of it") else normalise_lat_lon(whole), grid, method
+    ).values
     assert np.isfinite(expected).mean() > 0.01
     np.testing.assert_allclose(back, expected, rtol=1e-5, atol=1e-6)
 
@@ -86,7 +190,7 @@ def test_nearest_is_the_pixel_under_the_centre_in_a_torn_projection(monkeypatch,
     transform, lon, _, there = goode()
     values = np.arange(lon.size, dtype="float64").reshape(lon.shape)
     values[np.isnan(lon)] = np.nan
-    monkeypatch.setattr(rasters, "BLOCK", size)
+    monkeypatch.setattr(rasters, "PIXELS", size)
     grid = Grid(2)
     back = rasters.onto(raster(values, transform, GOODE), grid, "nearest", as_it_is)
     for i, j in np.random.default_rng(3).integers([0, 0], grid.shape, (400, 2)):
@@ -95,18 +199,22 @@ def test_nearest_is_the_pixel_under_the_centre_in_a_torn_projection(monkeypatch,
         np.testing.assert_equal(back[i, j], expected)
 
 
-@pytest.mark.parametrize("size", [2**22, 2**14])
-@pytest.mark.parametrize("method", ["average", "bilinear"])
-def test_means_in_a_torn_projection_follow_a_smooth_field(monkeypatch, method, size):
-    transform, lon, lat, _ = goode()
-    smooth = (100 * np.sin(np.deg2rad(lat)) + 50 * np.cos(np.deg2rad(lon))).astype("float32")
-    monkeypatch.setattr(rasters, "BLOCK", size)
-    grid = Grid(1)  # one of the blocks begins at 0, 0
-    back = rasters.onto(raster(smooth, transform, GOODE), grid, method, as_it_is)
-    expected = 100 * np.sin(np.deg2rad(grid.lat))[:, None] + 50 * np.cos(np.deg2rad(grid.lon))
-    inner = np.abs(grid.lat) < 75
-    assert np.isfinite(back[inner]).mean() > 0.999
-    assert np.nanmax(np.abs(back - expected)[inner]) < 1.0
+def test_a_mean_in_a_torn_projection_weighs_pixels_by_area():
+    n, fine, grid = 1e5, 8, Grid(5)
+    transform, lon, lat, _ = goode(n)
+    values = np.random.default_rng(1).normal(10, size=lon.shape)
+    values[np.isnan(lon) | (np.random.default_rng(2).random(lon.shape) < 0.2)] = np.nan
+    found = rasters.onto(raster(values, transform, GOODE), grid, "average", as_it_is)
+    _, lon, lat, _ = goode(n / fine)
+    cut = values.repeat(fine, 0).repeat(fine, 1)
+    known = np.isfinite(lon) & np.isfinite(cut)
+    at = ((90 - lat[known]) // 5).astype(int).clip(0, 35), ((lon[known] + 180) // 5).astype(int).clip(0, 71)
+    total, count = np.zeros(grid.shape), np.zeros(grid.shape)
+    np.add.at(total, at, cut[known])
+    np.add.at(count, at, 1)
+    full = count > 0.2 * count.max()
+    assert full.mean() > 0.8
+    np.testing.assert_allclose(found[full], (total / np.maximum(count, 1))[full], atol=0.15)
 
 
 def test_a_mean_takes_no_part_of_fills_and_classes():
@@ -125,23 +233,14 @@ def test_a_mean_takes_no_part_of_fills_and_classes():
         np.testing.assert_allclose(back[np.isfinite(back)], 1.0, rtol=1e-6)
 
 
-def test_one_row_of_pixels_cannot_be_averaged():
-    thin = raster(np.ones((1, 72), "float32"), Affine(5, 0, -180, 0, -5, 2.5))
-    assert np.isfinite(rasters.onto(thin, Grid(1), "nearest", as_it_is)).sum() == 5 * 360
-    with pytest.raises(ProductError, match=r"method: expected nearest for a raster of \(1, 72\) pixels, found"):
-        rasters.onto(thin, Grid(1), "average", as_it_is)
-
-
-def test_a_tilted_raster_is_refused(tmp_path):
+@pytest.mark.parametrize(("tilt", "crs"), [(0.1, WGS84), (0.0, CRS.from_epsg(32633))])
+def test_rows_that_do_not_run_along_parallels_are_refused(tmp_path, tilt, crs):
     path = tmp_path / "tilted.tif"
-    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 4, "width": 4, "crs": WGS84}
-    with rasterio.open(path, "w", transform=Affine(1, 0.1, 0, 0.1, -1, 0), **profile) as file:
+    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 4, "width": 4, "crs": crs}
+    with rasterio.open(path, "w", transform=Affine(1, tilt, 0, tilt, -1, 0), **profile) as file:
         file.write(np.ones((1, 4, 4), "uint8"))
-    with (
-        rasters.opening(path) as source,
-        pytest.raises(ProductError, match=r"tilted\.tif: expected pixels along the axes"),
-    ):
-        rasters.Raster.of(source, path)
+    with pytest.raises(ProductError, match=r"tilted\.tif: expected .*warp it with GDAL"), rasters.opening(path) as tif:
+        rasters.onto(tif, Grid(1), "nearest", as_it_is)
 
 
 FULL = (67200, 172800)  # from 84 degrees north to 56 south at 1/480 degree
@@ -149,7 +248,6 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from helpers import products
 from helpers.space.grid import Grid
 
 def peak():
@@ -181,55 +279,21 @@ def test_a_full_size_layer_stays_within_half_a_gibibyte(tmp_path, method, blocks
     assert cells == rows // 24 * columns // 24 and most == least == 77
 
 
-LAYOUTS = {
-    "strips": {},
-    "one strip": {"blockysize": 64},
-    "tiles": {"tiled": True, "blockxsize": 16, "blockysize": 16},
-    "BigTIFF": {"BIGTIFF": "YES", "tiled": True, "blockxsize": 16, "blockysize": 16},
-    "big-endian": {"ENDIANNESS": "BIG"},
-    "big-endian BigTIFF": {"ENDIANNESS": "BIG", "BIGTIFF": "YES"},
-    "compressed": {"compress": "deflate", "predictor": 2},
-    "sparse": {"SPARSE_OK": True, "tiled": True, "blockxsize": 16, "blockysize": 16},
-    "three bands": {"count": 3, "interleave": "band"},
-}
-
-
-@pytest.fixture(params=LAYOUTS)
-def path(request, tmp_path):
-    path = tmp_path / "a.tif"
+@pytest.mark.parametrize(
+    "layout", [{}, {"tiled": True, "blockxsize": 16, "blockysize": 16, "BIGTIFF": "YES"}, {"compress": "deflate"}]
+)
+def test_a_tiff_cut_anywhere_is_told_in_one_line(tmp_path, layout):
+    path, values = tmp_path / "a.tif", np.random.default_rng(1).integers(1, 100, (1, 64, 48)).astype("int16")
     profile = {"driver": "GTiff", "dtype": "int16", "count": 1, "height": 64, "width": 48, "crs": "EPSG:4326"}
-    values = np.random.default_rng(1).integers(0, 100, (64, 48)).astype("int16")
-    with rasterio.open(path, "w", transform=Affine(1, 0, 0, 0, -1, 60), **(profile | LAYOUTS[request.param])) as file:
-        for band in file.indexes:
-            file.write(np.where(values < 50, 0, values) if request.param == "sparse" else values, band)
+    with rasterio.open(path, "w", transform=Affine(1, 0, 0, 0, -1, 60), **(profile | layout)) as file:
+        file.write(values)
         file.update_tags(scale_factor="0.0001")
-    return path
-
-
-def test_a_whole_file_passes(path):
-    rasters.require_whole(path, path)
-
-
-def test_a_file_with_overviews_passes_until_it_is_cut(path):
-    with rasterio.open(path, "r+") as file:
-        file.build_overviews([2, 4], Resampling.nearest)
-    rasters.require_whole(path, path)
-    path.write_bytes(path.read_bytes()[:-10])
-    with pytest.raises(DamagedFile, match="a.tif: cannot be read"):
-        rasters.require_whole(path, path)
-
-
-def test_a_cut_anywhere_is_told_in_one_line(path):
     whole = path.read_bytes()
-    for keep in sorted({*np.linspace(16, len(whole) - 4, 60).astype(int), *range(len(whole) - 40, len(whole) - 3)}):
+    with rasters.opening(path) as tif:
+        np.testing.assert_array_equal(tif.stored, values[0])
+    for keep in np.linspace(16, len(whole) - 4, 30).astype(int):
         path.write_bytes(whole[:keep])
-        with pytest.raises(DamagedFile, match=r"a\.tif: cannot be read.*fetch it again") as found:
-            rasters.require_whole(path, path)
+        with warnings.catch_warnings(), pytest.raises(ProductError, match=r"a\.tif: .*fetch it again") as found:
+            warnings.simplefilter("ignore")
+            rasters.opening(path).__enter__()
         assert "\n" not in str(found.value)
-
-
-def test_what_is_no_tiff_is_left_to_gdal(tmp_path):
-    for content in (b"", b"II", b"<html>please log in</html>", b"II\x01\x00" + bytes(40)):
-        path = tmp_path / "other.tif"
-        path.write_bytes(content)
-        rasters.require_whole(path, path)

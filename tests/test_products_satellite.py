@@ -1,24 +1,20 @@
 """GLASS and MODIS: which files make a year, what it comes to, and how much memory a full-size one takes."""
 
-import calendar
 import re
 import tracemalloc
 import warnings
-from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 
 import numpy as np
 import pytest
-from eos_files import RADIUS, globe, lai_globe, ndvi_tile, npp_tile, tile, tile_corners
+from eos_files import RADIUS, globe, lai_globe, npp_tile, tile, tile_corners
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, hdf4, satellite
+from helpers.products import DamagedFile, ProductError
 from helpers.space.grid import Grid
 
 GIB = 2**30
 ONE = np.full((4, 8), 10)
 TILE = np.full((12, 12), 5000)
-MONTHS_2004 = [date(2004, m, 1).timetuple().tm_yday for m in range(1, 13)]
 
 
 def said(error):
@@ -46,15 +42,6 @@ def leaf_years(folder, years):
         for day in (1, 121, 241):
             lai_globe(folder, year, day, np.full((4, 8), 10 + k))
     return products.find("glass_lai", folder)
-
-
-@pytest.mark.parametrize("year", [2000, 2001, 2100])
-def test_the_dates_of_a_year_stand_for_all_its_days(year):
-    for step, count in (("daily", 365 + calendar.isleap(year)), ("8-day", 46), ("monthly", 12), ("yearly", 1)):
-        lengths = satellite.days_of(satellite.expected_days(year, step), year)
-        assert len(lengths) == count and sum(lengths.values()) == 365 + calendar.isleap(year)
-    months = satellite.days_of(satellite.expected_days(year, "monthly"), year)
-    assert list(months.values()) == [calendar.monthrange(year, m)[1] for m in range(1, 13)]
 
 
 @pytest.mark.parametrize("year", [2000, 2001])
@@ -93,22 +80,6 @@ def test_missing_dates_are_named(tmp_path):
     np.testing.assert_allclose(partial.lai.values, expected, rtol=1e-6)
 
 
-def test_a_thinned_product_has_so_many_dates_a_year(tmp_path):
-    paths = glass_lai(tmp_path, 2001, [1, 101, 301], make=lambda day: np.full((4, 8), day // 10, "uint8"))
-    back = products.read("glass_lai", paths, years=[2001], dates_per_year=3)
-    np.testing.assert_allclose(back.lai.values, (100 * 0.0 + 200 * 1.0 + 65 * 3.0) / 365, rtol=1e-6)
-    with pytest.raises(ProductError, match=r"glass_lai 2001: expected 4 dates \(dates_per_year\), found 3"):
-        products.read("glass_lai", paths, years=[2001], dates_per_year=4)
-
-
-def test_par_is_in_hundredths_and_negative_numbers_are_fills(tmp_path):
-    stored = np.array([[-1, 0, 12345, 30000]] * 2, "int16")
-    fields = {"PAR": (stored, {"scale_factor": 0.01})}
-    path = globe(tmp_path / "GLASS04B01.V42.A2001001.2020313.hdf", fields, "GLASS04B01")
-    back = products.read("glass_par", path, years=[2001], allow_partial=True)
-    np.testing.assert_allclose(back.par.values[0, 0], [np.nan, 0, 123.45, 300], rtol=1e-6)
-
-
 def test_fapar_may_stand_on_either_grid(tmp_path):
     stored = np.full((30, 30), 125, "uint8")
     stored[0] = 251
@@ -122,18 +93,6 @@ def test_fapar_may_stand_on_either_grid(tmp_path):
     fields = {"FAPAR": (np.full((4, 8), 250, "uint8"), {})}
     whole = globe(tmp_path / "GLASS09E01.V50.A2001001.2021110.hdf", fields, "GLASS09E01")
     np.testing.assert_allclose(products.read("glass_fapar", whole, **how).fapar.values, 1.0)
-
-
-@pytest.mark.parametrize("year", [2000, 2001])
-def test_ndvi_months_are_weighted_by_their_days(tmp_path, year):
-    starts = [date(year, m, 1).timetuple().tm_yday for m in range(1, 13)]
-    for month, day in enumerate(starts):
-        ndvi_tile(tmp_path, year, day, np.full((20, 20), 500 * month - 1500))
-    back = products.read("mod13a3", products.find("mod13a3", tmp_path), years=[year], grid=Grid(1))
-    lengths = [calendar.monthrange(year, m)[1] for m in range(1, 13)]
-    expected = np.average([0.05 * m - 0.15 for m in range(12)], weights=lengths)
-    assert back.ndvi.sel(lat=4.5, lon=4.5).item() == pytest.approx(expected, rel=1e-6)
-    assert back.sizes == {"year": 1, "lat": 180, "lon": 360}
 
 
 @pytest.mark.parametrize("version", ["006", "061"])
@@ -203,22 +162,6 @@ def test_a_tile_that_other_years_have_is_missed(tmp_path):
         read_npp(tmp_path, [2001])
 
 
-def test_a_partial_year_is_accepted_aloud(tmp_path):
-    for hv in ((18, 8), (19, 8)):
-        for day in MONTHS_2004[:-1]:
-            ndvi_tile(tmp_path, 2004, day, TILE, hv=hv)
-    ndvi_tile(tmp_path, 2004, MONTHS_2004[-1], TILE, hv=(20, 8))
-    paths = products.find("mod13a3", tmp_path)
-    with pytest.raises(ProductError, match=r"mod13a3 h18v08 2004: 1 of 12 dates are missing \(2004-12\); add them, or"):
-        products.read("mod13a3", paths, years=[2004], grid=Grid(1))
-    with pytest.warns(UserWarning) as heard:
-        products.read("mod13a3", paths, years=[2004], grid=Grid(1), allow_partial=True)
-    assert [str(one.message) for one in heard] == [
-        "mod13a3 h18v08 2004: 1 of 12 dates are missing (2004-12), and others in 2 more tiles; "
-        "its mean is that of the other dates"
-    ]
-
-
 def test_the_same_date_and_tile_twice_is_refused(tmp_path):
     old = npp_tile(tmp_path, 2001, TILE)
     new = old.with_name(old.name.replace("2020139230131", "2021139230131"))
@@ -226,13 +169,6 @@ def test_the_same_date_and_tile_twice_is_refused(tmp_path):
     with pytest.raises(ProductError) as error:
         read_npp(tmp_path, [2001])
     assert said(error) == f"{new.name}: expected one file a date and tile, found {old.name} too; remove one"
-
-
-def test_a_month_that_comes_twice_is_refused(tmp_path):
-    first, later = (ndvi_tile(tmp_path, 2001, day, TILE) for day in (32, 40))
-    with pytest.raises(ProductError) as error:
-        products.read("mod13a3", [first, later], years=[2001], grid=Grid(1), allow_partial=True)
-    assert said(error) == f"{later.name}: expected one file a month and tile, found {first.name} too; remove one"
 
 
 def test_a_date_between_the_products_dates_is_refused(tmp_path):
@@ -243,59 +179,6 @@ def test_a_date_between_the_products_dates_is_refused(tmp_path):
     assert said(error) == (
         "glass_lai 2001: expected dates of 8-day files, found day 100 of the year too; remove it, or fetch it again"
     )
-
-
-@pytest.mark.parametrize("day", [0, 366])
-def test_a_day_that_the_year_does_not_have_is_refused(tmp_path, day):
-    path = lai_globe(tmp_path, 2001, day, ONE)
-    with pytest.raises(ProductError) as error:
-        products.read("glass_lai", path, years=[2001], allow_partial=True)
-    assert said(error) == f"{path.name}: expected a day of the year 2001, found {day}; correct the file's name"
-
-
-def test_tiles_beside_whole_globes_are_refused(tmp_path):
-    names = ["GLASS09E01.V50.A2001001.2021110.hdf", "GLASS09E01.V50.A2001001.h18v04.2021110.hdf"]
-    for name in names:
-        (tmp_path / name).touch()
-    with pytest.raises(ProductError) as error:
-        products.read("glass_fapar", products.find("glass_fapar", tmp_path), years=[2001], allow_partial=True)
-    assert said(error) == f"{names[1]}: is one tile, but {names[0]} is the whole globe; keep one kind"
-
-
-def test_several_years_wait_and_one_does_not(tmp_path):
-    years = [2001, 2002, 2003]
-    paths = leaf_years(tmp_path, years)
-    lazy = products.read("glass_lai", paths, years=years, dates_per_year=3).lai
-    assert lazy.chunks == ((1, 1, 1), (4,), (8,)) and lazy.dtype == np.float32
-    assert lazy.attrs["units"] == "m2 m-2" and lazy.year.attrs["long_name"] == "calendar year"
-    for k, year in enumerate(years):
-        now = products.read("glass_lai", paths, years=[year], dates_per_year=3).lai
-        assert now.chunks is None and now.sel(year=year, lat=67.5, lon=-157.5).item() == pytest.approx(1 + 0.1 * k)
-        np.testing.assert_array_equal(lazy.sel(year=[year]).values, now.values)
-        assert list(lazy.coords) == list(now.coords) and lazy.dims == now.dims
-
-
-def test_a_year_is_read_without_the_others(tmp_path):
-    paths = leaf_years(tmp_path, [2001, 2002])
-    lazy = products.read("glass_lai", paths, years=[2001, 2002], dates_per_year=3).lai
-    for path in paths:
-        if ".A2002" in path.name:
-            path.unlink()
-    assert lazy.sel(year=2001).values.max() == pytest.approx(1)
-    with pytest.raises(ProductError, match=r"A2002001.*: is not there any more; put it back"):
-        lazy.sel(year=2002).compute()
-
-
-def test_what_names_and_the_first_file_tell_is_told_at_once(tmp_path):
-    paths = leaf_years(tmp_path, [2001, 2002])
-    with pytest.raises(ProductError, match="glass_lai 2003: expected files of that year, found none"):
-        products.read("glass_lai", paths, years=[2001, 2003], dates_per_year=3)
-    paths[0].write_bytes(b"")
-    with pytest.raises(DamagedFile, match=r"A2001001.*expected an HDF4 file, found an empty file; fetch it again$"):
-        products.read("glass_lai", paths, years=[2001, 2002], dates_per_year=3)
-    path = npp_tile(tmp_path, 2001, np.zeros((4, 4)))
-    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear"):
-        products.read("mod17a3hgf", path, years=[2001], grid=Grid(1), method="mode")
 
 
 def test_damage_inside_a_file_is_met_when_its_year_is_computed(tmp_path):
@@ -312,21 +195,6 @@ def test_damage_inside_a_file_is_met_when_its_year_is_computed(tmp_path):
         lazy.compute()
 
 
-def test_a_date_of_another_size_is_refused(tmp_path):
-    lai_globe(tmp_path, 2001, 1, np.zeros((4, 8)))
-    path = lai_globe(tmp_path, 2001, 121, np.zeros((8, 16)))
-    with pytest.raises(ProductError, match=rf"{path.name}: expected 4x8 cells, as in the first file, found 8x16;"):
-        products.read("glass_lai", tmp_path, years=[2001], dates_per_year=2)
-
-
-def test_an_optional_field_that_only_some_tiles_have_is_missed(tmp_path):
-    gross = {"Gpp_500m": (np.full((12, 12), 5000, "uint16"), {"scale_factor": 0.0001, "_FillValue": 65535})}
-    npp_tile(tmp_path, 2001, np.zeros((12, 12)), version="061", **gross)
-    path = npp_tile(tmp_path, 2001, np.zeros((12, 12)), hv=(19, 8), version="061")
-    with pytest.raises(ProductError, match=rf"{path.name}: expected a field 'Gpp_500m', found .*: Npp_500m;"):
-        products.read("mod17a3hgf", tmp_path, years=[2001], grid=Grid(1))
-
-
 def test_files_without_any_value_are_counted_and_the_first_is_named(tmp_path):
     for h in range(18, 22):
         path = npp_tile(tmp_path, 2001, np.full((12, 12), 32761 if h > 19 else 1000), hv=(h, 8))
@@ -337,31 +205,6 @@ def test_files_without_any_value_are_counted_and_the_first_is_named(tmp_path):
         f"mod17a3hgf 2001: 2 of 4 files hold no value of 'Npp_500m', the first is {blank}; if it should, fetch it again"
     ]
     assert back.sel(lon=4.5) == pytest.approx(0.1) and np.isnan(back.sel(lon=24.5))
-
-
-def test_a_year_without_any_value_is_refused(tmp_path):
-    paths = [npp_tile(tmp_path, 2001, np.full((12, 12), 32761), hv=(h, 8)) for h in (18, 19)]
-    with pytest.raises(ProductError) as error:
-        products.read("mod17a3hgf", paths, years=[2001], grid=Grid(1))
-    assert str(error.value) == (
-        f"{paths[0]}: mod17a3hgf 2001: expected values of 'Npp_500m', found fills only in this file and all 2 of the "
-        "year; fetch them again"
-    )
-
-
-def test_many_threads_read_what_one_does(tmp_path):
-    rng = np.random.default_rng(2)
-    stored = [rng.integers(0, 100, (90, 180)) for _ in range(16)]
-    paths = [lai_globe(tmp_path, 2001, 1 + k, values, packed=True) for k, values in enumerate(stored)]
-
-    def look(path):
-        with hdf4.opening(path, "LAI") as raster, hdf4.opening(paths[0], "LAI") as other:  # one thread may hold two
-            other.read()
-            return raster.read()
-
-    with ThreadPoolExecutor(8) as pool:
-        for found, expected in zip(pool.map(look, paths * 4), stored * 4, strict=True):
-            np.testing.assert_array_equal(found, expected)
 
 
 def peak(ask):

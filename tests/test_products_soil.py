@@ -1,8 +1,5 @@
 """SoilGrids, of 2017 and 2.0: depths by file name, fills, regions, the way to a target grid, and what is refused."""
 
-import gzip
-import zipfile
-
 import dask
 import numpy as np
 import pytest
@@ -10,7 +7,7 @@ import rasterio
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import ProductError, soilgrids, soilgrids2
+from helpers.products import ProductError, soil
 from helpers.space.grid import Grid
 
 OLD, NEW = "ORCDRC_M_sl{}_250m_ll.tif", "soc_{}cm_mean_5000.tif"
@@ -69,37 +66,6 @@ def test_the_way_to_a_grid(layers, method):
         np.testing.assert_allclose(back[name].values, expected, rtol=1e-5)
 
 
-def test_layers_are_read_side_by_side_by_threads(layers):
-    folder, stored = layers
-    back = products.read("soilgrids2017", products.find("soilgrids2017", folder), grid=Grid(6))
-    with dask.config.set(scheduler="threads", num_workers=4):
-        back = back.compute()
-    for layer, name in enumerate(back, 1):
-        np.testing.assert_array_equal(back[name].values, stored[layer])
-
-
-def test_land_south_of_the_file_has_no_value(tmp_path):
-    path = write(tmp_path, 1, np.full((144, 360), 50), north=84.0)
-    back = one(path, grid=Grid(1))
-    assert float(back.sel(lat=83.5, lon=0.5)) == 50 and float(back.sel(lat=-59.5, lon=0.5)) == 50
-    assert np.isnan(back.sel(lat=slice(90, 84))).all() and np.isnan(back.sel(lat=slice(-60, -90))).all()
-
-
-@pytest.mark.parametrize("ending", ["gz", "zip"])
-def test_packed_layers_are_taken_as_they_come(layers, tmp_path_factory, ending):
-    folder, stored = layers
-    packed = tmp_path_factory.mktemp("packed")
-    for path in sorted(folder.glob("*.tif")):
-        target = packed / f"{path.name}.{ending}"
-        if ending == "gz":
-            target.write_bytes(gzip.compress(path.read_bytes()))
-        else:
-            with zipfile.ZipFile(target, "w") as archive:
-                archive.write(path, path.name)
-    back = products.read("soilgrids2017", products.find("soilgrids2017", packed))
-    np.testing.assert_array_equal(back.soc_30.values, stored[4])
-
-
 def test_missing_layers_are_named_unless_fewer_are_asked_for(layers):
     folder, stored = layers
     paths = [path for path in products.find("soilgrids2017", folder) if "sl3" not in path.name]
@@ -110,13 +76,6 @@ def test_missing_layers_are_named_unless_fewer_are_asked_for(layers):
     np.testing.assert_array_equal(back.soc_30.values, stored[4])
     with pytest.raises(ProductError, match="layer 'soc_60' is unknown; known are soc_0, soc_5, soc_15, soc_30"):
         products.read("soilgrids2017", paths, layers=["soc_60"])
-
-
-def test_two_files_of_a_depth_are_refused(layers):
-    folder, _ = layers
-    write(folder, 1, np.ones((3, 6)), size=60.0, name="ORCDRC_M_sl{}_5km_ll.tif")
-    with pytest.raises(ProductError, match=r"sl1_5km_ll\.tif.*layer 1, found \S*sl1_250m_ll\.tif too; keep one"):
-        products.read("soilgrids2017", products.find("soilgrids2017", folder))
 
 
 def test_layers_of_two_resolutions_are_refused(layers):
@@ -139,7 +98,7 @@ def test_soilgrids_two_is_another_quantity(tmp_path):
 
 
 def test_a_file_too_large_to_read_whole_asks_for_a_grid(layers, monkeypatch):
-    monkeypatch.setattr(soilgrids, "LARGEST", 100)
+    monkeypatch.setattr(soil, "LARGEST", 100)
     with pytest.raises(ProductError, match=r"30x60 cells are too many to read whole; pass grid=Grid\(resolution\)"):
         one(layers[0] / OLD.format(1))
 
@@ -151,12 +110,6 @@ def test_a_projected_file_needs_a_grid(tmp_path):
     assert float(one(path, grid=Grid(10)).sel(lat=5, lon=5)) == 7
 
 
-def test_a_file_without_a_place_is_refused(tmp_path):
-    path = write(tmp_path, 1, np.ones((3, 6)), crs=None)
-    with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: expected pixels along .* found no projection"):
-        one(path, grid=Grid(1))
-
-
 def test_a_tiff_cut_short_is_named_before_anything_is_computed(tmp_path):
     path = write(tmp_path, 1, np.random.default_rng(1).integers(0, 400, (300, 600)), size=0.6)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -164,11 +117,6 @@ def test_a_tiff_cut_short_is_named_before_anything_is_computed(tmp_path):
         with pytest.raises(ProductError, match=r"sl1_250m_ll\.tif: cannot be read.*fetch it again") as found:
             one(path, **how)
         assert "\n" not in str(found.value)
-
-
-def test_an_unknown_method_is_refused_before_anything_is_computed(layers):
-    with pytest.raises(ProductError, match="method: expected nearest, average or bilinear for numbers, found 'mode'"):
-        one(layers[0] / OLD.format(1), grid=Grid(6), method="mode")
 
 
 @pytest.fixture
@@ -200,7 +148,7 @@ def test_soilgrids_two_gives_tenths_over_intervals(intervals, method):
 def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
     folder, _ = intervals
     back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5))
-    at = soilgrids2.at_depths(back)
+    at = soil.at_depths(back)
     assert list(at) == ["soc_0", "soc_5", "soc_15", "soc_30"] and dask.is_dask_collection(at.soc_5.data)
     means = np.array([103.7, 83.7, 63.7, 43.7])
     for name, depth in (("soc_0", 0), ("soc_5", 5), ("soc_15", 15), ("soc_30", 30)):
@@ -211,7 +159,7 @@ def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
     assert "0.333 soc_15_30 + 0.667" not in at.soc_30.attrs["comment"]
     assert "0.667 soc_15_30 + 0.333 soc_30_60" in at.soc_30.attrs["comment"]
     with pytest.raises(ProductError, match="expected soc_0_5, .*found no soc_30_60; read all four"):
-        soilgrids2.at_depths(back.drop_vars("soc_30_60"))
+        soil.at_depths(back.drop_vars("soc_30_60"))
 
 
 def test_soilgrids_two_is_read_on_degrees_too_and_checks_its_files(tmp_path):
@@ -223,5 +171,5 @@ def test_soilgrids_two_is_read_on_degrees_too_and_checks_its_files(tmp_path):
     with pytest.raises(ProductError, match="found none of soc_30_60 but soc_0-5cm_mean_4326.tif"):
         products.read("soilgrids2", paths)
     write(tmp_path, "0-5", np.ones((9, 18)), size=20.0, name="soc_{}cm_mean_1000.tif")
-    with pytest.raises(ProductError, match=r"mean_4326\.tif.*layer 0-5, found soc_0-5cm_mean_1000\.tif too"):
+    with pytest.raises(ProductError, match=r"mean_4326\.tif.*soc_0_5, found soc_0-5cm_mean_1000\.tif too"):
         products.read("soilgrids2", products.find("soilgrids2", tmp_path), layers=["soc_0_5"])

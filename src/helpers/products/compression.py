@@ -6,7 +6,6 @@ members never becomes a path. Unpacking stops where a file grows beyond what dat
 
 from __future__ import annotations
 
-import errno
 import gzip
 import io
 import lzma
@@ -40,9 +39,6 @@ LARGEST = 2**37
 
 CHUNK = 2**20
 PREFIX = "packed-"
-ENCRYPTED = 0x1  # of a member's flags
-GZIP = b"\x1f\x8b"
-FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}  # not every system has quotas
 
 
 def plain_name(name: str) -> str:
@@ -120,23 +116,17 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetc
     ProductError
         The archive holds no data file or several, or there is no room to unpack.
     """
-    path = Path(path)
-    if path.suffix.lower() not in PACKED:
-        yield path
-        return
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        yield _unpack(path, Path(folder), tuple(suffixes), remedy)
+    unpacked = Unpacked(Path(path), suffixes, remedy)
+    try:
+        yield unpacked.plain
+    finally:
+        unpacked.remove()
 
 
 class Unpacked:
-    """A product file that stays unpacked for as long as this object is in use.
+    """A product file that stays unpacked for as long as this object is in use; as for `opened`.
 
     What is read lazily is read later: a lazy array holds the object, and the unpacked copy goes with the last array.
-
-    Parameters
-    ----------
-    path : Path
-        As for `opened`.
 
     Attributes
     ----------
@@ -144,78 +134,52 @@ class Unpacked:
         The file as it came, and where it lies unpacked.
     """
 
-    def __init__(self, path: Path, suffixes: Iterable[str] = DATA) -> None:
+    def __init__(self, path: Path, suffixes: Iterable[str] = DATA, remedy: str = "fetch it again") -> None:
         self.path = self.plain = path
-        if path.suffix.lower() in PACKED:
-            folder = tempfile.mkdtemp(prefix=PREFIX)
-            weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-            self.plain = _unpack(path, Path(folder), tuple(suffixes))
+        self.remove = int  # does nothing
+        if path.suffix.lower() not in PACKED:
+            return
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        try:
+            with reading(path, remedy):
+                self.plain = _unpacked(path, folder, tuple(suffixes))
+        except ProductError:
+            self.remove()
+            raise
 
 
-def _unpack(path: Path, folder: Path, suffixes: tuple[str, ...], remedy: str = "fetch it again") -> Path:
-    with reading(path, remedy):
-        if path.suffix.lower() == ".zip":
-            return _zipped(path, folder, suffixes)
-        return _gzipped(path, folder, remedy)
-
-
-def _gzipped(path: Path, folder: Path, remedy: str) -> Path:
-    with path.open("rb") as stream:
-        begin = stream.read(2)
-    if begin != GZIP:
-        raise DamagedFile(
-            f"{path}: expected gzip, found {begin!r} at its start; {remedy}, or drop .gz if it is unpacked"
-        )
-    plain = folder / f"data{Path(path.stem).suffix.lower()}"
-    with gzip.open(path) as source:
-        _copy(source, plain, path, path.stat().st_size)
-    return plain
-
-
-def _zipped(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+def _unpacked(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
+    if path.suffix.lower() == ".gz":
+        plain = folder / f"data{Path(path.stem).suffix.lower()}"
+        with gzip.open(path) as source, plain.open("wb") as target:
+            _copy(source, target, path, path.stat().st_size)
+        return plain
     with zipfile.ZipFile(path) as archive:
         member = _member(archive, path, suffixes)
         plain = folder / f"data{Path(member.filename).suffix.lower()}"
-        _refuse_size(member.file_size, member.compress_size, path)
-        if member.file_size > shutil.disk_usage(folder).free:
-            raise _no_room(path, folder)
-        with _open(archive, member, path) as source:
-            _copy(source, plain, path, member.compress_size)
+        with plain.open("wb") as target:
+            _unpack(archive, member, target, path)
     return plain
 
 
 def content(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
-    """Return a member of an archive of several, which must be of a size that tables have.
+    """Return a member of an archive of several, which must be of a size that data have.
 
     Raises
     ------
     DamagedFile
-        It is encrypted, packed by an unknown method, or grows beyond what tables do.
+        It is encrypted, packed by an unknown method, or grows beyond what data do.
     """
-    member = archive.getinfo(name)
-    _refuse_size(member.file_size, member.compress_size, path)
     held = io.BytesIO()
-    with _open(archive, member, path) as source:
-        while block := source.read(CHUNK):
-            held.write(block)
-            _refuse_size(held.tell(), member.compress_size, path)
+    _unpack(archive, archive.getinfo(name), held, path)
     return held.getvalue()
-
-
-def _open(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> BinaryIO:
-    if member.flag_bits & ENCRYPTED:
-        raise DamagedFile(f"{path}: {_base(member)} is encrypted; unpack it with its password, and give that")
-    try:
-        return archive.open(member)
-    except NotImplementedError as error:
-        raise DamagedFile(f"{path}: is packed by an unknown method; unpack it, and give that") from error
 
 
 def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> zipfile.ZipInfo:
     """Return the one data file of an archive."""
-    members = [member for member in archive.infolist() if not member.is_dir()]
     # macOS packs a hidden twin of each file.
-    shown = [m for m in members if not m.filename.startswith("__MACOSX/") and not _base(m).startswith(".")]
+    shown = [m for m in archive.infolist() if not (m.is_dir() or "__MACOSX/" in m.filename or _base(m).startswith("."))]
     data = [m for m in shown if Path(_base(m)).suffix.lower() in suffixes]
     if len(data) > 1:
         data = [m for m in data if _base(m) == plain_name(path.name)] or data
@@ -226,38 +190,32 @@ def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> 
             f"{path}: expected one data file ({' '.join(suffixes)}), found {len(data)} among {held or 'nothing'}; "
             "unpack it, and give the file"
         )
-    (member,) = data
-    if stat.S_ISLNK(member.external_attr >> 16):
-        raise DamagedFile(f"{path}: {_base(member)} is a link, not data; fetch it again")
-    return member
+    if stat.S_ISLNK(data[0].external_attr >> 16):
+        raise DamagedFile(f"{path}: {_base(data[0])} is a link, not data; fetch it again")
+    return data[0]
 
 
 def _base(member: zipfile.ZipInfo) -> str:
     return member.filename.replace("\\", "/").rpartition("/")[2]
 
 
-def _copy(source: BinaryIO, plain: Path, path: Path, packed: int) -> None:
+def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: BinaryIO, path: Path) -> None:
+    """Unpack one member of an archive."""
+    try:
+        with archive.open(member) as source:
+            _copy(source, target, path, member.compress_size)
+    except RuntimeError as error:  # encrypted, or a method that is not known
+        raise DamagedFile(f"{path}: {_base(member)}: {error}; unpack it yourself, and give that") from error
+
+
+def _copy(source: BinaryIO, target: BinaryIO, path: Path, packed: int) -> None:
     """Stream to a file; stop when it becomes absurdly large."""
     size = 0
-    try:
-        with plain.open("wb") as target:
-            while block := source.read(CHUNK):
-                size += len(block)
-                _refuse_size(size, packed, path)
-                target.write(block)
-    except OSError as error:
-        if error.errno in FULL:
-            raise _no_room(path, plain.parent) from error
-        raise
-
-
-def _refuse_size(size: int, packed: int, path: Path) -> None:
-    if size > LARGEST or size > max(SMALL, RATIO * packed):
-        raise DamagedFile(
-            f"{path}: expected data, found {packed} packed bytes that unpack to {size} or more; "
-            "fetch it again, or unpack it yourself if you trust it"
-        )
-
-
-def _no_room(path: Path, folder: Path) -> ProductError:
-    return ProductError(f"{path}: no room to unpack it in {folder.parent}; free some, or set TMPDIR to a larger folder")
+    while block := source.read(CHUNK):
+        size += len(block)
+        if size > min(LARGEST, max(SMALL, RATIO * packed)):
+            raise DamagedFile(
+                f"{path}: expected data, found {packed} packed bytes that unpack to {size} or more; "
+                "fetch it again, or unpack it yourself if you trust it"
+            )
+        target.write(block)

@@ -1,101 +1,160 @@
-"""Rasters: pixels with a place, and the way from them to the target grid.
+"""Files of pixels, and their way onto the grid: `Raster` has a place, and a `Mosaic` collects them side by side.
 
-Whatever the projection, `Raster.places` says where a latitude and a longitude lie among the pixels, and `Raster.read`
-gives the stored numbers of a window; nothing is read before that.
-
-A global layer of 250 m has 10**10 pixels, so `onto` cuts the target into blocks until the pixels under each are few;
-each block reads only those. ``nearest`` copies the pixel under a cell's centre, in any projection. ``average`` and
-``bilinear`` go by `helpers.space.grid.resample` where pixels lie along latitude and longitude (weights by true area),
-and by GDAL elsewhere. Stored numbers are decoded before anything is averaged, so no fill or class ever enters a mean.
+The one way onto the grid is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
+pixels have to lie along parallels, as they do on latitude and longitude, on the sinusoidal grid of MODIS and on the
+homolosine one of SoilGrids; in a projection the weights of columns are found row by row. GDAL's warp averages over the
+box between two corners of a cell, which is many times a cell where meridians are slanted: hence our own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import struct
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import rasterio
-import rasterio.warp
-import xarray as xr
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from helpers.products import compression
-from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.sinusoidal import require_method
-from helpers.space.grid import Cells, Grid, resample
+from helpers.products.errors import ProductError, reading
+from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
 
-CACHE = 96
-"""MiB of decompressed blocks that GDAL may keep: by default it takes a twentieth of the machine's memory."""
-BLOCK = 2**22
-"""Pixels, or cells, that are worked on at a time."""
-DEGREES = "EPSG:4326"
-ALL = slice(None)
+SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
+"""The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
+x = R lon cos(lat), y = R lat."""
 
-TIFF = {b"II*\0": ("<", False), b"MM\0*": (">", False), b"II+\0": ("<", True), b"MM\0+": (">", True)}
-"""First bytes of a TIFF file: its byte order, and whether it is a BigTIFF."""
-BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of one number of each type of tag."""
-PLACES, SIZES = (273, 324), (279, 325)
-"""Tags: offsets of the strips or tiles, and their lengths."""
+PIXELS = 2**22
+"""Pixels that are worked on at a time."""
+STRIPS = 64
+"""Strips of pixels that are averaged at a time, which bounds memory near the poles."""
 
-Slices = tuple[slice, slice]
 Decode = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Raster:
-    """Pixels with a place, whose stored numbers are read when asked for.
+    """Pixels with a place, and what their file says of them.
 
     Parameters
     ----------
     read : callable
-        ``read(rows, columns)`` gives the stored numbers of two slices, (y, x); by default all.
+        ``read(rows, columns)`` gives the stored numbers of two slices, (y, x).
     shape : tuple of int
         Rows and columns.
     transform : affine.Affine
         From (column, row) to a pixel's corner, in the units of ``crs``.
     crs : rasterio.crs.CRS
         Projection, or latitude and longitude.
-    striped : bool
-        The file keeps whole rows together.
-    path : Path
-        The file.
-    name : str
-        What the file calls the field.
-    grid : str
-        HDF-EOS grid that it stands on, where there is one.
+    path, name, grid : Path, str, str
+        The file, what it calls the field, and the HDF-EOS grid that this stands on, where there is one.
     attributes, metadata : dict
         What the file says of the field (``scale_factor``, ``units``, …), and of itself.
+    block : int
+        Rows that the file keeps together.
     """
 
-    read: Callable[..., np.ndarray]
+    read: Callable[[slice, slice], np.ndarray]
     shape: tuple[int, int]
     transform: Affine
     crs: CRS
-    striped: bool = False
     path: Path = Path()
     name: str = ""
     grid: str = ""
     attributes: dict = field(default_factory=dict)
     metadata: dict = field(default_factory=dict)
+    block: int = 1
 
-    @classmethod
-    def of(cls, source: rasterio.DatasetReader, path: Path, band: int = 1, **about) -> Raster:
-        """Return one band of an open file.
+    def holding(self, values: np.ndarray) -> Raster:
+        """Return the same pixels with other numbers (y, x)."""
+        return replace(self, read=lambda rows, columns: values[rows, columns])
+
+    @property
+    def stored(self) -> np.ndarray:
+        """All its numbers (y, x)."""
+        return self.read(slice(0, self.shape[0]), slice(0, self.shape[1]))
+
+    @property
+    def geographic(self) -> bool:
+        """Whether its pixels lie along latitude and longitude."""
+        return self.crs.is_geographic
+
+    @property
+    def cells(self) -> Cells:
+        """The pixels' latitudes and longitudes where they lie along these; of a globe those of `Grid`, exactly."""
+        t, axes = self.transform, []
+        for begin, step, size in zip((t.f, t.c), (t.e, t.a), self.shape, strict=True):
+            axes.append(begin + (np.arange(size) + 0.5) * round(step * size, 9) / size)
+        return Cells(*axes)
+
+    @cached_property
+    def _from_degrees(self) -> Transformer:
+        return Transformer.from_crs("EPSG:4326", self.crs.to_wkt(), always_xy=True)
+
+    def latitudes(self) -> np.ndarray:
+        """Return the latitudes of the rows' centres, infinite off the globe.
 
         Raises
         ------
         ProductError
-            The file names no projection, or its rows do not run along an axis of it.
+            A row has many latitudes.
         """
+        y = self.transform.f + (np.arange(self.shape[0]) + 0.5) * self.transform.e
+        if self.crs == SINUSOIDAL:
+            return np.rad2deg(y / RADIUS)
+        known = np.linspace(-90, 90, 180_001)  # straight lines between these are within a ten-millionth of a degree
+        west, north = (self._from_degrees.transform(np.full_like(known, lon), known)[1] for lon in (-150.0, 0.0))
+        if not np.abs(west - north).max() < 0.01 * abs(self.transform.e):
+            raise ProductError(
+                f"{self.path}: expected a projection whose parallels are straight lines, such as the sinusoidal one, "
+                f"found {self.crs.to_string()[:60]}; warp it with GDAL"
+            )
+        near = np.clip(y, north[0], north[-1])  # the pole's own row may have its centre beyond it
+        return np.where(np.abs(near - y) <= abs(self.transform.e) / 2, np.interp(near, north, known), np.inf)
+
+    def column(self, lat: np.ndarray, lon: np.ndarray) -> np.ndarray:
+        """Return columns (fractions, counted from the left edge) of pairs of latitude and longitude that broadcast."""
+        if self.crs == SINUSOIDAL:
+            x = RADIUS * np.cos(np.deg2rad(lat)) * np.deg2rad(lon)
+        else:
+            x = self._from_degrees.transform(*np.broadcast_arrays(lon, lat))[0]
+        return (x - self.transform.c) / self.transform.a
+
+
+CACHE = 96
+"""MiB of decompressed blocks that GDAL may keep: by default it takes a twentieth of the machine's memory."""
+
+
+@contextmanager
+def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
+    """Open one band of a GeoTIFF, also a packed one (``.gz``, ``.zip``); it can be read as long as the context lasts.
+
+    Parameters
+    ----------
+    variable : str or int, optional
+        Name of the band, or its number from 1; may be left out where there is one.
+
+    Raises
+    ------
+    DamagedFile
+        It is no raster, is cut short, or cannot be read.
+    ProductError
+        There is no such band, the file names no projection, or its rows do not run along an axis of it.
+    """
+    with compression.opened(path) as plain, reading(path), rasterio.Env(GDAL_CACHEMAX=CACHE), _whole(plain) as source:
+        names = [name or f"band {k}" for k, name in zip(source.indexes, source.descriptions, strict=True)]
+        band = names.index(variable) + 1 if variable in names else variable if isinstance(variable, int) else 1
+        if not 1 <= band <= source.count or source.count > 1 and variable not in (*names, *source.indexes):
+            raise ProductError(
+                f"{path}: expected variable to be one of {', '.join(names)}, found {variable!r}; pass one of these"
+            )
         t = source.transform
         if not source.crs or t == Affine.identity() or t.b or t.d:
             told = f"transform {tuple(t)[:6]}" if source.crs else "no projection"
@@ -104,283 +163,269 @@ class Raster:
                 "fetch it again if it should have one, or warp it with GDAL"
             )
 
-        def read(rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
+        def read(rows: slice, columns: slice) -> np.ndarray:
             with reading(path):
                 return source.read(band, window=Window.from_slices(rows, columns, *source.shape))
 
-        striped = source.block_shapes[band - 1][1] == source.width
-        return cls(read, source.shape, t, source.crs, striped, path, **about)
-
-    @cached_property
-    def geographic(self) -> bool:
-        """Whether its pixels lie along latitude and longitude."""
-        return self.crs.is_geographic
-
-    @cached_property
-    def _from_degrees(self) -> Transformer:
-        return Transformer.from_crs(DEGREES, self.crs.to_wkt(), always_xy=True)
-
-    def centres(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the coordinates of the rows' and of the columns' centres, in the units of ``crs``."""
-        t, (rows, columns) = self.transform, self.shape
-        return t.f + (np.arange(rows) + 0.5) * t.e, t.c + (np.arange(columns) + 0.5) * t.a
-
-    def places(self, lat: np.ndarray, lon: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return row and column (fractions, counted from the outer corner) of all pairs of latitude and longitude.
-
-        The two broadcast to (lat, lon); where the projection has no such place they are infinite.
-        """
-        t = self.transform
-        if self.geographic:  # whether the file counts longitudes from -180 or from 0
-            return ((lat - t.f) / t.e)[:, None], ((lon - t.c) % 360 / t.a)[None, :]
-        x, y = self._from_degrees.transform(*np.meshgrid(lon, lat))
-        return (y - t.f) / t.e, (x - t.c) / t.a
+        attributes = {**source.tags(), **source.tags(band)}
+        if not {key.lower() for key in attributes} & {"scale_factor", "scale factor"}:  # GDAL's own pair is as CF's
+            attributes |= {"gdal_scale": source.scales[band - 1], "gdal_offset": source.offsets[band - 1]}
+        stated = {"missing_value": source.nodatavals[band - 1], "units": source.units[band - 1]}
+        stated["palette"] = "a colour for each code" if source.colorinterp[band - 1] == ColorInterp.palette else None
+        attributes |= {key: value for key, value in stated.items() if value is not None}
+        name, block = source.descriptions[band - 1] or f"band_{band}", source.block_shapes[band - 1][0]
+        yield Raster(read, source.shape, t, source.crs, path, name, attributes=attributes, block=block)
 
 
-@contextmanager
-def opening(path: Path) -> Iterator[rasterio.DatasetReader]:
-    """Open a raster file, also a packed one (``.gz``, ``.zip``), with a small cache of blocks.
+TIFF = {b"II*\0": "<HIHHII", b"MM\0*": ">HIHHII", b"II+\0": "<QQHHQQ", b"MM\0+": ">QQHHQQ"}
+"""First bytes of a TIFF file, or of one beyond 4 GiB: how its index writes the number of its tags and the place of the
+next index; and of each tag what it is, its type, how many numbers it holds, and where."""
+BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of one number of each type of tag."""
+PLACES, SIZES = (273, 324), (279, 325)
+"""Tags: offsets of the strips or tiles, and their lengths."""
 
-    Raises
-    ------
-    DamagedFile
-        It is no raster, is cut short, or cannot be read.
+
+def _whole(plain: Path) -> rasterio.DatasetReader:
+    """Open a raster, but not a TIFF file that ends before what its index names; other formats are left to GDAL.
+
+    GDAL passes over tags that it cannot read, a projection or a scale factor among them, and meets missing pixels only
+    when they are asked for. Source: Adobe, TIFF Revision 6.0 (1992), section 2; the BigTIFF layout of libtiff.
     """
-    with compression.opened(path) as plain, reading(path):
-        require_whole(plain, path)
-        with rasterio.Env(GDAL_CACHEMAX=CACHE), rasterio.open(plain) as source:
-            yield source
-
-
-def require_whole(plain: Path, path: Path) -> None:
-    """Refuse a TIFF file that ends before what its index names; files of another format are left to GDAL.
-
-    GDAL opens a file that was cut short, passes over tags that it cannot read, a projection or a scale factor among
-    them, and meets missing pixels only when they are asked for. The index tells at once. Source: Adobe, TIFF Revision
-    6.0 (1992), section 2; for files beyond 4 GiB the BigTIFF layout of libtiff, whose numbers have 8 bytes for 4.
-
-    Parameters
-    ----------
-    plain : Path
-        The file, unpacked.
-    path : Path
-        What the message is to call it.
-
-    Raises
-    ------
-    DamagedFile
-        It is cut short.
-    """
-    size = plain.stat().st_size
-
-    def require(end: int) -> None:
-        if end > size:
-            raise DamagedFile(
-                f"{path}: cannot be read to its end (it has {size} bytes, and should have at least {end}); "
-                "it is cut short, so fetch it again"
-            )
-
-    def numbers(place: int, form: np.dtype | str, count: int = 1) -> np.ndarray:
-        require(int(place) + np.dtype(form).itemsize * int(count))
-        return np.fromfile(plain, form, int(count), offset=int(place))
-
     with plain.open("rb") as stream:
-        begin = stream.read(4)
-    if begin not in TIFF:
-        return
-    order, big = TIFF[begin]
-    word, short = np.dtype(f"{order}u{8 if big else 4}"), np.dtype(f"{order}u{8 if big else 2}")
-    record = np.dtype([("tag", f"{order}u2"), ("type", f"{order}u2"), ("count", word), ("value", word)])
-    (place,), seen = numbers(8 if big else 4, word), set()
-    while place and int(place) not in seen:
-        seen.add(int(place))
-        (count,), start = numbers(place, short), int(place) + short.itemsize
-        index, lists = numbers(start, record, count), {}
-        for entry, at in zip(index, range(start, int(start + count * record.itemsize), record.itemsize), strict=True):
-            width = BYTES.get(int(entry["type"]), 0)
-            far = width * int(entry["count"]) > word.itemsize
-            if far:
-                require(int(entry["value"]) + width * int(entry["count"]))
-            if width and entry["tag"] in PLACES + SIZES:
-                inline = at + record.itemsize - word.itemsize
-                lists[int(entry["tag"])] = numbers(
-                    entry["value"] if far else inline, f"{order}u{width}", entry["count"]
-                )
-        for places, sizes in zip(PLACES, SIZES, strict=True):
-            if places in lists and sizes in lists and lists[places].size:
-                require(int((lists[places].astype("u8") + lists[sizes].astype("u8")).max()))
-        (place,) = numbers(start + int(count) * record.itemsize, word)
+        layout = TIFF.get(stream.read(4))
+        if layout is None:
+            return rasterio.open(plain)
+        size, order = plain.stat().st_size, layout[0]
+        count, link, tag = (struct.Struct(order + part) for part in (layout[1], layout[2], layout[3:]))
+        inline, seen = link.size, set()
+
+        def take(place: int, length: int) -> bytes:
+            if place + length > size:
+                raise EOFError
+            stream.seek(place)
+            return stream.read(length)
+
+        (place,) = link.unpack(take(inline, link.size))
+        while place and place not in seen:
+            seen.add(place)
+            (number,), begin, lists = count.unpack(take(place, count.size)), place + count.size, {}
+            for at in range(begin, begin + number * tag.size, tag.size):
+                name, kind, several, value = tag.unpack(take(at, tag.size))
+                length = BYTES.get(kind, 0) * several
+                held = take(value if length > inline else at + tag.size - inline, length)
+                if name in PLACES + SIZES:
+                    lists[name] = np.frombuffer(held, f"{order}u{BYTES[kind]}").astype("u8")
+            for places, sizes in zip(PLACES, SIZES, strict=True):
+                if places in lists and sizes in lists:
+                    take(int((lists[places] + lists[sizes]).max()), 0)
+            (place,) = link.unpack(take(begin + number * tag.size, link.size))
+    return rasterio.open(plain)
 
 
-def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
-    """Bring a raster onto the target grid.
-
-    Parameters
-    ----------
-    raster : Raster
-        Where from.
-    grid : Grid
-        Where to.
-    method : {"nearest", "average", "bilinear"}
-        As in `helpers.space.grid.resample`; a centre on the edge between pixels belongs to the south-eastern one.
-    decode : callable
-        Turns stored numbers into values, NaN where there is none.
+def decoded(stored: np.ndarray, scale: float, valid: tuple[float, float] | None, fills: Iterable[float]) -> np.ndarray:
+    """Turn stored numbers into values: times the scale, NaN for fills and beyond the valid range.
 
     Returns
     -------
-    numpy.ndarray
-        (lat, lon), of the type that ``decode`` gives; NaN where the raster has no value.
+    ndarray
+        float32, or float64 where stored numbers may have more than the 24 bits that float32 keeps.
+    """
+    low, high = valid or (-np.inf, np.inf)
+    none = ~((stored >= low) & (stored <= high))  # NaN is neither
+    for fill in fills:
+        none |= stored == float(fill)
+    wide = stored.dtype.itemsize > (2 if stored.dtype.kind in "iu" else 4)
+    values = np.multiply(stored, scale if wide else np.float32(scale), dtype="f8" if wide else "f4", casting="unsafe")
+    values[none] = np.nan
+    return values
+
+
+class Mosaic:
+    """Collects rasters side by side, tile by tile, so that memory does not grow with their number.
+
+    Weighted values and weights are added up over all tiles first and divided last, so that a cell which several tiles
+    share comes out as if they had been one raster.
+
+    Parameters
+    ----------
+    grid : Grid
+        Where to go.
+    method : {"nearest", "average", "bilinear"}
+        As in `resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
+    dtype : str
+        Of the result.
 
     Raises
     ------
     ProductError
-        The method is another one, or the raster has too few rows or columns to average.
+        The method is another one.
     """
+
+    def __init__(self, grid: Grid, method: str = "nearest", dtype: str = "float32") -> None:
+        require_method(method)
+        self.grid, self.method, self.dtype = grid, method, dtype
+        summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
+        self.total, self.weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
+
+    def add(self, raster: Raster, decode: Decode = np.asarray) -> None:
+        """Add one raster, whose stored numbers ``decode`` turns into values, NaN where there is none."""
+        for rows, columns, total, weight in _bands(raster, self.grid, self.method, decode):
+            self.total[rows, columns] += total
+            self.weight[rows, columns] += weight
+
+    def result(self) -> np.ndarray:
+        """Return the field (lat, lon), NaN where no tile has a value."""
+        least = 1e-4 if self.method == "average" else LEAST[self.method]
+        return weighted_mean(self.total, self.weight, least, self.dtype)
+
+
+def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
+    """Bring one raster of any size onto the grid, a few rows at a time: (lat, lon), float32, as `Mosaic`."""
     require_method(method)
-    if method != "nearest" and min(raster.shape) < 2:
-        raise ProductError(f"method: expected nearest for a raster of {raster.shape} pixels, found {method!r}")
-    work = _nearest if method == "nearest" else _regular if raster.geographic else _warped
-    out = np.full(grid.shape, np.nan, decode(np.zeros((1, 1), raster.read(slice(0, 1), slice(0, 1)).dtype)).dtype)
-    for block, window in _blocks(raster, grid):
-        work(out[block], raster, grid, block, window, method, decode)
+    out = np.full(grid.shape, np.nan, "float32")
+    least = 1e-4 if method == "average" and not raster.geographic else LEAST[method]
+    for rows, columns, total, weight in _bands(raster, grid, method, decode):
+        out[rows, columns] = weighted_mean(total, weight, least)
     return out
 
 
-def _edges(centres: np.ndarray, half: float) -> np.ndarray:
-    """Return up to 33 coordinates from the first cell's outer edge to the last one's."""
-    return np.linspace(centres[0] + half, centres[-1] - half, min(centres.size, 32) + 1)
+def require_method(method: str) -> None:
+    """Refuse ways onto the grid that pixels of files do not have."""
+    if method not in ("nearest", "average", "bilinear"):
+        raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {method!r}")
 
 
-def _window(raster: Raster, grid: Grid, block: Slices) -> Slices | None:
-    """Return the rows and columns of the raster that a block of the target may need; None where it needs none."""
-    half = grid.resolution / 2 * (1 - 1e-9)  # the date line itself may be counted as west or as east
-    lat, lon = _edges(grid.lat[block[0]], half), _edges(grid.lon[block[1]], -half)
-    if raster.geographic:  # columns may run past the end and on from the start: see `_columns`
-        lon = lon[:1]
-    found = []
-    for place, size in zip(raster.places(lat, lon), raster.shape, strict=True):
-        place = place[np.isfinite(place)]
-        if not place.size:
-            return None
-        rim = 3 + 0.01 * np.ptp(place)
-        found.append(slice(max(int(place.min() - rim), 0), min(int(place.max() + rim) + 1, size)))
-    if raster.geographic:
-        across = int((block[1].stop - block[1].start) * grid.resolution / raster.transform.a) + 6
-        found[1] = slice(0, min(across, raster.shape[1]))
-    return tuple(found) if all(part.start < part.stop for part in found) else None
+def _bands(raster: Raster, grid: Grid, method: str, decode: Decode) -> Iterator[tuple]:
+    """Yield, for bands of the grid, its rows and columns, sums of weighted values, and sums of the weights.
 
-
-def _blocks(raster: Raster, grid: Grid) -> Iterator[tuple[Slices, Slices]]:
-    """Cut the target until the pixels under each block are few; yield blocks, row by row, with their windows."""
-    waiting = [(slice(0, grid.shape[0]), slice(0, grid.shape[1]))]
-    while waiting:
-        block = waiting.pop()
-        window = _window(raster, grid, block)
-        if window is None:
+    Rows of pixels lie along parallels, so the weights of rows are the same everywhere; along a row, those of columns
+    are too on latitude and longitude, and are found row by row in a projection. Stored numbers are decoded before
+    anything is averaged, so no fill or class ever enters a mean.
+    """
+    lat = raster.cells.lat if raster.geographic else raster.latitudes()
+    across = weights(raster.cells.lon, grid.lon, method, "lon") if raster.geographic else None
+    begin, lat = int(np.isfinite(lat).argmax()), lat[np.isfinite(lat)]
+    hair = 1e-6 * grid.resolution if method == "bilinear" and not raster.geographic else 0.0
+    down = weights(lat, grid.lat - hair, method, "lat", tile=not raster.geographic)
+    reached, step = np.flatnonzero(np.diff(down.indptr)), np.abs(np.gradient(lat))
+    height = max(int(max(raster.block, PIXELS // raster.shape[1]) * step.max() / grid.resolution), 1)
+    for rows in np.split(reached, range(height, reached.size, height)):
+        if not rows.size:
             continue
-        down, across = (part.stop - part.start for part in window)
-        height, width = (part.stop - part.start for part in block)
-        if raster.striped:  # decompressed rows of one strip of blocks have to fit into the cache
-            by_row, large = down * raster.shape[1] > CACHE * 2**18, down * across > BLOCK
-        else:
-            by_row, large = height >= width, down * across > BLOCK
-        large = large or by_row and raster.striped or height * width > BLOCK
-        axis = 0 if (by_row and height > 3) or width < 4 else 1
-        if large and (height, width)[axis] > 3:
-            part = block[axis]
-            middle = (part.start + part.stop) // 2
-            halves = slice(part.start, middle), slice(middle, part.stop)
-            waiting += [(half, block[1]) if axis == 0 else (block[0], half) for half in halves[::-1]]
-        else:
-            yield block, window
+        needed = np.unique(down[rows].indices)
+        part, first, last = down[rows][:, needed], needed[0], needed[-1] + 1
+        width = max(PIXELS // (last - first), 1) if raster.geographic else raster.shape[1]
+        columns, total, weight = slice(0, grid.shape[1]), None, None
+        for left in range(0, raster.shape[1], width):
+            piece = slice(left, min(left + width, raster.shape[1]))
+            stored = raster.read(slice(begin + first, begin + last), piece)
+            if (stored == stored[0, 0]).all() and np.isnan(decode(stored[:1, :1])).all():
+                continue  # most of the globe is sea
+            values = decode(stored[needed - first])
+            if raster.geographic:
+                sums = weighted_sums(values, part, across[:, piece])
+            else:
+                columns, *sums = _row_by_row(raster, grid, method, rows, part, (lat[needed], step[needed]), values)
+            total, weight = sums if total is None else (total + sums[0], weight + sums[1])
+        if total is not None:
+            yield slice(rows[0], rows[-1] + 1), columns, total, weight
 
 
-def _nearest(out, raster, grid, block, window, method, decode) -> None:
-    if not raster.geographic and _empty(raster.read(*window), decode):
-        return  # most of the globe is sea, and to place each of its cells takes longest
-    hair = 1e-6 * grid.resolution
-    places = raster.places(grid.lat[block[0]] - hair, grid.lon[block[1]] + hair)
-    inside = [
-        np.isfinite(place) & (place >= 0) & (place < size) for place, size in zip(places, raster.shape, strict=True)
-    ]
-    if not all(part.any() for part in inside):
-        return
-    row, column = (np.where(ok, place, place[ok].min()).astype(int) for ok, place in zip(inside, places, strict=True))
-    rows, columns = (slice(part.min(), part.max() + 1) for part in (row, column))
-    needed = np.unique(row)
-    if raster.striped and 2 * needed.size < rows.stop - rows.start:  # one row of many: the others stay compressed
-        stored = np.concatenate([raster.read(slice(r, r + 1), columns) for r in needed.tolist()])
-        row = np.searchsorted(needed, row)
-    else:
-        stored, row = raster.read(rows, columns), row - rows.start
-    values = decode(stored[row, column - columns.start])
-    np.copyto(out, values, where=inside[0] & inside[1])
+def _row_by_row(raster: Raster, grid: Grid, method: str, rows, down, lat, values: np.ndarray) -> tuple:
+    """Add up pixels of a projection, whose rows have other columns under a cell each.
+
+    Parameters
+    ----------
+    rows : ndarray
+        Of the grid.
+    down : csr_array
+        Weights of the rows of pixels in each of them.
+    lat : pair of ndarray
+        The rows' latitudes, and how far these lie apart.
+    values : ndarray (y, x)
+        Of these rows.
+
+    Returns
+    -------
+    tuple
+        Columns of the grid (slice); sums of weighted values, and of weights (grid's rows, columns).
+    """
+    pairs = down.tocoo()  # of a row of cells and a row of pixels: the strip that both share
+    cell, row, share, size = pairs.row, pairs.col, pairs.data[:, None], values.shape[1]
+    low, high, target, half = lat[0] - lat[1] / 2, lat[0] + lat[1] / 2, grid.lat[rows], grid.resolution / 2
+    edges = grid.lon[0] - half + 2 * half * np.arange(grid.shape[1] + 1)
+    ends = raster.column(np.linspace(max(low.min(), -90), min(high.max(), 90), 33)[:, None], edges[None])
+    there = np.flatnonzero(_between_edges(ends, -1, size + 1))
+    if not there.size:
+        return slice(0, 0), np.zeros((rows.size, 0)), np.zeros((rows.size, 0))
+    columns = slice(max(there[0] - 1, 0), min(there[-1] + 2, grid.shape[1]))
+    total, weight = (np.zeros((rows.size, columns.stop - columns.start)) for _ in range(2))
+    if method != "average":
+        hair = 2e-6 * half  # to the south-east settles ties alike in all cells
+        place = raster.column((target[cell] - hair)[:, None], grid.lon[None, columns] + hair)
+        place = np.where(np.isfinite(place), place, -9.0) - (0.5 if method == "bilinear" else 0.0)
+        left = np.floor(place).astype(int)
+        right = place - left
+        for column, part in [(left, 1.0)] if method == "nearest" else [(left, 1 - right), (left + 1, right)]:
+            found = values[row[:, None], np.clip(column, 0, size - 1)]
+            known = (column >= 0) & (column < size) & np.isfinite(found)
+            np.add.at(total, cell, share * part * np.where(known, found, 0))
+            np.add.at(weight, cell, share * part * known)
+        return columns, total, weight
+    # Some projections are torn along the equator, which belongs to one of its sides.
+    top, bottom = np.minimum(high[row], target[cell] + half) - 1e-12, np.maximum(low[row], target[cell] - half) + 1e-12
+    valid = np.isfinite(values)
+    fields = [(total, _RowSums(np.where(valid, values, 0))), (weight, _RowSums(valid))]
+    for begin in range(0, row.size, STRIPS):
+        strip = slice(begin, begin + STRIPS)
+        ends = [raster.column(at[strip, None], edges[None, columns.start : columns.stop + 1]) for at in (top, bottom)]
+        reached = np.flatnonzero(_between_edges(np.concatenate(ends), 0, size))  # near the poles few are
+        if reached.size:
+            part, both = slice(reached[0], reached[-1] + 1), slice(reached[0], reached[-1] + 2)
+            enters, leaves = ends[0][:, both], ends[1][:, both]
+            scale = share[strip] / np.diff((enters + leaves) / 2, axis=1)
+            for out, sums in fields:
+                left = sums.left_of(row[strip, None], enters, leaves)
+                np.add.at(out[:, part], cell[strip], np.diff(left, axis=1) * scale)
+    return columns, total, weight
 
 
-def _columns(raster: Raster, west: float, east: float, rim: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield indices and longitudes of the columns between two meridians, however the file counts longitude."""
-    left, step, size = raster.transform.c, raster.transform.a, raster.shape[1]
-    if size * step > 360 - step / 2:  # round the globe
-        first, last = np.floor((west - left) / step) - rim, np.ceil((east - left) / step) + rim
-        index = np.arange(first, min(last, first + size)).astype(int)
-        yield index % size, left + (index + 0.5) * step
-        return
-    for turn in (-360, 0, 360):
-        first, last = np.floor((west - left - turn) / step), np.ceil((east - left - turn) / step)
-        index = np.arange(max(first - rim, 0), min(last + rim, size)).astype(int)
-        if first < size and last > 0 and index.size > 1:
-            yield index, left + turn + (index + 0.5) * step
+def _between_edges(ends: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Say which cells, whose edges (rows, columns + 1) lie at these places, reach between two of them in any row."""
+    most, least = np.maximum(ends[:, 1:], ends[:, :-1]), np.minimum(ends[:, 1:], ends[:, :-1])
+    return ((most > low) & (least < high)).any(axis=0)
 
 
-def _empty(stored: np.ndarray, decode: Decode) -> bool:
-    """Say whether one and the same number stands everywhere, and is no value."""
-    return bool(stored.min() == stored.max() and np.isnan(decode(stored[:1, :1])).all())
+class _RowSums:
+    r"""Sums of a field (y, x) along its rows, for slanting lines through them.
 
+    With :math:`F(p)` the sum of a row's pixels to the left of place p (pixels cut in part), a line that crosses the
+    row from :math:`p_0` to :math:`p_1` has, on the mean over the row's height,
+    :math:`\int_{p_0}^{p_1} F\,dp \,/\, (p_1 - p_0)` to its left.
+    """
 
-def _decoded(stored: np.ndarray, decode: Decode) -> np.ndarray | None:
-    """Return values, or None where there is not one."""
-    values = None if _empty(stored, decode) else decode(stored)
-    return values if values is not None and np.isfinite(values).any() else None
+    def __init__(self, field: np.ndarray) -> None:
+        self.field = np.asarray(field, "float64")
+        self.sums, self.areas = (np.zeros((field.shape[0], field.shape[1] + 1)) for _ in range(2))
+        np.cumsum(self.field, axis=1, out=self.sums[:, 1:])
+        np.cumsum(self.sums[:, :-1] + self.field / 2, axis=1, out=self.areas[:, 1:])
 
+    def left_of(self, row: np.ndarray, enters: np.ndarray, leaves: np.ndarray) -> np.ndarray:
+        """Return what lies to the left of lines, given their rows and the places where they enter and leave these."""
+        slant = leaves - enters
+        upright = np.abs(slant) < 1e-2  # the quotient would lose its digits; the error is a thousandth of a pixel
+        middle, _ = self._up_to(row, (enters + leaves) / 2)
+        if upright.all():
+            return middle
+        areas = self._up_to(row, leaves)[1] - self._up_to(row, enters)[1]
+        return np.where(upright, middle, areas / np.where(upright, 1, slant))
 
-def _regular(out, raster, grid, block, window, method, decode) -> None:
-    lat, lon, half = grid.lat[block[0]], grid.lon[block[1]], grid.resolution / 2
-    rows, t = window[0], raster.transform
-    y = t.f + (np.arange(rows.start, rows.stop) + 0.5) * t.e
-    if y.size < 2:
-        return
-    for index, x in _columns(raster, lon[0] - half, lon[-1] + half, 3):
-        parts = np.split(index, np.flatnonzero(np.diff(index) < 0) + 1)
-        stored = [raster.read(rows, slice(int(part[0]), int(part[-1]) + 1)) for part in parts]
-        values = _decoded(np.concatenate(stored, axis=1), decode)
-        if values is not None:
-            field = xr.DataArray(values, dims=("lat", "lon"), coords={"lat": y, "lon": x})
-            found = resample(field, Cells(lat, lon), method).values
-            np.copyto(out, found, where=np.isfinite(found))
-
-
-def _warped(out, raster, grid, block, window, method, decode) -> None:
-    rows, columns = window
-    values = _decoded(raster.read(rows, columns), decode)
-    if values is None:
-        return
-    # A hair to the south-east settles ties between two pixels; a mean has none, and must end at the date line.
-    step, hair = grid.resolution, 1e-6 * grid.resolution if method == "bilinear" else 0.0
-    west, north = grid.lon[block[1]][0] - step / 2, grid.lat[block[0]][0] + step / 2
-    # GDAL takes cells of one degree that begin at 0, 0 for an image without a place; one column more is no such image.
-    more = int(abs(west) < step / 2 and abs(north) < step / 2)
-    found = np.full((out.shape[0], out.shape[1] + more), np.nan, values.dtype)
-    rasterio.warp.reproject(
-        values,
-        found,
-        src_transform=raster.transform @ Affine.translation(columns.start, rows.start),
-        src_crs=raster.crs,
-        src_nodata=np.nan,
-        dst_transform=Affine(step, 0, west - more * step + hair, 0, -step, north - hair),
-        dst_crs=DEGREES,
-        dst_nodata=np.nan,
-        resampling=Resampling[method],
-        # Between the four nearest pixels: GDAL would widen the kernel by a ratio that it guesses for each block.
-        **({"XSCALE": 1, "YSCALE": 1} if method == "bilinear" else {}),
-    )
-    np.copyto(out, found[:, more:], where=np.isfinite(found[:, more:]))
+    def _up_to(self, row: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return F and its integral from the row's left end up to each place."""
+        width = self.field.shape[1]
+        inside = np.clip(place, 0, width)
+        whole = np.minimum(inside.astype("int32"), width - 1)
+        rest, pixel, total = inside - whole, self.field[row, whole], self.sums[row, whole]
+        integral = self.areas[row, whole] + rest * (total + rest * pixel / 2)
+        return total + rest * pixel, integral + np.maximum(place - width, 0) * self.sums[row, -1]

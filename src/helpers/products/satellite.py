@@ -23,6 +23,7 @@ when they are asked for, a year at a time, so that memory doesn't grow with the 
 from __future__ import annotations
 
 import calendar
+import contextlib
 import threading
 import warnings
 from collections.abc import Iterable
@@ -35,12 +36,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import hdf4
+from helpers.products import compression, hdf4, netcdf, rasters
 from helpers.products.errors import ProductError
-from helpers.products.rasters import Raster
+from helpers.products.rasters import Mosaic, Raster
 from helpers.products.registry import Field, Product, describe, first_year
-from helpers.products.sinusoidal import Warp, require_method
 from helpers.space.grid import LAT, LON, Cells, Grid
+from helpers.space.grid import of as cells_of
 
 # Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
 # time loses little, and holds the fields of one.
@@ -98,20 +99,14 @@ def read(
     dtype, found = "int8" if "water_too" in product.notes else "float32", {}
     for field in product.fields:
         try:
-            with hdf4.opening(first, field.stored, field.grid, strict=False) as raster:
-                tiled = not raster.geographic
+            raster = hdf4.read(first, field.stored, field.grid)
         except hdf4.MissingField:
             if field.optional:
                 continue
             raise
-        if not tiled:
-            cells, warp = own_cells(raster), None
-        elif grid is None:
-            raise ProductError(f"{first}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
-        else:
-            require_method(method)
-            cells, warp = Cells(grid.lat, grid.lon), partial(Warp, grid, method)
-        maps = [partial(annual_map, product, field, year, dates, cells, warp) for year, dates in of_years.items()]
+        mosaic = None if raster.geographic else partial(Mosaic, on_grid(grid, method, first), method)
+        cells = raster.cells if mosaic is None else Cells(grid.lat, grid.lon)
+        maps = [partial(annual_map, product, field, year, dates, cells, mosaic) for year, dates in of_years.items()]
         if len(maps) == 1:
             values = maps[0]()[None]
         else:
@@ -122,7 +117,15 @@ def read(
     return describe(xr.Dataset(found), product, ", ".join(product.versions(paths)))
 
 
-def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Cells, warp) -> np.ndarray:
+def on_grid(grid: Grid | None, method: str, path: Path) -> Grid:
+    """Return the grid; refuse a sinusoidal tile without one, and an unknown way onto it."""
+    rasters.require_method(method)
+    if grid is None:
+        raise ProductError(f"{path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
+    return grid
+
+
+def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Cells, mosaic) -> np.ndarray:
     """Compute one field's map of one year, and warn of files in which no pixel has a value.
 
     Tiles in the polar night are such, and so are failed downloads.
@@ -131,7 +134,7 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: C
     ----------
     cells : Cells
         Where the map stands.
-    warp : callable or None
+    mosaic : callable or None
         Makes what collects a date's sinusoidal tiles; None where files stand on latitudes and longitudes.
 
     Returns
@@ -150,7 +153,8 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: C
     with _AT_WORK:
         total, weight, blank = np.zeros(cells.shape), np.zeros(cells.shape, "float32"), []
         for days, paths in dates:
-            values, without = date_map(field, paths, cells, warp() if warp else None)
+            read_in = (decoded(hdf4.read(path, field.stored, field.grid), field) for path in paths)
+            values, without = date_map(read_in, cells, mosaic() if mosaic else None)
             blank += without
             for begin in range(0, len(values), ROWS):
                 rows = slice(begin, begin + ROWS)
@@ -183,47 +187,41 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: C
     return np.nan_to_num(mean, nan=-1).astype("int8")
 
 
-def date_map(field: Field, paths: list[Path], cells: Cells, warp: Warp | None) -> tuple[np.ndarray, list[Path]]:
-    """Read the file of one date, or its tiles: values (lat, lon), float32, and the files without any value.
+def decoded(raster: Raster, field: Field) -> Raster:
+    """Return a raster of values, NaN where there is none, in place of stored numbers."""
+    return raster.holding(hdf4.decode(raster.stored, raster.attributes, field, raster.path))
+
+
+def date_map(
+    date: Iterable[Raster], cells: Cells, mosaic: Mosaic | None, any_grid: bool = False
+) -> tuple[np.ndarray, list[Path]]:
+    """Put the values of one date, or of its tiles, on the grid: (lat, lon), and the files without any value.
 
     Raises
     ------
     ProductError
         A file is not what the first one of the product is.
-    DamagedFile
-        A file cannot be read.
     """
-    if warp is None and len(paths) != 1:
-        raise ProductError(f"{paths[1]}: expected one file a date on degrees, found {paths[0].name} too; keep one")
-    blank = []
-    for path in paths:
-        with hdf4.opening(path, field.stored, field.grid, strict=False) as raster:
-            stored = raster.read()
-        if raster.geographic != (warp is None):
-            kind = "one grid of degrees" if warp is None else "sinusoidal tiles"
-            raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one kind")
-        if warp is None:
-            here = own_cells(raster)
-            if here.shape != cells.shape or not (np.allclose(here.lat, cells.lat) and np.allclose(here.lon, cells.lon)):
-                size, found = ("x".join(map(str, one.shape)) for one in (cells, here))
-                raise ProductError(
-                    f"{path}: expected {size} cells, as in the first file, found {found}"
-                    f"{' with other corners' if found == size else ''}; remove it, or fetch it again"
-                )
-        values = hdf4.decode(stored, raster.attributes, field, path)
-        if not np.isfinite(values).any():
-            blank.append(path)
-        if warp:
-            warp.add(values, raster.transform)
-    return (warp.result() if warp else values), blank
-
-
-def own_cells(raster: Raster) -> Cells:
-    """Return the latitudes and longitudes of a file's own pixels; of a globe those of `Grid`, to the last digit."""
-    t, axes = raster.transform, []
-    for begin, step, size in zip((t.f, t.c), (t.e, t.a), raster.shape, strict=True):
-        axes.append(begin + (np.arange(size) + 0.5) * round(step * size, 9) / size)
-    return Cells(*axes)
+    blank, values = [], None
+    for raster in date:
+        if raster.geographic != (mosaic is None) and not any_grid:
+            kind = "one grid of degrees" if mosaic is None else "sinusoidal tiles"
+            raise ProductError(f"{raster.path}: expected {kind}, as in the first file, found another grid; keep one")
+        if not np.isfinite(raster.stored).any():
+            blank.append(raster.path)
+        if mosaic:
+            mosaic.add(raster)
+            continue
+        if values is not None:
+            raise ProductError(f"{raster.path}: expected one file a date on degrees, found another too; keep one")
+        values, here = raster.stored, raster.cells
+        if here.shape != cells.shape or not (np.allclose(here.lat, cells.lat) and np.allclose(here.lon, cells.lon)):
+            size, found = ("x".join(map(str, one.shape)) for one in (cells, here))
+            raise ProductError(
+                f"{raster.path}: expected {size} cells, as in the first file, found {found}"
+                f"{' with other corners' if found == size else ''}; remove it, or fetch it again"
+            )
+    return (mosaic.result() if mosaic else values), blank
 
 
 def expected_days(year: int, step: str) -> list[int]:
@@ -330,3 +328,34 @@ def _year(product: Product, files: pd.DataFrame, year: int, allow_partial: bool,
     by_day = {day: group.tolist() for day, group in of_year.groupby("day").path}
     stands_for = days_of(by_day if dates_per_year else expected, year)
     return [(stands_for[day], group) for day, group in by_day.items()]
+
+
+def pixel(product: Product, path: Path) -> str:
+    """Say how large a pixel of a gridded product's file is, as the file itself declares it.
+
+    Returns
+    -------
+    str
+        Height of a pixel, in degrees, or in metres where the file is on a projection: ``"0.5°"``, ``"463 m"``.
+
+    Raises
+    ------
+    ProductError
+        The product has no pixels, or the file does not say how large they are.
+    """
+    ending = Path(compression.plain_name(path.name)).suffix
+    if ending in (".nc", ".nc4"):
+        with netcdf.opening(path) as ds:
+            if ds.sizes["lat"] < 2:
+                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
+            height, geographic = cells_of(ds).resolution, True
+    elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
+        field = product.fields[0]
+        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, field.stored, field.grid))
+        with hdf or rasters.opening(path) as one:
+            height, geographic = abs(one.transform.e), one.geographic
+    else:
+        raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product.id}")
+    if geographic:
+        return f"{height:.4g}°"
+    return f"{height / 1000:.3g} km" if height >= 1000 else f"{height:.0f} m"

@@ -301,7 +301,7 @@ def _span(labels: np.ndarray) -> str:
 
 
 def resample(obj, grid: Grid | Cells, method: str = "nearest"):
-    """Bring a Dataset or DataArray on a latitude/longitude grid onto ``grid``.
+    """Bring a Dataset or DataArray on latitudes and longitudes onto ``grid``.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     Returns
     -------
     xarray.Dataset or xarray.DataArray
-        On the grid; outside the source NaN, or -1 in whole-number fields.
+        On the grid; outside the source NaN, or -1 in whole-number fields. What stands on it already stays as it is.
 
     Raises
     ------
@@ -326,23 +326,25 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     """
     if method not in METHODS:
         raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
-    if isinstance(obj, xr.DataArray) and method in ("average", "bilinear") and codes(obj.attrs):
-        raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
-    # The other methods weigh cells wherever the field counts its longitudes from; this one looks places up.
-    if method == "nearest" and obj["lon"].max() > 180 and _round_the_globe(np.sort(obj["lon"].values)):
-        obj = normalise_lat_lon(obj)
     if isinstance(obj, xr.Dataset):
         return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
-    if method == "nearest":
-        return _nearest(obj, grid)
-    rows = _weights(obj["lat"].values, grid.lat, method, "lat")
-    columns = _weights(obj["lon"].values, grid.lon, method, "lon")
-    combine = _mode if method == "mode" else _mean
-    least = 0.5 if method == "bilinear" else 0.0
+    if method in ("average", "bilinear") and codes(obj.attrs):
+        raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
+    if np.array_equal(obj["lat"], grid.lat) and np.array_equal(obj["lon"], grid.lon):
+        return obj
+    down, across = (weights(obj[axis].values, getattr(grid, axis), method, axis) for axis in ("lat", "lon"))
+    coords = {"lat": ("lat", grid.lat, LAT), "lon": ("lon", grid.lon, LON)}
+    if method == "nearest":  # each row of the weights has a single one, or none
+        inside = [np.diff(weights.indptr) > 0 for weights in (down, across)]
+        rows, columns = (np.zeros(one.size, int) for one in inside)
+        rows[inside[0]], columns[inside[1]] = down.indices, across.indices
+        out = obj.isel(lat=rows, lon=columns).assign_coords(coords)
+        known = xr.DataArray(inside[0][:, None] & inside[1], dims=("lat", "lon"))
+        return out if known.all() else out.where(known, -1 if obj.dtype.kind in "iu" else np.nan).transpose(*obj.dims)
     out = xr.apply_ufunc(
-        combine,
+        _mode if method == "mode" else _mean,
         obj.chunk(lat=-1, lon=-1) if obj.chunks else obj,
-        kwargs={"rows": rows, "columns": columns, "least": least},
+        kwargs={"down": down, "across": across, "least": LEAST[method]},
         input_core_dims=[["lat", "lon"]],
         output_core_dims=[["lat", "lon"]],
         exclude_dims={"lat", "lon"},
@@ -351,67 +353,96 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
         dask_gufunc_kwargs={"output_sizes": {"lat": grid.shape[0], "lon": grid.shape[1]}},
         keep_attrs=True,
     )
-    return out.assign_coords(grid.like().coords)
+    return out.assign_coords(coords)
 
 
-def _nearest(field: xr.DataArray, grid: Grid) -> xr.DataArray:
-    # A hair to the south-east settles ties the same way in every cell, whatever the rounding of the coordinates.
-    hair = 1e-6 * grid.resolution
-    source = _wrapped(field)
-    lat, lon = xr.DataArray(grid.lat - hair, dims="lat"), xr.DataArray(grid.lon + hair, dims="lon")
-    out = source.sel(lat=lat, lon=lon, method="nearest").assign_coords(grid.like().coords)
-    inside = _inside(field["lat"].values, grid.lat, 90)[:, None] & _inside(source["lon"].values, grid.lon, 540)
-    if not inside.all():
-        missing = -1 if field.dtype.kind in "iu" else np.nan
-        out = out.where(xr.DataArray(inside, dims=("lat", "lon")), missing)
-    return out.transpose(*field.dims)
+LEAST = {"nearest": 0.5, "average": 1e-9, "bilinear": 0.5, "mode": 1e-9}
+"""Share of the weight that must fall on cells with a value, for a target cell to have one."""
 
 
-def _wrapped(field: xr.DataArray) -> xr.DataArray:
-    """Add the first column behind the last and the last before the first, when the field goes round the globe."""
-    lon = field["lon"].values
-    if not _round_the_globe(lon):
-        return field
-    parts = [field.isel(lon=[-1]), field, field.isel(lon=[0])]
-    around = np.concatenate([[lon[-1] - 360], lon, [lon[0] + 360]])
-    return xr.concat(parts, dim="lon", join="override").assign_coords(lon=around)
+def _mean(values: np.ndarray, down: sparse.csr_array, across: sparse.csr_array, least: float) -> np.ndarray:
+    """Return weighted means of the last two axes, NaN where values carry too little weight."""
+    stack = values.reshape(-1, *values.shape[-2:])
+    out = np.empty((len(stack), down.shape[0], across.shape[0]), dtype=np.result_type(values.dtype, "float32"))
+    for layer, mean in zip(stack, out, strict=True):
+        mean[:] = weighted_mean(*weighted_sums(layer, down, across), least, mean.dtype)
+    return out.reshape(*values.shape[:-2], *out.shape[-2:])
+
+
+def _mode(values: np.ndarray, down: sparse.csr_array, across: sparse.csr_array, least: float) -> np.ndarray:
+    """Return the class with most area along the last two axes, -1 or NaN where there is none."""
+    stack = values.reshape(-1, *values.shape[-2:])
+    missing = -1 if values.dtype.kind in "iu" else np.nan
+    out = np.full((len(stack), down.shape[0], across.shape[0]), missing, dtype=values.dtype)
+    for layer, mode in zip(stack, out, strict=True):
+        best = np.full(mode.shape, least)
+        for code in np.unique(layer[layer >= 0]):
+            area = (across @ (down @ (layer == code).astype("float64")).T).T
+            wins = area > best + 1e-9
+            best[wins], mode[wins] = area[wins], code
+    return out.reshape(*values.shape[:-2], *out.shape[-2:])
+
+
+def weighted_sums(values: np.ndarray, down: sparse.csr_array, across: sparse.csr_array) -> list[np.ndarray]:
+    """Return the sums of weighted values, and of the weights of those that are none but NaN."""
+    valid = np.isfinite(values)
+    fields = np.where(valid, values, 0), valid
+    return [(across @ (down @ each.astype("float64")).T).T for each in fields]
+
+
+def weighted_mean(total: np.ndarray, weight: np.ndarray, least: float, dtype="float32") -> np.ndarray:
+    """Return means, NaN where less weight than the least falls on values."""
+    out = np.full(total.shape, np.nan, dtype)
+    return np.divide(total, weight, out=out, where=weight > max(least - 1e-9, 1e-9), casting="same_kind")
 
 
 def _round_the_globe(lon: np.ndarray) -> bool:
+    """Say whether ascending longitudes go round the globe."""
     return lon.size > 1 and lon[0] + 360 - lon[-1] < 1.5 * np.diff(lon).max()
 
 
-def _edges(centres: np.ndarray, limit: float) -> np.ndarray:
-    """Return the n + 1 edges between ascending centres, the outer ones half a step out but within the limit."""
+def _edges(centres: np.ndarray, axis: str) -> np.ndarray:
+    """Return the n + 1 edges between ascending centres, the outer ones half a step out, but not beyond the poles."""
     if centres.size == 1:
         raise ValueError("grid: expected at least two rows and two columns, found one; widen the cut-out")
     middle = (centres[1:] + centres[:-1]) / 2
-    first, last = 2 * centres[0] - middle[0], 2 * centres[-1] - middle[-1]
-    return np.clip(np.concatenate([[first], middle, [last]]), -limit, limit)
+    edges = np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+    return np.clip(edges, -90, 90) if axis == "lat" else edges
 
 
-def _inside(source: np.ndarray, target: np.ndarray, limit: float) -> np.ndarray:
-    edges = _edges(np.sort(source), limit)
-    hair = 1e-6 * np.diff(edges).min()
-    return (target >= edges[0] - hair) & (target <= edges[-1] + hair)
+def weights(source: np.ndarray, target: np.ndarray, method: str, axis: str, tile: bool = False) -> sparse.csr_array:
+    """Return (target, source) weights along one axis; a row sums to one where the source covers the target.
 
-
-def _weights(source: np.ndarray, target: np.ndarray, method: str, axis: str) -> sparse.csr_array:
-    """Return (target, source) weights along one axis; a row sums to one where the source covers the target."""
+    With ``tile``, others lie beside the source, which add what it lacks.
+    """
     order = np.argsort(source)
+    ascending = source[order]
+    cyclic = axis == "lon" and _round_the_globe(ascending)
+    build = {"nearest": _holding, "bilinear": _between}.get(method, _overlap)
     shifts = (-360, 0, 360) if axis == "lon" else (0,)
-    build = _between if method == "bilinear" else _overlap
-    cyclic = axis == "lon" and _round_the_globe(source[order])
-    weights = sum(build(source[order] + s, target, axis, cyclic) for s in shifts)
+    weights = sum(build(ascending + shift, target, axis, tile or cyclic) for shift in shifts)
     return sparse.csr_array(weights)[:, np.argsort(order)]
 
 
-def _overlap(source: np.ndarray, target: np.ndarray, axis: str, cyclic: bool) -> sparse.csr_array:
+def _holding(source: np.ndarray, target: np.ndarray, axis: str, goes_on: bool) -> sparse.csr_array:
+    """Return a one for the source cell that holds each target's centre."""
+    edges, hair = _edges(source, axis), 1e-6 * np.abs(np.diff(target)).min(initial=1.0)
+    # A hair to the south-east settles ties the same way in every cell, whatever the rounding of the coordinates.
+    at = np.maximum(target - hair, hair - 90) if axis == "lat" else target + hair
+    inside = (at >= edges[0]) & (at < edges[-1])
+    if not goes_on:
+        inside = (target >= edges[0] - hair) & (target <= edges[-1] + hair)
+    rows = np.flatnonzero(inside)
+    held = np.clip(np.searchsorted(edges, at[rows], side="right") - 1, 0, source.size - 1)
+    return sparse.csr_array((np.ones(rows.size), (rows, held)), shape=(target.size, source.size))
+
+
+def _overlap(source: np.ndarray, target: np.ndarray, axis: str, goes_on: bool) -> sparse.csr_array:
+    """Return the shares of each target cell's area that lie in each source cell."""
     # Cell area is proportional to the longitudes' difference times the difference of the sines of the latitudes.
     scale = (lambda x: np.sin(np.deg2rad(x))) if axis == "lat" else (lambda x: x)
-    limit = 90 if axis == "lat" else 1e3
-    s, order = scale(_edges(source, limit)), np.argsort(target)
-    t = scale(_edges(target[order], limit))
+    order = np.argsort(target)
+    s, t = scale(_edges(source, axis)), scale(_edges(target[order], axis))
     cuts = np.unique(np.concatenate([s, t]))
     middle, width = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts)
     i, j = np.searchsorted(t, middle) - 1, np.searchsorted(s, middle) - 1
@@ -421,51 +452,20 @@ def _overlap(source: np.ndarray, target: np.ndarray, axis: str, cyclic: bool) ->
     return sparse.csr_array((share, (order[i], j)), shape=(target.size, source.size))
 
 
-def _between(source: np.ndarray, target: np.ndarray, axis: str, cyclic: bool) -> sparse.csr_array:
-    """Return weights of the two neighbours; beyond the last centre of an open axis, the end cell alone."""
-    n, edges = source.size, _edges(source, 1e3)
-    around = np.concatenate([[source[-1] - 360], source]) if cyclic else source
-    left = np.searchsorted(around, target, side="right") - 1
-    inside = (target >= around[0]) & (target < around[-1])
-    k = np.clip(left, 0, around.size - 2)
+def _between(source: np.ndarray, target: np.ndarray, axis: str, goes_on: bool) -> sparse.csr_array:
+    """Return weights of the two neighbours; beyond the last centre of an open end, those of the end cell alone."""
+    edges = _edges(source, "")
+    around = np.concatenate([[2 * edges[0] - source[0]], source, [2 * edges[-1] - source[-1]]])
+    k = np.clip(np.searchsorted(around, target, side="right") - 1, 0, around.size - 2)
     part = np.clip((target - around[k]) / (around[k + 1] - around[k]), 0, 1)
-    if not cyclic:
-        inside = (target >= edges[0]) & (target <= edges[-1])
-    lower, upper = ((k - 1) % n, k) if cyclic else (k, k + 1)
-    rows = np.flatnonzero(inside)
-    data = np.concatenate([(1 - part)[rows], part[rows]])
-    place = (np.concatenate([rows, rows]), np.concatenate([lower[rows], upper[rows]]))
-    return sparse.csr_array((data, place), shape=(target.size, n))
-
-
-def _apply(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array) -> np.ndarray:
-    return (columns @ (rows @ values).T).T
-
-
-def _mean(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array, least: float) -> np.ndarray:
-    stack = values.reshape(-1, *values.shape[-2:])
-    dtype = np.result_type(values.dtype, "float32")
-    out = np.empty((len(stack), rows.shape[0], columns.shape[0]), dtype=dtype)
-    for k, field in enumerate(stack):
-        valid = np.isfinite(field)
-        total = _apply(np.where(valid, field, 0).astype("float64"), rows, columns)
-        weight = _apply(valid.astype("float64"), rows, columns)
-        good = (weight > 1e-9) & (weight >= least - 1e-9)
-        out[k] = np.divide(total, weight, out=np.full(total.shape, np.nan), where=good)
-    return out.reshape(*values.shape[:-2], *out.shape[-2:])
-
-
-def _mode(values: np.ndarray, rows: sparse.csr_array, columns: sparse.csr_array, least: float) -> np.ndarray:
-    stack = values.reshape(-1, *values.shape[-2:])
-    missing = -1 if values.dtype.kind in "iu" else np.nan
-    out = np.full((len(stack), rows.shape[0], columns.shape[0]), missing, dtype=values.dtype)
-    for k, field in enumerate(stack):
-        best = np.full(out.shape[1:], 1e-9)
-        for code in np.unique(field[field >= 0]):
-            area = _apply((field == code).astype("float64"), rows, columns)
-            wins = area > best + 1e-9
-            best[wins], out[k][wins] = area[wins], code
-    return out.reshape(*values.shape[:-2], *out.shape[-2:])
+    inside = (target >= around[0]) & (target < around[-1])
+    cells = np.array([k - 1, k])
+    if not goes_on:
+        inside, cells = (target >= edges[0]) & (target <= edges[-1]), np.clip(cells, 0, source.size - 1)
+    known = inside & (cells >= 0) & (cells < source.size)
+    rows = np.broadcast_to(np.arange(target.size), known.shape)[known]
+    weights = np.array([1 - part, part])[known]
+    return sparse.csr_array((weights, (rows, cells[known])), shape=(target.size, source.size))
 
 
 # Lazy cubes: maps of many years that are computed block by block, so that memory does not grow with the grid.
