@@ -10,7 +10,7 @@ import pytest
 from netcdf_files import FILL, months, write
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, series
+from helpers.products import DamagedFile, ProductError, netcdf
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_long_record_is_lazy_and_the_same(tmp_path, numbers, monkeypatch, pack
         path.unlink()
     for monthly in (False, True):
         at_once = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
-        monkeypatch.setattr(series, "LAZY", 10)
+        monkeypatch.setattr(netcdf, "LAZY", 10)
         lazy = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
         monkeypatch.undo()
         assert not dask.is_dask_collection(at_once) and dask.is_dask_collection(lazy)
@@ -129,7 +129,7 @@ def test_a_long_record_is_lazy_and_the_same(tmp_path, numbers, monkeypatch, pack
 
 def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, numbers, monkeypatch):
     path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers, months(2000, 2001))
-    monkeypatch.setattr(series, "LAZY", 10)
+    monkeypatch.setattr(netcdf, "LAZY", 10)
     lazy = products.read("cru_pre", path, years=[2000, 2001])
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read; .* fetch it again"):
@@ -137,7 +137,7 @@ def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, numbers, monkey
 
 
 def test_a_century_of_months_is_counted_as_large():
-    assert 12 * 100 * 360 * 720 > series.LAZY >= 3600 * 7200
+    assert 12 * 100 * 360 * 720 > netcdf.LAZY >= 3600 * 7200
 
 
 @pytest.mark.parametrize(

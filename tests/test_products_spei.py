@@ -7,7 +7,8 @@ import xarray as xr
 from netcdf_files import months, write
 
 from helpers import products
-from helpers.products import ProductError, series, spei_base
+from helpers.products import ProductError, netcdf
+from helpers.products.climate import spei_remark
 
 
 def spei_files(folder, attributes, scales=(12, 24, 36)):
@@ -68,9 +69,9 @@ def test_a_december_that_is_not_there_is_named(tmp_path):
 
 def test_a_drought_index_of_another_climate_gets_a_remark():
     entry = products.product("spei")
-    said = spei_base.remark(entry, "2.6", "4.05")
+    said = spei_remark(entry, "2.6", "4.05")
     assert "2.6 rests on CRU TS 4.03" in said and "4.05" in said and "SPEIbase 2.7 matches" in said
-    assert spei_base.remark(entry, "2.7", "4.05") == "" and spei_base.remark(entry, "9.9", "4.05") == ""
+    assert spei_remark(entry, "2.7", "4.05") == "" and spei_remark(entry, "9.9", "4.05") == ""
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_two_files_of_one_scale_are_refused(tmp_path):
 def test_all_months_may_be_had_at_once_or_lazily(tmp_path, monkeypatch, large):
     stored = spei_files(tmp_path, {"version": "2.7"}, scales=(3,))[3]
     if large:
-        monkeypatch.setattr(series, "LAZY", 10)
+        monkeypatch.setattr(netcdf, "LAZY", 10)
     back = products.read("spei", tmp_path, years=[2000, 2001], monthly=True).spei3
     assert bool(dask.is_dask_collection(back)) is large
     np.testing.assert_array_equal(back.values[:, ::-1], np.where(stored > 1e29, np.nan, stored))
