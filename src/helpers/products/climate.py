@@ -53,7 +53,7 @@ SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
 COLUMNS = ("site", "year", "month", "lat", "tmin", "tmax", "precipitation")
 """Columns of a table at sites, which are called so unless told otherwise."""
 
-RATES = ("mm month-1", "mm d-1")
+RATES = ("mm d-1", "mm month-1")
 
 
 def read(
@@ -367,7 +367,7 @@ def _sites(
     paths: Sequence[Path | str],
     *,
     columns: Mapping[str, str] | None = None,
-    precipitation: str = RATES[0],
+    precipitation: str = "mm month-1",
 ) -> xr.Dataset:
     if precipitation not in RATES:
         raise ProductError(
