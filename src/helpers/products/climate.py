@@ -130,10 +130,8 @@ def _cru(
     def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
         units = str(values.attrs.get("units", "")).strip()
         if units and not re.fullmatch(UNITS[field.stored], units, re.IGNORECASE):
-            raise ProductError(
-                f"{path}: expected {field.stored} in {field.units}, found {units!r}; is it a file of CRU TS as "
-                "published?"
-            )
+            remedy = "is it a file of CRU TS as published?"
+            raise ProductError(f"{path}: expected {field.stored} in {field.units}, found {units!r}; {remedy}")
         known = netcdf.within(values, *field.valid, path)
         return known * known["days"] if field.stored == "pet" else known
 
@@ -183,11 +181,8 @@ def _spei(
             version = _version("", str(series.attributes.get("version", "")))
             text = " \n".join(str(value) for value in series.attributes.values() if isinstance(value, str))
             told[path] = version or product.match(path)["version"] or "", _version(r"CRU TS ?v?", text)
-        try:
-            names = [f"{path}: {name}" for path, name in zip(told, out, strict=True)]
-            out = dict(zip(out, together(*out.values(), names=names), strict=True))
-        except ValueError as error:
-            raise ProductError(f"{error}") from error
+        names = [f"{path}: {name}" for path, name in zip(told, out, strict=True)]
+        out = dict(zip(out, together(*out.values(), names=names), strict=True))
     if len(set(told.values())) > 1:
         named = ", ".join(f"{path.name} of {version or 'no'}" for path, (version, _) in told.items())
         raise ProductError(f"{paths[0].parent}: expected SPEI of one version, found {named}; keep one version")
@@ -314,49 +309,44 @@ def _counted_months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
     if counted and pd.to_numeric(table[counted], errors="coerce").notna().all():
         days = pd.to_timedelta(needed_of(table, path, counted, 0, 200 * 366), unit="D")
         try:
-            stamps = pd.Timestamp(re.sub(r"(?i)days since ", "", counted)) + days
+            stamps = pd.Series(pd.Timestamp(counted[len("days since ") :]) + days)
         except ValueError as error:
-            raise ProductError(
-                f"{path}: expected a column such as 'days since 1900-1-1', found {counted!r}; correct it"
-            ) from error
-        return np.asarray(12 * stamps.year + stamps.month - 1)
-    if dates:
+            expected = "expected a column such as 'days since 1900-1-1'"
+            raise ProductError(f"{path}: {expected}, found {counted!r}; correct it") from error
+    elif dates:
         texts, forms = table[dates].str.strip(), ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y")
         read_as = [pd.to_datetime(texts, format=form, errors="coerce") for form in forms]
         stamps = min(read_as, key=lambda each: int(each.isna().sum()))
         if stamps.isna().any():
             row = stamps.index[stamps.isna()][0]
-            raise ProductError(
-                f"{path}: row {row}, column {dates!r}: expected a date such as 2000-12-01, found {texts[row]!r}; "
-                "rewrite it"
-            )
-        return np.asarray(12 * stamps.dt.year + stamps.dt.month - 1)
-    start = re.search(rf"starting (?:on|in) ({'|'.join(calendar.month_name[1:])}) (\d{{4}})", above, re.IGNORECASE)
-    if not start:
-        raise ProductError(
-            f"{path}: expected a column of dates, or of year and month, or 'starting on January 1901' above the "
-            "header; add one"
-        )
-    month = [name.lower() for name in calendar.month_name].index(start[1].lower())
-    return 12 * int(start[2]) + month - 1 + np.arange(len(table))
+            found = f"expected a date such as 2000-12-01, found {texts[row]!r}"
+            raise ProductError(f"{path}: row {row}, column {dates!r}: {found}; rewrite it")
+    else:
+        month_names = "|".join(calendar.month_name[1:])
+        start = re.search(rf"starting (?:on|in) ((?:{month_names}) \d{{4}})", above, re.IGNORECASE)
+        if not start:
+            expected = "a column of dates, or of year and month, or 'starting on January 1901' above the header"
+            raise ProductError(f"{path}: expected {expected}, found none; add one")
+        first = pd.to_datetime(start[1], format="%B %Y")
+        return 12 * first.year + first.month - 1 + np.arange(len(table))
+    return (12 * stamps.dt.year + stamps.dt.month - 1).to_numpy()
 
 
 def _degrees(table: pd.DataFrame, path: Path, axis: str, given: float | None) -> float:
     """Return a latitude or a longitude: as given, or of the table's column, or of the file's name, or NaN."""
-    names, limit = {"lat": (("lat", "latitude"), 90), "lon": (("lon", "longitude", "long"), 180)}[axis]
+    names, limit = {"lat": (("lat", "latitude"), 90), "lon": (("lon", "longitude", "long"), 360)}[axis]
     named = re.search(r"spei_(-?\d+(?:\.\d+)?)_(-?\d+(?:\.\d+)?)(?=\.csv|\.txt)", path.name, re.IGNORECASE)
     if given is None and (column := _column(table, *names)):
-        told = np.unique(needed_of(table, path, column, -limit, 2 * limit if axis == "lon" else limit))
+        told = np.unique(needed_of(table, path, column, -limit, limit))
         if told.size > 1:
             raise ProductError(f"{path}: expected one place, found {told.size} of {column}; give one place a file")
         given = told[0]
-    elif given is None and named:
-        given = named[2 if axis == "lat" else 1]
-    degrees = np.nan if given is None else float(given)
-    degrees -= 360 if axis == "lon" and 180 < degrees <= 360 else 0
-    if given is not None and not abs(degrees) <= limit:
+    elif given is None:
+        given = named[2 if axis == "lat" else 1] if named else np.nan
+    degrees = float(given)
+    if abs(degrees) > limit:
         raise ProductError(f"{path}: expected {axis} within ±{limit} degrees, found {degrees:g}; correct it")
-    return degrees
+    return (degrees + 180) % 360 - 180 if axis == "lon" and not -180 <= degrees <= 180 else degrees
 
 
 # --- tables at sites -------------------------------------------------------------------------------------------------
@@ -370,9 +360,7 @@ def _sites(
     precipitation: str = "mm month-1",
 ) -> xr.Dataset:
     if precipitation not in RATES:
-        raise ProductError(
-            f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}; choose one"
-        )
+        raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
     path, names = one_file(paths, product.id), _columns({} if columns is None else columns)
     table = rows(path)
     frame = pd.DataFrame({"site": names_of(table, path, names["site"])})
@@ -385,21 +373,18 @@ def _sites(
         frame[name] = numbers_of(table, path, names[name], limits, 1.0, "is it in kelvin? write degrees Celsius")
     if (wrong := frame["tmin"] > frame["tmax"]).any():
         row = wrong.idxmax()
-        raise ProductError(
-            f"{path}: row {row}: expected {names['tmin']} no higher than {names['tmax']}, found "
-            f"{frame.at[row, 'tmin']:g} and {frame.at[row, 'tmax']:g}; are the columns swapped?"
-        )
+        expected = f"expected {names['tmin']} no higher than {names['tmax']}"
+        found = f"found {frame.at[row, 'tmin']:g} and {frame.at[row, 'tmax']:g}; are the columns swapped?"
+        raise ProductError(f"{path}: row {row}: {expected}, {found}")
     shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
     limits, hint = registry.limits("precipitation"), f"it is read as {precipitation}; correct or empty it"
     frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits, shortest, hint)
     lat = frame.groupby("site")["lat"].transform("first")
     if (far := (frame["lat"] - lat).abs() > SAME_PLACE_KM / 111.0).any():
         row = far.idxmax()
-        site, first = frame.at[row, "site"], (frame["site"] == frame.at[row, "site"]).idxmax()
-        raise ProductError(
-            f"{path}: site {site}: expected one latitude, found {lat[row]:g} in row {first} and "
-            f"{frame.at[row, 'lat']:g} in row {row}; correct it"
-        )
+        site = frame.at[row, "site"]
+        found = f"{lat[row]:g} in row {(frame['site'] == site).idxmax()} and {frame.at[row, 'lat']:g} in row {row}"
+        raise ProductError(f"{path}: site {site}: expected one latitude, found {found}; correct it")
     frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
     every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")
     cube = frame.set_index(["site", "time"])[["tmin", "tmax", "precipitation"]].to_xarray().reindex(time=every)
@@ -419,7 +404,5 @@ def _columns(columns: Mapping[str, str]) -> dict[str, str]:
         if name not in COLUMNS:
             raise ProductError(f"{parameter}: {name!r} is unknown; known are {', '.join(COLUMNS)}")
         if not isinstance(column, str):
-            raise ProductError(
-                f"{parameter}: {name}: expected the name of a column, found {column!r}; write it in quotes"
-            )
+            raise ProductError(f"{parameter}: {name}: expected the name of a column, found {column!r}; quote it")
     return dict(zip(COLUMNS, COLUMNS, strict=True)) | {name: column.strip() for name, column in columns.items()}

@@ -92,10 +92,8 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
         try:
             raw = xr.open_dataset(file, engine="netcdf4", decode_cf=False, cache=False)
         except ValueError as error:  # xarray: attributes that contradict each other
-            raise ProductError(
-                f"{path}: expected variables on dimensions that fit together, found some that do not; write it anew by "
-                "the tool that made it, such as cdo or xarray"
-            ) from error
+            remedy = "write it anew by the tool that made it, such as cdo or xarray"
+            raise ProductError(f"{path}: expected variables on dimensions that fit together; {remedy}") from error
         with raw:
             yield _on_axes(raw, path)
 
@@ -124,9 +122,8 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
     if station:  # a point series: both along one dimension
         (along,) = station
         if ds.sizes[along] > 1:
-            raise ProductError(
-                f"{path}: lat, lon: expected a grid, found {ds.sizes[along]} points along {along}; pass one point"
-            )
+            found = f"found {ds.sizes[along]} points along {along}"
+            raise ProductError(f"{path}: lat, lon: expected a grid, {found}; pass one point")
         ds, values = ds.isel({along: 0}), {axis: v.isel({along: 0}) for axis, v in values.items()}
     for axis, limit in (("lat", 90.0), ("lon", 540.0)):
         v = values[axis]
@@ -156,9 +153,7 @@ def _rows_and_columns(lat: xr.DataArray, lon: xr.DataArray, path: Path) -> dict[
             first = {"lat": lat.isel({column: 0}), "lon": lon.isel({row: 0})}
             if np.abs(lat - first["lat"]).max() < EVEN and np.abs(lon - first["lon"]).max() < EVEN:
                 return first
-    raise ProductError(
-        f"{path}: lat, lon: expected a regular grid, found curved ones on {lat.dims}; regrid the file first"
-    )
+    raise ProductError(f"{path}: lat, lon: expected a regular grid, found a curved one; regrid the file first")
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
@@ -190,45 +185,40 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     values = values.squeeze([dim for dim in values.dims if dim not in AXES and values.sizes[dim] == 1], drop=True)
     over = [dim for dim in values.dims if dim in set(sum_over)]
     if other := [str(dim) for dim in values.dims if dim not in (*AXES, *over)]:
-        sizes = ", ".join(f"{dim} ({values.sizes[dim]})" for dim in other)
-        raise ProductError(
-            f"{path}: expected {name} on {', '.join(AXES)}, found {sizes} too; "
-            f"pass sum_over={other} if its parts add up to the cell"
-        )
+        found = ", ".join(f"{dim} ({values.sizes[dim]})" for dim in other)
+        remedy = f"pass sum_over={other} if its parts add up to the cell"
+        raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found {found} too; {remedy}")
     return values.transpose(*over, *AXES)
 
 
 def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
     """Return a variable whose packing and fills are numbers: some files write them as text."""
     about = dict(stored.attrs)
-    for key in {"scale_factor", "add_offset", "_FillValue", "missing_value"} & set(about):
-        packing = key in ("scale_factor", "add_offset")
-        try:
-            numbers = np.ravel(about[key]).astype("float64" if packing else stored.dtype)
-        except ValueError:
-            numbers = np.array([])
-        wrong = numbers.size != 1 or not np.isfinite(numbers).all() or (key == "scale_factor" and not numbers.all())
-        if wrong if packing else not numbers.size:
-            wanted = "one number, and no zero" if packing else "a number"
-            raise ProductError(
-                f"{path}: expected {key} of {name} to be {wanted}, found {about[key]}; correct it, such as by ncatted"
-            )
-        about[key] = numbers.item() if numbers.size == 1 else numbers
+    for key in ("_FillValue", "missing_value"):
+        if isinstance(about.get(key), str):
+            number = pd.to_numeric(about.pop(key), errors="coerce")
+            about |= {} if np.isnan(number) else {key: stored.dtype.type(number)}
+    for key in {"scale_factor", "add_offset"} & set(about):
+        numbers = pd.to_numeric(np.ravel(about[key]), errors="coerce")
+        if numbers.size != 1 or not np.isfinite(numbers[0]) or (key == "scale_factor" and numbers[0] == 0):
+            found = f"found {about[key]}; correct it, such as by ncatted"
+            raise ProductError(f"{path}: expected {key} of {name} to be one number, and no zero, {found}")
+        about[key] = float(numbers[0])
     return stored._replace(attrs=about)
 
 
 def _stated_limits(attributes: Mapping) -> tuple[float, float]:
     """Return the valid range that a file states for a variable, unpacked as its values are (CF, section 2.5.1)."""
 
-    def number(name: str, otherwise: float, at: int = 0) -> float:
+    def number(name: str, at: int, otherwise: float) -> float:
         try:
-            return float(np.ravel(attributes[name])[at])
-        except (KeyError, ValueError, IndexError):
+            return float(np.ravel(attributes.get(name, otherwise))[at])
+        except (ValueError, IndexError):
             return otherwise
 
-    low, high = number("valid_range", -np.inf), number("valid_range", np.inf, 1)
-    low, high = number("valid_min", low), number("valid_max", high)
-    scale, offset = number("scale_factor", 1.0), number("add_offset", 0.0)
+    low = number("valid_min", 0, number("valid_range", 0, -np.inf))
+    high = number("valid_max", 0, number("valid_range", 1, np.inf))
+    scale, offset = number("scale_factor", 0, 1.0), number("add_offset", 0, 0.0)
     low, high = sorted((low * scale + offset, high * scale + offset))
     hair = 1e-6 * np.abs([low, high])  # packed numbers and their limits are rounded apart
     return (low - hair[0], high + hair[1]) if low < high else (-np.inf, np.inf)
@@ -269,10 +259,8 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
     outside = (known < low) | (known > high)
     odd = np.unique(known.values[outside.values])
     if odd.size > 1:
-        raise ProductError(
-            f"{path}: expected {values.name} from {low:g} to {high:g}, found {odd[0]:g} to {odd[-1]:g}; "
-            "is it another quantity, or in other units?"
-        )
+        found = f"found {odd[0]:g} to {odd[-1]:g}; is it another quantity, or in other units?"
+        raise ProductError(f"{path}: expected {values.name} from {low:g} to {high:g}, {found}")
     return known.where(~outside)
 
 
@@ -280,44 +268,39 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
 
 
 class Stamps(NamedTuple):
-    """The time axis of one file.
-
-    ``months`` (time,) counts from January of the year 0. ``place`` says where in its step a stamp lies: "begin",
-    "middle" or "end" by its bounds, "open" for a first instant without bounds, empty where that makes no difference.
-    ``lost`` names bounds that the file doesn't have; ``late`` says that the first stamp lies a step after the date that
-    time is counted from.
-    """
+    """The time axis of one file."""
 
     months: np.ndarray
+    """(time,) Counted from January of the year 0."""
     calendar: str
     place: str
+    """Where in its step a stamp lies: "begin", "middle" or "end" by its bounds, "open" for a first instant without."""
     lost: str
+    """Bounds that the axis names, and that are perhaps not there."""
     late: bool
+    """The first stamp lies a step after the date that time is counted from."""
 
 
 def _stamps(ds: xr.Dataset, path: Path) -> Stamps:
     time, about = ds["time"].values, ds["time"].attrs
     units, cal = str(about.get("units", "")), str(about.get("calendar", "standard")).strip().lower()
-    cal = CALENDARS.get(cal, cal)
+    cal, lost = CALENDARS.get(cal, cal), str(about.get("bounds", ""))
     anew = "write its times anew as 'days since' a date, such as by 'cdo setreftime,1900-01-01,00:00:00,days'"
     if time.dtype.kind not in "iuf":
         raise ProductError(f"{path}: expected times as numbers, found {np.ravel(time)[:1]!s:.40}; {anew}")
     stamps = time.astype("float64") * float(about.get("scale_factor", 1.0)) + float(about.get("add_offset", 0.0))
     if not (stamps.size and np.isfinite(stamps).all()):
         raise ProductError(f"{path}: expected times in {units!r}, found some missing; fetch it again")
-    named = str(about.get("bounds", ""))
-    stamps, place = _middle(ds, stamps, (named, *BOUNDS))
+    stamps, place = _middle(ds, stamps, (lost, *BOUNDS))
     try:
         months, firsts, reference = _months(stamps, units, cal)
     except (ValueError, OverflowError) as error:
-        raise ProductError(
-            f"{path}: expected times such as 'days since 1900-01-01', found {stamps[0]:g} {units!r} in the calendar "
-            f"{cal!r}; {anew}"
-        ) from error
+        found = f"found {units!r} in the calendar {cal!r}, and {stamps[0]:g}"
+        raise ProductError(f"{path}: expected times such as 'days since 1900-01-01', {found}; {anew}") from error
     # The date that time is counted from begins a step: nothing lies before it.
     place = "open" if not place and firsts and stamps.min() != 0 else place
     late = reference is not None and stamps.size > 1 and months.min() == reference + np.diff(np.sort(months)).min()
-    return Stamps(months, cal, place, named, bool(late))
+    return Stamps(months, cal, place, lost, bool(late))
 
 
 def _middle(ds: xr.Dataset, stamps: np.ndarray, names: Iterable[str]) -> tuple[np.ndarray, str]:
@@ -333,9 +316,9 @@ def _middle(ds: xr.Dataset, stamps: np.ndarray, names: Iterable[str]) -> tuple[n
 
 
 def _months(numbers: np.ndarray, units: str, cal: str) -> tuple[np.ndarray, bool, int | None]:
-    """Return the month that each number lies in, whether all are first instants of one, and that of the reference.
+    """Return the month of each number, whether all are first instants of one, and that of the reference (or None).
 
-    Months are counted from January of the year 0. Raises ValueError or OverflowError for what is no time.
+    Raises ValueError or OverflowError for what is no time.
     """
     cftime.datetime(2000, 1, 1, calendar=cal)  # raises where there is no such calendar
     if written := re.match(r"(?:day|month|year) as (%Y(?:%m)?(?:%d)?)", units, re.IGNORECASE):
@@ -376,28 +359,6 @@ def _reference(text: str) -> tuple[int, int, str]:
     return int(found[1]), int(found[2] or 1), f"{int(found[3] or 1):02d}{found[4]}"
 
 
-def _are_ends(months: np.ndarray, lost: str, late: bool, path: Path) -> bool:
-    """Say whether stamps at first instants, of all files of a variable, end their steps rather than begin them.
-
-    A record of whole years that runs from February to January is one of ends; one that begins in January or ends in
-    December as it stands is not. Each stretch without a gap is looked at by itself.
-    """
-    count = np.sort(months)
-    runs = [run for run in np.split(count, np.flatnonzero(np.diff(count) != 1) + 1) if run.size > 1]
-    begins = max((int(run[0] % 12 == 0) + int(run[-1] % 12 == 11) for run in runs), default=0)
-    ends = max((int(run[0] % 12 == 1) + int(run[-1] % 12 == 0) for run in runs), default=0)
-    if ends == 2 and begins < 2:
-        return True
-    if ends > begins or (late and begins < 2) or (lost and not begins):
-        bounds = f"the bounds {lost!r} that its time axis names" if lost else "bounds of its time axis"
-        first = f"{count[0] // 12}-{count[0] % 12 + 1:02d}-01"
-        raise ProductError(
-            f"{path}: expected {bounds}, found none, so that the stamp {first} may begin a step or end one; give the "
-            "file as it came, with its bounds, or stamp its steps in their middle"
-        )
-    return False
-
-
 # --- the months of a variable, and what is made of them --------------------------------------------------------------
 
 
@@ -415,8 +376,10 @@ class Series:
         Global attributes of the first file.
     sum_over : tuple of str
         Dimensions that are added up.
-    files : list of (Unpacked, str)
-        Its files, in the order of their names, and the calendar of each.
+    files : list of Unpacked
+        In the order of their names.
+    calendars : list of str
+        Of each file.
     steps : DataFrame
         ``year`` and ``month`` of each step, number of its ``file``, and ``position`` along that file's time axis.
     place : str
@@ -428,14 +391,15 @@ class Series:
     lon: np.ndarray
     attributes: dict
     sum_over: tuple[str, ...]
-    files: list[tuple[Unpacked, str]]
+    files: list[Unpacked]
+    calendars: list[str]
     steps: pd.DataFrame
     place: str
 
     @property
     def first(self) -> Path:
         """The first of its files."""
-        return self.files[0][0].path
+        return self.files[0].path
 
     def is_yearly(self) -> bool:
         """Tell a step a year from a step a month.
@@ -454,19 +418,13 @@ class Series:
             return True
         if re.search(r"(?<![a-z])(monthly|month|mon)(?![a-z])|[LE]mon", told, re.IGNORECASE):
             return False
-        raise ProductError(
-            f"{self.first}: holds one step of {self.name} and does not say whether it is a month or a year; "
-            "give more years, or write Monthly or Annual into its name"
-        )
+        remedy = "give more years, or write Monthly or Annual into its name"
+        raise ProductError(f"{self.first}: expected {self.name} by months or years, found one step of either; {remedy}")
 
     def require(
-        self,
-        what: str,
-        years: Iterable[int],
-        months: Iterable[int] = range(1, 13),
-        allow_partial: bool | None = None,
+        self, what: str, years: Iterable[int], months: Iterable[int] = range(1, 13), allow_partial: bool | None = None
     ) -> dict[str, str]:
-        """Refuse years of which there is no step, or not each of some months; None: without a way to allow it.
+        """Refuse years of which there is no step, or, unless allowed, not each of some months (None: nobody asks).
 
         Returns
         -------
@@ -478,22 +436,20 @@ class Series:
         ProductError
             Names the file, the year and the months.
         """
-        lacking = {}
+        partial_years = []
         for year in years:
             own = self.steps[self.steps["year"] == year]
             if own.empty:
-                raise ProductError(
-                    f"{self.first}: expected {what} of {year}, found {self.steps.year.min()} to "
-                    f"{self.steps.year.max()}; check years, or add the file that holds it"
-                )
-            missing_months = sorted({*months} - {*own["month"]})
-            if missing_months and not allow_partial:
-                named = ", ".join(f"{year}-{m:02d}" for m in missing_months)
-                remedy = "take another year" + ("" if allow_partial is None else ", or pass allow_partial=True")
-                raise ProductError(f"{self.files[own['file'].iloc[0]][0].path}: {what} {year} lacks {named}; {remedy}")
-            if missing_months:
-                lacking[year] = f"{year} ({len(own)} of 12 months)"
-        return {"incomplete_years": ", ".join(lacking.values())} if lacking else {}
+                found = f"found {self.steps['year'].min()} to {self.steps['year'].max()}"
+                remedy = "check years, or add the file that holds it"
+                raise ProductError(f"{self.first}: expected {what} of {year}, {found}; {remedy}")
+            if lacking := sorted({*months} - {*own["month"]}):
+                partial_years.append(f"{year} ({len(own)} of 12 months)")
+                if not allow_partial:
+                    named = ", ".join(f"{year}-{month:02d}" for month in lacking)
+                    remedy = "take another year" + ("" if allow_partial is None else ", or pass allow_partial=True")
+                    raise ProductError(f"{self.files[own['file'].iloc[0]].path}: {what} {year} lacks {named}; {remedy}")
+        return {"incomplete_years": ", ".join(partial_years)} if partial_years else {}
 
 
 def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Series:
@@ -514,61 +470,64 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
         A month is there twice, files stand on different grids or come from different models, or stamps may begin their
         steps or end them.
     """
-    series, stamps, sum_over = None, [], tuple(sum_over)
+    stamps, series = [], None
     for path in sorted(paths):
         file = Unpacked(path)
         with opening(path, file.plain) as ds:
-            name_stored = variable(ds, name, path, sum_over).name
+            variable(ds, name, path, sum_over)
             stamps.append(_stamps(ds, path))
             lat, lon, attributes = ds["lat"].values, ds["lon"].values, dict(ds.attrs)
-        if series is None:
-            series = Series(name_stored, lat, lon, attributes, sum_over, [], pd.DataFrame(), "")
+        series = series or Series(name, lat, lon, attributes, tuple(sum_over), [], [], pd.DataFrame(), "")
+        series.files.append(file)
         orders = same_labels(series.lat, lat), same_labels(series.lon, lon, round_the_globe=True)
         if not all(order is not None and (order == np.arange(order.size)).all() for order in orders):
             shapes = f"{lat.size}x{lon.size} cells, not the {series.lat.size}x{series.lon.size} of {series.first.name}"
             raise ProductError(f"{path}: expected one grid in all files, found {shapes}; keep files of one grid")
-        series.files.append((file, stamps[-1].calendar))
         require_one_run(series.attributes, attributes, series.first, path)
     if series is None:
         raise ProductError(f"expected a file of {name}, found none; give one")
-    series.place = _place(stamps, [file.path for file, _ in series.files])
+    series.calendars = [each.calendar for each in stamps]
+    series.place = _place(stamps, [file.path for file in series.files])
     tables = []
     for k, each in enumerate(stamps):
         months = each.months - 1 if each.place == "open" and series.place == "end" else each.months
         table = {"year": months // 12, "month": months % 12 + 1, "file": k, "position": np.arange(months.size)}
         tables.append(pd.DataFrame(table))
     series.steps = pd.concat(tables, ignore_index=True)
-    _refuse_twice(series)
+    for _, same in series.steps[series.steps.duplicated(["year", "month"], keep=False)].groupby(["year", "month"]):
+        (year, month, first, _), (_, _, other, _) = same.values[:2]
+        when, paths = f"{year}-{month:02d} of {name}", [series.files[k].path for k in (first, other)]
+        if first == other:
+            raise ProductError(f"{paths[0]}: expected {when} once, found it twice; fetch monthly or yearly values")
+        raise ProductError(f"{paths[1]}: holds {when}, which {paths[0]} holds too; remove one of the two")
     return series
 
 
 def _place(stamps: list[Stamps], paths: list[Path]) -> str:
-    """Say whether stamps without bounds begin or end their steps: as in files with bounds, or by themselves."""
+    """Say whether stamps without bounds begin or end their steps: as in files with bounds, or by themselves.
+
+    A record of whole years that runs from February to January is one of ends; one that begins in January or ends in
+    December as it stands is not. Each stretch without a gap is looked at by itself.
+    """
     doubtful = [(each, path) for each, path in zip(stamps, paths, strict=True) if each.place == "open"]
     if not doubtful:
         return ""
     if placed := {each.place for each in stamps} & {"begin", "middle", "end"}:
         return "end" if placed == {"end"} else "begin"
-    lost = next((each.lost for each, _ in doubtful if each.lost), "")
+    count = np.sort(np.concatenate([each.months for each, _ in doubtful]))
+    runs = [run for run in np.split(count, np.flatnonzero(np.diff(count) != 1) + 1) if run.size > 1]
+    begins = max((int(run[0] % 12 == 0) + int(run[-1] % 12 == 11) for run in runs), default=0)
+    ends = max((int(run[0] % 12 == 1) + int(run[-1] % 12 == 0) for run in runs), default=0)
+    if ends == 2 and begins < 2:
+        return "end"
     first, path = min(doubtful, key=lambda pair: pair[0].months.min())
-    ends = _are_ends(np.concatenate([each.months for each, _ in doubtful]), lost, first.late, path)
-    return "end" if ends else "begin"
-
-
-def _refuse_twice(series: Series) -> None:
-    twice = series.steps[series.steps.duplicated(["year", "month"])]
-    if twice.empty:
-        return
-    year, month, file, _ = twice.iloc[0]
-    other = series.steps.query("year == @year and month == @month")["file"].iloc[0]
-    path, when = series.files[file][0].path, f"{year}-{month:02d}"
-    if file == other:
-        raise ProductError(
-            f"{path}: expected each month once in {series.name}, found {when} twice; fetch monthly or yearly values"
-        )
-    raise ProductError(
-        f"{path}: holds {when} of {series.name}, which {series.files[other][0].path} holds too; remove one of the two"
-    )
+    lost = next((each.lost for each, _ in doubtful if each.lost), "")
+    if ends > begins or (first.late and begins < 2) or (lost and not begins):
+        expected = f"expected the bounds {lost!r} that its time axis names" if lost else "expected bounds of its times"
+        found = f"found none, so that {count[0] // 12}-{count[0] % 12 + 1:02d}-01 may begin a step or end one"
+        remedy = "give the file as it came, with its bounds, or stamp its steps in their middle"
+        raise ProductError(f"{path}: {expected}, {found}; {remedy}")
+    return "begin"
 
 
 def require_one_run(first: Mapping[str, object], other: Mapping[str, object], one: Path, path: Path) -> None:
@@ -583,10 +542,8 @@ def require_one_run(first: Mapping[str, object], other: Mapping[str, object], on
         here, there = (str(about.get(key, "")).strip() for about in (first, other))
         # A version may stand behind a name; what is not told is no other.
         if not (here.casefold().startswith(there.casefold()) or there.casefold().startswith(here.casefold())):
-            raise ProductError(
-                f"{path}: expected {key} {here!r}, as {one.name} tells, found {there!r}; take all files from one model "
-                "run"
-            )
+            expected = f"expected {key} {here!r}, as {one.name} tells"
+            raise ProductError(f"{path}: {expected}, found {there!r}; take all files from one model run")
 
 
 def fields(
@@ -606,7 +563,7 @@ def fields(
         Years that there are: see `Series.require`.
     of_step : callable
         ``of_step(values, path)`` turns one file's steps (time, lat, lon) into what is added up or given, NaN for fills;
-        ``days`` and ``days_of_year`` (time) of the values are the lengths of month and year in the file's own calendar.
+        ``days`` (time) and ``days_of_year`` of the values are the lengths of month and year in the file's own calendar.
     months : iterable of int
         Months to take.
     mean : bool
@@ -654,19 +611,17 @@ def first_days(years: Iterable[int], months: Iterable[int]) -> tuple[str, pd.Dat
 
 def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, monthly: bool) -> np.ndarray:
     """Read one year: (1, lat, lon), or (time, lat, lon) with ``monthly``."""
-    parts = []
+    year, parts = int(steps["year"].iloc[0]), []
     for k, own in steps.groupby("file"):
-        file, cal = series.files[k]
+        file = series.files[k]
         with opening(file.path, file.plain) as ds:
             stored = variable(ds, series.name, file.path, series.sum_over)
             values = loaded(stored.isel(time=own["position"].values))
-        year = int(own["year"].iloc[0])
-        months = [cftime.datetime(year, month, 1, calendar=cal).daysinmonth for month in own["month"]]
-        whole = sum(cftime.datetime(year, month, 1, calendar=cal).daysinmonth for month in range(1, 13))
-        lengths = {"days": ("time", months), "days_of_year": ("time", [whole] * len(months))}
-        cells = {"lat": series.lat, "lon": series.lon}
-        parts.append(of_step(values.assign_coords(time=own["month"].values, **lengths, **cells), file.path))
-    joined = xr.concat(parts, dim="time") if len(parts) > 1 else parts[0]
+        days = [cftime.datetime(year, m, 1, calendar=series.calendars[k]).daysinmonth for m in range(1, 13)]
+        coords = {"time": own["month"].values, "lat": series.lat, "lon": series.lon, "days_of_year": sum(days)}
+        values = values.assign_coords(days=("time", [days[month - 1] for month in own["month"]]), **coords)
+        parts.append(of_step(values, file.path))
+    joined = xr.concat(parts, dim="time", coords="minimal", compat="override") if len(parts) > 1 else parts[0]
     joined = joined.sortby("time")
     if mean and not monthly:
         joined = (joined * joined["days"]).sum("time", skipna=False) / joined["days"].sum()
@@ -674,8 +629,7 @@ def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, mo
         joined = joined.sum("time", skipna=False)
     values = joined.values.astype("float32").reshape(-1, series.lat.size, series.lon.size)
     if not np.isfinite(values).any():
-        raise ProductError(
-            f"{series.files[steps['file'].iloc[0]][0].path}: expected values of {series.name} in "
-            f"{steps['year'].iloc[0]}, found none in any cell; leave the year out, or give a file that has it"
-        )
+        what, path = f"values of {series.name} in {year}", series.files[steps["file"].iloc[0]].path
+        remedy = "leave the year out, or give a file that has it"
+        raise ProductError(f"{path}: expected {what}, found none in any cell; {remedy}")
     return values

@@ -157,10 +157,7 @@ def read(
         yearly = part.is_yearly()
         lacking.append(part.require(name, wanted, () if yearly else range(1, 13), allow_partial))
         fields.append(netcdf.fields(part, wanted, partial(_of_step, yearly)))
-    try:
-        fields = together(*fields, names=[f"{part.first}: {name}" for name, part in parts.items()])
-    except ValueError as error:
-        raise ProductError(f"{error}") from error
+    fields = together(*fields, names=[f"{part.first}: {name}" for name, part in parts.items()])
     total = sum(-field if term[0] == "-" else field for term, field in zip(terms, fields, strict=True))
     attributes = {"model": model, "stored_as": _written(terms), **lacking[0]}
     ds = xr.Dataset({variable: total.astype("float32")}, attrs=attributes)
@@ -238,10 +235,8 @@ def _refuse_other_runs(parts: list[netcdf.Series], model: str | None) -> None:
     for other in others:
         netcdf.require_one_run(first.attributes, other.attributes, first.first, other.first)
         if first.place and other.place and first.place != other.place:
-            raise ProductError(
-                f"{other.first}: expected {other.name} stamped as {first.name} is ({first.first.name}), found one by "
-                "the end of its steps and one by their beginning; give both with the bounds of their time axis"
-            )
+            found = "found one stamped by the end of its steps and one by their beginning; give both with their bounds"
+            raise ProductError(f"{other.first}: expected {other.name} stamped as in {first.first.name}, {found}")
     if model is not None:  # names by a rule of which the file's own source_id is a part
         netcdf.require_one_run({"source_id": model}, first.attributes, Path("its name"), first.first)
 
@@ -291,10 +286,8 @@ def _of_step(yearly: bool, values: xr.DataArray, path: Path) -> xr.DataArray:
     """
     units = str(values.attrs.get("units", ""))
     if (rate := carbon_rate(units)) is None:
-        raise ProductError(
-            f"{path}: expected {values.name} in units such as kg m-2 s-1, g m-2 d-1, g m-2 month-1, umol m-2 s-1 of "
-            f"carbon, found {units!r}"
-        )
+        expected = f"expected {values.name} in units such as kg m-2 s-1, g m-2 d-1, g m-2 month-1, umol m-2 s-1"
+        raise ProductError(f"{path}: {expected} of carbon, found {units!r}; correct them")
     amount, seconds = rate
     limit = LARGEST * seconds / amount
     known = netcdf.within(values, -limit, limit, path)
