@@ -351,9 +351,8 @@ def _reference(text: str) -> tuple[int, int, str]:
     if re.search(rf"(?<![a-z])(?:{'|'.join(calendar.month_abbr[1:])})", text, re.IGNORECASE):
         when = pd.Timestamp(text)
         return when.year, when.month, f"{when.day:02d} {when:%H:%M:%S}"
-    found = re.match(r"(\d{1,4})[-/](\d{1,2})(?:[-/](\d{1,2}))?(?![\d/-])(.*)", text) or re.match(
-        r"(\d{4})()()(?=$| )(.*)", text
-    )
+    forms = r"(\d{1,4})[-/](\d{1,2})(?:[-/](\d{1,2}))?(?![\d/-])(.*)", r"(\d{4})()()(?=$| )(.*)"
+    found = next(filter(None, (re.match(form, text) for form in forms)), None)
     if not found or not 1 <= int(found[2] or 1) <= 12:
         raise ValueError(f"no date: {text}")
     return int(found[1]), int(found[2] or 1), f"{int(found[3] or 1):02d}{found[4]}"
