@@ -184,11 +184,12 @@ def test_times_may_be_packed(tmp_path, rain):
     assert read(path).identical(expected)
 
 
-def test_months_counted_in_their_middle_are_no_instants(tmp_path, rain):
-    """From the middle of a February to that of a January: nothing is to be shifted."""
+def test_months_counted_in_their_middle_or_from_their_first_are_no_ends(tmp_path, rain):
+    """From a February to a January: nothing is shifted, since the date that time is counted from begins a step."""
     expected = read(write(tmp_path / NAME, "pre", rain, [*months(2000, 2001)[1:], (2002, 1)]), [2001])
-    path = with_clock(tmp_path / NAME, rain, "months since 2000-01-01", MONTHS + 1.5, "standard")
-    assert read(path, [2001]).identical(expected)
+    for units, times in (("months since 2000-01-01", MONTHS + 1.5), ("months since 2000-02-01", MONTHS)):
+        path = with_clock(tmp_path / NAME, rain, units, times, "standard")
+        assert read(path, [2001]).identical(expected)
 
 
 @pytest.mark.parametrize(
@@ -358,6 +359,8 @@ def test_a_year_without_any_value_is_refused(tmp_path, rain):
     path = write(tmp_path / NAME, "pre", rain, months(2000, 2001))
     with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected values of pre in 2000, found none in any cell"):
         read(path)
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected at least one year, found none"):
+        read(path, [])
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -579,9 +579,11 @@ def fields(
     Raises
     ------
     ProductError
-        A year has no value in any cell.
+        There are no years, or one has no value in any cell.
     """
-    years, steps = list(years), series.steps[series.steps["month"].isin([*months])]
+    if not (years := list(years)):
+        raise ProductError(f"{series.first}: expected at least one year, found none; pass years=[…]")
+    steps = series.steps[series.steps["month"].isin([*months])]
     of_years = [steps[steps["year"] == year].sort_values("month") for year in years]
     cells = series.lat.size, series.lon.size
     shapes = [(len(own) if monthly else 1, *cells) for own in of_years]

@@ -149,8 +149,7 @@ def read(
     terms, holding = _set(product, files, variable, variables)
     parts = {name: netcdf.index(name, holding[name], sum_over) for name in _names(terms)}
     _refuse_other_runs(list(parts.values()), model if "table" in product.file.groupindex else None)
-    if not (years := list(years)):
-        raise ProductError(f"{product.id}: expected at least one year, found none; pass years=[…]")
+    years = list(years)
     there = [year for year in years if all((part.steps["year"] == year).any() for part in parts.values())]
     wanted, fields, lacking = there if allow_missing and there else years, [], []
     for name, part in parts.items():
