@@ -1,16 +1,17 @@
-"""CRU TS from small files with known numbers: fills, calendars, missing months, blocks of years, versions."""
+"""CRU TS and SPEI from small files with known numbers: a year's rule, units, versions, scales, and single places."""
 
 import calendar
 import gzip
 
-import dask
-import netCDF4
 import numpy as np
 import pytest
 from netcdf_files import FILL, months, write
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, series
+from helpers.products import DamagedFile, ProductError
+from helpers.products.climate import spei_remark
+
+# --- CRU TS ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -20,6 +21,10 @@ def numbers():
     values[:, 0, 0] = FILL
     values[14, 1, 3] = FILL
     return values
+
+
+def cru(folder, stored, values, when=None, **how):
+    return write(folder / f"cru_ts4.05.1901.2020.{stored}.dat.nc", stored, values, when or months(2000, 2001), **how)
 
 
 def expected(values, year, weights):
@@ -33,10 +38,6 @@ def expected(values, year, weights):
     return out
 
 
-def lengths(year):
-    return [calendar.monthrange(year, m)[1] for m in range(1, 13)]
-
-
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize(
     ("product", "stored", "name", "units", "rule"),
@@ -47,97 +48,36 @@ def lengths(year):
     ],
 )
 def test_a_year_of_climate(tmp_path, numbers, product, stored, name, units, rule, packed):
-    path = write(tmp_path / f"cru_ts4.05.1901.2020.{stored}.dat.nc", stored, numbers, months(2000, 2001))
+    path = cru(tmp_path, stored, numbers)
     if packed:
         (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
     back = products.read(product, products.find(product, tmp_path), years=[2001, 2000])
     assert back.year.values.tolist() == [2001, 2000]
     for year in (2000, 2001):
-        np.testing.assert_allclose(back[name].sel(year=year), expected(numbers, year, rule(lengths(year))), rtol=1e-6)
+        weights = rule([calendar.monthrange(year, month)[1] for month in range(1, 13)])
+        np.testing.assert_allclose(back[name].sel(year=year), expected(numbers, year, weights), rtol=1e-6)
     assert back[name].attrs["units"] == units and back.lat.values.tolist() == [45, -45]
     assert back.attrs["product_version"] == "4.05" and "4.05" in back[name].attrs["source"]
 
 
 def test_months_of_evapotranspiration_are_sums(tmp_path, numbers):
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pet.dat.nc", "pet", numbers, months(2000, 2001))
-    back = products.read("cru_pet", path, years=[2000, 2001], monthly=True).pet
+    back = products.read("cru_pet", cru(tmp_path, "pet", numbers), years=[2000, 2001], monthly=True).pet
     assert back.attrs["units"] == "mm month-1" and back.sizes["time"] == 24
-    np.testing.assert_allclose(back.values[1, 0, 1], 29 * numbers[1, 1, 1], rtol=1e-6)
-    np.testing.assert_allclose(back.values[13, 0, 1], 28 * numbers[13, 1, 1], rtol=1e-6)
+    np.testing.assert_allclose(back.values[[1, 13], 0, 1], np.array([29, 28]) * numbers[[1, 13], 1, 1], rtol=1e-6)
     assert np.isnan(back.values[14, 0, 3]) and np.isnan(back.values[:, 1, 0]).all()
 
 
-def test_decades_in_several_files_are_joined(tmp_path, numbers):
-    for first, part in ((2000, numbers[:12]), (2001, numbers[12:])):
-        write(tmp_path / f"cru_ts4.05.{first}.{first}.pre.dat.nc", "pre", part, months(first, first))
-    paths = products.find("cru_pre", tmp_path)
-    back = products.read("cru_pre", paths, years=[2000, 2001])["map"]
-    np.testing.assert_allclose(back.sel(year=2001), expected(numbers, 2001, [1] * 12), rtol=1e-6)
-    write(tmp_path / "cru_ts4.05.2001.2002.pre.dat.nc", "pre", numbers, months(2001, 2002))
-    with pytest.raises(
-        ProductError, match=r"2002\.pre\.dat\.nc: holds 2001-01 of pre, which .*/cru.*2001\.2001\.pre\.dat\.nc holds"
-    ):
-        products.read("cru_pre", products.find("cru_pre", tmp_path), years=[2001])
-
-
 def test_missing_months_are_named(tmp_path, numbers):
-    when = months(2000, 2001)[:22]
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers[:22], when)
+    path = cru(tmp_path, "pre", numbers[:22], months(2000, 2001)[:22])
     with pytest.raises(ProductError, match=r"pre\.dat\.nc: cru_pre 2001 lacks 2001-11, 2001-12; .*allow_partial=True"):
         products.read("cru_pre", path, years=[2000, 2001])
-    back = products.read("cru_pre", path, years=[2001], allow_partial=True)["map"]
-    np.testing.assert_allclose(back.values[0, 0, 1], numbers[12:22, 1, 1].sum(), rtol=1e-6)
-    whole = products.read("cru_pre", path, years=[2000, 2001], allow_partial=True)
-    assert whole.attrs["incomplete_years"] == "2001 (10 of 12 months)"
+    back = products.read("cru_pre", path, years=[2000, 2001], allow_partial=True)
+    np.testing.assert_allclose(back["map"].values[1, 0, 1], numbers[12:22, 1, 1].sum(), rtol=1e-6)
+    assert back.attrs["incomplete_years"] == "2001 (10 of 12 months)"
     assert "incomplete_years" not in products.read("cru_pre", path, years=[2000]).attrs
-
-
-def test_a_year_may_straddle_two_blocks(tmp_path, numbers):
-    when = months(2000, 2001)
-    write(tmp_path / "cru_ts4.05.2000.2001.a.pre.dat.nc", "pre", numbers[:18], when[:18])
-    write(tmp_path / "cru_ts4.05.2000.2001.b.pre.dat.nc", "pre", numbers[18:], when[18:])
-    back = products.read("cru_pre", tmp_path, years=[2001])["map"]
-    np.testing.assert_allclose(back.values[0], expected(numbers, 2001, [1] * 12), rtol=1e-6)
-
-
-def test_blocks_of_other_cells_are_refused(tmp_path, numbers):
-    write(tmp_path / "cru_ts4.05.2000.2000.pre.dat.nc", "pre", numbers[:12], months(2000, 2000))
-    lon = np.array([-135.0, -45.0, 45.0])
-    write(tmp_path / "cru_ts4.05.2001.2001.pre.dat.nc", "pre", numbers[12:, :, :3], months(2001, 2001), lon=lon)
-    with pytest.raises(
-        ProductError, match=r"2001\.2001\.pre.*one grid in all files, found 2x3 cells, not the 2x4 of cru"
-    ):
-        products.read("cru_pre", tmp_path, years=[2000])
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_long_record_is_lazy_and_the_same(tmp_path, numbers, monkeypatch, packed):
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pet.dat.nc", "pet", numbers, months(2000, 2001))
-    if packed:
-        (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
-    for monthly in (False, True):
-        at_once = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
-        monkeypatch.setattr(series, "LAZY", 10)
-        lazy = products.read("cru_pet", tmp_path, years=[2000, 2001], monthly=monthly).pet
-        monkeypatch.undo()
-        assert not dask.is_dask_collection(at_once) and dask.is_dask_collection(lazy)
-        assert [sum(sizes) for sizes in lazy.chunks] == list(at_once.shape) and lazy.chunks[0] in ((1, 1), (12, 12))
-        assert lazy.compute(scheduler="threads", num_workers=4).identical(at_once)
-
-
-def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, numbers, monkeypatch):
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers, months(2000, 2001))
-    monkeypatch.setattr(series, "LAZY", 10)
-    lazy = products.read("cru_pre", path, years=[2000, 2001])
-    path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read; .* fetch it again"):
-        lazy.load()
-
-
-def test_a_century_of_months_is_counted_as_large():
-    assert 12 * 100 * 360 * 720 > series.LAZY >= 3600 * 7200
+    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected cru_pre of 1999, found 2000 to 2001"):
+        products.read("cru_pre", path, years=[1999])
 
 
 @pytest.mark.parametrize(
@@ -146,74 +86,220 @@ def test_a_century_of_months_is_counted_as_large():
         ("cru_tmp", "tmp", "K", 273.15, "expected tmp in degrees Celsius, found 'K'"),
         ("cru_tmp", "tmp", "", 273.15, "expected tmp from -90 to 60, found 273.* is it another quantity, or in other"),
         ("cru_pre", "pre", "mm/day", 0, "expected pre in mm/month, found 'mm/day'"),
-        ("cru_pet", "pet", "mm/month", 0, "expected pet in mm/day, found 'mm/month'"),
     ],
 )
 def test_other_units_are_refused(tmp_path, numbers, product, stored, units, shift, message):
-    values = np.where(numbers == FILL, FILL, numbers + np.float32(shift))
-    path = write(tmp_path / f"cru_ts4.05.1901.2020.{stored}.dat.nc", stored, values, months(2000, 2001), units=units)
+    path = cru(tmp_path, stored, np.where(numbers == FILL, FILL, numbers + np.float32(shift)), units=units)
     with pytest.raises(ProductError, match=rf"{stored}\.dat\.nc: {message}"):
         products.read(product, path, years=[2000])
 
 
-@pytest.mark.parametrize("fill", [-999.0, -9999.0, 1e20, 9.96921e36])
-def test_fills_that_the_file_does_not_declare_are_none(tmp_path, numbers, fill):
-    values = np.where(numbers == FILL, np.float32(fill), numbers)
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", values, months(2000, 2001), fill=None)
-    back = products.read("cru_pre", path, years=[2000, 2001])["map"]
-    for year in (2000, 2001):
-        np.testing.assert_allclose(back.sel(year=year), expected(numbers, year, [1] * 12), rtol=1e-6)
+def test_what_another_product_of_the_family_takes_is_refused(tmp_path, numbers):
+    with pytest.raises(ProductError, match="cru_pre: selection 'scales' is unknown; known are years, monthly"):
+        products.read("cru_pre", cru(tmp_path, "pre", numbers), years=[2000], scales=[12])
 
 
-def test_packed_integers_are_unpacked_by_the_files_own_scale(tmp_path, numbers):
-    values = np.ma.masked_array(np.minimum(numbers, 50), numbers == FILL)
-    path = tmp_path / "cru_ts4.05.1901.2020.tmp.dat.nc"
-    write(path, "tmp", values, months(2000, 2001), packing=(0.01, 20.0))
-    with netCDF4.Dataset(path) as file:
-        file.set_auto_maskandscale(False)
-        assert file["tmp"].dtype == "int16" and file["tmp"][:].max() < 3000
-    back = products.read("cru_tmp", path, years=[2000]).mat
-    days = np.array(lengths(2000))
-    np.testing.assert_allclose(back[0], expected(numbers, 2000, days / days.sum()), atol=0.006)
+# --- SPEIbase --------------------------------------------------------------------------------------------------------
 
 
-def test_a_month_that_stands_twice_is_refused(tmp_path, numbers):
-    when = [*months(2000, 2000), *months(2000, 2000)]
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "pre", numbers, when)
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected each month of 2000 once in pre, found 24 steps"):
-        products.read("cru_pre", path, years=[2000])
+def spei_files(folder, attributes, scales=(12, 24, 36)):
+    values = {}
+    for scale in scales:
+        stored = np.random.default_rng(scale).normal(size=(24, 2, 4)).astype("float32")
+        stored[:, 0, 0], stored[11, 1, 1] = 1e30, np.nan
+        how = {"fill": np.float32(1e30), "attributes": attributes}
+        write(folder / f"spei{scale}.nc", "spei", stored, months(2000, 2001), **how)
+        values[scale] = np.where(stored > 1e29, np.nan, stored)[:, ::-1]
+    return values
 
 
-def test_two_editions_of_the_climate_are_refused(tmp_path):
-    for version in ("4.03", "4.05"):
-        (tmp_path / f"cru_ts{version}.1901.2020.tmp.dat.nc").touch()
-    with pytest.raises(ProductError, match=r"cru_tmp, found 4\.03 \(such as cru.*4\.03.*\) and 4\.05 .*; keep one"):
-        products.find("cru_tmp", tmp_path)
-
-
-def test_longitudes_may_run_to_360_and_axes_may_be_named_in_full(tmp_path, numbers):
-    path = tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc"
-    east = np.array([45.0, 135.0, 225.0, 315.0])
-    write(path, "pre", numbers, months(2000, 2001), lon=east, axes=("latitude", "longitude"))
-    back = products.read("cru_pre", path, years=[2000])["map"]
-    assert back.lon.values.tolist() == [-135, -45, 45, 135]
-    np.testing.assert_allclose(back.values[0], expected(numbers, 2000, [1] * 12)[:, [2, 3, 0, 1]], rtol=1e-6)
+def test_december_is_taken_of_each_scale(tmp_path):
+    stored = spei_files(tmp_path, {"version": "2.7", "summary": "… Using CRU TS 4.05 precipitation and …"})
+    back = products.read("spei", products.find("spei", tmp_path), years=[2000, 2001])
+    assert set(back) == {"spei12", "spei24", "spei36"} and back.spei24.attrs["units"] == "1"
+    for scale, values in stored.items():
+        np.testing.assert_array_equal(back[f"spei{scale}"].values, values[[11, 23]])
+    assert (back.attrs["product_version"], back.attrs["rests_on"]) == ("2.7", "4.05")
+    june = products.read("spei", tmp_path / "spei12.nc", years=[2001], month=6).spei12
+    np.testing.assert_array_equal(june.values[0], stored[12][17])
+    every = products.read("spei", tmp_path / "spei12.nc", years=[2000, 2001], monthly=True).spei12
+    np.testing.assert_array_equal(every.values, stored[12])
+    assert every.time.dt.strftime("%Y-%m-%d").values[[0, 13]].tolist() == ["2000-01-01", "2001-02-01"]
+    assert every.attrs["long_name"] == "drought index SPEI over the 12 months to each month"
+    with pytest.raises(ProductError, match=r"spei12\.nc: expected spei of 2018, found 2000 to 2001"):
+        products.read("spei", tmp_path / "spei12.nc", years=[2018])
+    with pytest.raises(ProductError, match="expected month from 1 to 12, found 13"):
+        products.read("spei", tmp_path, years=[2000], month=13)
 
 
 @pytest.mark.parametrize(
-    ("time", "message"),
-    [(("fortnights", "standard"), "expected time units such as 'days since"), (("", "standard"), "found ''")],
+    ("name", "attributes", "version", "rests_on"),
+    [
+        ("spei12.nc", {"version": "2.9.0", "summary": "Using CRU TS 4.07 precipitation"}, "2.9", "4.07"),
+        ("spei12.nc", {"summary": "Using CRU TS 4.03 precipitation and …"}, "2.6", "4.03"),
+        ("spei12.nc", {"version": "2.10.0"}, "2.10", "4.08"),
+        ("spei12.nc", {}, "2.6", "4.03"),
+        ("spei12_v2.9.nc", {}, "2.9", "4.07"),
+    ],
 )
-def test_a_time_axis_without_units_is_refused(tmp_path, numbers, time, message):
-    path = tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc"
-    write(path, "pre", numbers, months(2000, 2001))
-    with netCDF4.Dataset(path, "a") as file:
-        file["time"].units = time[0]
-    with pytest.raises(ProductError, match=f"pre.dat.nc: .*{message}"):
-        products.read("cru_pre", path, years=[2000])
+def test_files_tell_their_version_and_the_climate_below(tmp_path, name, attributes, version, rests_on):
+    write(tmp_path / name, "spei", np.zeros((12, 2, 4), "f4"), months(2000, 2000), attributes=attributes)
+    back = products.read("spei", tmp_path, years=[2000])
+    assert (back.attrs["product_version"], back.attrs["rests_on"]) == (version, rests_on)
 
 
-def test_another_variable_is_named(tmp_path, numbers):
-    path = write(tmp_path / "cru_ts4.05.1901.2020.pre.dat.nc", "tmp", numbers, months(2000, 2001))
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected a variable 'pre', found tmp"):
-        products.read("cru_pre", path, years=[2000])
+def test_files_of_two_versions_or_of_one_scale_are_refused(tmp_path):
+    spei_files(tmp_path, {"version": "2.6"}, scales=(12,))
+    spei_files(tmp_path, {"version": "2.7"}, scales=(24,))
+    with pytest.raises(ProductError, match=r"of one version, found spei12\.nc of 2\.6, spei24\.nc of 2\.7; keep one"):
+        products.read("spei", tmp_path, years=[2000])
+    write(tmp_path / "spei_12.nc", "spei", np.zeros((12, 2, 4), "f4"), months(2000, 2000))
+    with pytest.raises(ProductError, match=r"expected one file a time scale, found spei.?12\.nc too; remove one"):
+        products.read("spei", tmp_path, years=[2000])
+
+
+def test_a_drought_index_of_another_climate_gets_a_remark():
+    entry = products.product("spei")
+    said = spei_remark(entry, "2.6", "4.05")
+    assert "2.6 rests on CRU TS 4.03" in said and "4.05" in said and "SPEIbase 2.7 matches" in said
+    assert spei_remark(entry, "2.7", "4.05") == "" and spei_remark(entry, "9.9", "4.05") == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [
+        ("spei01.nc", 1),
+        ("spei48.nc", 48),
+        ("SPEI12.nc", 12),
+        ("spei12_2.10.nc4", 12),
+        ("SPEI_06_1901_2020.nc", 6),
+        ("speibase_v2.9_24.nc", 24),
+    ],
+)
+def test_any_scale_and_name_in_use_is_read(tmp_path, name, scale):
+    stored = np.random.default_rng(scale).normal(size=(24, 2, 4)).astype("float32")
+    write(tmp_path / name, "spei", stored, months(2000, 2001))
+    values = products.read("spei", products.find("spei", tmp_path), years=[2001])[f"spei{scale}"]
+    np.testing.assert_array_equal(values[0, ::-1], stored[23])
+    assert values.attrs["long_name"] == f"drought index SPEI over the {scale} months to December"
+
+
+@pytest.mark.parametrize("name", ["spei49.nc", "spei0.nc", "spei120.nc", "spi12.nc"])
+def test_no_other_file_is_taken_for_one(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match=r"expected files named like spei12\.nc, found none"):
+        products.find("spei", tmp_path)
+
+
+def test_only_the_scales_that_are_asked_for_are_read(tmp_path):
+    spei_files(tmp_path, {}, scales=(1, 12, 24))
+    (tmp_path / "spei24.nc").write_bytes(b"damaged")
+    assert list(products.read("spei", tmp_path, years=[2000], scales=[12, 1])) == ["spei1", "spei12"]
+    with pytest.raises(ProductError, match="expected SPEI over 36 months, found 1, 12, 24; add its file"):
+        products.read("spei", tmp_path, years=[2000], scales=[12, 36])
+
+
+# --- SPEI at one place -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def scores():
+    """Ten years of months (120, 48) from January 1901; a scale begins once it has its months."""
+    values = np.random.default_rng(11).normal(size=(120, 48)).round(5)
+    month, scale = np.ogrid[1:121, 1:49]
+    return np.where(month < scale, np.nan, values)
+
+
+@pytest.mark.parametrize(("encoding", "packed"), [("utf-8", False), ("latin-1", True)])
+def test_a_place_of_the_database_is_named_by_its_file(tmp_path, scores, encoding, packed):
+    """Up to version 2.5: a description, columns of scales, no dates."""
+    about = '"Description: SPEI of 1 to 48 months, starting on January 1901. Version: 2.5 - July 2017. ñ"'
+    rows = [",".join("NA" if np.isnan(v) else f"{v:.5f}" for v in row) for row in scores]
+    content = "\n".join([about, ",".join(f"SPEI{k:02d}" for k in range(1, 49)), *rows]).encode(encoding)
+    path = tmp_path / ("spei_-78.25_38.75.csv.gz" if packed else "spei_-78.25_38.75.csv")
+    path.write_bytes(gzip.compress(content) if packed else content)
+    back = products.read("spei", products.find("spei", tmp_path), years=[1904, 1910])
+    assert set(back) == {f"spei{scale}" for scale in range(1, 49)}
+    assert back.spei12.dims == ("year", "lat", "lon") and (back.lat.item(), back.lon.item()) == (38.75, -78.25)
+    for scale in (1, 12, 48):
+        np.testing.assert_allclose(back[f"spei{scale}"].values.ravel(), scores[[47, 119], scale - 1], rtol=1e-6)
+    assert back.attrs["product_version"] == "2.5" and back.spei12.attrs["units"] == "1"
+    few = products.read("spei", path, years=[1901], scales=[12, 24])
+    assert list(few) == ["spei12", "spei24"] and np.isnan(few.spei24.item())
+    with pytest.raises(ProductError, match=r"spei_-78.*: expected SPEI over 60 months, found 1, 2, 3"):
+        products.read("spei", path, years=[1905], scales=[60])
+
+
+DATED = {
+    "iso": (";", "dates;spei06;spei12", lambda y, m: f"{y}-{m:02d}-01"),
+    "counted": (
+        ";",
+        '"days since 1900-1-1";SPEI_06;SPEI_12',
+        lambda y, m: str((np.datetime64(f"{y}-{m:02d}-16") - np.datetime64("1900-01-01")).astype(int)),
+    ),
+    "dates called counts": (";", "days since 1900-1-1;spei_6;spei_12", lambda y, m: f"{y}-{m:02d}-16"),
+    "year and month": (",", "Year,Month,SPEI 6,SPEI 12", lambda y, m: f"{y},{m}"),
+    "digits": (",", "date,spei6,spei12", lambda y, m: f"{y}{m:02d}"),
+    "month first": ("\t", "Date\tSPEI6\tSPEI12", lambda y, m: f"{m:02d}/{y}"),
+}
+
+
+@pytest.mark.parametrize("layout", DATED)
+def test_a_series_with_dates_of_its_own(tmp_path, scores, layout):
+    separator, header, stamp = DATED[layout]
+    values, lines = scores[:, [5, 11]], ["", header] if layout == "iso" else [header]
+    for k, row in enumerate(values):
+        cells = ("" if np.isnan(v) else f"{v:.5f}" for v in row)
+        lines.append(separator.join([stamp(1901 + k // 12, k % 12 + 1), *cells]))
+    path = tmp_path / "spei_granada.csv"
+    path.write_text("\n".join(lines))
+    back = products.read("spei", path, years=[1903, 1902], lat=37.25, lon=356.25)
+    assert back.year.values.tolist() == [1903, 1902] and (back.lat.item(), back.lon.item()) == (37.25, -3.75)
+    for column, scale in enumerate((6, 12)):
+        np.testing.assert_allclose(back[f"spei{scale}"].values.ravel(), values[[35, 23], column], rtol=1e-6)
+    june = products.read("spei", path, years=[1903], month=6).spei6
+    np.testing.assert_allclose(june.item(), values[29, 0], rtol=1e-6)
+    assert np.isnan(june.lat.item()) and june.attrs["long_name"].endswith("to June")
+    every = products.read("spei", path, years=[1902, 1903], monthly=True).spei12
+    np.testing.assert_allclose(every.values.ravel(), values[12:36, 1], rtol=1e-6)
+
+
+def test_decimal_commas_fills_and_what_names_and_columns_tell(tmp_path):
+    path = tmp_path / "spei_12.csv"
+    path.write_text("dates;spei\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999,000\n2003-12-01;nan\n")
+    back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
+    np.testing.assert_array_equal(back, [1.5, np.nan, np.nan, np.nan])
+    path.write_text("date,lat,lon,spei12\n2000-12-01,10.25,20.75,0.5\n2001-12-01,10.25,20.75,-0.5\n")
+    back = products.read("spei", path, years=[2001])
+    assert (back.lat.item(), back.lon.item(), back.spei12.item()) == (10.25, 20.75, -0.5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "kind"),
+    [
+        ("<html>log in</html>", "expected a table with columns such as SPEI12, found none; fetch", DamagedFile),
+        ("date,spei12\n2000-12-01,1\n2001-12", "row 3: expected 2 fields, found 1; the row is cut short", DamagedFile),
+        ("spei12\n1\n2\n", "expected a column of dates, or of year and month", ProductError),
+        ("date,spei12\nwinter,1\n", "row 2, column 'date': expected a date .*, found 'winter'", ProductError),
+        ("date,spei12,spei_12\n2000-12-01,1,1\n", "expected one column a time scale, found two of 12", ProductError),
+        ("date,spei\n2000-12-01,1\n", "expected a column such as SPEI12, found SPEI", ProductError),
+        ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
+        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found 55; fetch", ProductError),
+        ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1'", ProductError),
+        ("date,lat,spei12\n2000-12-01,91,1\n", "row 2, column 'lat': expected a number from -90 to 90", ProductError),
+        ("date,lat,spei12\n2000-12-01,9,1\n2001-12-01,8,1\n", "expected one place, found 2 of lat", ProductError),
+    ],
+)
+def test_a_table_that_cannot_be_read_is_told(tmp_path, content, message, kind):
+    path = tmp_path / "spei.csv"
+    path.write_text(content)
+    with pytest.raises(kind, match=rf"spei\.csv: {message}") as found:
+        products.read("spei", path, years=[2000])
+    assert "\n" not in str(found.value)
+
+
+def test_a_place_is_read_by_itself(tmp_path):
+    for name in ("spei_1.5_2.5.csv", "spei_3.5_2.5.csv"):
+        (tmp_path / name).write_text("date,spei12\n2000-12-01,1\n")
+    with pytest.raises(ProductError, match=r"spei_1\.5_2\.5\.csv: expected a point series by itself, found 1 more"):
+        products.read("spei", tmp_path, years=[2000])

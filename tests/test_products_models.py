@@ -1,4 +1,7 @@
-"""Output of process models: calendars, parts, units, and the ways in which their files differ."""
+"""Process models: which files make which flux of which model, calendars, units, and what never adds."""
+
+import calendar
+import gzip
 
 import netCDF4
 import numpy as np
@@ -10,84 +13,121 @@ from helpers import products
 from helpers.products import ProductError, process_models
 
 RATE = 2.0e-8
-DAYS = {"standard": (366, 365), "noleap": (365, 365), "360_day": (360, 360)}
+YEAR = 365 * 86400
 
 
 def one(folder, name, variable, values=RATE, when=None, **how):
     folder.mkdir(parents=True, exist_ok=True)
     when = when or months(2000, 2001)
-    how = {"units": "kg m-2 s-1", "fill": np.float32(-99999)} | how
+    how = {"units": "kg m-2 s-1", "fill": np.float32(-99999), "calendar": "noleap"} | how
     return write(folder / name, variable, np.full((len(when), 2, 4), values, "float32"), when, **how)
 
 
-@pytest.mark.parametrize("calendar", DAYS)
-def test_a_year_is_as_long_as_the_models_calendar_makes_it(tmp_path, calendar):
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", calendar=calendar)
-    one(tmp_path / "A", "A_S3_rh.nc", "rh", values=3 * RATE, calendar=calendar)
-    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000, 2001])
-    for year, days in zip((2000, 2001), DAYS[calendar], strict=True):
-        np.testing.assert_allclose(back.reco.sel(year=year), 4 * RATE * 86400 * days, rtol=1e-6)
-    assert back.attrs["model"] == path.parent.name and back.attrs["stored_as"] == "ra + rh"
+def cmip6(folder, variable, rate, *, member="r1i1p1f1", experiment="historical", grid="gn", when=None):
+    when = when or months(2000, 2001)
+    span = "-".join(f"{year}{month:02d}" for year, month in (when[0], when[-1]))
+    one(folder, f"{variable}_Lmon_UKESM1-0-LL_{experiment}_{member}_{grid}_{span}.nc", variable, rate, when)
+
+
+def read(path, product="trendy", years=(2001,), **how):
+    ds = products.read(product, path, years=years, **how)
+    return ds[how.get("variable", "reco")]
+
+
+# --- time and units --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("calendar", "days"), [("standard", (366, 365)), ("noleap", (365, 365)), ("360_day", (360,) * 2)]
+)
+@pytest.mark.parametrize("since", ["days since 1900-1-1", "months since 1700-01-01", "years since 1700-01-01"])
+def test_a_year_is_as_long_as_the_models_calendar_makes_it(tmp_path, calendar, days, since):
+    when = [(2000, 1), (2001, 1)] if since.startswith("years") else None
+    one(tmp_path, "A_S3_ra.nc", "ra", when=when, since=since, calendar=calendar)
+    one(tmp_path, "A_S3_rh.nc", "rh", values=3 * RATE, when=when, since=since, calendar=calendar)
+    back = products.read("trendy", tmp_path, years=[2000, 2001])
+    np.testing.assert_allclose(back.reco[:, 0, 0], 4 * RATE * 86400 * np.array(days), rtol=1e-6)
+    assert back.attrs["model"] == "A" and back.attrs["stored_as"] == "ra + rh"
     assert back.reco.attrs["units"] == "kg m-2 yr-1" and back.reco.dims == ("year", "lat", "lon")
 
 
 def test_months_weigh_by_their_length(tmp_path):
     values = np.arange(24, dtype="float32")[:, None, None] * np.float32(1e-9) * np.ones((24, 2, 4), "float32")
-    path = one(tmp_path / "A", "A_SG3_Monthly_TotalResp.nc4", "TotalResp", values=values, calendar="noleap")
-    back = products.read("mstmip", path, years=[2001]).reco
+    path = one(tmp_path, "A_SG3_Monthly_TotalResp.nc4", "TotalResp", values=values)
     days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
     expected = sum(d * 86400 * 1e-9 * (12 + m) for m, d in enumerate(days))
-    np.testing.assert_allclose(back.values, expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("calendar", "days"), [("standard", 366), ("noleap", 365), ("360_day", 360)])
-def test_one_value_a_year_is_the_mean_rate_of_the_whole_of_it(tmp_path, calendar, days):
-    when = [(2000, 7), (2001, 7)]
-    path = one(tmp_path / "A", "A_SG3_Annual_TotalResp.nc4", "TotalResp", when=when, calendar=calendar)
-    back = products.read("mstmip", path, years=[2000]).reco
-    np.testing.assert_allclose(back.values, RATE * 86400 * days, rtol=1e-6)
+    np.testing.assert_allclose(read(path, "mstmip"), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
-    ("since", "when"),
-    [("months since 1700-01-01", months(2000, 2001)), ("years since 1700-01-01", [(2000, 1), (2001, 1)])],
+    ("units", "times"),
+    [
+        ("years since 1999-01-01", [1, 2, 3]),
+        ("year as %Y.%f", [2000.5, 2001.5, 2002.5]),
+        ("years since 1999-07-01", [1, 2, 3]),
+        ("common_years since 1999-01-01", [1.5, 2.5, 3.5]),
+    ],
 )
-def test_time_may_be_counted_in_months_or_years(tmp_path, since, when):
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", when=when, since=since)
-    back = products.read("trendy", path, years=[2000, 2001], variables=["ra"]).reco
-    np.testing.assert_allclose(back.sel(year=2000), RATE * 86400 * 366, rtol=1e-6)
-    np.testing.assert_allclose(back.sel(year=2001), RATE * 86400 * 365, rtol=1e-6)
+def test_numbers_that_name_years_are_these(tmp_path, units, times):
+    path = one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].units, file["time"][:] = units, times
+        file["ra"][:] = RATE * np.arange(1, 4)[:, None, None]
+    back = read(path, years=[2000, 2001, 2002], variable="ra")
+    np.testing.assert_allclose(back[:, 0, 0], RATE * np.arange(1, 4) * YEAR, rtol=1e-6)
+
+
+def test_years_stamped_a_step_late_are_refused(tmp_path):
+    """Yearly steps whose first stamp is a year after the date that time is counted from may be ends."""
+    path = one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].units, file["time"][:] = "days since 1999-01-01", [365, 730, 1095]
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected bounds of its times, found none"):
+        read(path, variable="ra")
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "seconds"),
+    [
+        ("A_S3_Monthly_rh.nc", [(2001, 12)], 31 * 86400),
+        ("A_S3_Annual_rh.nc", [(2001, 7)], YEAR),
+        ("A_S3_rh.nc", [(2001, 12), (2002, 1)], 31 * 86400),
+        ("A_S3_rh.nc", [(2001, 7), (2002, 7), (2003, 7)], YEAR),
+        ("A_S3_rh.nc", [(2001, 7)], None),
+    ],
+)
+def test_one_step_in_a_year_is_not_taken_for_the_year_unless_it_is(tmp_path, name, when, seconds):
+    path = one(tmp_path, name, "rh", when=when)
+    if seconds is None:
+        with pytest.raises(ProductError, match=r"A_S3_rh\.nc: expected rh by months or years, found one step"):
+            read(path, variable="rh")
+        return
+    if seconds < YEAR:
+        with pytest.raises(ProductError, match=r"rh 2001 lacks 2001-01, 2001-02, .* or pass allow_partial=True"):
+            read(path, variable="rh")
+    back = products.read("trendy", path, years=[2001], variable="rh", allow_partial=True)
+    np.testing.assert_allclose(back.rh, RATE * seconds, rtol=1e-5)
+    assert back.attrs.get("incomplete_years") == ("2001 (1 of 12 months)" if seconds < YEAR else None)
 
 
 @pytest.mark.parametrize(
     ("units", "factor"),
     [
-        ("kg m-2 s-1", 1),
-        ("kgC m-2 s-1", 1),
-        ("kg C m-2 s-1", 1),
         ("kg C/m^2/s", 1),
-        ("KgC/m2/s", 1),
         ("kg(C) m-2 s-1", 1),
-        ("kg m^-2 s^-1", 1),
-        ("kg.m-2.s-1", 1),
         ("kg C m**-2 s**-1", 1),
-        ("gC m-2 s-1", 1e-3),
-        ("g C/m2/s", 1e-3),
         ("mg m-2 h-1", 1e-6 / 3600),
-        ("g C m-2 d-1", 1e-3 / 86400),
         ("gC/m2/day", 1e-3 / 86400),
-        ("umol m-2 s-1", 12.0107e-9),
         ("µmol CO2 m-2 s-1", 12.0107e-9),
         ("mol m-2 s-1", 12.0107e-3),
     ],
 )
 def test_units_are_those_of_the_table(tmp_path, units, factor):
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=RATE / factor, units=units)
-    back = products.read("trendy", path, years=[2001], variable="ra").ra
-    np.testing.assert_allclose(back.values, RATE * 86400 * 365, rtol=1e-5)
+    path = one(tmp_path, "A_S3_ra.nc", "ra", values=RATE / factor, units=units)
+    np.testing.assert_allclose(read(path, variable="ra"), RATE * YEAR, rtol=1e-5)
 
 
-@pytest.mark.parametrize("calendar", DAYS)
+@pytest.mark.parametrize("calendar", ["standard", "360_day"])
 @pytest.mark.parametrize(
     ("units", "monthly", "total"),
     [
@@ -99,213 +139,269 @@ def test_units_are_those_of_the_table(tmp_path, units, factor):
 )
 def test_a_rate_by_months_or_years_means_those_of_its_step(tmp_path, calendar, units, monthly, total):
     when = months(2000, 2001) if monthly else [(2000, 7), (2001, 7)]
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=50, units=units, when=when, calendar=calendar)
-    back = products.read("trendy", path, years=[2000, 2001], variable="ra").ra
-    np.testing.assert_allclose(back.values, total, rtol=1e-6)
+    path = one(tmp_path, "A_S3_ra.nc", "ra", values=50, units=units, when=when, calendar=calendar)
+    np.testing.assert_allclose(read(path, years=[2000, 2001], variable="ra"), total, rtol=1e-6)
 
 
-@pytest.mark.parametrize("units", ["kg m-2", "kg s-1", "", "kgCO2 m-2 s-1", "kg m-2 fortnight-1", "W m-2"])
+@pytest.mark.parametrize("units", ["kg m-2", "", "kgCO2 m-2 s-1", "kg m-2 fortnight-1"])
 def test_other_units_are_refused(tmp_path, units):
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", units=units)
-    with pytest.raises(
-        ProductError, match=r"A_S3_ra\.nc: expected ra in units such as kg m-2 s-1, .* of carbon, found '"
-    ):
-        products.read("trendy", path, years=[2001], variable="ra")
+    path = one(tmp_path, "A_S3_ra.nc", "ra", units=units)
+    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra in units such as .* of carbon, found '"):
+        read(path, variable="ra")
 
 
 def test_a_unit_that_cannot_be_the_files_own_is_refused(tmp_path):
     values = 1e3 * RATE * np.random.default_rng(0).uniform(0.5, 1, (24, 2, 4))
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)  # grams that say they are kilograms
+    path = one(tmp_path, "A_S3_ra.nc", "ra", values=values)  # grams that say they are kilograms
     with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra from -5e-06 to 5e-06, found .* in other units"):
-        products.read("trendy", path, years=[2001], variable="ra")
+        read(path, variable="ra")
 
 
-def test_a_year_without_any_value_is_refused(tmp_path):
-    values = np.full((24, 2, 4), RATE)
-    values[12:] = -99999
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected values of ra in 2001, found none in any cell"):
-        products.read("trendy", path, years=[2000, 2001], variable="ra")
+# --- which variables make a flux -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stored", "variable", "total", "written"),
+    [
+        ({"TotalResp": 5e-8}, "reco", 5e-8, "TotalResp"),
+        ({"AutoResp": 3e-8, "HeteroResp": 1e-8}, "reco", 4e-8, "AutoResp + HeteroResp"),
+        ({"GPP": 7e-8, "NPP": 4e-8, "HeteroResp": 2e-8}, "reco", 5e-8, "GPP - NPP + HeteroResp"),
+        ({"gpp": 7e-8, "npp": 4e-8, "ra": 3e-8, "rh": 1e-8}, "reco", 4e-8, "ra + rh"),
+        ({"gpp": 7e-8, "npp": 3e-8, "rh": 2e-8}, "ra", 4e-8, "gpp - npp"),
+        ({"gpp": 7e-8, "npp": 3e-8, "rh": 2e-8}, "npp", 3e-8, "npp"),
+    ],
+)
+def test_a_flux_is_made_of_what_there_is(tmp_path, stored, variable, total, written):
+    for name, rate in stored.items():
+        one(tmp_path, f"A_S3_{name}.nc", name, rate)
+    back = products.read("trendy", tmp_path, years=[2001], variable=variable)
+    np.testing.assert_allclose(back[variable], total * YEAR, rtol=1e-5)
+    assert back.attrs["stored_as"] == written and back[variable].attrs["units"] == "kg m-2 yr-1"
+
+
+def test_a_set_of_ones_own_may_take_off(tmp_path):
+    for name, rate in {"gppTot": 7e-8, "npp_": 3e-8, "rhSoil": 2e-8}.items():
+        one(tmp_path, f"A_S3_{name}.nc", name, rate)
+    back = products.read("trendy", tmp_path, years=[2001], variables=["gppTot", "-npp_", "rhSoil"])
+    np.testing.assert_allclose(back.reco, 6e-8 * YEAR, rtol=1e-5)
+    assert back.attrs["stored_as"] == "gppTot - npp_ + rhSoil"
+
+
+def test_one_file_may_hold_all_variables_under_any_name(tmp_path):
+    path = one(tmp_path, "A_S3_carbon.nc", "ra", 3e-8)
+    with netCDF4.Dataset(path, "a") as file:
+        other = file.createVariable("rh", "f4", ("time", "lat", "lon"))
+        other.units, other[:] = "kg m-2 s-1", 1e-8
+    np.testing.assert_allclose(read(path), 4e-8 * YEAR, rtol=1e-5)
+
+
+def test_half_of_the_respiration_is_not_enough(tmp_path):
+    one(tmp_path, "A_S3_ra.nc", "ra")
+    with pytest.raises(ProductError, match=r"expected TotalResp or .* gpp - npp \+ rh, found ra; variable='ra' is"):
+        read(tmp_path)
+    with pytest.raises(ProductError, match="expected variable to be one of reco, ra, rh, gpp, npp, found 'nbp'"):
+        read(tmp_path, variable="nbp")
+
+
+def test_plant_types_are_refused_or_added_up_when_asked(tmp_path):
+    path = one(tmp_path, "A_S3_rh.nc", "placeholder")
+    rates = np.full((3, 2, 4), RATE)
+    rates[0, 0, 0], rates[:, 0, 1] = 1e20, 1e20
+    with netCDF4.Dataset(path, "a") as file:
+        for dim, size in (("vegtype", 3), ("level", 1)):  # a dimension of one is none
+            file.createDimension(dim, size)
+        variable = file.createVariable("rh", "f4", ("time", "vegtype", "level", "lat", "lon"), fill_value=1e20)
+        variable.units, variable[:] = "kg m-2 s-1", rates[None, :, None]
+    with pytest.raises(ProductError, match=r"A_S3_rh\.nc: expected rh on .*, found vegtype \(3\) too; pass sum_over="):
+        read(path, variable="rh")
+    expected = np.full((2, 4), 3 * RATE * YEAR)
+    expected[0, 0], expected[0, 1] = 2 * RATE * YEAR, np.nan
+    got = read(path, variable="rh", sum_over=["vegtype"])
+    np.testing.assert_allclose(got.values[0, ::-1], expected, rtol=1e-5)
+
+
+# --- which files belong together -------------------------------------------------------------------------------------
 
 
 def test_cells_without_a_value_in_one_part_have_none(tmp_path):
     values = np.full((24, 2, 4), RATE, "float32")
     values[:, 0, 0], values[5, 0, 1], values[:, 0, 2] = -99999, -99999, 1e20  # the last: a fill that is not declared
-    one(tmp_path / "A", "A_S3_ra.nc", "ra", values=values)
-    one(tmp_path / "A", "A_S3_rh.nc", "rh")
-    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000]).reco.isel(year=0)
-    assert np.isnan(back.sel(lat=-45)).values.tolist() == [True, True, True, False]
-    assert np.isfinite(back.sel(lat=45)).all()
+    one(tmp_path, "A_S3_ra.nc", "ra", values=values)
+    one(tmp_path, "A_S3_rh.nc", "rh")
+    back = read(tmp_path, years=[2000]).isel(year=0)
+    assert np.isnan(back).values.tolist() == [[False] * 4, [True, True, True, False]]
 
 
-def test_longitudes_to_360_and_years_in_files_of_their_own(tmp_path):
-    east = np.array([45.0, 135.0, 225.0, 315.0])
-    for year in (2000, 2001):
-        values = np.full((12, 2, 4), RATE, "float32")
-        values[:, :, 2] *= year - 1999
-        one(tmp_path / "A", f"A_S3_ra_{year}.nc", "ra", values=values, when=months(year, year), lon=east)
-    back = products.read("trendy", products.find("trendy", tmp_path), years=[2000, 2001], variables=["ra"]).reco
-    assert back.lon.values.tolist() == [-135, -45, 45, 135]
-    np.testing.assert_allclose(back.sel(year=2001)[:, 0] / back.sel(year=2001)[:, 1], 2, rtol=1e-6)
+def test_parts_meet_on_the_same_cells_of_any_precision_and_order(tmp_path):
+    lat, lon = np.round(np.arange(10.05, 11, 0.1), 2), np.round(np.arange(20.05, 20.6, 0.1), 2)
+    for name, precision, order in (("ra", "f4", 1), ("rh", "f8", -1)):
+        path = tmp_path / f"A_S3_{name}.nc"
+        values = np.full((24, lat.size, lon.size), RATE, "f4")
+        write(path, name, values, months(2000, 2001), lat=lat, lon=lon, units="kg m-2 s-1")
+        cells = {"lat": lat.astype(precision), "lon": lon.astype(precision)}
+        xr.load_dataset(path).assign_coords(cells).isel(lat=slice(None, None, order)).to_netcdf(path, mode="w")
+    back = read(tmp_path)
+    assert back.shape == (1, lat.size, lon.size) and back.notnull().all()
+    one(tmp_path, "A_S3_rh.nc", "rh")
+    with pytest.raises(ValueError, match=r"A_S3_rh\.nc: rh: expected the lat of .*A_S3_ra\.nc: ra, 10 labels"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize("layout", ["{}", "{}/S3", "v9/S3"])
-def test_several_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
-    home = tmp_path / "trendy"
-    for name in ("A", "B-2"):
-        one(home / layout.format(name), f"{name}_S3_ra.nc", "ra")
-        one(home / layout.format(name), f"{name.lower()}_S3_rh.nc", "rh", values=RATE if name == "A" else 2 * RATE)
-    paths = products.find("trendy", tmp_path)
-    assert {name: len(files) for name, files in process_models.models(products.product("trendy"), paths).items()} == {
-        "A": 2,
-        "B-2": 2,
-    }
-    with pytest.raises(ProductError, match="trendy: expected model to be one of A, B-2, found None"):
-        products.read("trendy", paths, years=[2001])
-    ratio = (
-        products.read("trendy", paths, years=[2001], model="B-2").reco
-        / products.read("trendy", paths, years=[2001], model="A").reco
-    )
-    np.testing.assert_allclose(ratio, 1.5, rtol=1e-6)
+def test_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
+    for name, rate in (("A", 1), ("B-2.0", 2)):
+        folder = tmp_path / "trendy" / layout.format(name)
+        one(folder, f"{name}_S3_ra.nc", "ra")
+        one(folder, f"{name.lower()}_S3_rh.nc", "rh", values=rate * RATE)
+    assert process_models.configured(tmp_path) == {"A": "trendy", "B-2.0": "trendy"}
+    with pytest.raises(ProductError, match=r"trendy: expected model to be one of A, B-2\.0, found None"):
+        read(tmp_path)
+    np.testing.assert_allclose(read(tmp_path, model="B-2.0") / read(tmp_path, model="A"), 1.5, rtol=1e-6)
 
 
-def test_parts_of_different_models_never_add(tmp_path):
+def test_parts_of_different_models_or_members_never_add(tmp_path):
     """By their names, or by what the files themselves say."""
-    one(tmp_path / "trendy" / "A", "A_S3_ra.nc", "ra")
-    one(tmp_path / "trendy" / "A", "B_S3_rh.nc", "rh")
+    one(tmp_path / "two", "A_S3_ra.nc", "ra")
+    one(tmp_path / "two", "B_S3_rh.nc", "rh")
     with pytest.raises(ProductError, match="expected model to be one of A, B, found None"):
-        products.read("trendy", tmp_path, years=[2001])
-    with pytest.raises(ProductError, match="ra"):
-        products.read("trendy", tmp_path, years=[2001], model="A")
+        read(tmp_path / "two")
+    with pytest.raises(ProductError, match="found ra; "):
+        read(tmp_path / "two", model="A")
     for name, says in (("ra", "JULES-ES"), ("rh", "CLM5.0")):
-        one(tmp_path / "C", f"C_S3_{name}.nc", name)
-        with netCDF4.Dataset(tmp_path / "C" / f"C_S3_{name}.nc", "a") as file:
-            file.source_id = says
-    with pytest.raises(
-        ProductError, match=r"C_S3_rh\.nc: expected source_id 'JULES-ES', as C_S3_ra\.nc tells, found 'CL"
-    ):
-        products.read("trendy", tmp_path / "C", years=[2001])
-
-
-def test_one_model_in_two_folders_is_not_two_models(tmp_path):
-    for folder in ("A", "B"):
-        one(tmp_path / folder, "X_S3_ra.nc", "ra")
-    with pytest.raises(ProductError, match=r"B/X_S3_ra\.nc: holds 2000-01 of ra, which .*A/X_S3_ra\.nc holds too"):
-        products.read("trendy", tmp_path, years=[2001], variable="ra")
-
-
-def test_files_side_by_side_go_by_their_names(tmp_path):
-    for name in ("CLM5.0", "JULES-ES"):
-        one(tmp_path / "trendy", f"{name}_S3_rh.nc", "rh")
-    paths = products.find("trendy", tmp_path)
-    assert set(process_models.models(products.product("trendy"), paths)) == {"CLM5.0", "JULES-ES"}
-
-
-def test_two_experiments_are_refused(tmp_path):
-    for experiment in ("S2", "S3"):
-        one(tmp_path / "A", f"A_{experiment}_ra.nc", "ra")
-    with pytest.raises(
-        ProductError, match=r"one experiment, found S2 \(A_S2_ra\.nc\), S3 \(A_S3_ra\.nc\); keep one, or pass exp"
-    ):
-        products.read("trendy", products.find("trendy", tmp_path), years=[2001])
-
-
-def test_half_of_the_respiration_is_not_enough(tmp_path):
-    one(tmp_path / "A", "A_S3_ra.nc", "ra")
-    expected = (
-        r"expected TotalResp or AutoResp \+ HeteroResp or ra \+ rh or .* or gpp - npp \+ rh, found ra; variable='ra'"
-    )
-    with pytest.raises(ProductError, match=expected):
-        products.read("trendy", products.find("trendy", tmp_path), years=[2001])
-
-
-def test_a_missing_month_or_year_is_named(tmp_path):
-    path = one(tmp_path / "A", "A_S3_ra.nc", "ra", when=months(2000, 2001)[:23])
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: ra 2001 lacks 2001-12"):
-        products.read("trendy", path, years=[2001], variables=["ra"])
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected ra of 2005, found 2000 to 2001; check years"):
-        products.read("trendy", path, years=[2000, 2005], variables=["ra"])
-
-
-@pytest.mark.parametrize("kind", ["f4", "f8"])
-def test_parts_meet_on_the_same_cells_of_any_precision(tmp_path, kind):
-    lat, lon = np.round(np.arange(10.05, 11, 0.1), 2), np.round(np.arange(20.05, 20.6, 0.1), 2)
-    values = np.full((24, lat.size, lon.size), RATE, "f4")
-    for name, precision, order in (("ra", "f4", 1), ("rh", kind, -1)):
-        path = tmp_path / f"A_S3_{name}.nc"
-        write(path, name, values, months(2000, 2001), lat=lat, lon=lon, units="kg m-2 s-1")
-        time, cells = xr.load_dataset(path), {"lat": lat.astype(precision), "lon": lon.astype(precision)}
-        time.assign_coords(cells).isel(lat=slice(None, None, order)).to_netcdf(path, mode="w")
-    back = products.read("trendy", tmp_path, years=[2000]).reco
-    assert back.shape == (1, lat.size, lon.size) and back.notnull().all()
-
-
-def test_counted_months_are_as_long_as_the_calendar_says(tmp_path):
-    for calendar, days in (("noleap", 365), ("360_day", 360), ("standard", 366)):
-        one(tmp_path / calendar, "A_S3_ra.nc", "ra", since="months since 2000-01-01", calendar=calendar)
-        back = products.read("trendy", tmp_path / calendar, years=[2000], variable="ra").ra
-        np.testing.assert_allclose(back, RATE * 86400 * days, rtol=1e-6)
-
-
-def test_years_stamped_a_step_late_are_refused(tmp_path):
-    """Yearly steps whose first stamp is a year after the date that time is counted from may be ends."""
-    one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
-    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
-        file["time"].units, file["time"].calendar = "days since 1999-01-01", "noleap"
-        file["time"][:] = [365, 730, 1095]
-    with pytest.raises(ProductError, match=r"A_S3_ra\.nc: expected bounds of its time axis, found none"):
-        products.read("trendy", tmp_path, years=[2000], variable="ra")
-
-
-@pytest.mark.parametrize(
-    ("units", "times"),
-    [
-        ("years since 1999-01-01", [1, 2, 3]),
-        ("year as %Y.%f", [2000.5, 2001.5, 2002.5]),
-        ("years since 1999-07-01", [1, 2, 3]),
-    ],
-)
-def test_numbers_that_name_years_are_these(tmp_path, units, times):
-    one(tmp_path, "A_S3_ra.nc", "ra", when=[(2000, 1), (2001, 1), (2002, 1)])
-    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
-        file["time"].units, file["time"].calendar = units, "noleap"
-        file["time"][:] = times
-        file["ra"][:] = RATE * np.arange(1, 4)[:, None, None]
-    back = products.read("trendy", tmp_path, years=[2000, 2001, 2002], variable="ra").ra
-    np.testing.assert_allclose(back[:, 0, 0], RATE * np.arange(1, 4) * 365 * 86400, rtol=1e-6)
-
-
-def test_common_years_are_years(tmp_path):
-    one(tmp_path, "A_S3_ra.nc", "ra", since="years since 1999-01-01", when=[(2000, 1), (2001, 1)])
-    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
-        file["time"].units, file["time"].calendar = "common_years since 1999-01-01", "noleap"
-        file["time"][:] = [1.5, 2.5]
-    back = products.read("trendy", tmp_path, years=[2000, 2001], variable="ra").ra
-    np.testing.assert_allclose(back, RATE * 365 * 86400, rtol=1e-6)
-
-
-def test_files_of_one_variable_are_of_one_model_and_member(tmp_path):
+        one(tmp_path / "C", f"C_S3_{name}.nc", name, attributes={"source_id": says})
+    with pytest.raises(ProductError, match=r"C_S3_rh\.nc: expected source_id 'JULES-ES', as C_S3_ra\.nc tells, found"):
+        read(tmp_path / "C")
     for year, says in ((2000, "r1i1p1f1"), (2001, "r9i1p1f1")):
-        one(tmp_path, f"A_S3_ra_{year}.nc", "ra", when=months(year, year), attributes={"variant_label": says})
-    with pytest.raises(ProductError, match=r"A_S3_ra_2001\.nc: expected variant_label 'r1i1p1f1', as A_S3_ra_2000\.nc"):
-        products.read("trendy", tmp_path, years=[2000], variable="ra")
-
-
-@pytest.mark.parametrize("scale", [0.0, np.nan, [1.0, 2.0]])
-def test_a_scale_that_is_none_is_refused(tmp_path, scale):
-    one(tmp_path, "A_S3_ra.nc", "ra")
-    with netCDF4.Dataset(tmp_path / "A_S3_ra.nc", "a") as file:
-        file["ra"].scale_factor = scale
-    with pytest.raises(ProductError, match="expected scale_factor of ra to be one number, and no zero"):
-        products.read("trendy", tmp_path, years=[2000], variable="ra")
+        how = {"when": months(year, year), "attributes": {"variant_label": says}}
+        one(tmp_path / "D", f"D_S3_ra_{year}.nc", "ra", **how)
+    with pytest.raises(ProductError, match=r"D_S3_ra_2001\.nc: expected variant_label 'r1i1p1f1', as D_S3_ra_2000\.nc"):
+        read(tmp_path / "D", variable="ra")
 
 
 def test_parts_stamped_by_ends_and_by_beginnings_never_add(tmp_path):
     """Of one part the last month is cut, so that its stamps would be read as beginnings, a month late."""
     for name, last in (("ra", 24), ("rh", 23)):
-        one(tmp_path, f"A_S3_{name}.nc", name, when=months(2000, 2001)[:last], ends=True)
-        with netCDF4.Dataset(tmp_path / f"A_S3_{name}.nc", "a") as file:
+        path = one(tmp_path, f"A_S3_{name}.nc", name, when=months(2000, 2001)[:last], ends=True)
+        with netCDF4.Dataset(path, "a") as file:
             file["time"].delncattr("bounds")
             file.renameVariable("time_bounds", "other")
     with pytest.raises(ProductError, match=r"A_S3_rh\.nc: expected .*(bounds|stamped)"):
-        products.read("trendy", tmp_path, years=[2000])
+        read(tmp_path, years=[2000])
+
+
+@pytest.mark.parametrize(
+    ("product", "name", "model"),
+    [
+        ("trendy", "CLM5.0_S3_rh.nc", "CLM5.0"),
+        ("trendy", "LPJ-GUESS_S2_rh.nc4.gz", "LPJ-GUESS"),
+        ("mstmip", "BIOME-BGC_SG1_Monthly_HeteroResp.nc4", "BIOME-BGC"),
+        ("cmip6", "rh_Emon_CNRM-ESM2-1_ssp585_r11i1p1f2_gr_200001-200112.nc", "CNRM-ESM2-1"),
+    ],
+)
+def test_names_of_the_three_projects(tmp_path, product, name, model):
+    path = one(tmp_path, name.removesuffix(".gz"), "HeteroResp" if product == "mstmip" else "rh")
+    if name.endswith(".gz"):
+        (tmp_path / name).write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    back = products.read(product, products.find(product, tmp_path), years=[2001], variable="rh")
+    assert back.attrs["model"] == model
+    np.testing.assert_allclose(back.rh, RATE * YEAR, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("key", "first", "other"),
+    [("member", "r1i1p1f1", "r2i1p1f1"), ("experiment", "historical", "ssp585"), ("grid_label", "gn", "gr")],
+)
+def test_several_runs_are_refused_by_name_or_chosen(tmp_path, key, first, other):
+    argument = key.removesuffix("_label")
+    cmip6(tmp_path, "rh", 1e-8, **{argument: first})
+    cmip6(tmp_path, "rh", 2e-8, **{argument: other})
+    with pytest.raises(ProductError, match=rf"one {key}, found {first} \(rh_.*\), {other} \(rh_.*\); .*pass {key}="):
+        read(tmp_path, "cmip6", variable="rh")
+    np.testing.assert_allclose(read(tmp_path, "cmip6", variable="rh", **{key: other}), 2e-8 * YEAR, rtol=1e-5)
+    with pytest.raises(ProductError, match=rf"expected {key} 'x', found {first}, {other}; correct {key}"):
+        read(tmp_path, "cmip6", variable="rh", **{key: "x"})
+
+
+def test_experiments_that_follow_each_other_may_be_joined(tmp_path):
+    cmip6(tmp_path, "rh", 1e-8, when=months(2013, 2014))
+    cmip6(tmp_path, "rh", 2e-8, experiment="ssp585", when=months(2015, 2016))
+    wanted = ["historical", "ssp585"]
+    back = products.read("cmip6", tmp_path, years=[2014, 2015], variable="rh", experiment=wanted)
+    np.testing.assert_allclose(back.rh[:, 0, 0], np.array([1e-8, 2e-8]) * YEAR, rtol=1e-5)
+    assert back.attrs["product_version"] == "historical ssp585 r1i1p1f1 gn"
+
+
+def test_years_that_one_part_lacks_are_left_out_only_when_told(tmp_path):
+    one(tmp_path, "A_S3_ra.nc", "ra")
+    one(tmp_path, "A_S3_rh.nc", "rh", when=months(2001, 2002))
+    with pytest.raises(ProductError, match=r"A_S3_rh\.nc: expected rh of 2000, found 2001 to 2002"):
+        read(tmp_path, years=[2000, 2001])
+    assert read(tmp_path, years=[2000, 2001], allow_missing=True).year.values.tolist() == [2001]
+    with pytest.raises(ProductError, match="expected ra of 2002, found 2000 to 2001"):
+        read(tmp_path, years=[2002], allow_missing=True)
+
+
+def test_a_real_cmip6_file_reads_as_production(real_data):
+    (path,) = (real_data / "native").glob("gpp_Lmon_ACCESS*.nc")
+    back = products.read("cmip6", path, years=[2000, 2004, 2014], variable="gpp")
+    with netCDF4.Dataset(path) as file:
+        stamps = netCDF4.num2date(file["time"][:], file["time"].units, file["time"].calendar)
+        order = np.argsort((file["lon"][:] + 180) % 360)
+        for year in (2000, 2004, 2014):
+            rate = file["gpp"][[t.year == year for t in stamps]].filled(np.nan).astype("float64")
+            seconds = 86400 * np.array([calendar.monthrange(year, m)[1] for m in range(1, 13)])
+            north_up = slice(None, None, -1) if file["lat"][0] < file["lat"][-1] else slice(None)
+            expected = (rate * seconds[:, None, None]).sum(axis=0)[north_up][:, order]
+            np.testing.assert_allclose(back.gpp.sel(year=year).values, expected, rtol=1e-5)
+        np.testing.assert_allclose(back.lon.values, np.sort((file["lon"][:] + 180) % 360 - 180))
+    assert np.isfinite(back.gpp.values).any()
+    assert (back.attrs["model"], back.attrs["product"]) == ("ACCESS-ESM1-5", "cmip6")
+    with pytest.raises(ProductError, match=r"gpp_Lmon.*: expected gpp of 2015, found 2000 to 2014"):
+        products.read("cmip6", path, years=[2015], variable="gpp")
+
+
+# --- which models a run compares with --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def native(tmp_path):
+    for name in ("mstmip/B/B_SG3_Monthly_TotalResp.nc4", "mstmip/A/A_SG3_Monthly_ra.nc4", "trendy/C/C_S3_ra.nc"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.touch()
+    return tmp_path
+
+
+def test_models_of_the_folder_or_those_named(native, tmp_path_factory):
+    assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
+    assert list(process_models.configured(native, {"trendy": ["C"], "mstmip": ["B"]})) == ["C", "B"]
+    assert process_models.configured(tmp_path_factory.mktemp("empty")) == {}
+
+
+def test_a_model_that_is_unknown_or_of_two_products_is_refused(native):
+    with pytest.raises(ProductError, match="among mstmip, trendy"):
+        process_models.configured(native, {"cmip": ["A"]})
+    with pytest.raises(ProductError, match="process model 'Z', found A, B"):
+        process_models.configured(native, {"mstmip": ["Z"]})
+    (native / "trendy" / "A_S3_ra.nc").touch()
+    with pytest.raises(ProductError, match="A is in mstmip and in trendy; name the models of one of them"):
+        process_models.configured(native)
+
+
+@pytest.mark.parametrize("name", ["D_S3_ra.nc.tar.gz", "D_s3_ra.nc", "D_S3_ra.NC", "D-S3-ra.nc", "ra_D_S3.nc"])
+def test_a_model_whose_files_are_not_read_is_told(native, name):
+    """It would vanish from the comparison without a word."""
+    (native / "trendy" / name).touch()
+    with pytest.warns(UserWarning, match=f"{name}.*: expected a file named like CABLE-POP_S3_rh.nc.*left out"):
+        assert "D" not in process_models.configured(native)
+
+
+def test_what_systems_hide_is_no_model_and_what_lies_behind_links_is(native, tmp_path_factory):
+    for name in ("mstmip/A/._D_SG3_Monthly_ra.nc4", "trendy/__MACOSX/E_S3_ra.nc", "trendy/.checkpoints/F_S3_ra.nc"):
+        (native / name).parent.mkdir(exist_ok=True)
+        (native / name).touch()
+    disk = tmp_path_factory.mktemp("disk")
+    (disk / "G_S3_ra.nc").touch()
+    (native / "trendy" / "G").symlink_to(disk)
+    assert set(process_models.configured(native)) == {"A", "B", "C", "G"}

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from helpers import products
 from helpers.space.grid import Grid
-from helpers.products import series
+from helpers.products import netcdf
 
-series.LAZY = 0  # so that the smallest record is read lazily, block by block
+netcdf.LAZY = 0  # so that the smallest record is read lazily, block by block
 product, times, folders = sys.argv[1], int(sys.argv[2]), sys.argv[3:]
 how = {"mod17a3hgf": {"grid": Grid(10)}, "glass_lai": {"dates_per_year": 1}, "spei": {}, "trendy": {}}.get(product, {})
 

@@ -2,7 +2,7 @@
 
 ``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the module of its family, and
 gives back variables with the book's names, units and CF attributes. What a family's file looks like stands at the top
-of its module: `cru`, `spei_base`, `satellite`, `soil`, `fluxnet`, `process_models`, ….
+of its module: `climate`, `satellite`, `soil`, `towers`, `process_models`, ….
 
 >>> product("cru_tmp").example
 'cru_ts4.05.1901.2020.tmp.dat.nc'

@@ -1,25 +1,71 @@
-"""Opening NetCDF files, packed ones too, and taking values out of them."""
+"""NetCDF files, whatever they call, turn, count and pack: their axes, their values, and years made of their months.
+
+`opening` gives a file latitudes from north to south and longitudes from -180 to 180, whether these are axes, single
+numbers (a cell cut out), stand beside a dimension of another name, or fill a plain grid in two dimensions.
+`variable` and `loaded` take values out of it, `within` tells fills from values.
+
+`index` notes which month lies where, in one file or in several blocks of years, plain or packed. Time may be counted in
+any calendar, in months or years, or be written as dates. A step with bounds lies halfway between them: some models
+stamp a month by its end, which is the first instant of the next one. Where bounds got lost, months stamped by first
+instants from a February to a January are whole years only if these are ends; what can be read either way is refused.
+
+`fields` makes a field a year, or a month: at once, or lazily (a dask block a year) where that is more than a year of a
+0.05 degree grid. A lazy block opens its file when it is computed, and a packed file stays unpacked until its last block
+is gone, so that no file is unpacked twice and memory holds the blocks at work.
+"""
 
 from __future__ import annotations
 
+import calendar
+import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+import cftime
+import dask
+import dask.array
 import numpy as np
+import pandas as pd
 import xarray as xr
 
-from helpers.products import axes, compression, missing
+from helpers.products import compression, missing
+from helpers.products.compression import Unpacked
 from helpers.products.errors import ProductError, reading
+from helpers.space.grid import LAT, LON, SAME, normalise_lat_lon, same_labels
 from helpers.workspace import LIBRARY
 
 AXES = ("time", "lat", "lon")
+NAMES = {
+    "lat": ("lat", "latitude", "nav_lat", "lats"),
+    "lon": ("lon", "longitude", "nav_lon", "lons"),
+    "time": ("time", "time_counter", "times", "t"),
+}
+UNITS = {"lat": r"degrees?_?n(orth)?$", "lon": r"degrees?_?e(ast)?$", "time": r"\w+ since |(day|month|year) as %Y"}
+BOUNDS = ("time_bnds", "time_bounds", "time_bnd", "bounds_time", "time_counter_bounds")
+"""What the bounds of time are called: the attribute that names them gets lost before they do."""
+CALENDARS = {"": "standard", "no_leap": "noleap", "365": "noleap", "365_days": "noleap"}
+CALENDARS |= {"360": "360_day", "360_days": "360_day"}
+"""What some files call a calendar, and its name."""
+RUN = ("source_id", "model_id", "model_name", "model", "variant_label")
+"""Attributes in which a file names its model, and the member of an ensemble."""
+
+EVEN = 1e-4
+"""Coordinates in single precision differ by less than this (degrees)."""
+LAZY = 3600 * 7200
+"""Cells beyond which a result is lazy: a year of a 0.05 degree grid."""
+
+
+# --- a file and its axes ---------------------------------------------------------------------------------------------
 
 
 @contextmanager
 def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
-    """Open a NetCDF file lazily, with ``time``, ``lat`` and ``lon`` as the book has them (see `axes`).
+    """Open a NetCDF file lazily, on ``lat`` from north to south and ``lon`` from -180 to 180.
 
     While it is open no other thread can open one (see `helpers.workspace.LIBRARY`): load what is needed and leave.
 
@@ -30,28 +76,87 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     plain : Path, optional
         An unpacked copy of it that is there already.
 
+    Yields
+    ------
+    Dataset
+        As it is stored (see `variable`); ``time``, if there is one, as the file counts it.
+
     Raises
     ------
     DamagedFile
         It cannot be read.
     ProductError
-        Its time axis or its grid cannot be understood.
+        It has no latitudes and longitudes, or they make no grid or are no degrees.
     """
-    with compression.opened(plain or path) as file, reading(path), LIBRARY, _open(file, path) as ds:
-        yield ds
+    with compression.opened(plain or path) as file, reading(path), LIBRARY:
+        try:
+            raw = xr.open_dataset(file, engine="netcdf4", decode_cf=False, cache=False)
+        except ValueError as error:  # xarray: attributes that contradict each other
+            remedy = "write it anew by the tool that made it, such as cdo or xarray"
+            raise ProductError(f"{path}: expected variables on dimensions that fit together; {remedy}") from error
+        with raw:
+            yield _on_axes(raw, path)
 
 
-@contextmanager
-def _open(plain: Path, path: Path) -> Iterator[xr.Dataset]:
-    try:
-        raw = xr.open_dataset(plain, engine="netcdf4", decode_cf=False, cache=False)
-    except ValueError as error:  # xarray: attributes that contradict each other
-        raise ProductError(
-            f"{path}: expected variables on dimensions that fit together, found some that do not; write it anew by the "
-            "tool that made it, such as cdo or xarray"
-        ) from error
-    with raw:
-        yield axes.with_lat_lon(axes.with_times(raw, path), path)
+def _find(ds: xr.Dataset, axis: str) -> str | None:
+    """Return the name of the variable that holds an axis: by its name first, else by its units."""
+    depth = 1 if axis == "time" else 2  # a field named t is no time
+    names = [str(name) for name in ds.variables if ds[name].ndim <= depth]
+    by_name = [name for known in NAMES[axis] for name in names if name.lower() == known]
+    units = {name: str(ds[name].attrs.get("units", "")) for name in names if set(ds[name].dims) <= {name}}
+    by_units = [name for name, unit in units.items() if re.match(UNITS[axis], unit, re.IGNORECASE)]
+    return next(iter(by_name + by_units), None)
+
+
+def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
+    names = {axis: _find(ds, axis) for axis in AXES}
+    for axis in ("lat", "lon"):
+        if names[axis] is None:
+            sizes = ", ".join(f"{name} ({size})" for name, size in ds.sizes.items()) or "none"
+            raise ProductError(f"{path}: {axis}: expected a one-dimensional coordinate, found dimensions {sizes}")
+    time = ds[names["time"]] if names["time"] else None
+    values = _rows_and_columns(*(ds[names[axis]].astype("float64") for axis in ("lat", "lon")), path)
+    beside = (dim for v in values.values() for dim in v.dims if dim in ds.variables)
+    ds = ds.drop_vars({name for name in names.values() if name} | {*beside} | ({"time"} & set(ds.variables)))
+    station = set(values["lat"].dims) & set(values["lon"].dims)
+    if station:  # a point series: both along one dimension
+        (along,) = station
+        if ds.sizes[along] > 1:
+            found = f"found {ds.sizes[along]} points along {along}"
+            raise ProductError(f"{path}: lat, lon: expected a grid, {found}; pass one point")
+        ds, values = ds.isel({along: 0}), {axis: v.isel({along: 0}) for axis, v in values.items()}
+    for axis, limit in (("lat", 90.0), ("lon", 540.0)):
+        v = values[axis]
+        if not (np.abs(v.values) <= limit + EVEN).all():
+            raise ProductError(f"{path}: {axis}: expected degrees, found {v.min().item():g} to {v.max().item():g}")
+    for axis, v in values.items() if time is None else [*values.items(), ("time", time)]:
+        # CF allows a single number in place of an axis with one step.
+        ds = ds.rename({v.dims[0]: axis}) if v.dims else ds.expand_dims(axis)
+        ds = ds.assign_coords({axis: (axis, np.atleast_1d(v.values), v.attrs if axis == "time" else {})})
+    if np.unique(ds["lat"]).size < ds.sizes["lat"]:
+        raise ProductError(f"{path}: lat: expected each latitude once, found some twice; give one grid a file")
+    if ds["lon"].min() < -180:
+        ds = ds.assign_coords(lon=ds["lon"] % 360)
+    ds = normalise_lat_lon(ds)
+    # Some grids repeat a meridian to close the circle: 0 and 360, or -180 and 180, or nearly so.
+    lon = ds["lon"].values
+    gaps = np.diff(np.append(lon, lon[0] + 360))
+    return ds.isel(lon=gaps > SAME * np.median(gaps)) if lon.size > 2 else ds.drop_duplicates("lon")
+
+
+def _rows_and_columns(lat: xr.DataArray, lon: xr.DataArray, path: Path) -> dict[str, xr.DataArray]:
+    """Return latitudes and longitudes along one dimension each, taken out of two-dimensional fields if need be."""
+    if lat.ndim < 2 and lon.ndim < 2:
+        return {"lat": lat, "lon": lon}
+    if lat.ndim == lon.ndim and set(lat.dims) == set(lon.dims):
+        for row, column in (lat.dims, lat.dims[::-1]):
+            first = {"lat": lat.isel({column: 0}), "lon": lon.isel({row: 0})}
+            if np.abs(lat - first["lat"]).max() < EVEN and np.abs(lon - first["lon"]).max() < EVEN:
+                return first
+    raise ProductError(f"{path}: lat, lon: expected a regular grid, found a curved one; regrid the file first")
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
 
 
 def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()) -> xr.DataArray:
@@ -80,48 +185,40 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
     values = values.squeeze([dim for dim in values.dims if dim not in AXES and values.sizes[dim] == 1], drop=True)
     over = [dim for dim in values.dims if dim in set(sum_over)]
     if other := [str(dim) for dim in values.dims if dim not in (*AXES, *over)]:
-        sizes = ", ".join(f"{dim} ({values.sizes[dim]})" for dim in other)
-        raise ProductError(
-            f"{path}: expected {name} on {', '.join(AXES)}, found {sizes} too; "
-            f"pass sum_over={other} if its parts add up to the cell"
-        )
+        found = ", ".join(f"{dim} ({values.sizes[dim]})" for dim in other)
+        remedy = f"pass sum_over={other} if its parts add up to the cell"
+        raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found {found} too; {remedy}")
     return values.transpose(*over, *AXES)
 
 
 def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
     """Return a variable whose packing and fills are numbers: some files write them as text."""
     about = dict(stored.attrs)
-    for key in ("scale_factor", "add_offset", "_FillValue", "missing_value"):
+    for key in ("_FillValue", "missing_value"):
         if isinstance(about.get(key), str):
-            try:
-                as_number = float if key in ("scale_factor", "add_offset") else stored.dtype.type
-                about[key] = as_number(about[key])
-            except ValueError:
-                raise ProductError(
-                    f"{path}: expected {key} of {name} to be a number, found {about[key]!r}; correct it, such as by "
-                    "ncatted"
-                ) from None
-    for key in ("scale_factor", "add_offset"):
-        numbers = np.ravel(about.get(key, 1.0)).astype("float64")
+            number = pd.to_numeric(about.pop(key), errors="coerce")
+            about |= {} if np.isnan(number) else {key: stored.dtype.type(number)}
+    for key in {"scale_factor", "add_offset"} & set(about):
+        numbers = pd.to_numeric(np.ravel(about[key]), errors="coerce")
         if numbers.size != 1 or not np.isfinite(numbers[0]) or (key == "scale_factor" and numbers[0] == 0):
-            raise ProductError(f"{path}: expected {key} of {name} to be one number, and no zero, found {about[key]}")
-        if key in about:
-            about[key] = numbers.item()
+            found = f"found {about[key]}; correct it, such as by ncatted"
+            raise ProductError(f"{path}: expected {key} of {name} to be one number, and no zero, {found}")
+        about[key] = float(numbers[0])
     return stored._replace(attrs=about)
 
 
 def _stated_limits(attributes: Mapping) -> tuple[float, float]:
     """Return the valid range that a file states for a variable, unpacked as its values are (CF, section 2.5.1)."""
 
-    def number(name: str, otherwise: float, at: int = 0) -> float:
+    def number(name: str, at: int, otherwise: float) -> float:
         try:
-            return float(np.ravel(attributes[name])[at])
-        except (KeyError, ValueError, IndexError):
+            return float(np.ravel(attributes.get(name, otherwise))[at])
+        except (ValueError, IndexError):
             return otherwise
 
-    low, high = number("valid_range", -np.inf), number("valid_range", np.inf, 1)
-    low, high = number("valid_min", low), number("valid_max", high)
-    scale, offset = number("scale_factor", 1.0), number("add_offset", 0.0)
+    low = number("valid_min", 0, number("valid_range", 0, -np.inf))
+    high = number("valid_max", 0, number("valid_range", 1, np.inf))
+    scale, offset = number("scale_factor", 0, 1.0), number("add_offset", 0, 0.0)
     low, high = sorted((low * scale + offset, high * scale + offset))
     hair = 1e-6 * np.abs([low, high])  # packed numbers and their limits are rounded apart
     return (low - hair[0], high + hair[1]) if low < high else (-np.inf, np.inf)
@@ -162,13 +259,378 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
     outside = (known < low) | (known > high)
     odd = np.unique(known.values[outside.values])
     if odd.size > 1:
-        raise ProductError(
-            f"{path}: expected {values.name} from {low:g} to {high:g}, found {odd[0]:g} to {odd[-1]:g}; "
-            "is it another quantity, or in other units?"
-        )
+        found = f"found {odd[0]:g} to {odd[-1]:g}; is it another quantity, or in other units?"
+        raise ProductError(f"{path}: expected {values.name} from {low:g} to {high:g}, {found}")
     return known.where(~outside)
 
 
-def global_text(ds: xr.Dataset) -> str:
-    """Return all text that stands in a file's global attributes, for reading versions out of it."""
-    return " \n".join(str(v) for v in ds.attrs.values() if isinstance(v, str))
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+class Stamps(NamedTuple):
+    """The time axis of one file."""
+
+    months: np.ndarray
+    """(time,) Counted from January of the year 0."""
+    calendar: str
+    place: str
+    """Where in its step a stamp lies: "begin", "middle" or "end" by its bounds, "open" for a first instant without."""
+    lost: str
+    """Bounds that the axis names, and that are perhaps not there."""
+    late: bool
+    """The first stamp lies a step after the date that time is counted from."""
+
+
+def _stamps(ds: xr.Dataset, path: Path) -> Stamps:
+    time, about = ds["time"].values, ds["time"].attrs
+    units, cal = str(about.get("units", "")), str(about.get("calendar", "standard")).strip().lower()
+    cal, lost = CALENDARS.get(cal, cal), str(about.get("bounds", ""))
+    anew = "write its times anew as 'days since' a date, such as by 'cdo setreftime,1900-01-01,00:00:00,days'"
+    if time.dtype.kind not in "iuf":
+        raise ProductError(f"{path}: expected times as numbers, found {np.ravel(time)[:1]!s:.40}; {anew}")
+    stamps = time.astype("float64") * float(about.get("scale_factor", 1.0)) + float(about.get("add_offset", 0.0))
+    if not (stamps.size and np.isfinite(stamps).all()):
+        raise ProductError(f"{path}: expected times in {units!r}, found some missing; fetch it again")
+    stamps, place = _middle(ds, stamps, (lost, *BOUNDS))
+    try:
+        months, firsts, reference = _months(stamps, units, cal)
+    except (ValueError, OverflowError) as error:
+        found = f"found {units!r} in the calendar {cal!r}, and {stamps[0]:g}"
+        raise ProductError(f"{path}: expected times such as 'days since 1900-01-01', {found}; {anew}") from error
+    # The date that time is counted from begins a step: nothing lies before it.
+    place = "open" if not place and firsts and stamps.min() != 0 else place
+    late = reference is not None and stamps.size > 1 and months.min() == reference + np.diff(np.sort(months)).min()
+    return Stamps(months, cal, place, lost, bool(late))
+
+
+def _middle(ds: xr.Dataset, stamps: np.ndarray, names: Iterable[str]) -> tuple[np.ndarray, str]:
+    """Return numbers halfway between bounds, and where between them the stamps are; these, and nothing, without."""
+    for name in names:
+        bounds = ds.variables.get(name)
+        if bounds is not None and bounds.shape == (stamps.size, 2):
+            begin, end = bounds.values.astype("float64").T
+            if ((end > begin) & (begin <= stamps) & (stamps <= end)).all():
+                place = "end" if (stamps == end).all() else "begin" if (stamps == begin).all() else "middle"
+                return (begin + end) / 2, place
+    return stamps, ""
+
+
+def _months(numbers: np.ndarray, units: str, cal: str) -> tuple[np.ndarray, bool, int | None]:
+    """Return the month of each number, whether all are first instants of one, and that of the reference (or None).
+
+    Raises ValueError or OverflowError for what is no time.
+    """
+    cftime.datetime(2000, 1, 1, calendar=cal)  # raises where there is no such calendar
+    if written := re.match(r"(?:day|month|year) as (%Y(?:%m)?(?:%d)?)", units, re.IGNORECASE):
+        form, whole = written[1], np.floor(numbers + 1e-6).astype("int64")  # 19990131.5, 199901.5 or 1999.5
+        whole, day = (whole // 100, whole % 100) if "%d" in form else (whole, 0)
+        year, month = (whole // 100, whole % 100) if "%m" in form else (whole, np.ones_like(whole))
+        if not ((month >= 1) & (month <= 12)).all():
+            raise ValueError(f"no months of {units}")
+        return 12 * year + month - 1, bool(np.all(day == 1)), None
+    counted = re.match(r"(\w+) since (.*)", units, re.IGNORECASE)
+    if not counted:
+        raise ValueError(f"no units of time: {units}")
+    unit, (year, month, rest) = counted[1].lower(), _reference(counted[2])
+    reference = 12 * year + month - 1
+    if found := re.fullmatch(r"(?:calendar_|common_)?(mon(?:th)?|y(?:ea)?r)s?", unit):
+        # No calendar library counts in months: their lengths differ. Whole years, and fractions, name months.
+        yearly = found[1][0] == "y"
+        index = numbers * 12 if yearly else numbers
+        named = (yearly and (numbers % 1 < 0.01).all()) or (np.abs(index - np.round(index)) > 0.02).any()
+        # A hundredth of a month is more than single precision loses, and less than any stamp means.
+        return reference + np.floor(index + 0.01).astype("int64"), not named, reference
+    dates = cftime.num2date(numbers, f"{unit} since {year:04d}-{month:02d}-{rest}", cal)
+    months = np.array([12 * date.year + date.month - 1 for date in dates])
+    return months, all(date.day == 1 and date.hour == 0 for date in dates), reference
+
+
+def _reference(text: str) -> tuple[int, int, str]:
+    """Return year, month and the rest of the date that time is counted from: 1999-1-1, "AD 1999-Jan-1st", 1999."""
+    text = re.sub(r"^(?:a\.?d\.?|c\.?e\.?)\s+", "", text.strip(), flags=re.IGNORECASE)
+    if re.search(rf"(?<![a-z])(?:{'|'.join(calendar.month_abbr[1:])})", text, re.IGNORECASE):
+        when = pd.Timestamp(text)
+        return when.year, when.month, f"{when.day:02d} {when:%H:%M:%S}"
+    forms = r"(\d{1,4})[-/](\d{1,2})(?:[-/](\d{1,2}))?(?![\d/-])(.*)", r"(\d{4})()()(?=$| )(.*)"
+    found = next(filter(None, (re.match(form, text) for form in forms)), None)
+    if not found or not 1 <= int(found[2] or 1) <= 12:
+        raise ValueError(f"no date: {text}")
+    return int(found[1]), int(found[2] or 1), f"{int(found[3] or 1):02d}{found[4]}"
+
+
+# --- the months of a variable, and what is made of them --------------------------------------------------------------
+
+
+@dataclass
+class Series:
+    """All steps of one variable.
+
+    Attributes
+    ----------
+    name : str
+        As it is stored.
+    lat, lon : ndarray
+        Centres of its cells.
+    attributes : dict
+        Global attributes of the first file.
+    sum_over : tuple of str
+        Dimensions that are added up.
+    files : list of Unpacked
+        In the order of their names.
+    calendars : list of str
+        Of each file.
+    steps : DataFrame
+        ``year`` and ``month`` of each step, number of its ``file``, and ``position`` along that file's time axis.
+    place : str
+        "end" or "begin" where no bounds say which of them stamps are; else empty.
+    """
+
+    name: str
+    lat: np.ndarray
+    lon: np.ndarray
+    attributes: dict
+    sum_over: tuple[str, ...]
+    files: list[Unpacked]
+    calendars: list[str]
+    steps: pd.DataFrame
+    place: str
+
+    @property
+    def first(self) -> Path:
+        """The first of its files."""
+        return self.files[0].path
+
+    def is_yearly(self) -> bool:
+        """Tell a step a year from a step a month.
+
+        Raises
+        ------
+        ProductError
+            There is one step, and neither name nor attributes say what it stands for.
+        """
+        if self.steps["year"].duplicated().any():
+            return False
+        if len(self.steps) > 1:
+            return int(np.median(np.diff(np.sort(12 * self.steps["year"] + self.steps["month"])))) > 6
+        told = f"{self.first.name} {self.attributes.get('frequency', '')} {self.attributes.get('table_id', '')}"
+        if re.search(r"(?<![a-z])(annual|yearly|year|yr)(?![a-z])|[EA]yr", told, re.IGNORECASE):
+            return True
+        if re.search(r"(?<![a-z])(monthly|month|mon)(?![a-z])|[LE]mon", told, re.IGNORECASE):
+            return False
+        remedy = "give more years, or write Monthly or Annual into its name"
+        raise ProductError(f"{self.first}: expected {self.name} by months or years, found one step of either; {remedy}")
+
+    def require(
+        self, what: str, years: Iterable[int], months: Iterable[int] = range(1, 13), allow_partial: bool | None = None
+    ) -> dict[str, str]:
+        """Refuse years of which there is no step, or, unless allowed, not each of some months (None: nobody asks).
+
+        Returns
+        -------
+        dict
+            An attribute that names the years that lack months, and how many they have; empty where none does.
+
+        Raises
+        ------
+        ProductError
+            Names the file, the year and the months.
+        """
+        partial_years = []
+        for year in years:
+            own = self.steps[self.steps["year"] == year]
+            if own.empty:
+                found = f"found {self.steps['year'].min()} to {self.steps['year'].max()}"
+                remedy = "check years, or add the file that holds it"
+                raise ProductError(f"{self.first}: expected {what} of {year}, {found}; {remedy}")
+            if lacking := sorted({*months} - {*own["month"]}):
+                partial_years.append(f"{year} ({len(own)} of 12 months)")
+                if not allow_partial:
+                    named = ", ".join(f"{year}-{month:02d}" for month in lacking)
+                    remedy = "take another year" + ("" if allow_partial is None else ", or pass allow_partial=True")
+                    raise ProductError(f"{self.files[own['file'].iloc[0]].path}: {what} {year} lacks {named}; {remedy}")
+        return {"incomplete_years": ", ".join(partial_years)} if partial_years else {}
+
+
+def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Series:
+    """Note which steps of a variable which file holds; nothing else is read.
+
+    Parameters
+    ----------
+    name : str
+        As it is stored.
+    paths : iterable of Path
+        Files that follow each other in time, on one grid.
+    sum_over : iterable of str
+        As in `variable`.
+
+    Raises
+    ------
+    ProductError
+        A month is there twice, files stand on different grids or come from different models, or stamps may begin their
+        steps or end them.
+    """
+    stamps, series = [], None
+    for path in sorted(paths):
+        file = Unpacked(path)
+        with opening(path, file.plain) as ds:
+            variable(ds, name, path, sum_over)
+            stamps.append(_stamps(ds, path))
+            lat, lon, attributes = ds["lat"].values, ds["lon"].values, dict(ds.attrs)
+        series = series or Series(name, lat, lon, attributes, tuple(sum_over), [], [], pd.DataFrame(), "")
+        series.files.append(file)
+        orders = same_labels(series.lat, lat), same_labels(series.lon, lon, round_the_globe=True)
+        if not all(order is not None and (order == np.arange(order.size)).all() for order in orders):
+            shapes = f"{lat.size}x{lon.size} cells, not the {series.lat.size}x{series.lon.size} of {series.first.name}"
+            raise ProductError(f"{path}: expected one grid in all files, found {shapes}; keep files of one grid")
+        require_one_run(series.attributes, attributes, series.first, path)
+    if series is None:
+        raise ProductError(f"expected a file of {name}, found none; give one")
+    series.calendars = [each.calendar for each in stamps]
+    series.place = _place(stamps, [file.path for file in series.files])
+    tables = []
+    for k, each in enumerate(stamps):
+        months = each.months - 1 if each.place == "open" and series.place == "end" else each.months
+        table = {"year": months // 12, "month": months % 12 + 1, "file": k, "position": np.arange(months.size)}
+        tables.append(pd.DataFrame(table))
+    series.steps = pd.concat(tables, ignore_index=True)
+    for _, same in series.steps[series.steps.duplicated(["year", "month"], keep=False)].groupby(["year", "month"]):
+        (year, month, first, _), (_, _, other, _) = same.values[:2]
+        when, paths = f"{year}-{month:02d} of {name}", [series.files[k].path for k in (first, other)]
+        if first == other:
+            raise ProductError(f"{paths[0]}: expected {when} once, found it twice; fetch monthly or yearly values")
+        raise ProductError(f"{paths[1]}: holds {when}, which {paths[0]} holds too; remove one of the two")
+    return series
+
+
+def _place(stamps: list[Stamps], paths: list[Path]) -> str:
+    """Say whether stamps without bounds begin or end their steps: as in files with bounds, or by themselves.
+
+    A record of whole years that runs from February to January is one of ends; one that begins in January or ends in
+    December as it stands is not. Each stretch without a gap is looked at by itself.
+    """
+    doubtful = [(each, path) for each, path in zip(stamps, paths, strict=True) if each.place == "open"]
+    if not doubtful:
+        return ""
+    if placed := {each.place for each in stamps} & {"begin", "middle", "end"}:
+        return "end" if placed == {"end"} else "begin"
+    count = np.sort(np.concatenate([each.months for each, _ in doubtful]))
+    runs = [run for run in np.split(count, np.flatnonzero(np.diff(count) != 1) + 1) if run.size > 1]
+    begins = max((int(run[0] % 12 == 0) + int(run[-1] % 12 == 11) for run in runs), default=0)
+    ends = max((int(run[0] % 12 == 1) + int(run[-1] % 12 == 0) for run in runs), default=0)
+    if ends == 2 and begins < 2:
+        return "end"
+    first, path = min(doubtful, key=lambda pair: pair[0].months.min())
+    lost = next((each.lost for each, _ in doubtful if each.lost), "")
+    if ends > begins or (first.late and begins < 2) or (lost and not begins):
+        expected = f"expected the bounds {lost!r} that its time axis names" if lost else "expected bounds of its times"
+        found = f"found none, so that {count[0] // 12}-{count[0] % 12 + 1:02d}-01 may begin a step or end one"
+        remedy = "give the file as it came, with its bounds, or stamp its steps in their middle"
+        raise ProductError(f"{path}: {expected}, {found}; {remedy}")
+    return "begin"
+
+
+def require_one_run(first: Mapping[str, object], other: Mapping[str, object], one: Path, path: Path) -> None:
+    """Refuse files whose global attributes tell of different models, or members of an ensemble.
+
+    Raises
+    ------
+    ProductError
+        Names both files, and what each tells.
+    """
+    for key in RUN:
+        here, there = (str(about.get(key, "")).strip() for about in (first, other))
+        # A version may stand behind a name; what is not told is no other.
+        if not (here.casefold().startswith(there.casefold()) or there.casefold().startswith(here.casefold())):
+            expected = f"expected {key} {here!r}, as {one.name} tells"
+            raise ProductError(f"{path}: {expected}, found {there!r}; take all files from one model run")
+
+
+def fields(
+    series: Series,
+    years: Iterable[int],
+    of_step: Callable[[xr.DataArray, Path], xr.DataArray],
+    *,
+    months: Iterable[int] = range(1, 13),
+    mean: bool = False,
+    monthly: bool = False,
+) -> xr.DataArray:
+    """Make one field of each year's steps, their sum or their mean, or give all of them.
+
+    Parameters
+    ----------
+    years : iterable of int
+        Years that there are: see `Series.require`.
+    of_step : callable
+        ``of_step(values, path)`` turns one file's steps (time, lat, lon) into what is added up or given, NaN for fills;
+        ``days`` (time) and ``days_of_year`` of the values are the lengths of month and year in the file's own calendar.
+    months : iterable of int
+        Months to take.
+    mean : bool
+        Take the mean, each month weighted by its days, in place of the sum.
+    monthly : bool
+        Give the steps themselves.
+
+    Returns
+    -------
+    DataArray (year, lat, lon), or (time, lat, lon)
+        float32, lazy where it has more than `LAZY` cells; ``time`` is the first day of each month. A cell has no value
+        in a year in which it lacks one of the steps.
+
+    Raises
+    ------
+    ProductError
+        There are no years, or one has no value in any cell.
+    """
+    if not (years := list(years)):
+        raise ProductError(f"{series.first}: expected at least one year, found none; pass years=[…]")
+    steps = series.steps[series.steps["month"].isin([*months])]
+    of_years = [steps[steps["year"] == year].sort_values("month") for year in years]
+    cells = series.lat.size, series.lon.size
+    shapes = [(len(own) if monthly else 1, *cells) for own in of_years]
+    # A year's steps are drawn into one object, so that dask does not look into it.
+    work = [partial(_year, series, own, of_step, mean, monthly) for own in of_years]
+    if sum(np.prod(shape) for shape in shapes) <= LAZY:
+        joined = np.concatenate([one() for one in work])
+    else:
+        blocks = (dask.delayed(one, pure=False, traverse=False)() for one in work)
+        lazy = [dask.array.from_delayed(*block, dtype="float32") for block in zip(blocks, shapes, strict=True)]
+        joined = dask.array.concatenate(lazy)
+    coords = {"lat": ("lat", series.lat, LAT), "lon": ("lon", series.lon, LON)}
+    if monthly:
+        every = pd.concat(of_years)
+        first = first_days(every["year"], every["month"])
+    else:
+        first = ("year", years, {"long_name": "calendar year"})
+    return xr.DataArray(joined, dims=(first[0], "lat", "lon"), coords={first[0]: first} | coords)
+
+
+def first_days(years: Iterable[int], months: Iterable[int]) -> tuple[str, pd.DatetimeIndex, dict]:
+    """Return a coordinate of months, each by its first day."""
+    stamps = pd.to_datetime([f"{year:04d}-{month:02d}-01" for year, month in zip(years, months, strict=True)])
+    return "time", stamps, {"long_name": "month, by its first day", "standard_name": "time"}
+
+
+def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, monthly: bool) -> np.ndarray:
+    """Read one year: (1, lat, lon), or (time, lat, lon) with ``monthly``."""
+    year, parts = int(steps["year"].iloc[0]), []
+    for k, own in steps.groupby("file"):
+        file = series.files[k]
+        with opening(file.path, file.plain) as ds:
+            stored = variable(ds, series.name, file.path, series.sum_over)
+            values = loaded(stored.isel(time=own["position"].values))
+        days = [cftime.datetime(year, m, 1, calendar=series.calendars[k]).daysinmonth for m in range(1, 13)]
+        coords = {"time": own["month"].values, "lat": series.lat, "lon": series.lon, "days_of_year": sum(days)}
+        values = values.assign_coords(days=("time", [days[month - 1] for month in own["month"]]), **coords)
+        parts.append(of_step(values, file.path))
+    joined = xr.concat(parts, dim="time", coords="minimal", compat="override") if len(parts) > 1 else parts[0]
+    joined = joined.sortby("time")
+    if mean and not monthly:
+        joined = (joined * joined["days"]).sum("time", skipna=False) / joined["days"].sum()
+    elif not monthly:
+        joined = joined.sum("time", skipna=False)
+    values = joined.values.astype("float32").reshape(-1, series.lat.size, series.lon.size)
+    if not np.isfinite(values).any():
+        what, path = f"values of {series.name} in {year}", series.files[steps["file"].iloc[0]].path
+        remedy = "leave the year out, or give a file that has it"
+        raise ProductError(f"{path}: expected {what}, found none in any cell; {remedy}")
+    return values

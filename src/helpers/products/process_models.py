@@ -21,11 +21,12 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.products import finding, netcdf, rates, series
+from helpers.products import finding, netcdf
 from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
 from helpers.products.registry import product as registry_product
+from helpers.space.grid import together
 
 FAMILY = ("mstmip", "trendy", "cmip6")
 """Products of this family, in the order in which their models are shown."""
@@ -145,26 +146,20 @@ def read(
     for key, wanted in zip(CHOICES, (experiment, member, grid_label), strict=True):
         files, found = _chosen(product, files, key, wanted)
         told += found
-    signs, holding = _set(product, files, variable, variables)
-    parts = {name: series.index(name, holding[name], sum_over) for name in signs}
-    first, *others = parts.values()
-    for other in others:
-        series.require_one_run(first.run, other.run, first.first, other.first)
-        if first.open and other.open and first.ends != other.ends:
-            raise ProductError(
-                f"{other.first}: expected {other.name} stamped as {first.name} is ({first.first.name}), found one by "
-                "the end of its steps and one by their beginning; give both with the bounds of their time axis"
-            )
-    if "table" in product.file.groupindex:  # names by a rule of which the file's own source_id is a part
-        series.require_one_run({"source_id": model}, first.run, Path("its name"), first.first)
-    if not (years := list(years)):
-        raise ProductError(f"{product.id}: expected at least one year, found none; pass years=[…]")
-    years = _years(parts, years, allow_partial, allow_missing)
-    fields = series.one_grid(parts, {name: _annual(parts[name], years) for name in signs})
-    total = sum(sign * fields[name] for name, sign in signs.items()).astype("float32")
-    ds = xr.Dataset({variable: total}, attrs={"model": model, "stored_as": _written(signs)})
-    if not first.is_yearly():
-        ds.attrs |= series.incomplete(first, years)
+    terms, holding = _set(product, files, variable, variables)
+    parts = {name: netcdf.index(name, holding[name], sum_over) for name in _names(terms)}
+    _refuse_other_runs(list(parts.values()), model if "table" in product.file.groupindex else None)
+    years = list(years)
+    there = [year for year in years if all((part.steps["year"] == year).any() for part in parts.values())]
+    wanted, fields, lacking = there if allow_missing and there else years, [], []
+    for name, part in parts.items():
+        yearly = part.is_yearly()
+        lacking.append(part.require(name, wanted, () if yearly else range(1, 13), allow_partial))
+        fields.append(netcdf.fields(part, wanted, partial(_of_step, yearly)))
+    fields = together(*fields, names=[f"{part.first}: {name}" for name, part in parts.items()])
+    total = sum(-field if term[0] == "-" else field for term, field in zip(terms, fields, strict=True))
+    attributes = {"model": model, "stored_as": _written(terms), **lacking[0]}
+    ds = xr.Dataset({variable: total.astype("float32")}, attrs=attributes)
     return describe(ds, product, " ".join(told))
 
 
@@ -184,31 +179,30 @@ def _chosen(product: Product, files: list[Path], key: str, wanted) -> tuple[list
     return files, sorted(examples)
 
 
-def _signed(names: Iterable[str]) -> dict[str, int]:
-    """Return each variable's sign: ``["gpp", "-npp"]`` is {"gpp": 1, "npp": -1}."""
-    return {name.lstrip("+-").strip(): -1 if name.startswith("-") else 1 for name in names}
+def _names(terms: Iterable[str]) -> list[str]:
+    """Return the variables of a set without their signs: ``["gpp", "-npp"]`` names gpp and npp."""
+    return [term.lstrip("+- ") for term in terms]
 
 
-def _written(signs: Mapping[str, int]) -> str:
-    text = " ".join(f"{'-' if sign < 0 else '+'} {name}" for name, sign in signs.items())
-    return text.removeprefix("+ ")
+def _written(terms: Iterable[str]) -> str:
+    return " + ".join(terms).replace("+ -", "- ")
 
 
-def _set(product: Product, files: list[Path], variable: str, variables: Iterable[str] | None) -> tuple[dict, dict]:
+def _set(
+    product: Product, files: list[Path], variable: str, variables: Iterable[str] | None
+) -> tuple[list[str], dict[str, list[Path]]]:
     """Return which stored variables make the one asked for, with their signs, and which files hold each."""
     known = product.notes["sets"]
     if variable not in known:
         raise ProductError(f"{product.id}: expected variable to be one of {', '.join(known)}, found {variable!r}")
-    sets = [_signed(names) for names in ([list(variables)] if variables else known[variable])]
-    every = {name for signs in sets for name in signs} | {
-        name for of_one in known.values() for names in of_one for name in _signed(names)
-    }
+    sets = [list(variables)] if variables else known[variable]
+    every = {name for terms in [*sets, *(t for of_one in known.values() for t in of_one)] for name in _names(terms)}
     for holding in (_by_name(product, files, every), _by_content(files)):
-        for signs in sets:
-            if set(signs) <= set(holding):
-                return signs, holding
-    wanted, found = " or ".join(_written(signs) for signs in sets), ", ".join(holding) or "no gridded variable"
-    others = [name for name, of_one in known.items() if any(set(_signed(s)) <= set(holding) for s in of_one)]
+        for terms in sets:
+            if set(_names(terms)) <= set(holding):
+                return terms, holding
+    wanted, found = " or ".join(_written(terms) for terms in sets), ", ".join(holding) or "no gridded variable"
+    others = [name for name, of_one in known.items() if any(set(_names(terms)) <= set(holding) for terms in of_one)]
     hint = f"variable='{others[0]}' is there, or name" if others else "name"
     raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; {hint} them by variables=[…]")
 
@@ -234,17 +228,71 @@ def _by_content(files: list[Path]) -> dict[str, list[Path]]:
     return holding
 
 
-def _years(parts: Mapping[str, series.Series], years: list[int], partial: bool, missing: bool) -> list[int]:
-    """Return the years to read; refuse those that are not there or not whole."""
-    there = [year for year in years if all(year in steps.years for steps in parts.values())]
-    for name, steps in parts.items():
-        if not (missing and there):
-            series.require_years(steps, name, years)
-        if not steps.is_yearly():
-            series.require(steps, name, there, partial)
-    return there
+def _refuse_other_runs(parts: list[netcdf.Series], model: str | None) -> None:
+    """Refuse variables of different models, or stamped in different ways, and a file that its name misnames."""
+    first, *others = parts
+    for other in others:
+        netcdf.require_one_run(first.attributes, other.attributes, first.first, other.first)
+        if first.place and other.place and first.place != other.place:
+            found = "found one stamped by the end of its steps and one by their beginning; give both with their bounds"
+            raise ProductError(f"{other.first}: expected {other.name} stamped as in {first.first.name}, {found}")
+    if model is not None:  # names by a rule of which the file's own source_id is a part
+        netcdf.require_one_run({"source_id": model}, first.attributes, Path("its name"), first.first)
 
 
-def _annual(steps: series.Series, years: list[int]) -> xr.DataArray:
-    yearly = steps.is_yearly()
-    return series.yearly(steps, years, partial(rates.per_second, yearly=yearly), partial(rates.per_year, yearly=yearly))
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+CARBON = 0.0120107
+"""Mass of a mole of carbon, kg."""
+
+AMOUNTS = {"kg": 1.0, "g": 1e-3, "mg": 1e-6, "mol": CARBON, "mmol": 1e-3 * CARBON, "umol": 1e-6 * CARBON}
+"""kg of carbon in one of each; a mole of CO2 holds a mole of carbon."""
+
+TIMES = {
+    1.0: ("s", "sec", "second", "seconds"),
+    3600.0: ("h", "hr", "hour", "hours"),
+    86400.0: ("d", "day", "days"),
+    30.4375 * 86400.0: ("month", "months", "mon", "mo"),
+    365.25 * 86400.0: ("yr", "year", "years", "y", "a"),
+}
+"""Seconds of each; of month and year those of a mean one, for limits only."""
+
+LARGEST = 5e-6
+"""Greatest rate that can be one (kg m-2 s-1, some 430 g m-2 d-1); beyond lie fills that a file does not declare."""
+
+
+def carbon_rate(units: str) -> tuple[float, float] | None:
+    """Return the kg of carbon in a unit's amount, and the seconds in its time (see `TIMES`); None for other units.
+
+    >>> carbon_rate("kgC/m2/s"), carbon_rate("g C m^-2 h-1"), carbon_rate("kg CO2 m-2 s-1")
+    ((1.0, 1.0), (0.001, 3600.0), None)
+    """
+    plain = re.sub(r"\^|\*\*", "", units.strip()).replace("(C)", "C").replace("µ", "u").replace("μ", "u")
+    plain = re.sub(r"\s*/\s*([A-Za-z]+)(\d?)", lambda found: f" {found[1]}-{found[2] or 1}", plain)
+    plain = re.sub(r"[\s.·]+", " ", plain)
+    found = re.fullmatch(r"(?:([Kkm]?g) ?C?|(micromol|[mu]?mol) ?(?:C|CO2)?) m-2 ([A-Za-z]+)-1", plain)
+    if not found:
+        return None
+    amount = (found[1] or found[2]).lower().replace("micro", "u")
+    seconds = next((size for size, names in TIMES.items() if found[3].lower() in names), None)
+    return (AMOUNTS[amount], seconds) if seconds else None
+
+
+def _of_step(yearly: bool, values: xr.DataArray, path: Path) -> xr.DataArray:
+    """Turn stored rates (time, lat, lon) into what each step adds to its year: kg m-2 of carbon, NaN for fills.
+
+    A rate in months or years means the month or the year of the step itself.
+    """
+    units = str(values.attrs.get("units", ""))
+    if (rate := carbon_rate(units)) is None:
+        expected = f"expected {values.name} in units such as kg m-2 s-1, g m-2 d-1, g m-2 month-1, umol m-2 s-1"
+        raise ProductError(f"{path}: {expected} of carbon, found {units!r}; correct them")
+    amount, seconds = rate
+    limit = LARGEST * seconds / amount
+    known = netcdf.within(values, -limit, limit, path)
+    days = values["days_of_year" if yearly else "days"]
+    if seconds > 300 * 86400.0:
+        return known * amount * days / values["days_of_year"]
+    if seconds > 86400.0:
+        return known * amount * (12 if yearly else 1)
+    return known * amount / seconds * days * 86400.0

@@ -1,0 +1,408 @@
+"""Climate and drought: CRU TS, SPEIbase (maps, and series of one place), and tables of monthly climate at sites.
+
+*CRU TS* (Harris et al. 2020, doi:10.1038/s41597-020-0453-3): monthly means of temperature (``tmp``, degC), sums of
+precipitation (``pre``, mm) and mean daily rates of potential evapotranspiration (``pet``, mm per day) over land at 0.5
+degrees, as the whole record or in blocks of ten years. With d_m the days of month m, a year's values are
+
+    mat = sum(d_m T_m) / sum(d_m),   map = sum(P_m),   pet = sum(d_m E_m),
+
+so that February counts 28 days and not a twelfth of the year.
+
+*SPEIbase* (Begueria et al. 2010, doi:10.1175/2010BAMS2988.1): the drought index at any scale from 1 to 48 months, on
+CRU's grid, one file a scale. The December value over 12 months sums the water balance of the calendar year; over 24 and
+36 months that of two and of three years. To compute the index instead of reading it, see `helpers.stats.spei`. For one
+place the database and the Global Drought Monitor hand out CSV files with a column a scale: up to version 2.5 they are
+named by the place (``spei_-78.25_38.75.csv``, longitude first), begin with a line of description ("… starting on
+January 1901 … Version: 2.5 …") and have no dates; later ones have a column of dates, or of days since a date.
+
+*Tables at sites*: least and greatest temperature and precipitation, a row a site and month, for a water balance.
+"""
+
+from __future__ import annotations
+
+import calendar
+import csv
+import inspect
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from helpers.products import compression, netcdf, registry
+from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice
+from helpers.products.csv_table import FETCH, LONGEST, parse_text, rows, separator_of
+from helpers.products.errors import DamagedFile, ProductError
+from helpers.products.registry import Product, describe
+from helpers.products.site_table import one_file
+from helpers.products.towers.places import SAME_PLACE_KM
+from helpers.space.grid import LAT, LON, together
+
+UNITS = {
+    "tmp": r"(deg(rees?)?[ _]?|°)?c(elsius)?",
+    "pre": r"mm(\s*/\s*month|\s+month-1)?",
+    "pet": r"mm\s*/\s*d(ay)?|mm\s+d(ay)?-1",
+}
+"""How CRU TS writes the units of each variable: a mean, a monthly sum, a daily rate. An empty unit is believed."""
+
+SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
+"""What a column of an SPEI series is called."""
+
+COLUMNS = ("site", "year", "month", "lat", "tmin", "tmax", "precipitation")
+"""Columns of a table at sites, which are called so unless told otherwise."""
+
+RATES = ("mm d-1", "mm month-1")
+
+
+def read(
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int] | None = None,
+    monthly: bool = False,
+    allow_partial: bool = False,
+    month: int | None = None,
+    scales: Iterable[int] | None = None,
+    lat: float | None = None,
+    lon: float | None = None,
+    columns: Mapping[str, str] | None = None,
+    precipitation: str | None = None,
+) -> xr.Dataset:
+    """Read one of these products.
+
+    Parameters
+    ----------
+    years : iterable of int
+        Calendar years (CRU TS, SPEI).
+    monthly : bool
+        Give months instead of years (CRU TS, SPEI); ``pet`` is multiplied by the days of its month.
+    allow_partial : bool
+        Accept years with missing months (CRU TS).
+    month : int, optional
+        Month whose index each year gets, 1 to 12; by default December, as in the paper (SPEI).
+    scales : iterable of int, optional
+        Time scales to read, months; by default all that there are (SPEI).
+    lat, lon : float, optional
+        Place of a series, degrees, where neither its name nor its columns tell (SPEI).
+    columns : mapping of str to str, optional
+        Column names that differ from `COLUMNS` (tables at sites).
+    precipitation : {"mm month-1", "mm d-1"}, optional
+        Unit of the precipitation in the file, a sum by default (tables at sites).
+
+    Returns
+    -------
+    xarray.Dataset
+        CRU TS: ``mat`` (degC), ``map`` or ``pet`` (mm yr-1) on (year, lat, lon), or degC or mm month-1 on (time, lat,
+        lon), where ``time`` is the first day of the month; ``incomplete_years`` names years that lack months.
+        SPEI: ``spei12``, ``spei24``, … (1), one a scale, on the same dimensions; a series has one cell, with NaN for a
+        place that nobody tells. ``rests_on``: the version of CRU TS below, empty where it is not known.
+        Both are lazy (dask) beyond 25.9 million cells.
+        Tables: ``tmin``, ``tmax`` degC and ``precipitation`` mm month-1 on (site, time), NaN in months without a row;
+        ``lat`` (site), degrees north. Time runs over all months from the first to the last of the table.
+
+    Raises
+    ------
+    ProductError
+        A year, month, scale or column is not there or there twice, files are of several versions or hold another
+        quantity, a cell of a table is no number or cannot be, or an argument is none of this product.
+    DamagedFile
+        A table is empty, none at all, or a row of it is cut short.
+    """
+    asked = {name: value for name, value in locals().items() if value is not None and value is not False}
+    reader = {"spei": _spei, "site_climate": _sites}.get(product.id, _cru)
+    known = inspect.signature(reader).parameters
+    if unknown := [name for name in asked if name not in known]:
+        raise ProductError(f"{product.id}: selection {unknown[0]!r} is unknown; known are {', '.join([*known][2:])}")
+    return reader(**asked)
+
+
+# --- CRU TS ----------------------------------------------------------------------------------------------------------
+
+
+def _cru(
+    product: Product, paths: list[Path], *, years: Iterable[int], monthly: bool = False, allow_partial: bool = False
+) -> xr.Dataset:
+    (field,) = product.fields
+    years = list(years)
+
+    def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
+        units = str(values.attrs.get("units", "")).strip()
+        if units and not re.fullmatch(UNITS[field.stored], units, re.IGNORECASE):
+            remedy = "is it a file of CRU TS as published?"
+            raise ProductError(f"{path}: expected {field.stored} in {field.units}, found {units!r}; {remedy}")
+        known = netcdf.within(values, *field.valid, path)
+        return known * known["days"] if field.stored == "pet" else known
+
+    series = netcdf.index(field.stored, paths)
+    lacking = series.require(product.id, years, allow_partial=allow_partial)
+    values = netcdf.fields(series, years, of_month, mean=field.stored == "tmp", monthly=monthly)
+    ds = describe(xr.Dataset({field.name: values}), product, ", ".join(product.versions(paths))).assign_attrs(lacking)
+    if monthly:
+        ds[field.name].attrs |= {"units": product.notes["monthly_units"], "long_name": product.notes["monthly_name"]}
+        ds[field.name].attrs.pop("cell_methods", None)
+    return ds
+
+
+# --- SPEI ------------------------------------------------------------------------------------------------------------
+
+
+def _spei(
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int],
+    month: int = 12,
+    monthly: bool = False,
+    scales: Iterable[int] | None = None,
+    lat: float | None = None,
+    lon: float | None = None,
+) -> xr.Dataset:
+    if month not in range(1, 13):
+        raise ProductError(f"spei: expected month from 1 to 12, found {month!r}")
+    years, months = list(years), range(1, 13) if monthly else [month]
+    points = [path for path in paths if compression.plain_name(path.name).lower().endswith((".csv", ".txt"))]
+    if points and len(paths) > 1:
+        raise ProductError(f"{points[0]}: expected a point series by itself, found {len(paths) - 1} more; give one")
+    if points:
+        out, text = _place_series(points[0], years, months, monthly, {"lat": lat, "lon": lon}, scales)
+        told = {points[0]: (_version(r"version:?\s*v?", text), _version(r"CRU TS ?v?", text))}
+    else:
+        out, told, limits = {}, {}, registry.limits("spei12")
+
+        def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
+            return netcdf.within(values, *limits, path)
+
+        for scale, path in _of_scales(product, paths, scales).items():
+            series = netcdf.index(product.notes["variable"], [path])
+            series.require("spei", years, months)
+            out[f"spei{scale}"] = netcdf.fields(series, years, of_month, months=months, monthly=monthly)
+            version = _version("", str(series.attributes.get("version", "")))
+            text = " \n".join(str(value) for value in series.attributes.values() if isinstance(value, str))
+            told[path] = version or product.match(path)["version"] or "", _version(r"CRU TS ?v?", text)
+        names = [f"{path}: {name}" for path, name in zip(told, out, strict=True)]
+        out = dict(zip(out, together(*out.values(), names=names), strict=True))
+    if len(set(told.values())) > 1:
+        named = ", ".join(f"{path.name} of {version or 'no'}" for path, (version, _) in told.items())
+        raise ProductError(f"{paths[0].parent}: expected SPEI of one version, found {named}; keep one version")
+    version, rests_on = next(iter(told.values()))
+    known = product.notes["rests_on"]
+    if not version:  # early files name only the CRU TS below them
+        version = next((spei for spei, cru in known.items() if cru == rests_on), product.version)
+    ds = describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
+    for values in ds.data_vars.values():
+        when = "each month" if monthly else calendar.month_name[month]
+        values.attrs["long_name"] = values.attrs["long_name"].replace("December", when)
+    return ds
+
+
+def _version(before: str, text: str) -> str:
+    found = re.search(rf"{before}(\d+\.\d+)", text, re.IGNORECASE)
+    return found[1] if found else ""
+
+
+def _of_scales(product: Product, paths: list[Path], scales: Iterable[int] | None) -> dict[int, Path]:
+    """Return the one file of each scale."""
+    told: dict[int, Path] = {}
+    for path in paths:
+        scale = int(product.match(path)["scale"])
+        if scale in told and (scales is None or scale in scales):
+            raise ProductError(f"{path}: expected one file a time scale, found {told[scale].name} too; remove one")
+        told[scale] = path
+    wanted = set(told) if scales is None else set(scales)
+    if lacking := sorted(wanted - set(told)):
+        there = ", ".join(str(scale) for scale in sorted(told))
+        raise ProductError(f"{paths[0].parent}: expected SPEI over {lacking[0]} months, found {there}; add its file")
+    return {scale: told[scale] for scale in sorted(wanted)}
+
+
+def spei_remark(product: Product, version: str, climate_version: str) -> str:
+    """Say in one sentence whether SPEI and climate come from the same CRU TS; empty when they do.
+
+    Parameters
+    ----------
+    version, climate_version : str
+        Versions of SPEIbase and of CRU TS.
+    """
+    rests = product.notes["rests_on"]
+    below = rests.get(version)
+    if below == climate_version or below is None:
+        return ""
+    match = next((spei for spei, cru in rests.items() if cru == climate_version), "")
+    fits = f"; SPEIbase {match} matches {climate_version}" if match else ""
+    return f"SPEIbase {version} rests on CRU TS {below}, temperature and precipitation on {climate_version}{fits}."
+
+
+def _place_series(
+    path: Path,
+    years: list[int],
+    months: Iterable[int],
+    monthly: bool,
+    place: Mapping[str, float | None],
+    wanted_scales: Iterable[int] | None,
+) -> tuple[dict[str, xr.DataArray], str]:
+    """Read the series of one place; return fields of one cell by name, and what stands above the table."""
+    with compression.opened(path) as plain:
+        content = plain.read_bytes()
+    try:
+        lines = content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        lines = content.decode("latin-1").splitlines()  # the description holds a name with an accent
+
+    def has_scales(line: str) -> bool:
+        cut = line[:LONGEST]
+        return any(SCALE.match(name.strip()) for name in next(csv.reader([cut], delimiter=separator_of(cut)), []))
+
+    at = next((k for k, line in enumerate(lines) if has_scales(line)), None)
+    if at is None:
+        raise DamagedFile(f"{path}: expected a table with columns such as SPEI12, found none; fetch it again")
+    above, table = " ".join(lines[:at]), parse_text("\n".join(lines[at:]), path, FETCH, at)
+    scales = _scales(table, path)
+    if lacking := sorted(set(wanted_scales or ()) - set(scales)):
+        there = ", ".join(str(scale) for scale in scales)
+        raise ProductError(f"{path}: expected SPEI over {lacking[0]} months, found {there}; give another file")
+    position = pd.Series(range(len(table)), index=_counted_months(table, above, path))
+    when = [(year, month) for year in years for month in months]
+    for year, month in when:
+        if (count := (position.index == 12 * year + month - 1).sum()) != 1:
+            raise ProductError(f"{path}: expected {year}-{month:02d} once, found it {count} times; check years")
+    taken = position[[12 * year + month - 1 for year, month in when]].values
+    first = netcdf.first_days(*zip(*when, strict=True)) if monthly else ("year", years, {"long_name": "calendar year"})
+    cell = {axis: _degrees(table, path, axis, given) for axis, given in place.items()}
+    coords = {first[0]: first, "lat": ("lat", [cell["lat"]], LAT), "lon": ("lon", [cell["lon"]], LON)}
+    fields = {}
+    for scale, column in scales.items():
+        if wanted_scales is None or scale in wanted_scales:
+            values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[taken].astype("float32")
+            fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
+    return fields, above
+
+
+def _scales(table: pd.DataFrame, path: Path) -> dict[int, str]:
+    """Return which column holds which scale; a column named SPEI alone has the scale of the file's name."""
+    scales: dict[int, str] = {}
+    of_name = re.search(r"spei[ _.-]?0*(\d{1,2})(?!\.?\d)", path.name, re.IGNORECASE)
+    for name in table.columns:
+        if found := SCALE.match(name):
+            scale = found[1] or (of_name[1] if of_name else None)
+            if scale is None:
+                raise ProductError(f"{path}: expected a column such as SPEI12, found SPEI; rename it by its months")
+            if int(scale) in scales:
+                raise ProductError(f"{path}: expected one column a time scale, found two of {scale}; remove one")
+            scales[int(scale)] = name
+    return scales
+
+
+def _column(table: pd.DataFrame, *names: str) -> str | None:
+    return next((column for name in names for column in table.columns if column.lower() == name), None)
+
+
+def _counted_months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
+    """Return each row's month, counted from January of the year 0."""
+    year, month = _column(table, "year"), _column(table, "month")
+    if year and month:
+        of_year = needed_of(table, path, year, *YEARS, whole=True)
+        return 12 * of_year + needed_of(table, path, month, 1, 12, whole=True) - 1
+    counted = next((name for name in table.columns if re.match(r"days since \d", name, re.IGNORECASE)), None)
+    dates = _column(table, "dates", "date", "time") or counted
+    if counted and pd.to_numeric(table[counted], errors="coerce").notna().all():
+        days = pd.to_timedelta(needed_of(table, path, counted, 0, 200 * 366), unit="D")
+        try:
+            stamps = pd.Series(pd.Timestamp(counted[len("days since ") :]) + days)
+        except ValueError as error:
+            expected = "expected a column such as 'days since 1900-1-1'"
+            raise ProductError(f"{path}: {expected}, found {counted!r}; correct it") from error
+    elif dates:
+        texts, forms = table[dates].str.strip(), ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y")
+        read_as = [pd.to_datetime(texts, format=form, errors="coerce") for form in forms]
+        stamps = min(read_as, key=lambda each: int(each.isna().sum()))
+        if stamps.isna().any():
+            row = stamps.index[stamps.isna()][0]
+            found = f"expected a date such as 2000-12-01, found {texts[row]!r}"
+            raise ProductError(f"{path}: row {row}, column {dates!r}: {found}; rewrite it")
+    else:
+        month_names = "|".join(calendar.month_name[1:])
+        start = re.search(rf"starting (?:on|in) ((?:{month_names}) \d{{4}})", above, re.IGNORECASE)
+        if not start:
+            expected = "a column of dates, or of year and month, or 'starting on January 1901' above the header"
+            raise ProductError(f"{path}: expected {expected}, found none; add one")
+        first = pd.to_datetime(start[1], format="%B %Y")
+        return 12 * first.year + first.month - 1 + np.arange(len(table))
+    return (12 * stamps.dt.year + stamps.dt.month - 1).to_numpy()
+
+
+def _degrees(table: pd.DataFrame, path: Path, axis: str, given: float | None) -> float:
+    """Return a latitude or a longitude: as given, or of the table's column, or of the file's name, or NaN."""
+    names, limit = {"lat": (("lat", "latitude"), 90), "lon": (("lon", "longitude", "long"), 360)}[axis]
+    named = re.search(r"spei_(-?\d+(?:\.\d+)?)_(-?\d+(?:\.\d+)?)(?=\.csv|\.txt)", path.name, re.IGNORECASE)
+    if given is None and (column := _column(table, *names)):
+        told = np.unique(needed_of(table, path, column, -limit, limit))
+        if told.size > 1:
+            raise ProductError(f"{path}: expected one place, found {told.size} of {column}; give one place a file")
+        given = told[0]
+    elif given is None:
+        given = named[2 if axis == "lat" else 1] if named else np.nan
+    degrees = float(given)
+    if abs(degrees) > limit:
+        raise ProductError(f"{path}: expected {axis} within ±{limit} degrees, found {degrees:g}; correct it")
+    return (degrees + 180) % 360 - 180 if axis == "lon" and not -180 <= degrees <= 180 else degrees
+
+
+# --- tables at sites -------------------------------------------------------------------------------------------------
+
+
+def _sites(
+    product: Product,
+    paths: Sequence[Path | str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    precipitation: str = "mm month-1",
+) -> xr.Dataset:
+    if precipitation not in RATES:
+        raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
+    path, names = one_file(paths, product.id), _columns({} if columns is None else columns)
+    table = rows(path)
+    frame = pd.DataFrame({"site": names_of(table, path, names["site"])})
+    frame["year"] = needed_of(table, path, names["year"], *YEARS, whole=True)
+    frame["month"] = needed_of(table, path, names["month"], 1, 12, whole=True)
+    frame["lat"] = needed_of(table, path, names["lat"], -90, 90)
+    refuse_twice(frame[["site", "year", "month"]], path)
+    for name in ("tmin", "tmax"):
+        limits = registry.limits(name)
+        frame[name] = numbers_of(table, path, names[name], limits, 1.0, "is it in kelvin? write degrees Celsius")
+    if (wrong := frame["tmin"] > frame["tmax"]).any():
+        row = wrong.idxmax()
+        expected = f"expected {names['tmin']} no higher than {names['tmax']}"
+        found = f"found {frame.at[row, 'tmin']:g} and {frame.at[row, 'tmax']:g}; are the columns swapped?"
+        raise ProductError(f"{path}: row {row}: {expected}, {found}")
+    shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
+    limits, hint = registry.limits("precipitation"), f"it is read as {precipitation}; correct or empty it"
+    frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits, shortest, hint)
+    lat = frame.groupby("site")["lat"].transform("first")
+    if (far := (frame["lat"] - lat).abs() > SAME_PLACE_KM / 111.0).any():
+        row = far.idxmax()
+        site = frame.at[row, "site"]
+        found = f"{lat[row]:g} in row {(frame['site'] == site).idxmax()} and {frame.at[row, 'lat']:g} in row {row}"
+        raise ProductError(f"{path}: site {site}: expected one latitude, found {found}; correct it")
+    frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
+    every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")
+    cube = frame.set_index(["site", "time"])[["tmin", "tmax", "precipitation"]].to_xarray().reindex(time=every)
+    if precipitation == "mm d-1":
+        cube["precipitation"] = cube["precipitation"] * cube["time"].dt.days_in_month
+    cube["lat"] = ("site", lat.groupby(frame["site"]).first().reindex(cube["site"].values).to_numpy())
+    cube = describe(cube.assign_coords(site=cube["site"].astype(str)), product, path.name)
+    cube["lat"].attrs["units"] = "degrees_north"
+    return cube
+
+
+def _columns(columns: Mapping[str, str]) -> dict[str, str]:
+    parameter = "columns (climate_columns in a profile)"
+    if not isinstance(columns, Mapping):
+        raise ProductError(f"{parameter}: expected our names and the table's, found {columns!r}; give a mapping")
+    for name, column in columns.items():
+        if name not in COLUMNS:
+            raise ProductError(f"{parameter}: {name!r} is unknown; known are {', '.join(COLUMNS)}")
+        if not isinstance(column, str):
+            raise ProductError(f"{parameter}: {name}: expected the name of a column, found {column!r}; quote it")
+    return dict(zip(COLUMNS, COLUMNS, strict=True)) | {name: column.strip() for name, column in columns.items()}
