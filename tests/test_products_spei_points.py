@@ -132,7 +132,7 @@ def test_a_column_may_tell_the_place(tmp_path):
             ProductError,
         ),
         ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
-        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found 55; fetch", ProductError),
+        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found '55'; fetch", ProductError),
         ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1'", ProductError),
         ("days since 1900-1-1,spei12\n1e9,1\n", "row 2, column 'days since 1900-1-1': expected a number", ProductError),
         ("x" * 300_000, "expected a table with columns such as SPEI12", DamagedFile),

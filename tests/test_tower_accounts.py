@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tower_files import bif, sites, steady, write, yearly, zipped
 
 from helpers import products
-from helpers.products.towers import rules
+from helpers.products import towers as flux
 
 PLACE = {"AA-One": (51.5, 10.25, "DBF")}
 
@@ -35,7 +35,7 @@ def test_a_repeated_year_is_kept_once_if_its_rows_agree(tmp_path):
     sites(tmp_path, **PLACE)
     back = read(tmp_path)
     assert back.year.values.tolist() == [2001, 2002, 2003]
-    assert reasons(back) == {rules.REPEATED: [2002, 2002]} and back.attrs["site_years_read"] == 5
+    assert reasons(back) == {flux.REPEATED: [2002, 2002]} and back.attrs["site_years_read"] == 5
 
 
 @pytest.mark.parametrize("column", ["RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "NEE_VUT_REF_QC"])
@@ -45,7 +45,7 @@ def test_a_repeated_year_goes_altogether_if_its_rows_contradict_each_other(tmp_p
     sites(tmp_path, **PLACE)
     back = read(tmp_path)
     assert back.year.values.tolist() == [2002, 2003]
-    assert reasons(back) == {rules.CONTRADICTED: [2001] * 3} and back.attrs["site_years_read"] == 5
+    assert reasons(back) == {flux.CONTRADICTED: [2001] * 3} and back.attrs["site_years_read"] == 5
 
 
 ORDER = [
@@ -69,7 +69,7 @@ def test_of_two_files_of_a_site_one_is_kept_whole(tmp_path, lesser, greater, swa
     sites(tmp_path, **PLACE)
     back = products.read("fluxnet2015", paths[::-1] if swap else paths)
     assert set(back.reco.values) == {0.2} and back.year.values.tolist() == list(range(*greater[2])) + [greater[2][1]]
-    assert reasons(back) == {rules.OTHER_FILE: list(range(*lesser[2])) + [lesser[2][1]]}
+    assert reasons(back) == {flux.OTHER_FILE: list(range(*lesser[2])) + [lesser[2][1]]}
     assert set(products.dropped(back).file) == {paths[0].name}
 
 
@@ -109,7 +109,7 @@ def test_two_rows_of_one_identifier_are_two_towers_if_far_apart(tmp_path, km, tw
     sites(tmp_path, *rows)
     back = read(tmp_path)
     assert set(back.site.values) == ({"BB-Two"} if two else {"AA-One", "BB-Two"})
-    assert reasons(back) == ({rules.TWO_TOWERS: [2001, 2002, 2003]} if two else {})
+    assert reasons(back) == ({flux.TWO_TOWERS: [2001, 2002, 2003]} if two else {})
     if not two:
         assert set(back.igbp.values[:3]) == {-1}, "two classes are none"
     given = read(tmp_path, places={"AA-One": (10.0, 20.0, "DBF")})  # the caller settles it
@@ -123,7 +123,7 @@ def test_two_files_whose_metadata_lie_far_apart_are_two_towers(tmp_path):
         zipped(tmp_path / (stem.format("") + ".zip"), **{yy: yearly(), metadata: bif("AA-One", lat, 5.0, group=k)})
     paths = products.find("fluxnet", tmp_path)
     both = products.read("fluxnet", paths)
-    assert both.sizes["sample"] == 0 and reasons(both) == {rules.TWO_TOWERS: [2001, 2002, 2003] * 2}
+    assert both.sizes["sample"] == 0 and reasons(both) == {flux.TWO_TOWERS: [2001, 2002, 2003] * 2}
     sites(tmp_path, **PLACE)  # a table tells where one stands, not whose the years are
     assert products.read("fluxnet", paths).sizes["sample"] == 0
     one = products.read("fluxnet", paths[1])
@@ -135,7 +135,7 @@ def test_two_folders_that_place_one_identifier_far_apart_hold_two_towers(tmp_pat
         (tmp_path / name).mkdir()
         write(tmp_path / name, table=steady(*years), years=years)
         sites(tmp_path / name, **{"AA-One": (lat, 5.0, "DBF")})
-    assert reasons(read(tmp_path)) == {rules.TWO_TOWERS: list(range(2001, 2007))}
+    assert reasons(read(tmp_path)) == {flux.TWO_TOWERS: list(range(2001, 2007))}
 
 
 def test_a_site_that_moved_within_its_metadata_is_settled_by_a_table(tmp_path):
@@ -145,7 +145,7 @@ def test_a_site_that_moved_within_its_metadata_is_settled_by_a_table(tmp_path):
     for text in (moved, moved.replace(",1,GRP", ",,GRP").replace(",2,GRP", ",,GRP")):  # groups without numbers as well
         metadata.write_text(text)
         with pytest.warns(UserWarning, match=r"one place of AA-One, found 10, 20 and 10\.5, 20; .*into sites\.csv"):
-            assert reasons(products.read("fluxnet2015", path)) == {rules.TWO_TOWERS: [2001, 2002, 2003]}
+            assert reasons(products.read("fluxnet2015", path)) == {flux.TWO_TOWERS: [2001, 2002, 2003]}
     metadata.write_text(moved.replace("10.5", "10.0001"))
     assert products.read("fluxnet2015", path).lat.values.tolist() == [10.0] * 3
     metadata.write_text(moved)
@@ -267,7 +267,7 @@ def test_a_csv_beside_its_packed_copy_is_settled_site_by_site(tmp_path, ending):
         zipped(packed, **{path.name: steady(2001, 2003)})
     back = products.read("fluxnet2015", tmp_path)
     assert back.site.values.tolist() == ["AA-One"] * 3 + ["BB-Two"] * 3
-    assert reasons(back) == {rules.OTHER_FILE: [2001, 2002, 2003]} and set(products.dropped(back).file) == {path.name}
+    assert reasons(back) == {flux.OTHER_FILE: [2001, 2002, 2003]} and set(products.dropped(back).file) == {path.name}
 
 
 def test_a_second_copy_of_what_is_read_is_not_told(tmp_path, recwarn):

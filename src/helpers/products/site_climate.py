@@ -9,12 +9,18 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import registry
-from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice
-from helpers.products.csv_table import rows
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
-from helpers.products.site_table import one_file
-from helpers.products.towers.places import SAME_PLACE_KM
+from helpers.products.site_table import (
+    SAME_PLACE_KM,
+    YEARS,
+    names_of,
+    needed_of,
+    numbers_of,
+    one_file,
+    refuse_twice,
+    rows,
+)
 
 COLUMNS = {
     "site": "site",

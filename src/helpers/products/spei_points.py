@@ -19,9 +19,8 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, registry
-from helpers.products.csv_columns import YEARS, needed_of, numbers_of
-from helpers.products.csv_table import FETCH, LONGEST, parse_text, separator_of
 from helpers.products.errors import DamagedFile, ProductError
+from helpers.products.site_table import FETCH, LONGEST, YEARS, needed_of, numbers_of, parse_text, separator_of
 from helpers.space.grid import LAT, LON
 
 SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
