@@ -40,6 +40,8 @@ ROUNDING = 1e-6
 """What of a variable's range a number may lie beyond it and still stand at its end."""
 YEARS = (1900, 2100)
 DEGREES = {"lat": (-90, 90), "lon": (-180, 180)}
+NEEDED = {"year": YEARS, "month": (1, 12), **DEGREES}
+"""What may not be missing, and the limits of each."""
 
 SAME_PLACE_KM = 1.0
 """Places no further apart than this are one tower's, written with fewer digits or after a move of the mast."""
@@ -89,20 +91,18 @@ def read(
     path = one_file(paths, product.id)
     columns, factors = _checked(columns, factors or {})
     table = rows(path)
-    site = names_of(table, path, columns["site"])
-    year = needed_of(table, path, columns["year"], *YEARS, whole=True)
-    refuse_twice(pd.DataFrame({"site": site, "year": year}), path)
-    place = {name: needed_of(table, path, columns[name], *bounds) for name, bounds in DEGREES.items()}
-    _refuse_two_places(pd.DataFrame({"site": site, **place}), path)
-    igbp = classes_of(table, path, columns["igbp"]) if "igbp" in columns else np.full(len(table), -1, dtype="int8")
+    known = {name: columns[name] for name in PLAIN if name in columns}
+    known = {name: _column(table, path, name, column) for name, column in known.items()}
+    refuse_twice(pd.DataFrame({"site": known["site"], "year": known["year"]}, index=table.index), path)
+    _refuse_two_places(pd.DataFrame({name: known[name] for name in ("site", "lat", "lon")}, index=table.index), path)
+    coords = {"site": known.pop("site").to_numpy(dtype=str), **known}
+    coords.setdefault("igbp", np.full(len(table), -1, dtype="int8"))
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name, column in columns.items():
         if name not in PLAIN:
-            factor = factors.get(name, 1.0)
             held = [column] if isinstance(column, str) else column
-            one = [factor * numbers_of(table, path, c, limits(name), factor, _hint(name, factor)) for c in held]
+            one = [_column(table, path, name, each, factors.get(name, 1.0)) for each in held]
             variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
-    coords = {"site": site.to_numpy(dtype=str), "year": year, **place, "igbp": igbp}
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
         coords={name: ("sample", values) for name, values in coords.items()},
@@ -188,8 +188,8 @@ def columns_of(
         A CSV file with a header, as it is or packed.
     columns : mapping of str to str
         Which column holds each variable. ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none);
-        ``month``, ``lat`` and ``lon`` may not be missing; all others are numbers within what the registry says that
-        they can be.
+        ``year``, ``month``, ``lat`` and ``lon`` may not be missing; all others are numbers within what the registry
+        says that they can be.
     factors : mapping of str to float, optional
         What a column's numbers are multiplied by to reach the book's units.
     drop_unnamed : bool
@@ -201,21 +201,23 @@ def columns_of(
         The file or a column is not there, or a cell is not what it should be.
     """
     path = one_file([path], "a table")
-    table, needed = rows(path), {"month": (1, 12), **DEGREES}
+    table = rows(path)
     if drop_unnamed:
         table = table[~_unnamed(_text(table, path, columns["site"]))]
-    found = {}
-    for name, column in columns.items():
-        if name in ("site", "model"):
-            found[name] = names_of(table, path, column)
-        elif name == "igbp":
-            found[name] = classes_of(table, path, column)
-        elif name in needed:
-            found[name] = needed_of(table, path, column, *needed[name], whole=name == "month")
-        else:
-            factor = (factors or {}).get(name, 1.0)
-            found[name] = factor * numbers_of(table, path, column, limits(name), factor)
+    factors = factors or {}
+    found = {name: _column(table, path, name, column, factors.get(name, 1.0)) for name, column in columns.items()}
     return pd.DataFrame(found, index=table.index)
+
+
+def _column(table: pd.DataFrame, path: Path, name: str, column: str, factor: float = 1.0) -> pd.Series | np.ndarray:
+    """Return a column as what its variable is: names, classes, numbers that may not be missing, or others."""
+    if name in ("site", "model"):
+        return names_of(table, path, column)
+    if name == "igbp":
+        return classes_of(table, path, column)
+    if name in NEEDED:
+        return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+    return factor * numbers_of(table, path, column, limits(name), factor, _hint(name, factor))
 
 
 def one_file(paths: Sequence[Path | str], product: str) -> Path:

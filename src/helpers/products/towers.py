@@ -55,7 +55,7 @@ import xarray as xr
 
 from helpers.products import compression, land_cover, missing
 from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.registry import Product, describe, limits, products
+from helpers.products.registry import Product, describe, limits
 from helpers.products.site_table import (
     DEGREES,
     FETCH,
@@ -76,21 +76,6 @@ YEARLY = re.compile(
 )
 METADATA = re.compile(r"_(?:BIF|SITEINFO)(?:_.*)?\.csv$", re.I)
 SPAN = re.compile(r"_(\d{4})-(\d{4})_")
-
-OTHERS = (
-    (
-        r"_BASE(?:-BADM)?_|_(?:FLUXES|METEO|METEOSENS)_(?:INTERIM_)?L2",
-        "half-hours without partitioned RECO (AmeriFlux BASE, or ICOS)",
-        "fetch the site's FLUXNET product (FULLSET or SUBSET), which has it",
-    ),
-    (
-        r"_(?:BIF|BIFVARINFO|SITEINFO|ANCILLARY|VARINFO|ERAI|ERA5|AUX\w*?)_",
-        "metadata, a reanalysis or auxiliary data",
-        "",
-    ),
-    (r"_(?:HH|HR|DD|WW|MM)_", "one of half-hours, hours, days, weeks or months", ""),
-)
-"""Files that are taken for yearly ones by mistake: how they are named, what they are, what to do."""
 
 TWO_TOWERS = "two towers under one identifier"
 OTHER_FILE = "another file of the site kept"
@@ -143,18 +128,16 @@ def read(
 
     Raises
     ------
-    ProductError
+    ProductError, DamagedFile
         The only file, or every one, is of another kind, lacks its columns, is damaged or holds what cannot be; a place
         in ``sites.csv``, or a parameter, cannot be.
-    DamagedFile
-        The only file cannot be read, or is cut short.
 
     Warns
     -----
     UserWarning
         One of several files is left out, for any of these reasons (`helpers.products.dropped` has the years that its
-        name tells); the place of a tower is unknown, or two; metadata cannot be read, or hold a place or a class that
-        cannot be; a file lacks years that its name tells.
+        name tells); the place of a tower is unknown, or two; metadata cannot be read, or hold what cannot be; a file
+        lacks years that its name tells.
     """
     if not (partitioning is None or isinstance(partitioning, str)) or partitioning not in PARTITIONINGS:
         raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
@@ -179,17 +162,7 @@ def read(
 
 
 def with_unread(ds: xr.Dataset, unread: Mapping[Path, str], years: list[int] | None) -> xr.Dataset:
-    """Enter files that no reader was given, with what is to be done about each, into the account of what was left out.
-
-    Parameters
-    ----------
-    ds : Dataset
-        What `read` gave.
-    unread : mapping of Path to str
-        As `helpers.products.files_of` gives them.
-    years : list of int or None
-        Which were asked for.
-    """
+    """Enter files that `helpers.products.find` leaves out, with the remedy of each, into the account of the lost."""
     aside = _set_aside({path: f"not read as it is: {remedy}" for path, remedy in unread.items()}, years)
     rows = json.loads(ds.attrs["site_years_dropped"]) + aside
     read = ds.attrs["site_years_read"] + len(aside)
@@ -242,16 +215,7 @@ def _judged(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows that stand, and those that don't (site, year, reason, file), by the rules above in their order.
 
-    Parameters
-    ----------
-    table : DataFrame
-        All rows of all files.
-    towers : list of Tower
-        The newest first.
-    ambiguous : set of str
-        Sites that are two towers.
-    needed : str or None
-        What must not be missing.
+    Of ``towers`` the newest stand first; ``ambiguous`` sites are two towers; ``needed`` must not be missing.
     """
     newest = {tower.site: str(tower.path) for tower in reversed(towers)}
     keys = ["site", "year"]
@@ -288,19 +252,19 @@ def _warn_of_the_lost(kept: pd.DataFrame, places: pd.DataFrame) -> None:
 
 def _dataset(kept: pd.DataFrame, places: pd.DataFrame) -> xr.Dataset:
     where = places.astype("float64").reindex(kept["site"])
-    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(land_cover.ABBREVIATIONS)}
-    lat, lon = (
+    north, east = (
         {"units": f"degrees_{way}", "standard_name": name}
-        for way, name in (("north", "latitude"), ("east", "longitude"))
+        for way, name in [("north", "latitude"), ("east", "longitude")]
     )
+    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(land_cover.ABBREVIATIONS)}
     igbp = where["igbp"].fillna(-1).to_numpy("int8")
     return xr.Dataset(
         {name: ("sample", kept[name].to_numpy("float64")) for name in ("reco", "reco_dt", "nee_qc")},
         coords={
             "site": ("sample", kept["site"].to_numpy(str)),
             "year": ("sample", kept["year"].to_numpy("int64")),
-            "lat": ("sample", where["lat"].to_numpy(), lat),
-            "lon": ("sample", where["lon"].to_numpy(), lon),
+            "lat": ("sample", where["lat"].to_numpy(), north),
+            "lon": ("sample", where["lon"].to_numpy(), east),
             "igbp": ("sample", igbp, {"long_name": "IGBP land cover class", **flags}),
         },
     )
@@ -316,7 +280,11 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
     """
     name, places = product.file.search(path.name), _places([])
     if not name:
-        raise ProductError(_why_not(path, product))
+        raise ProductError(
+            f"{path}: expected a {product.id} file named like {product.example}; other time steps (BASE, HH), "
+            "metadata and reanalyses hold no yearly RECO: fetch the site's FLUXNET product (FULLSET or SUBSET), and "
+            "give its zip, or the file named _YY_, by its own name"
+        )
     zipped = path.suffix.lower() == ".zip"
     if zipped:
         with reading(path), zipfile.ZipFile(path) as archive:
@@ -361,21 +329,6 @@ def _yearly_member(members: Mapping[str, str], path: Path, site: str) -> str:
     return found[0]
 
 
-def _why_not(path: Path, product: Product) -> str:
-    """Say what a file is whose name isn't one of the product's."""
-    others = [p.id for p in products().values() if p.family == product.family and p.file.search(path.name)]
-    if others:
-        return f"{path}: expected a file of {product.id}; this one is of product {others[0]}"
-    for pattern, what, remedy in OTHERS:
-        if re.search(pattern, path.name, re.I):
-            remedy = remedy or "give the one named _YY_ of the same download"
-            return f"{path}: expected a yearly file of {product.id}, found {what}; {remedy}"
-    return (
-        f"{path}: expected a {product.id} file named like {product.example}; check the product id, or give the file "
-        "its own name"
-    )
-
-
 def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str, ...]) -> pd.DataFrame:
     """Return the yearly table: ``year`` (int64) and the product's variables in the book's units, NaN where missing."""
     table = parse(content, path, FETCH)
@@ -409,12 +362,7 @@ def _told(places: pd.DataFrame, site: str) -> pd.DataFrame:
 
 
 def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
-    """Settle where each site stands, and warn of what is wrong.
-
-    Parameters
-    ----------
-    towers : list of Tower
-        The newest first.
+    """Settle where each site stands, and warn of what is wrong; of ``towers`` the newest stand first.
 
     Returns
     -------
@@ -443,7 +391,7 @@ def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
         spots = pd.concat(told, ignore_index=True)
         classes = set(spots["igbp"]) - {-1}
         found.append((site, spots.at[0, "lat"], spots.at[0, "lon"], classes.pop() if len(classes) == 1 else -1))
-        if line := _two_towers(site, files, spots):
+        if line := _two_places(site, files, spots):
             ambiguous.add(site)
             lines.append(line)
     for line in dict.fromkeys(lines):
@@ -451,28 +399,19 @@ def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
     return pd.DataFrame(found, columns=["site", "lat", "lon", "igbp"]).set_index("site"), ambiguous
 
 
-def _two_towers(site: str, files: list[Tower], spots: pd.DataFrame) -> str:
+def _two_places(site: str, files: list[Tower], spots: pd.DataFrame) -> str:
     """Say so where a site is at two places, by its zips' own metadata or by what is told of it; else nothing."""
-    own = [(tower, _told(tower.places, site)) for tower in files]
-    own = [(tower, here) for tower, here in own if len(here)]
-    for tower, there in own[1:]:
-        if _apart(own[0][1], there).min() > SAME_PLACE_KM:
-            other = f"{_spot(own[0][1], 0)} and, in {tower.path.name}, {_spot(there, 0)}"
-            return (
-                f"{own[0][0].path}: expected one tower {site}, found {other}; all its years are left out: keep one file"
-            )
+    own = [here for tower in files if len(here := _told(tower.places, site))]
     apart = _apart(spots, spots)
-    if apart.max() > SAME_PLACE_KM:
-        one, other = np.unravel_index(int(apart.argmax()), apart.shape)
-        return (
-            f"{files[0].path}: expected one place of {site}, found {_spot(spots, one)} and {_spot(spots, other)}; all "
-            "its years are left out: write the right one, alone, into sites.csv beside the file"
-        )
-    return ""
-
-
-def _spot(places: pd.DataFrame, row: int) -> str:
-    return f"{places['lat'].iloc[row]:g}, {places['lon'].iloc[row]:g}"
+    far = [spots.iloc[list(np.unravel_index(apart.argmax(), apart.shape))]] if apart.max() > SAME_PLACE_KM else []
+    far += [pd.concat([own[0][:1], other[:1]]) for other in own[1:] if _apart(own[0], other).min() > SAME_PLACE_KM]
+    if not far:
+        return ""
+    one, other = (f"{lat:g}, {lon:g}" for lat, lon in far[-1][["lat", "lon"]].to_numpy())
+    return (
+        f"{files[0].path}: expected one place of {site}, found {one} and {other}; all its years are left out: keep the "
+        "files of one tower, and write the right place, alone, into sites.csv beside them"
+    )
 
 
 def _apart(here: pd.DataFrame, there: pd.DataFrame) -> np.ndarray:
