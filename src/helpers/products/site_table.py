@@ -91,21 +91,19 @@ def read(
     path = one_file(paths, product.id)
     columns, factors = _checked(columns, factors or {})
     table = rows(path)
-    known = {name: columns[name] for name in PLAIN if name in columns}
-    known = {name: _column(table, path, name, column) for name, column in known.items()}
-    refuse_twice(pd.DataFrame({"site": known["site"], "year": known["year"]}, index=table.index), path)
-    _refuse_two_places(pd.DataFrame({name: known[name] for name in ("site", "lat", "lon")}, index=table.index), path)
-    coords = {"site": known.pop("site").to_numpy(dtype=str), **known}
-    coords.setdefault("igbp", np.full(len(table), -1, dtype="int8"))
+    known = {name: _column(table, path, name, columns[name]) for name in PLAIN if name in columns}
+    known = pd.DataFrame({"igbp": np.int8(-1), **known}, index=table.index)
+    refuse_twice(known[["site", "year"]], path)
+    _refuse_two_places(known[["site", "lat", "lon"]], path)
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name, column in columns.items():
         if name not in PLAIN:
             held = [column] if isinstance(column, str) else column
-            one = [_column(table, path, name, each, factors.get(name, 1.0)) for each in held]
+            one = [_number(table, path, name, each, factors.get(name, 1.0)) for each in held]
             variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
-        coords={name: ("sample", values) for name, values in coords.items()},
+        coords={name: ("sample", known[name].to_numpy(str if name == "site" else None)) for name in PLAIN},
     )
     ds = describe(ds, product, path.name)
     for name in ds:
@@ -217,6 +215,11 @@ def _column(table: pd.DataFrame, path: Path, name: str, column: str, factor: flo
         return classes_of(table, path, column)
     if name in NEEDED:
         return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+    return _number(table, path, name, column, factor)
+
+
+def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float) -> np.ndarray:
+    """Return a variable in the book's units, NaN where it is missing."""
     return factor * numbers_of(table, path, column, limits(name), factor, _hint(name, factor))
 
 

@@ -252,10 +252,8 @@ def _warn_of_the_lost(kept: pd.DataFrame, places: pd.DataFrame) -> None:
 
 def _dataset(kept: pd.DataFrame, places: pd.DataFrame) -> xr.Dataset:
     where = places.astype("float64").reindex(kept["site"])
-    north, east = (
-        {"units": f"degrees_{way}", "standard_name": name}
-        for way, name in [("north", "latitude"), ("east", "longitude")]
-    )
+    north = {"units": "degrees_north", "standard_name": "latitude"}
+    east = {"units": "degrees_east", "standard_name": "longitude"}
     flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(land_cover.ABBREVIATIONS)}
     igbp = where["igbp"].fillna(-1).to_numpy("int8")
     return xr.Dataset(
