@@ -24,6 +24,7 @@ from helpers.space.regions import IGBP_CODES
 
 PLACE = {"AA-One": (51.5, 10.25, "DBF")}
 STEM = "FLX_AA-One_FLUXNET2015_FULLSET_"
+FLUXNET, V1 = "{}_AA-One_FLUXNET_{}_2001-2003_{}.csv", ("FLUXMET_YY", "v1.3_r1")
 TODAY = "AMF_{}_FLUXNET_{}2018-2020_v1.3_r1"
 
 
@@ -122,27 +123,16 @@ def test_a_selection_that_cannot_be_is_named(folder, selection):
         read(folder, **selection)
 
 
-LAYOUTS = [
-    # product, file, member (none: the file is the table), release
-    ("fluxnet2015", STEM + "YY_2001-2003_1-4.csv", None, "1-4"),
-    ("fluxnet2015", STEM.replace("FULL", "SUB") + "YY_2001-2003_1-4.csv.gz", None, "1-4"),
-    ("fluxnet2015", STEM + "2001-2003_1-4.zip", STEM + "YY_2001-2003_1-4.csv", "1-4"),
+LAYOUTS = [  # product, file, member (none: the file is the table), release
+    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_1-4.csv", None, "1-4"),
+    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_SUBSET_YY_2001-2003_1-4.csv.gz", None, "1-4"),
+    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_FULLSET_2001-2003_1-4.zip", STEM + "YY_2001-2003_1-4.csv", "1-4"),
     ("fluxnet2015", STEM + "2001-2003_beta-3.zip", f"deep/in/{STEM}YY_2001-2003_beta-3.csv", "beta-3"),
     ("fluxnet2015", STEM + "YY_2001-2003_2-3.csv.zip", STEM + "YY_2001-2003_2-3.csv", "2-3"),
-    (
-        "fluxnet",
-        "AMF_AA-One_FLUXNET_SUBSET_2001-2003_3-5.zip",
-        "AMF_AA-One_FLUXNET_SUBSET_YY_2001-2003_3-5.csv",
-        "3-5",
-    ),
-    ("fluxnet", "AMF_AA-One_FLUXNET_FULLSET_YY_2001-2003_3-5.csv", None, "3-5"),
-    (
-        "fluxnet",
-        "TERN_AA-One_FLUXNET_2001-2003_v1.3_r1.zip",
-        "TERN_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv",
-        "v1.3_r1",
-    ),
-    ("fluxnet", "EUF_AA-One_FLUXNET_FLUXMET_YY_2001-2003_v1.3_r1.csv", None, "v1.3_r1"),
+    ("fluxnet", "AMF_AA-One_FLUXNET_SUBSET_2001-2003_3-5.zip", FLUXNET.format("AMF", "SUBSET_YY", "3-5"), "3-5"),
+    ("fluxnet", FLUXNET.format("AMF", "FULLSET_YY", "3-5"), None, "3-5"),
+    ("fluxnet", "TERN_AA-One_FLUXNET_2001-2003_v1.3_r1.zip", FLUXNET.format("TERN", *V1), "v1.3_r1"),
+    ("fluxnet", FLUXNET.format("EUF", *V1), None, "v1.3_r1"),
     ("fluxnet", "ICOSETC_AA-One_ARCHIVE_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", "L2"),
     ("fluxnet", "ICOSETC_AA-One_ARCHIVE_INTERIM_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_INTERIM_L2.csv", "INTERIM_L2"),
     ("fluxnet", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", None, "L2"),
@@ -324,29 +314,27 @@ def test_a_repeated_year_is_kept_once_if_its_rows_agree_and_else_goes_altogether
 
 
 ORDER = [  # older or lesser, newer or fuller
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "SUBSET_YY_2001-2003_1-4", "FULLSET_YY_2001-2003_1-4"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "FULLSET_YY_2001-2003_1-3", "SUBSET_YY_2001-2003_1-4"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "FULLSET_YY_2001-2003_1-9", "FULLSET_YY_2001-2003_1-10"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "FULLSET_YY_2001-2003_1-4", "FULLSET_YY_2001-2005_1-3"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "FULLSET_YY_2001-2003_beta-3", "FULLSET_YY_2001-2003_1-3"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_{}.csv", "FULLSET_YY_2001-2003_1-4", "FULLSET_YY_2001-2004_beta-3"),
-    ("fluxnet", "AMF_AA-One_FLUXNET_{}.csv", "FULLSET_YY_2001-2003_3-5", "FLUXMET_YY_2001-2003_v1.3_r1"),
-    ("fluxnet", "EUF_AA-One_FLUXNET_{}.csv", "FLUXMET_YY_2001-2003_v1.2_r9", "FLUXMET_YY_2001-2003_v1.3_r1"),
-    ("fluxnet", "ICOSETC_AA-One_FLUXNET_{}.csv", "YY_INTERIM_L2", "YY_L2"),
-    ("fluxnet", "ICOSETC_AA-One_FLUXNET_{}.csv", "YY_L2", "FLUXMET_YY_2001-2003_v1.3_r1"),
+    ("FLX_AA-One_FLUXNET2015_", "SUBSET_YY_2001-2003_1-4", "FULLSET_YY_2001-2003_1-4"),
+    ("FLX_AA-One_FLUXNET2015_", "FULLSET_YY_2001-2003_1-3", "SUBSET_YY_2001-2003_1-4"),
+    ("FLX_AA-One_FLUXNET2015_", "FULLSET_YY_2001-2003_1-9", "FULLSET_YY_2001-2003_1-10"),
+    ("FLX_AA-One_FLUXNET2015_", "FULLSET_YY_2001-2003_1-4", "FULLSET_YY_2001-2005_1-3"),
+    ("FLX_AA-One_FLUXNET2015_", "FULLSET_YY_2001-2003_beta-3", "FULLSET_YY_2001-2003_1-3"),
+    ("AMF_AA-One_FLUXNET_", "FULLSET_YY_2001-2003_3-5", "FLUXMET_YY_2001-2003_v1.3_r1"),
+    ("EUF_AA-One_FLUXNET_", "FLUXMET_YY_2001-2003_v1.2_r9", "FLUXMET_YY_2001-2003_v1.3_r1"),
+    ("ICOSETC_AA-One_FLUXNET_", "YY_INTERIM_L2", "YY_L2"),
 ]
 
 
-@pytest.mark.parametrize(("product", "stem", "lesser", "greater"), ORDER)
-@pytest.mark.parametrize("swap", [False, True])
-def test_of_two_files_of_a_site_one_is_kept_whole(tmp_path, product, stem, lesser, greater, swap):
-    paths = [tmp_path / stem.format(name) for name in (lesser, greater)]
+@pytest.mark.parametrize(("stem", "lesser", "greater"), ORDER)
+def test_of_two_files_of_a_site_one_is_kept_whole(tmp_path, stem, lesser, greater):
+    paths = [tmp_path / f"{stem}{name}.csv" for name in (lesser, greater)]
     for path, reco in zip(paths, (100.0, 200.0), strict=True):
         span = re.search(r"(\d{4})-(\d{4})", path.name)
         steady(*(int(year) for year in span.groups()) if span else (2001, 2003), reco=reco).to_csv(path, index=False)
-    back = read(paths[::-1] if swap else paths, product)
-    assert set(back.reco.values) == {0.2} and reasons(back) == {towers.OTHER_FILE: [2001, 2002, 2003]}
-    assert set(products.dropped(back).file) == {paths[0].name}
+    for order in (paths, paths[::-1]):
+        back = read(order, "fluxnet2015" if stem.startswith("FLX") else "fluxnet")
+        assert set(back.reco.values) == {0.2} and reasons(back) == {towers.OTHER_FILE: [2001, 2002, 2003]}
+        assert set(products.dropped(back).file) == {paths[0].name}
 
 
 @pytest.mark.parametrize("ending", [".zip", ".csv.gz", ".csv.zip"])
@@ -461,14 +449,6 @@ def test_one_file_that_cannot_be_read_stops_no_other_and_is_accounted_for(tmp_pa
         assert set(products.read("fluxnet", tmp_path, partitioning="day").site.values) == {"AA-One", "BB-Two"}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_a_zip_cut_short_is_named(tmp_path, share):
-    path = tmp_path / f"{STEM}2001-2003_1-4.zip"
-    zipped(path, **surroundings(STEM + "{}", "2001-2003_1-4"), **{STEM + "YY_2001-2003_1-4.csv": yearly()})
-    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    refused(path, "cannot be read; .*fetch it again", kind=DamagedFile)
-
-
 def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
     for site in ("AA-One", "BB-Two"):
         (tmp_path / (TODAY.format(site, "") + ".zip")).write_bytes(b"PK")
@@ -526,25 +506,14 @@ def test_the_account_survives_a_file(tmp_path):
         assert len(products.dropped(again)) + again.sizes["sample"] == again.attrs["site_years_read"] == 4
 
 
-ROWS = st.lists(
-    st.tuples(
-        st.integers(2000, 2004),
-        st.sampled_from([-9999, -5.0, 100.0, 6000.0]),
-        st.sampled_from([-9999, 0.0, 0.5, 1.0]),
-    ),
-    min_size=1,
-    max_size=8,
-)
+RECO, QC = st.sampled_from([-9999, -5.0, 100.0, 6000.0]), st.sampled_from([-9999, 0.0, 0.5, 1.0])
+ROWS = st.lists(st.tuples(st.integers(2000, 2004), RECO, QC), min_size=1, max_size=8)
+FILE = st.tuples(st.sampled_from(["AA-One", "BB-Two", "CC-Tri"]), st.sampled_from(["FULLSET", "SUBSET"]), ROWS)
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    files=st.lists(
-        st.tuples(st.sampled_from(["AA-One", "BB-Two", "CC-Tri"]), st.sampled_from(["FULLSET", "SUBSET"]), ROWS),
-        min_size=1,
-        max_size=4,
-        unique_by=lambda file: file[:2],
-    ),
+    files=st.lists(FILE, min_size=1, max_size=4, unique_by=lambda file: file[:2]),
     partitioning=st.sampled_from([None, "night", "day"]),
     years=st.sampled_from([None, [2001, 2002]]),
     two=st.booleans(),

@@ -85,28 +85,19 @@ def test_a_missing_number_is_missing_however_it_is_written(table, fill):
         assert all(np.isnan(one[name]) for name in ("tmin", "tmax", "precipitation"))
 
 
-@pytest.mark.parametrize(
-    ("cells", "lost"),  # of a variable that the registry does not know
-    [
-        ("5.2,3,9999.9", [2]),
-        ("5.2,3,-32768", [2]),
-        ("5.2,-3,-6999", [2]),
-        ("-5.2,3,-99.9", [2]),
-        ("-45,40,-99", [2]),
-        ("-9999,-99,12", [0, 1]),
-        ("0.5,0.3,-9.99", [2]),
-        ("-9999,-6000,2000", [0]),
-        ("-400,200,-99", []),
-        ("-1200,200,-999", []),
-        ("850,400,999", []),
-        ("12,25,-9.99", []),
-        ("0,10,99", []),
-        ("1e6,1,2", []),
-    ],
-)
+LOST = {  # of a variable that the registry does not know
+    **dict.fromkeys(
+        ("5.2,3,9999.9", "5.2,3,-32768", "5.2,-3,-6999", "-5.2,3,-99.9", "-45,40,-99", "0.5,0.3,-9.99"), [2]
+    ),
+    **{"-9999,-99,12": [0, 1], "-9999,-6000,2000": [0]},
+    **dict.fromkeys(("-400,200,-99", "-1200,200,-999", "850,400,999", "12,25,-9.99", "0,10,99", "1e6,1,2"), []),
+}
+
+
+@pytest.mark.parametrize("cells", LOST)
 @pytest.mark.filterwarnings("ignore:.*counts as missing")
-def test_a_mark_far_from_a_column_s_other_numbers_is_a_gap_and_one_among_them_a_value(table, cells, lost):
-    wanted = [np.nan if k in lost else float(cell) for k, cell in enumerate(cells.split(","))]
+def test_a_mark_far_from_a_column_s_other_numbers_is_a_gap_and_one_among_them_a_value(table, cells):
+    wanted = [np.nan if k in LOST[cells] else float(cell) for k, cell in enumerate(cells.split(","))]
     np.testing.assert_array_equal(column(table, cells), wanted)
 
 
@@ -325,17 +316,14 @@ def test_faults_of_climate_tables(table, old, new, words):
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("selection", "words"),
-    [
+def test_selections_of_climate_tables(table):
+    for selection, words in (
         ({"columns": {"rain": "tmin"}}, r"columns \(climate_columns in a profile\): 'rain' is unknown; known are"),
         ({"columns": {"tmin": 3}}, "tmin: expected the name of a column"),
         ({"precipitation": "inch"}, "precipitation: expected a unit among mm d-1, mm month-1, found 'inch'"),
-    ],
-)
-def test_selections_of_climate_tables(table, selection, words):
-    with pytest.raises(ProductError, match=words):
-        products.read("site_climate", table(CLIMATE), **selection)
+    ):
+        with pytest.raises(ProductError, match=words):
+            products.read("site_climate", table(CLIMATE), **selection)
 
 
 # --- the real table --------------------------------------------------------------------------------------------------
