@@ -76,8 +76,9 @@ def test_what_is_unknown_or_not_there_is_told_with_what_is(tmp_path):
     (tmp_path / "spei12.nc").write_bytes(b"x")
     with pytest.raises(products.ProductError, match="'yeers' is unknown; known are years"):
         products.read("spei", tmp_path, yeers=[2000])
-    with pytest.raises(products.ProductError, match=r"years: expected calendar years, .*, found 2000; give a list"):
-        products.read("spei", tmp_path, years=2000)
+    for years in (2000, "2000", [2000.5], np.array(2000)):
+        with pytest.raises(products.ProductError, match="years: expected calendar years, .*, found .*2000.*; give a"):
+            products.read("spei", tmp_path, years=years)
 
 
 @pytest.mark.parametrize(
