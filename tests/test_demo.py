@@ -19,7 +19,7 @@ from small_planet import SMALL, WHOLE
 
 from helpers import demo, products
 from helpers.demo import carbon, climate, files, planet, towers
-from helpers.products.towers import rules
+from helpers.products import towers as flux
 from helpers.space import regions
 from helpers.space.grid import RADIUS, Grid, resample
 from helpers.workspace import ROOT
@@ -510,12 +510,12 @@ def test_the_folder_of_training_towers_is_untidy_and_the_reader_sorts_it_out(exa
     site_years = pd.DataFrame({"site": back.site.values, "year": back.year.values})
     assert not site_years.duplicated().any() and len(site_years) + len(dropped) == back.attrs["site_years_read"]
     by_reason = {reason: rows for reason, rows in dropped.groupby("reason")}
-    assert set(by_reason) == {rules.OTHER_FILE, rules.REPEATED} and len(by_reason[rules.REPEATED]) == 1
-    (site,), (name,) = set(by_reason[rules.OTHER_FILE].site), set(by_reason[rules.OTHER_FILE].file)
+    assert set(by_reason) == {flux.OTHER_FILE, flux.REPEATED} and len(by_reason[flux.REPEATED]) == 1
+    (site,), (name,) = set(by_reason[flux.OTHER_FILE].site), set(by_reason[flux.OTHER_FILE].file)
     record = site_years[site_years.site == site].year
     assert "_SUBSET_" in name and record.size == site_years.groupby("site").size().max()
-    assert by_reason[rules.OTHER_FILE].year.tolist() == record.tolist()[:-1]
-    assert by_reason[rules.REPEATED].site.item() != site
+    assert by_reason[flux.OTHER_FILE].year.tolist() == record.tolist()[:-1]
+    assert by_reason[flux.REPEATED].site.item() != site
     assert products.dropped(products.read("fluxnet", files["fluxnet"])).empty
 
 

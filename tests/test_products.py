@@ -1,9 +1,7 @@
 """The door to product files, tried on real bytes where they are at hand, and on what users get wrong."""
 
 import calendar
-import csv
 import shutil
-import zipfile
 
 import netCDF4
 import numpy as np
@@ -27,26 +25,18 @@ def months_of(path, name, year):
 
 
 @pytest.mark.parametrize("year", [1904, 2015])
-def test_cru_temperature_is_the_mean_weighted_by_days(real_data, year):
-    path = real_data / "native" / CRU.format("tmp")
+def test_a_year_of_cru_is_the_mean_weighted_by_days_or_the_sum_of_months(real_data, year):
+    paths = {name: real_data / "native" / CRU.format(name) for name in ("tmp", "pre")}
     days = [calendar.monthrange(year, m)[1] for m in range(1, 13)]
-    expected = np.average(months_of(path, "tmp", year), axis=0, weights=days)
-    back = products.read("cru_tmp", path, years=[year]).mat
-    np.testing.assert_allclose(back.values[0], expected, rtol=1e-6)
-    assert back.attrs["units"] == "degC" and back.lat[0] > back.lat[-1]
-
-
-@pytest.mark.parametrize("year", [1904, 2015])
-def test_cru_precipitation_is_the_sum_of_months(real_data, year):
-    path = real_data / "native" / CRU.format("pre")
-    back = products.read("cru_pre", path, years=[year])["map"]
-    np.testing.assert_allclose(back.values[0], months_of(path, "pre", year).sum(axis=0), rtol=1e-6)
-    assert back.attrs["units"] == "mm yr-1"
-
-
-def test_a_year_that_cru_lacks_is_named(real_data):
+    mat = products.read("cru_tmp", paths["tmp"], years=[year]).mat
+    np.testing.assert_allclose(
+        mat.values[0], np.average(months_of(paths["tmp"], "tmp", year), axis=0, weights=days), rtol=1e-6
+    )
+    rain = products.read("cru_pre", paths["pre"], years=[year])["map"]
+    np.testing.assert_allclose(rain.values[0], months_of(paths["pre"], "pre", year).sum(axis=0), rtol=1e-6)
+    assert mat.attrs["units"] == "degC" and rain.attrs["units"] == "mm yr-1" and mat.lat[0] > mat.lat[-1]
     with pytest.raises(products.ProductError, match="2017.*check years"):
-        products.read("cru_tmp", real_data / "native" / CRU.format("tmp"), years=[2017])
+        products.read("cru_tmp", paths["tmp"], years=[2017])
 
 
 def test_a_real_sinusoidal_tile_lies_where_its_name_says(real_data):
@@ -61,56 +51,6 @@ def test_a_real_sinusoidal_tile_lies_where_its_name_says(real_data):
     lat = to_degrees.transform(*(grids[0].transform @ (columns / 2, rows)))[1]
     assert lat == pytest.approx(-90, abs=0.01)
     assert {grid.shape[1] for grid in grids} == {1200, 2400}
-
-
-@pytest.fixture
-def oensingen(real_data, tmp_path):
-    """Return a folder with the real yearly file of one tower and a list of sites."""
-    (path,) = (real_data / "native").glob("FLX_CH-Oe2*.csv")
-    shutil.copy(path, tmp_path)
-    (tmp_path / "sites.csv").write_text("site,latitude,longitude,igbp\nCH-Oe2,47.2864,7.7337,CRO\n")
-    return tmp_path
-
-
-def rows_of(folder):
-    (path,) = folder.glob("FLX*.csv")
-    with path.open() as stream:
-        return list(csv.DictReader(stream))
-
-
-@pytest.mark.parametrize("zipped", [False, True])
-def test_a_real_fullset_file_comes_back_in_kilograms(oensingen, zipped):
-    rows = rows_of(oensingen)
-    (path,) = oensingen.glob("FLX*.csv")
-    if zipped:
-        with zipfile.ZipFile(oensingen / path.name.replace("_YY", "").replace(".csv", ".zip"), "w") as archive:
-            archive.write(path, path.name)
-        path.unlink()
-    back = products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
-    assert back.year.values.tolist() == [int(r["TIMESTAMP"]) for r in rows]
-    for name, column, factor in (
-        ("reco", "RECO_NT_VUT_REF", 1e-3),
-        ("reco_dt", "RECO_DT_VUT_REF", 1e-3),
-        ("nee_qc", "NEE_VUT_REF_QC", 1),
-    ):
-        expected = [np.nan if float(r[column]) == -9999 else factor * float(r[column]) for r in rows]
-        np.testing.assert_allclose(back[name].values, expected, rtol=1e-12)
-    assert set(back.igbp.values) == {12} and back.attrs["product"] == "fluxnet2015"
-
-
-def test_a_tower_without_a_place_is_read_and_warned_of(oensingen):
-    (oensingen / "sites.csv").unlink()
-    with pytest.warns(UserWarning, match=r"expected the place of CH-Oe2 in sites\.csv beside it, found none"):
-        back = products.read("fluxnet2015", products.find("fluxnet2015", oensingen))
-    assert back.sizes["sample"] == 20 and np.isnan(back.lat).all()
-
-
-def test_a_zip_without_a_yearly_file_is_refused(real_data, oensingen):
-    (path,) = (real_data / "native").glob("AMF_US-CRT*.zip")
-    copy = oensingen / "AMF_US-CRT_FLUXNET_FULLSET_2011-2013_3-5.zip"
-    shutil.copy(path, copy)
-    with pytest.raises(products.ProductError, match=r"AMF_US-CRT.*expected one yearly file"):
-        products.read("fluxnet", [copy])
 
 
 def test_a_real_land_model_file_gives_yearly_sums(real_data, tmp_path):
@@ -128,19 +68,17 @@ def test_a_real_land_model_file_gives_yearly_sums(real_data, tmp_path):
     assert float(back.max()) < 10 and (np.diff(back.lon) > 0).all() and back.lon.min() >= -180
 
 
-def test_an_unknown_product_lists_the_known(tmp_path):
+def test_what_is_unknown_or_not_there_is_told_with_what_is(tmp_path):
     with pytest.raises(products.ProductError, match="cru_tmpp.*cru_tmp, cru_pre"):
         products.find("cru_tmpp", tmp_path)
-
-
-def test_an_unknown_selection_lists_the_known(real_data):
-    with pytest.raises(products.ProductError, match="'yeers' is unknown; known are years"):
-        products.read("cru_tmp", real_data / "native" / CRU.format("tmp"), yeers=[2000])
-
-
-def test_a_folder_without_the_product_tells_where_to_get_it(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"expected files named like MOD17A3HGF.*found none\. \w+"):
         products.find("mod17a3hgf", tmp_path)
+    (tmp_path / "spei12.nc").write_bytes(b"x")
+    with pytest.raises(products.ProductError, match="'yeers' is unknown; known are years"):
+        products.read("spei", tmp_path, yeers=[2000])
+    for years in (2000, "2000", [2000.5], np.array(2000)):
+        with pytest.raises(products.ProductError, match="years: expected calendar years, .*, found .*2000.*; give a"):
+            products.read("spei", tmp_path, years=years)
 
 
 @pytest.mark.parametrize(
@@ -162,21 +100,20 @@ def test_a_file_of_other_bytes_is_named(tmp_path, product, name, selection):
     assert "\n" not in str(found.value)
 
 
-@pytest.mark.parametrize("keep", [1000, 30000])
-def test_a_truncated_netcdf_file_is_named(real_data, tmp_path, keep):
-    whole = (real_data / "native" / CRU.format("tmp")).read_bytes()
-    path = tmp_path / CRU.format("tmp")
-    path.write_bytes(whole[:keep])
-    with pytest.raises(products.ProductError, match=f"{path.name}.*again"):
-        products.read("cru_tmp", path, years=[2000])
-
-
-def test_a_truncated_hdf4_file_is_named(real_data, tmp_path):
-    whole = next((real_data / "native").glob("MOD09GA*")).read_bytes()
-    path = tmp_path / "MOD13A3.A2008275.h14v17.006.2015181011753.hdf"
-    path.write_bytes(whole[:40000])
+@pytest.mark.parametrize(
+    ("stored", "product", "name", "keep"),
+    [
+        (CRU.format("tmp"), "cru_tmp", CRU.format("tmp"), 1000),
+        (CRU.format("tmp"), "cru_tmp", CRU.format("tmp"), 30000),
+        ("MOD09GA*", "mod13a3", "MOD13A3.A2008275.h14v17.006.2015181011753.hdf", 40000),
+    ],
+)
+def test_a_truncated_file_is_named(real_data, tmp_path, stored, product, name, keep):
+    path = tmp_path / name
+    path.write_bytes(next((real_data / "native").glob(stored)).read_bytes()[:keep])
+    how = {"grid": Grid(1), "allow_partial": True} if product == "mod13a3" else {}
     with pytest.raises(products.ProductError, match=path.name):
-        products.read("mod13a3", path, years=[2008], grid=Grid(1), allow_partial=True)
+        products.read(product, path, years=[2008], **how)
 
 
 @pytest.mark.parametrize("how", ["folder", "paths", "read a folder"])

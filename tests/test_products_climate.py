@@ -284,7 +284,7 @@ def test_decimal_commas_fills_and_what_names_and_columns_tell(tmp_path):
         ("date,spei12,spei_12\n2000-12-01,1,1\n", "expected one column a time scale, found two of 12", ProductError),
         ("date,spei\n2000-12-01,1\n", "expected a column such as SPEI12, found SPEI", ProductError),
         ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
-        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found 55; fetch", ProductError),
+        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found '55'; fetch", ProductError),
         ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1'", ProductError),
         ("date,lat,spei12\n2000-12-01,91,1\n", "row 2, column 'lat': expected a number from -90 to 90", ProductError),
         ("date,lat,spei12\n2000-12-01,9,1\n2001-12-01,8,1\n", "expected one place, found 2 of lat", ProductError),

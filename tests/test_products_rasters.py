@@ -248,6 +248,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import numpy as np
+from helpers import products
 from helpers.space.grid import Grid
 
 def peak():

@@ -110,5 +110,5 @@ def test_a_tower_that_nobody_places_stops_the_chapter_in_one_line(untidy, tmp_pa
     ws, values = untidy
     with pytest.raises(papermill.PapermillExecutionError) as error:
         run(tmp_path, **values)
-    assert error.value.ename == "ProductError" and "the place of BB-Two, CC-Tri" in error.value.evalue
+    assert error.value.ename == "ValueError" and "the place of BB-Two, CC-Tri" in error.value.evalue
     assert "\n" not in error.value.evalue and not ws.has("samples")

@@ -11,24 +11,25 @@ of its module: `climate`, `satellite`, `soil`, `towers`, `process_models`, ….
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator
+import json
+import os
+import re
+import warnings
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import xarray as xr
 
-from helpers.products import compression, finding, registry
-from helpers.products.csv_columns import columns_of
+from helpers.products import compression, registry
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.registry import Product, first_year, product, products, variables_table
-from helpers.products.towers import accounts, names, rules
-from helpers.products.towers.accounts import dropped
 
 __all__ = [
     "DamagedFile",
     "Product",
     "ProductError",
-    "columns_of",
     "dropped",
     "find",
     "first_year",
@@ -65,31 +66,10 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     Warns
     -----
     UserWarning
-        Besides, there are files of the product that are packed or spelled in a way that is not read, second copies,
-        unfinished downloads, links to nothing or folders of such a name: a line each for towers, else one.
+        Besides, there are files of the product that are packed or spelled in a way that is not read, or unfinished
+        downloads: a line each for towers, else one.
     """
-    return finding.looked_for(registry.product(product_id), Path(folder))[0]
-
-
-def pixel(product_id: str, path: str | Path) -> str:
-    """Say how large a pixel of a gridded product's file is: ``"0.5°"``, ``"463 m"``.
-
-    Raises
-    ------
-    ProductError
-        The product has no pixels, or the file does not say how large they are.
-    """
-    return import_module("helpers.products.satellite").pixel(registry.product(product_id), Path(path))
-
-
-def _aside(unread: dict[Path, str], selection: dict) -> list[tuple[str, int, str, str]]:
-    """Return the site-years of towers' files that no reader was given, as far as their names tell."""
-    years = rules.wanted_years(selection.get("years"))
-    return [
-        (site, year, f"not read as it is: {remedy}", path.name)
-        for path, remedy in unread.items()
-        for site, year in names.of_file(path, years)
-    ]
+    return _find(registry.product(product_id), Path(folder))[0]
 
 
 def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection) -> xr.Dataset:
@@ -118,30 +98,172 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
         A file is missing.
     """
     entry = registry.product(product_id)
-    paths = [Path(paths)] if isinstance(paths, str | Path) else [Path(path) for path in paths]
-    looked = [finding.looked_for(entry, path) if path.is_dir() else ([path], {}) for path in paths]
-    paths = [file for files, _ in looked for file in files]
-    unread = {file: remedy for _, left in looked for file, remedy in left.items()}
-    if not paths:
+    files, unread = [], {}
+    for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
+        inside, left = _find(entry, path) if path.is_dir() else ([path], {})
+        files += inside
+        unread |= left
+    if not files:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
-    for path in paths:
+    for path in files:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
-    odd = [path for path in paths if path.suffix.lower() in compression.UNREAD or path.name.lower().endswith(".tar.gz")]
-    if odd:
-        raise ProductError(f"{odd[0]}: expected a file that is plain, .gz or .zip, found {odd[0].suffix}; unpack it")
-    finding.one_of_each(entry, paths[0].parent, paths)
-    reader = import_module(f"helpers.products.{entry.family}").read
-    parameters = inspect.signature(reader).parameters
+        if path.suffix.lower() in compression.UNREAD or path.name.lower().endswith(".tar.gz"):
+            raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")
+    _one_of_each(entry, files[0].parent, files)
+    family = import_module(f"helpers.products.{entry.family}")
+    parameters = inspect.signature(family.read).parameters
     known = [name for name in parameters if name not in ("product", "paths")]
-    unknown = [name for name in selection if name not in known]
-    if unknown:
+    if unknown := [name for name in selection if name not in known]:
         raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
-    if isinstance(years := selection.get("years"), int | str | bytes):
+    if selection.get("years") is not None:
+        selection["years"] = _calendar_years(product_id, selection["years"])
+    ds = family.read(*((entry,) if "product" in parameters else ()), files, **selection)
+    return family.with_unread(ds, unread, selection.get("years")) if unread and entry.of_towers else ds
+
+
+def _calendar_years(product_id: str, years: Iterable[int]) -> list[int]:
+    """Return years as a list of whole numbers, and refuse what is none."""
+    try:
+        given = list(years)
+        whole = [int(year) for year in given if not isinstance(year, str)]
+    except (TypeError, ValueError, OverflowError):
+        given, whole = None, []
+    if given != whole:
         raise ProductError(
             f"{product_id}: years: expected calendar years, such as [2000, 2001], or None, found {years!r}; give a list"
         )
-    # Years are looked at again below, which a generator doesn't survive.
-    selection = {name: list(told) if isinstance(told, Iterator) else told for name, told in selection.items()}
-    ds = reader(entry, paths, **selection) if "product" in parameters else reader(paths, **selection)
-    return accounts.with_unread(ds, _aside(unread, selection)) if finding.of_towers(entry) else ds
+    return whole
+
+
+def pixel(product_id: str, path: str | Path) -> str:
+    """Say how large a pixel of a gridded product's file is: ``"0.5°"``, ``"463 m"``.
+
+    Raises
+    ------
+    ProductError
+        The product has no pixels, or the file does not say how large they are.
+    """
+    return import_module("helpers.products.satellite").pixel(registry.product(product_id), Path(path))
+
+
+def dropped(ds: xr.Dataset) -> pd.DataFrame:
+    """Return which site-years a reader of towers left out, and why.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What `read` gave, or what came back from a file of it.
+
+    Returns
+    -------
+    DataFrame
+        A row a site-year that was read and left out: ``site``, ``year``, ``reason``, ``file`` (its name). Together
+        with the samples of ``ds`` they are all that was read. Of a file that could not be read, the years are those
+        that its name tells, or one row with year 0 where it tells none. Empty for products that drop nothing.
+    """
+    rows = json.loads(ds.attrs.get("site_years_dropped", "[]"))
+    return pd.DataFrame(rows, columns=["site", "year", "reason", "file"]).astype({"year": "int64"})
+
+
+# Which files of a folder are a product's, and which would be if they were unpacked, whole, or named otherwise.
+
+
+def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Return a product's files in a folder, and those that would be its, with what is to be done about each."""
+    every = sorted(_below(folder))
+    answered = entry.notes.get("answered")  # none of the product's, but taken for one: the reader says what it is
+    paths = [
+        path
+        for path in every
+        if path.is_file() and (entry.file.search(path.name) or (answered and re.search(answered, path.name)))
+    ]
+    there = {compression.unpacked_name(path.name) for path in paths}
+    inside = {*paths, *(parent for path in paths for parent in path.parents)}
+    unread = {}
+    for path in every:
+        second = compression.unpacked_name(compression.first_name(path.name)) in there
+        if path not in inside and not second and (remedy := _remedy(entry, path)):
+            unread[path] = remedy
+    return paths, unread
+
+
+def unread_lines(entry: Product, unread: dict[Path, str]) -> list[str]:
+    """Say what is left out: in a line each for towers, in one for maps, of which a missing one is told by its date."""
+    shown = list(unread.items())[: None if entry.of_towers else 1]
+    more = f" (and {len(unread) - len(shown)} more)" if len(unread) > len(shown) else ""
+    expected = f"expected a file named like {entry.example}, plain, .gz or .zip"
+    return [f"{path}{more}: {expected}, so it is left out; {remedy}" for path, remedy in shown]
+
+
+def _find(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Return what `files_of` finds in a product's folder; refuse and warn as `find`."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
+    place = folder / entry.id if (folder / entry.id).is_dir() else folder
+    paths, unread = files_of(entry, place)
+    lines = unread_lines(entry, unread)
+    if not paths:
+        others = (registry.product(name) for name in entry.notes.get("mistaken_for", ()))
+        alike = [(path, other.id) for other in others for path in files_of(other, folder)[0]]
+        instead = f"{alike[0][0].name} is another product: read it as {alike[0][1]}. " if alike else ""
+        raise FileNotFoundError(
+            lines[0]
+            if lines
+            else f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}"
+        )
+    for line in lines:
+        warnings.warn(line, stacklevel=3)
+    _one_of_each(entry, place, paths)
+    return paths, unread
+
+
+def _below(place: Path) -> Iterable[Path]:
+    """Yield all that lies in a folder, behind links too; not what systems and editors hide there."""
+    seen = set()
+    for folder, folders, files in os.walk(place, followlinks=True):
+        real = os.path.realpath(folder)
+        folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name != "__MACOSX"]
+        if real not in seen:
+            yield from (Path(folder) / name for name in (*folders, *files) if name[0] != ".")
+        seen.add(real)
+
+
+def _remedy(entry: Product, path: Path) -> str:
+    """Return what would make a file one of the product's; nothing where it isn't."""
+    alike = re.compile(entry.file.pattern, re.IGNORECASE).search
+    first, ending = compression.first_name(path.name), path.suffix.lower()
+    if not path.is_file():
+        return "put the file itself in its place" if alike(first) else ""
+    if alike(first):
+        return (
+            f"rename it to {first}"
+            if first != path.name
+            else f"rename it, in upper and lower case like {entry.example}"
+        )
+    if ending in compression.UNFINISHED:
+        return "its download was not finished: fetch it again" if alike(path.stem) else ""
+    if "model" in entry.file.groupindex and compression.plain_name(path.name).lower().endswith((".nc", ".nc4")):
+        stored = {name.lstrip("-") for sets in entry.notes["sets"].values() for names in sets for name in names}
+        flux = stored & set(re.split(r"[-_.]", path.name))  # others, such as masks, are nobody's loss
+        return f"name it like {entry.example}, after its model" if flux and entry.id in path.parts else ""
+    if ending not in (*compression.PACKED, *compression.UNREAD) or "^" not in entry.file.pattern[:5]:
+        return ""  # without an anchor any name is the product's
+    plain = compression.unpacked_name(first)
+    names = [*(plain + of_data for of_data in ("", *compression.DATA, ".zip")), *compression.members(path)]
+    return "unpack it" if any(map(alike, names)) else ""
+
+
+def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
+    """Refuse files of several versions, and a packed map beside its unpacked copy."""
+    examples, plain = {}, {}
+    for path in paths:
+        if found := entry.file.search(path.name):
+            examples.setdefault(found.groupdict().get("version"), path.name)
+        twin = plain.setdefault(path.parent / compression.plain_name(path.name), path)
+        if twin != path and not entry.of_towers:
+            raise ProductError(f"{path}: expected one copy of each file, found {twin.name} too; remove one of the two")
+    told = sorted((version, name) for version, name in examples.items() if version)
+    if len(told) > 1:
+        named = " and ".join(f"{version} (such as {name})" for version, name in told)
+        raise ProductError(f"{place}: expected one version of {entry.id}, found {named}; keep one")

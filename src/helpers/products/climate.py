@@ -32,12 +32,22 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, netcdf, registry
-from helpers.products.csv_columns import YEARS, names_of, needed_of, numbers_of, refuse_twice
-from helpers.products.csv_table import FETCH, LONGEST, parse_text, rows, separator_of
 from helpers.products.errors import DamagedFile, ProductError
 from helpers.products.registry import Product, describe
-from helpers.products.site_table import one_file
-from helpers.products.towers.places import SAME_PLACE_KM
+from helpers.products.site_table import (
+    FETCH,
+    LONGEST,
+    SAME_PLACE_KM,
+    YEARS,
+    names_of,
+    needed_of,
+    numbers_of,
+    one_file,
+    parse_text,
+    refuse_twice,
+    rows,
+    separator_of,
+)
 from helpers.space.grid import LAT, LON, together
 
 UNITS = {

@@ -24,19 +24,8 @@ class DamagedFile(ProductError):
 
 
 # What the libraries underneath raise on damaged bytes; our own one-line errors pass through untouched.
-_DAMAGE = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    UnicodeDecodeError,
-    HDF4Error,
-    RasterioError,
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    struct.error,
-)
-
+_DAMAGE = (OSError, RuntimeError, EOFError, UnicodeDecodeError, HDF4Error, RasterioError, zipfile.BadZipFile)
+_DAMAGE += (zlib.error, lzma.LZMAError, struct.error)
 
 REMEDIES = {
     errno.EACCES: "may not be read; give yourself the permission",
@@ -51,13 +40,7 @@ REMEDIES = {
 
 @contextmanager
 def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
-    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy.
-
-    Raises
-    ------
-    DamagedFile
-        The file cannot be read.
-    """
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy."""
     try:
         yield
     except ProductError:

@@ -20,24 +20,8 @@ TEXTS = (*GAPS, "inf", "-inf", "+inf", "infinity", "-infinity")
 NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
 """Whole parts of the numbers that mark gaps; decimals follow (-999.9), or come of arithmetic on the fill (-9999.4)."""
 
-OTHERS = (
-    -9.99,
-    -3000,
-    -6999,
-    -7777,
-    -8888,
-    -32768,
-    -32767,
-    32767,
-    65535,
-    -2147483648,
-    2147483647,
-    1e10,
-    1e11,
-    1e12,
-    1e13,
-    1e14,
-)
+OTHERS = (-9.99, -3000, -6999, -7777, -8888, 65535, *(10.0**k for k in range(10, 15)))
+OTHERS += (-32768, -32767, 32767, -2147483648, 2147483647)
 """Further marks: of loggers, and the ends of what whole numbers of two and four bytes hold."""
 
 SEVERAL, MANY = 3, 10
@@ -86,7 +70,7 @@ def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), s
     Returns
     -------
     ndarray of bool (…)
-        The rest are values, or wrong: see `csv_columns.numbers_of` and `netcdf.within`, which refuse those.
+        The rest are values, or wrong: the readers refuse those.
 
     Examples
     --------
@@ -114,15 +98,7 @@ def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), s
 
 
 def _odd(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Say which marks of gaps lie so far from the other numbers that they are none of them: see `fills`.
-
-    Parameters
-    ----------
-    values : ndarray (number,)
-        All of them could be values.
-    low, high : float
-        The variable's limits, of stored numbers.
-    """
+    """Say which marks of gaps lie so far from the other numbers, all within the limits, that they are none of them."""
     known = np.isfinite(low) or np.isfinite(high)
     noise = known and low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
     marks = _marks(values)

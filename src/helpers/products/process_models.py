@@ -21,7 +21,8 @@ from pathlib import Path
 
 import xarray as xr
 
-from helpers.products import finding, netcdf
+from helpers import products
+from helpers.products import netcdf
 from helpers.products.compression import plain_name
 from helpers.products.errors import ProductError
 from helpers.products.registry import Product, describe
@@ -73,8 +74,8 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
     chosen: dict[str, str] = {}
     for name in wanted or [name for name in FAMILY if (Path(folder) / name).is_dir()]:
         entry, place = registry_product(name), Path(folder) / name
-        paths, unread = finding.sorted_out(entry, place)
-        for line in finding.lines(entry, unread):
+        paths, unread = products.files_of(entry, place)
+        for line in products.unread_lines(entry, unread):
             warnings.warn(line, stacklevel=2)
         there = models(entry, paths)
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:

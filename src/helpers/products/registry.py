@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 
-from helpers.products import entries
 from helpers.products.errors import ProductError
 from helpers.workspace import DATA
 
@@ -55,6 +55,11 @@ class Field:
     optional: bool = False
     coverage: float = 1.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fill", tuple(float(number) for number in self.fill))
+        if self.valid is not None:
+            object.__setattr__(self, "valid", tuple(float(number) for number in self.valid))
+
 
 @dataclass(frozen=True)
 class Product:
@@ -75,15 +80,20 @@ class Product:
     step: str
     licence: str
     get: str
+    rule: str
     fields: tuple[Field, ...]
     doi: str = ""
     citation: str = ""
     superseded_by: str = ""
     predictors: str = ""
-    rule: str = ""
     starts: dict[str, int] = field(default_factory=dict, compare=False)
     fetch: dict = field(default_factory=dict, compare=False)
     notes: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def of_towers(self) -> bool:
+        """Whether each file is a site's: one left out is a site lost, and of two the reader settles which to keep."""
+        return "site" in self.file.groupindex
 
     def match(self, path: Path) -> re.Match[str]:
         """Match a file's name.
@@ -106,26 +116,22 @@ class Product:
 
 @lru_cache
 def _content() -> dict:
-    return entries.load(REGISTRY, Field)
+    return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
 
 
-def _field(name: str, entry: dict) -> Field:
-    entry = dict(entry)
-    for key in ("valid", "fill"):
-        if key in entry:
-            entry[key] = tuple(float(v) for v in entry[key])
-    return Field(name=name, **entry)
+def _product(key: str, about: dict) -> Product:
+    """Return an entry of the registry; a key that is lacking or unknown is told by its name."""
+    try:
+        fields = tuple(Field(name, **spec) for name, spec in about["fields"].items())
+        return Product(id=key, **{**about, "fields": fields, "file": re.compile(about["file"])})
+    except (TypeError, KeyError, re.error) as error:
+        raise ProductError(f"{REGISTRY}: product {key!r}: {error}; correct the entry") from error
 
 
 @lru_cache
 def products() -> dict[str, Product]:
     """Return every known product by its id, in the registry's order."""
-    known = {}
-    for key, entry in _content()["products"].items():
-        entry = dict(entry)
-        fields = tuple(_field(name, spec) for name, spec in entry.pop("fields", {}).items())
-        known[key] = Product(id=key, file=re.compile(entry.pop("file")), fields=fields, **entry)
-    return known
+    return {key: _product(key, about) for key, about in _content()["products"].items()}
 
 
 def product(product_id: str) -> Product:
@@ -142,12 +148,15 @@ def product(product_id: str) -> Product:
 
 
 def first_year(entry: Product, version: str) -> int | None:
-    """Return the first year of a version of a product, None where the registry states none.
-
-    >>> first_year(product("cru_tmp"), "4.05") is None
-    True
-    """
+    """Return the first year of a version of a product, None where the registry states none."""
     return entry.starts.get(version)
+
+
+def _canonical(name: str) -> tuple[dict, str]:
+    """Return what the registry says of a variable, or of its family (``spei{}``), and the number of its name."""
+    canonical, number = _content()["canonical"], re.search(r"\d*$", name)[0]
+    own = canonical.get(name)
+    return (own, "") if own is not None else (canonical.get(f"{name.removesuffix(number)}{{}}", {}), number)
 
 
 def attributes(name: str) -> dict:
@@ -156,11 +165,9 @@ def attributes(name: str) -> dict:
     >>> attributes("spei3")["long_name"]
     'drought index SPEI over the 3 months to December'
     """
-    about, family = _canonical(name), entries.template(name)
-    about.pop("limits", None)
-    if name not in _content()["canonical"] and about:
-        about["long_name"] = about["long_name"].format(name.removeprefix(family[:-2]))
-    return about
+    about, number = _canonical(name)
+    about = {key: value for key, value in about.items() if key != "limits"}
+    return about | {"long_name": about["long_name"].format(number)} if number and about else about
 
 
 def limits(name: str) -> tuple[float, float]:
@@ -169,14 +176,8 @@ def limits(name: str) -> tuple[float, float]:
     >>> limits("mat"), limits("spei6"), limits("my_own")
     ((-90.0, 60.0), (-40.0, 40.0), (-inf, inf))
     """
-    low, high = _canonical(name).get("limits", (-np.inf, np.inf))
+    low, high = _canonical(name)[0].get("limits", (-np.inf, np.inf))
     return float(low), float(high)
-
-
-def _canonical(name: str) -> dict:
-    """Return what the registry says of a variable, or of its family (``spei{}``)."""
-    canonical = _content()["canonical"]
-    return dict(canonical.get(name) or canonical.get(entries.template(name), {}))
 
 
 def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:

@@ -1,12 +1,19 @@
-"""Tables of site-years: any CSV with one row a site and year, its columns mapped by name.
+"""Tables as text: whole rows, columns of numbers, names and classes; and any CSV with a row a site and year.
 
-A table gives predictors at the towers themselves, so no map is needed. Most are known at the point only; where nine
-columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
+Towers, tables of site-years, of monthly climate, of sites, and series of SPEI share what stands here. Fields may be
+separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
+one that its variable can be, and what is missing is missing, however it is written (see `missing`).
+
+A table of site-years gives predictors at the towers themselves, so no map is needed. Most are known at the point only;
+where nine columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
 """
 
 from __future__ import annotations
 
-import math
+import csv
+import io
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 from numbers import Real
 from pathlib import Path
@@ -14,18 +21,35 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pyproj import Geod
 
-from helpers.products import registry
-from helpers.products.csv_columns import YEARS, classes_of, names_of, needed_of, numbers_of, refuse_twice
-from helpers.products.csv_table import rows
-from helpers.products.errors import ProductError
-from helpers.products.registry import Product, describe
-from helpers.products.towers import places
+from helpers.products import land_cover, missing
+from helpers.products.compression import opened
+from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products.registry import Product, attributes, describe, limits
+
+SEPARATORS = ",;\t|"
+LONGEST = 100_000
+"""Letters of a header that are looked at; a field of more is no field of a table."""
+
+FETCH, CORRECT = "fetch it again", "correct the table"
+"""What to do about a file that comes from elsewhere, and about a table of one's own."""
+EMPTY_IT, REMOVE_IT = "correct or empty it", "correct it, or remove the row"
+
+ROUNDING = 1e-6
+"""What of a variable's range a number may lie beyond it and still stand at its end."""
+YEARS = (1900, 2100)
+DEGREES = {"lat": (-90, 90), "lon": (-180, 180)}
+NEEDED = {"year": YEARS, "month": (1, 12), **DEGREES}
+"""What may not be missing, and the limits of each."""
+
+SAME_PLACE_KM = 1.0
+"""Places no further apart than this are one tower's, written with fewer digits or after a move of the mast."""
+SPHERE = Geod(a=6371007.181, f=0)
 
 REQUIRED = ("site", "year", "lat", "lon", "reco")
 PLAIN = ("site", "year", "lat", "lon", "igbp")
 """What has no unit to be changed, and so no factor."""
-
 DIMENSIONS = ("sample", "dy", "dx")
 
 
@@ -41,8 +65,7 @@ def read(
     Parameters
     ----------
     paths : sequence of one path
-        A CSV file with a header, as it is or packed (.gz, or alone in a .zip); separated by commas, semicolons, tabs
-        or bars.
+        A CSV file with a header, as it is or packed (.gz, or alone in a .zip).
     columns : mapping of str to str or nine str
         For each variable, the column that holds it, or the nine columns of its 3x3 window. ``site``, ``year``,
         ``lat``, ``lon`` and ``reco`` must be there; ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation,
@@ -66,47 +89,142 @@ def read(
         For a file that is empty or no text, or in which a row is cut short.
     """
     path = one_file(paths, product.id)
-    columns = _columns(columns)
-    factors = _factors(factors or {}, columns)
+    columns, factors = _checked(columns, factors or {})
     table = rows(path)
-    site = names_of(table, path, columns["site"])
-    year = needed_of(table, path, columns["year"], *YEARS, whole=True)
-    refuse_twice(pd.DataFrame({"site": site, "year": year}), path)
-    at = {
-        "lat": needed_of(table, path, columns["lat"], -90, 90),
-        "lon": needed_of(table, path, columns["lon"], -180, 180),
-    }
-    _refuse_two_places(site, at["lat"], at["lon"], path)
-    coords = {"site": site.to_numpy(dtype=str), "year": year, **at, "igbp": np.full(len(table), -1, dtype="int8")}
-    if "igbp" in columns:
-        coords["igbp"] = classes_of(table, path, columns["igbp"])
+    known = {name: _column(table, path, name, columns[name]) for name in PLAIN if name in columns}
+    known = pd.DataFrame({"igbp": np.int8(-1), **known}, index=table.index)
+    refuse_twice(known[["site", "year"]], path)
+    _refuse_two_places(known[["site", "lat", "lon"]], path)
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name, column in columns.items():
         if name not in PLAIN:
-            variables[name] = _variable(table, path, name, column, factors.get(name, 1.0))
+            held = [column] if isinstance(column, str) else column
+            one = [_number(table, path, name, each, factors.get(name, 1.0)) for each in held]
+            variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
-        coords={name: ("sample", values) for name, values in coords.items()},
+        coords={name: ("sample", known[name].to_numpy(str if name == "site" else None)) for name in PLAIN},
     )
     ds = describe(ds, product, path.name)
     for name in ds:
         ds[name].attrs.setdefault("units", "")
-        if name in columns:
-            told = columns[name]
-            ds[name].attrs["comment"] = (
-                f"column {told}" if isinstance(told, str) else f"columns {told[0]} to {told[-1]}"
-            )
+        if column := columns.get(name):
+            several = not isinstance(column, str)
+            ds[name].attrs["comment"] = f"columns {column[0]} to {column[-1]}" if several else f"column {column}"
     return ds
 
 
-def one_file(paths: Sequence[Path | str], product: str) -> Path:
-    """Return the one path there is.
+def _checked(columns: Mapping, factors: Mapping) -> tuple[dict[str, str | list[str]], dict[str, float]]:
+    """Return columns without blanks around their names, and factors, of which every one can be."""
+    if lacking := [name for name in REQUIRED if name not in columns]:
+        raise ProductError(
+            f"columns: expected a column for each of {', '.join(REQUIRED)}, found none for {lacking[0]!r}; name it"
+        )
+    stripped = {}
+    for name, column in columns.items():
+        nine = isinstance(column, Sequence) and not isinstance(column, str)
+        held = list(column) if nine else [column]
+        texts = all(isinstance(each, str) and each.strip() for each in held)
+        if not texts or (nine and (len(held) != 9 or name in (*REQUIRED, *PLAIN))):
+            raise ProductError(
+                f"columns: {name}: expected one column, or for a predictor the nine of a 3x3 window from the "
+                f"north-west row by row, found {column!r}; write names, in quotes where they are numbers"
+            )
+        if name in DIMENSIONS:
+            raise ProductError(f"columns: {name!r} is the name of a dimension; give the variable another name")
+        stripped[name] = [each.strip() for each in held] if nine else column.strip()
+    for name, factor in factors.items():
+        if name not in columns or name in PLAIN:
+            known = ", ".join(each for each in columns if each not in PLAIN)
+            raise ProductError(f"factors: expected variables of columns ({known}), found {name!r}; correct it")
+        if not (isinstance(factor, Real) and 0 < factor < np.inf):
+            raise ProductError(f"factors: {name}: expected a number above 0, found {factor!r}; write it like 0.001")
+    return stripped, {name: float(factor) for name, factor in factors.items()}
+
+
+def _hint(name: str, factor: float) -> str:
+    """Say what is wrong, most often, with numbers that a variable cannot be."""
+    units = attributes(name).get("units", "")
+    if units == "degC":
+        return "is it in kelvin? write degrees Celsius"
+    if factor != 1:
+        return f"{name} is in {units}, by a factor of {factor:g}: correct or empty it, or correct the factor"
+    give = "give its factor, {} (table_factors in a profile)"
+    if units == "kg m-2 yr-1":
+        return f"{name} is in {units}: is the column in grams? {give.format(0.001)}"
+    if limits(name) == (0, 1):
+        return f"{name} is a share: is the column in percent? {give.format(0.01)}"
+    return f"{name} is in {units if units not in ('', '1') else 'no unit'}: correct or empty it, or give a factor"
+
+
+def _refuse_two_places(here: pd.DataFrame, path: Path) -> None:
+    """Refuse a site (with lat, lon; the index tells rows) that stands at two places; a few metres are one tower's."""
+    first = here.groupby("site")[["lat", "lon"]].transform("first")
+    apart = SPHERE.inv(first["lon"], first["lat"], here["lon"], here["lat"])[2] / 1000
+    if np.any(apart > SAME_PLACE_KM):
+        row = here.index[int(np.argmax(apart > SAME_PLACE_KM))]
+        site, lat, lon = here.loc[row]
+        raise ProductError(
+            f"{path}: site {site}: expected one place, found {first.at[row, 'lat']:g}, {first.at[row, 'lon']:g} in row "
+            f"{here.index[here['site'] == site][0]} and {lat:g}, {lon:g} in row {row}; correct one, or give two towers "
+            "two names"
+        )
+
+
+def columns_of(
+    path: str | Path,
+    columns: Mapping[str, str],
+    factors: Mapping[str, float] | None = None,
+    *,
+    drop_unnamed: bool = False,
+) -> pd.DataFrame:
+    """Return some columns of a table of one's own, by the book's names; missing is NaN.
+
+    Parameters
+    ----------
+    path : str or Path
+        A CSV file with a header, as it is or packed.
+    columns : mapping of str to str
+        Which column holds each variable. ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none);
+        ``year``, ``month``, ``lat`` and ``lon`` may not be missing; all others are numbers within what the registry
+        says that they can be.
+    factors : mapping of str to float, optional
+        What a column's numbers are multiplied by to reach the book's units.
+    drop_unnamed : bool
+        Leave out rows whose ``site`` is empty, in place of refusing them.
 
     Raises
     ------
-    ProductError, FileNotFoundError
-        There are several, or there is no such file.
+    ProductError, DamagedFile, FileNotFoundError
+        The file or a column is not there, or a cell is not what it should be.
     """
+    path = one_file([path], "a table")
+    table = rows(path)
+    if drop_unnamed:
+        table = table[~_unnamed(_text(table, path, columns["site"]))]
+    factors = factors or {}
+    found = {name: _column(table, path, name, column, factors.get(name, 1.0)) for name, column in columns.items()}
+    return pd.DataFrame(found, index=table.index)
+
+
+def _column(table: pd.DataFrame, path: Path, name: str, column: str, factor: float = 1.0) -> pd.Series | np.ndarray:
+    """Return a column as what its variable is: names, classes, numbers that may not be missing, or others."""
+    if name in ("site", "model"):
+        return names_of(table, path, column)
+    if name == "igbp":
+        return classes_of(table, path, column)
+    if name in NEEDED:
+        return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+    return _number(table, path, name, column, factor)
+
+
+def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float) -> np.ndarray:
+    """Return a variable in the book's units, NaN where it is missing."""
+    return factor * numbers_of(table, path, column, limits(name), factor, _hint(name, factor))
+
+
+def one_file(paths: Sequence[Path | str], product: str) -> Path:
+    """Return the one path there is, of a file that is there."""
     if len(paths) != 1:
         raise ProductError(f"{product}: expected one file, found {len(paths)}; join them or choose one")
     path = Path(paths[0])
@@ -115,86 +233,223 @@ def one_file(paths: Sequence[Path | str], product: str) -> Path:
     return path
 
 
-def _columns(columns: Mapping) -> dict[str, str | list[str]]:
-    """Return the columns' names as the file's are: without blanks around them."""
-    if not isinstance(columns, Mapping):
-        raise ProductError(f"columns: expected variables and their columns, found {columns!r}; give a mapping")
-    lacking = [name for name in REQUIRED if name not in columns]
-    if lacking:
-        raise ProductError(
-            f"columns: expected a column for each of {', '.join(REQUIRED)}, found none for {lacking[0]!r}; name it"
+# Columns: each cell becomes what it should be, or is refused with its row, its column and what to do.
+
+
+def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
+    """Return a column of names, of which none may be missing."""
+    text = _text(table, where, column)
+    _refuse(text, where, _unnamed(text), "a name", "fill it in, or remove the row")
+    return text
+
+
+def numbers_of(
+    table: pd.DataFrame,
+    where: Path | str,
+    column: str,
+    within: tuple[float, float] = (-np.inf, np.inf),
+    factor: float = 1.0,
+    hint: str = "",
+) -> np.ndarray:
+    """Return a column as float64, NaN where a cell is missing, however that is written.
+
+    Parameters
+    ----------
+    within : (float, float)
+        What the variable can be, in the book's units.
+    factor : float
+        What the column's numbers are multiplied by to reach these units; the result is not.
+    hint : str
+        What to think of, and to do, where a number is outside the limits.
+
+    Raises
+    ------
+    ProductError
+        The column is not there; a cell is no number, or one that the variable cannot be.
+    """
+    text = _text(table, where, column)
+    values = _numbers(table, where, text, EMPTY_IT)
+    gaps = missing.fills(values, within, factor)
+    doubtful = gaps & (values > -999) & (np.abs(values) < 1e10) if np.isinf(within).all() else np.zeros(0, bool)
+    if doubtful.any():
+        odd = ", ".join(sorted(set(text[doubtful])))
+        warnings.warn(f"{where}: column {column!r}: {odd} counts as missing; empty such cells", stacklevel=3)
+    low, high = (limit / factor for limit in within)
+    near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
+    wrong = ~gaps & ~((values >= low - near) & (values <= high + near))
+    _refuse(text, where, wrong, f"{low:g} to {high:g}", hint or EMPTY_IT)
+    return np.where(gaps, np.nan, np.clip(values, low, high))
+
+
+def needed_of(
+    table: pd.DataFrame,
+    where: Path | str,
+    column: str,
+    low: float,
+    high: float,
+    *,
+    whole: bool = False,
+    hint: str = REMOVE_IT,
+) -> np.ndarray:
+    """Return a column of numbers of which none may be missing: float64, or int64 if they are to be whole.
+
+    A number within the limits is itself, and no mark of a gap: -99 is a longitude.
+
+    Raises
+    ------
+    ProductError
+        The column is not there; a cell is missing, no number, out of limits or not whole.
+    """
+    text = _text(table, where, column)
+    values = _numbers(table, where, text, hint)
+    wrong = ~((values >= low) & (values <= high)) | (whole & (values != np.floor(values)))
+    _refuse(text, where, wrong, f"a {'whole ' if whole else ''}number from {low:g} to {high:g}", hint)
+    return values.astype("int64") if whole else values
+
+
+def classes_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarray:
+    """Return a column of land cover as codes of IGBP, int8, -1 where there is no class."""
+    text = _text(table, where, column)
+    codes = text.map({cell: land_cover.code(cell) for cell in text.unique()})
+    _refuse(text, where, codes.isna(), land_cover.EXPECTED, EMPTY_IT)
+    return codes.to_numpy(dtype="int8")
+
+
+def refuse_twice(keys: pd.DataFrame, where: Path | str) -> None:
+    """Refuse a table in which a key stands twice; the index tells the rows."""
+    twice = keys.duplicated()
+    if twice.any():
+        at = keys[twice].iloc[0]
+        shown = ", ".join(f"{name} {value}" for name, value in at.items())
+        first = keys.index[(keys == at).all(axis=1)][0]
+        raise ProductError(f"{where}: row {at.name}: {shown} is there twice, first in row {first}; keep one")
+
+
+def _text(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
+    if column not in table:
+        raise ProductError(f"{where}: column {column!r} is not there; the file has {', '.join(table.columns)}")
+    return table[column].str.strip()
+
+
+def _refuse(text: pd.Series, where: Path | str, wrong: np.ndarray, expected: str, remedy: str) -> None:
+    """Refuse the first cell of a column that is wrong."""
+    if np.any(wrong):
+        at = int(np.argmax(wrong))
+        cell = f"row {text.index[at]}, column {text.name!r}"
+        raise ProductError(f"{where}: {cell}: expected {expected}, found {text.iloc[at]!r}; {remedy}")
+
+
+def _unnamed(text: pd.Series) -> np.ndarray:
+    """Say which cells of a column of names are empty, or a mark of gaps."""
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy("float64")
+    return text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers))
+
+
+def _numbers(table: pd.DataFrame, where: Path | str, text: pd.Series, remedy: str) -> np.ndarray:
+    """Return a column's cells as numbers, NaN where they are empty."""
+    empty = text.str.lower().isin(missing.TEXTS)
+    plain = text.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
+    if table.attrs.get("separator", ",") != "," and text.str.contains(",", regex=False).any():
+        points = text.str.contains(".", regex=False) & ~empty
+        _refuse(text, where, points.to_numpy(), "one decimal sign in the column", "write all numbers one way")
+        plain = plain.str.replace(",", ".", regex=False)
+    values = pd.to_numeric(plain.where(~empty), errors="coerce").to_numpy(dtype="float64")
+    _refuse(text, where, np.isnan(values) & ~empty.to_numpy(), "a number", remedy)
+    return values
+
+
+# Rows: a table as text, every row of which is whole.
+
+
+def rows(path: Path) -> pd.DataFrame:
+    """Read a table of one's own as text, as it is or packed (.gz, or alone in a .zip); see `parse`."""
+    with opened(path, (".csv", ".tsv"), "save it again") as plain, reading(path, "save it again"):
+        return parse(plain.read_bytes(), path)
+
+
+def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
+    """Take a table apart, as text, and make sure that every row is whole.
+
+    Parameters
+    ----------
+    content : bytes
+        The file's content, UTF-8, or UTF-16 with its mark.
+    where : Path or str
+        What errors call the file.
+    remedy : str
+        What to do where a row is not whole.
+
+    Returns
+    -------
+    DataFrame of str
+        Its index is the line of the file that a row begins on; ``attrs["separator"]`` is what separates the fields.
+
+    Raises
+    ------
+    DamagedFile
+        The file is empty or no text, or a row has more or fewer fields than the header.
+    ProductError
+        Two columns have one name.
+    """
+    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if content.lstrip().startswith(b"<"):
+        raise DamagedFile(
+            f"{where}: expected a CSV file, found a web page; log in where it comes from and fetch it again"
         )
-    told = {}
-    for name, column in columns.items():
-        several = isinstance(column, Sequence) and not isinstance(column, str)
-        names = list(column) if several else [column]
-        if not all(isinstance(each, str) and each.strip() for each in (name, *names)):
-            raise ProductError(
-                f"columns: {name}: expected the name of a column, or of nine, found {column!r}; write names, in quotes "
-                "where they are numbers"
-            )
-        if several and (len(names) != 9 or name in (*REQUIRED, *PLAIN)):
-            raise ProductError(
-                f"columns: {name}: expected one column, or for a predictor the nine of a 3x3 window from the "
-                f"north-west row by row, found {len(names)}; correct the list"
-            )
-        if name in DIMENSIONS:
-            raise ProductError(f"columns: {name!r} is the name of a dimension; give the variable another name")
-        told[name] = [each.strip() for each in names] if several else column.strip()
-    return told
+    if content.startswith((b"PK", b"\x1f\x8b", b"\xd0\xcf")) or (b"\0" in content and not wide):
+        raise DamagedFile(
+            f"{where}: expected a CSV file, found something else, such as a workbook; check the path, or save it as CSV"
+        )
+    try:
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        row = content.count(b"\n", 0, error.start) + 1
+        raise DamagedFile(
+            f"{where}: row {row}: expected a CSV file in UTF-8, found letters in "
+            "another encoding; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
+        ) from error
+    return parse_text(text, where, remedy)
 
 
-def _factors(factors: Mapping, columns: Mapping) -> dict[str, float]:
-    if not isinstance(factors, Mapping):
-        raise ProductError(f"factors: expected variables and their factors, found {factors!r}; give a mapping")
-    for name, factor in factors.items():
-        if name not in columns or name in PLAIN:
-            known = ", ".join(each for each in columns if each not in PLAIN)
-            raise ProductError(
-                f"factors: expected variables of columns ({known}), found {name!r}; correct or remove it"
-            )
-        number = isinstance(factor, Real) and not isinstance(factor, bool | np.bool_)
-        if not (number and math.isfinite(factor) and factor > 0):
-            raise ProductError(
-                f"factors: {name}: expected a number above 0, found {factor!r}; write it like 0.001, or remove it"
-            )
-    return {name: float(factor) for name, factor in factors.items()}
+def parse_text(text: str, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
+    """Take the text of a table apart, of which ``above`` lines stand before its first; else as `parse`."""
+    stated = re.match(r"sep=(.)\r?\n", text)  # how spreadsheets state the separator
+    if stated:
+        text, above = text[stated.end() :], above + 1
+    separator = stated[1] if stated else separator_of(text.lstrip("\r\n ").partition("\n")[0])
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    body, lines, begins = [], [], above + 1
+    try:
+        for row in reader:
+            if any(field.strip() for field in row):
+                body.append(row)
+                lines.append(begins)
+            begins = above + 1 + reader.line_num
+    except csv.Error as error:
+        raise DamagedFile(
+            f"{where}: row {begins}: expected fields separated by {separator!r}, found a row that cannot be taken "
+            f"apart; {remedy}"
+        ) from error
+    if len(body) < 2:
+        raise DamagedFile(f"{where}: expected a header and at least one row, found an empty table; {remedy}")
+    header = [name.strip() for name in body[0]]
+    for line, row in zip(lines, body, strict=True):
+        if len(row) != len(header):
+            why = "the row is cut short" if len(row) < len(header) else f"a {separator!r} in a field needs quotes"
+            if len(header) == 1 or header[0].startswith("#"):
+                why = f"the columns' names must stand in the first row, where {header[0][:40]!r} stands"
+            raise DamagedFile(f"{where}: row {line}: expected {len(header)} fields, found {len(row)}; {why}; {remedy}")
+    table = pd.DataFrame(body[1:], columns=header, index=lines[1:])
+    table = table.loc[:, table.columns != ""]  # spreadsheets add columns without a name, and nobody can ask for one
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        found = (table.columns == twice[0]).sum()
+        raise ProductError(f"{where}: expected one column {twice[0]!r}, found {found}; rename one")
+    table.attrs["separator"] = separator
+    return table
 
 
-def _variable(table: pd.DataFrame, path: Path, name: str, column: str | list[str], factor: float) -> np.ndarray:
-    """Return a variable (sample), or (sample, 3, 3) when nine columns hold it."""
-    limits, hint = registry.limits(name), _hint(name, factor)
-    if isinstance(column, str):
-        return numbers_of(table, path, column, limits, factor, hint) * factor
-    nine = [numbers_of(table, path, c, limits, factor, hint) for c in column]
-    return np.stack(nine, axis=-1).reshape(-1, 3, 3) * factor
-
-
-def _hint(name: str, factor: float) -> str:
-    """Say what is wrong, most often, with numbers that a variable cannot be."""
-    units, (low, high) = registry.attributes(name).get("units", ""), registry.limits(name)
-    if units == "degC":
-        return "is it in kelvin? write degrees Celsius"
-    if factor != 1:
-        return f"{name} is in {units}, by a factor of {factor:g}: correct or empty it, or correct the factor"
-    if units == "kg m-2 yr-1":
-        return f"{name} is in {units}: is the column in grams? give its factor, 0.001 (table_factors in a profile)"
-    if (low, high) == (0, 1):
-        return f"{name} is a share: is the column in percent? give its factor, 0.01 (table_factors in a profile)"
-    unit = "no unit" if units in ("", "1") else units
-    return f"{name} is in {unit}: correct or empty it, or give a factor (table_factors in a profile)"
-
-
-def _refuse_two_places(site: pd.Series, lat: np.ndarray, lon: np.ndarray, path: Path) -> None:
-    """Refuse a site that stands at two places; a few metres are one tower's."""
-    here = pd.DataFrame({"site": site, "lat": lat, "lon": lon}).drop_duplicates()
-    for name, rows_of_site in here.groupby("site", sort=False):
-        spots = [places.Place(*spot) for spot in rows_of_site[["lat", "lon"]].itertuples(index=False)]
-        far = places.apart(spots[:1], spots)[0] > places.SAME_PLACE_KM
-        if far.any():
-            at = int(np.argmax(far))
-            first, other = rows_of_site.index[0], rows_of_site.index[at]
-            raise ProductError(
-                f"{path}: site {name}: expected one place, found {spots[0].lat:g}, {spots[0].lon:g} in row {first} and "
-                f"{spots[at].lat:g}, {spots[at].lon:g} in row {other}; correct one, or give two towers two names"
-            )
+def separator_of(header: str) -> str:
+    """Return what separates the names of a header; commas in doubt."""
+    header = header[:LONGEST]
+    return max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))

@@ -18,8 +18,6 @@ import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 
-from helpers.products.towers.places import refuse_unknown
-
 FILLS = ("centre", "drop", "nan")
 OFFSETS = np.array([-1, 0, 1])
 STRIP_BYTES = 64_000_000
@@ -164,7 +162,13 @@ def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *,
         As in `from_values`.
     """
     if {"lat", "lon"} <= set(fields.dims):
-        refuse_unknown(towers)
+        nowhere = (towers["lat"].isnull() | towers["lon"].isnull()).values
+        if nowhere.any():
+            sites = ", ".join(sorted(set(towers["site"].values[nowhere].tolist()))[:8])
+            raise ValueError(
+                f"towers: expected the place of {sites}, found none (NaN); write site, lat, lon and igbp into "
+                "sites.csv beside the files"
+            )
         return at_points(fields[list(predictors)], towers["lat"], towers["lon"], towers["year"], fill=fill)
     return from_values(fields, predictors, fill=fill)
 
