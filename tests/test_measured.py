@@ -11,8 +11,8 @@ import xarray as xr
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import kept, measured, planets
-from helpers.run.places import Book, UserError
+from helpers import measured, planets, reported
+from helpers.run.chapters import Book, UserError
 from helpers.workspace import MissingArtefact, Workspace
 
 FILES = sorted([*measured.FOLDER.glob("*.csv"), *measured.MADE.glob("*.csv")])
@@ -23,7 +23,7 @@ COLUMNS = {"CABLE-BIOS": "reco_cable_bios", "FLUXCOM-RS": "reco_fluxcom_rs"}
 
 def test_the_run_on_real_towers_is_there():
     assert {f"sites_{name}.csv" for name in measured.KEPT} <= {path.name for path in FILES}
-    _, table1 = measured.read(measured.FOLDER / "sites_table1.csv")
+    _, table1 = reported.aggregates(measured.FOLDER / "sites_table1.csv")
     assert set(table1.model) == {f"CNN{i}" for i in range(1, 7)}
     assert set(table1.split) == {"train", "test"}
 
@@ -31,8 +31,8 @@ def test_the_run_on_real_towers_is_there():
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 class TestEachFile:
     def test_says_when_and_from_what_it_was_made(self, path):
-        head, _ = measured.read(path)
-        assert list(head) == list(kept.HEAD)
+        head, _ = reported.aggregates(path)
+        assert list(head) == list(reported.HEAD)
         assert datetime.date.fromisoformat(head["date"]) >= datetime.date(2021, 12, 3), "after the paper"
         assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
         if path.name == measured.GPP_TRENDS:
@@ -47,7 +47,7 @@ class TestEachFile:
     def test_holds_aggregates_only(self, path):
         """The ladder has a row for each of 6 splits, some 10 models and 5 scores, so rows may be many; but no column
         may hold enough names or numbers to tell 140 sites, let alone 790 site-years, apart."""
-        _, table = measured.read(path)
+        _, table = reported.aggregates(path)
         assert not measured.OF_ONE & set(table.columns)
         assert 0 < len(table) <= 700
         labels = table.select_dtypes(exclude="float").columns
@@ -67,7 +67,7 @@ def test_written_tables_read_back(workspace, tmp_path):
     workspace.write("validation_scores", scores)
     files = measured.write(workspace, HEAD, MADE_BY, tmp_path)
     assert [path.name for path in files] == ["made_table1.csv", "made_validation_scores.csv"]
-    said, table = measured.read(files[1])
+    said, table = reported.aggregates(files[1])
     assert said == HEAD
     pd.testing.assert_frame_equal(table, scores)
 
@@ -106,7 +106,7 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path, text, kin
     if text:
         path.write_text(text)
     with pytest.raises(kind) as error:
-        kept.read(path)
+        reported.aggregates(path)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
@@ -193,7 +193,7 @@ def joined(folder):
 
 
 def test_rows_of_the_given_models_are_those_of_the_table(real_data):
-    _, scores = measured.read(measured.FOLDER / "sites_validation_scores.csv")
+    _, scores = reported.aggregates(measured.FOLDER / "sites_validation_scores.csv")
     rows = joined(real_data)
     assert scores.n.iloc[0] == len(rows)
     for name, column in COLUMNS.items():
@@ -214,7 +214,7 @@ def test_rows_of_the_given_models_are_those_of_the_table(real_data):
 
 
 def test_trends_of_gridded_gpp_come_out_again(real_data):
-    head, kept = measured.read(measured.FOLDER / measured.GPP_TRENDS)
+    head, kept = reported.aggregates(measured.FOLDER / measured.GPP_TRENDS)
     again = measured.gpp_trends(real_data / head["commands"].rpartition("/")[2])
     pd.testing.assert_frame_equal(again, kept, rtol=1e-5)
 

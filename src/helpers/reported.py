@@ -1,4 +1,6 @@
-"""What the paper reports, read from ``data/reported``, and the tables that set it beside what a run computed.
+"""What the paper reports, what others found, and what our own runs gave: the numbers that are shipped with the book.
+
+The paper's stand in ``data/reported``, with the tables that set them beside what a run computed.
 
 Every number that the paper states is a row of a CSV with the place where it stands; every claim in words likewise.
 `beside` and `verdicts` insist on completeness: a chapter that leaves out one of its numbers or claims stops with an
@@ -15,15 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 
-from .workspace import DATA
+from helpers.workspace import DATA
 
 FOLDER = DATA / "reported"
 
 TABLES = ("table1", "table2", "table3", "inputs")
 """Table 1 (scores of CNN1–CNN6) and its row of inputs, Table 2 (rising and falling shares), Table 3 (classes)."""
+
+HEAD = ("date", "commit", "commands")
+"""What each file of aggregates says of itself, a line each, before its table."""
 
 VERDICTS = ("holds", "does not hold", "open", "not testable here")
 """What a run may say of a claim of the paper: open is what its numbers don't settle either way."""
@@ -145,6 +151,41 @@ def literature() -> pd.DataFrame:
     """
     table = pd.read_csv(DATA / "literature.csv", comment="#")
     return table.fillna(dict.fromkeys(["range", "years"], ""))
+
+
+def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
+    """Return the head and the table of a file that `helpers.measured` or `helpers.planets` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        A CSV of ``data/measured`` (real data) or ``data/made`` (made worlds), which begins with the lines of `HEAD`,
+        each ``# name: text``.
+
+    Returns
+    -------
+    head : dict of str to str
+        By the names of `HEAD`.
+    table : DataFrame
+        Aggregates; no row of a site or a year.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing was kept there.
+    ValueError
+        There is no such head.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected kept numbers, found no file; make it by python -m helpers.measured")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = dict(line[2:].split(": ", 1) for line in lines[: len(HEAD)] if line.startswith("# ") and ": " in line)
+    if tuple(head) != HEAD:
+        raise ValueError(
+            f"{path}: expected {len(HEAD)} lines '# name: text' with {', '.join(HEAD)}, found "
+            f"{', '.join(head) or 'none'}; make the file anew by python -m helpers.measured"
+        )
+    return head, pd.read_csv(path, skiprows=len(HEAD))
 
 
 def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
