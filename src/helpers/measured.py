@@ -47,18 +47,7 @@ LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
-    """Copy a run's aggregates, each under ``head``; return the files.
-
-    Parameters
-    ----------
-    ws : Workspace
-        Of the profile that ran; its name begins the files' names.
-    head : mapping of str to str
-        What stands above each table.
-    chapters : collection of str
-        Stems of the chapters that the profile runs; only what they make is kept.
-    folder : Path
-        Where to write.
+    """Copy the aggregates that these ``chapters`` (stems) of a run made, each under ``head``; return the files.
 
     Raises
     ------
@@ -88,24 +77,8 @@ def put(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 
 def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
     """Sum up the trends of yearly maps of GPP by every test, over all cells that have a value in all years.
 
-    Parameters
-    ----------
-    path : Path
-        NetCDF with ``GPP`` (year, lat, lon) in any unit, missing as NaN, on a regular grid of degrees.
-    alpha : float
-        Level of the tests, and of the field.
-
-    Returns
-    -------
-    DataFrame
-        As `trends.summary_of_field` gives it, for the globe: no row is of a cell or a year.
-
-    Raises
-    ------
-    UserError
-        The file has no such variable.
-    OSError
-        The file can't be read.
+    The file is a NetCDF with ``GPP`` (year, lat, lon) in any unit, missing as NaN, on a regular grid of degrees; the
+    result is that of `trends.summary_of_field` for the globe, at level ``alpha``: no row is of a cell or a year.
     """
     with xr.open_dataset(path, engine="netcdf4") as file:
         if "GPP" not in file or set(file["GPP"].dims) != {"year", "lat", "lon"}:
@@ -124,10 +97,7 @@ def lag_power(worlds: int) -> pd.DataFrame:
 def head(commands: str, root: Path = ROOT) -> dict[str, str]:
     """Return what stands above a table: ``date``, ``commit`` of the working tree, ``commands``.
 
-    Raises
-    ------
-    UserError
-        The tree differs from its commit (``data/measured`` and ``data/made`` apart), or is no checkout of git.
+    Raises UserError where the tree differs from its commit, ``data/measured`` and ``data/made`` apart.
     """
 
     def git(*words: str) -> str:
@@ -148,11 +118,6 @@ def check_real(todo: runner.Plan) -> None:
 
     A run is on real data when a chapter that makes something reads a file or folder that the profile names, and the
     workspace holds neither the files of a Demo Earth nor its truth: chapter 1 leaves both wherever it makes one.
-
-    Raises
-    ------
-    UserError
-        Says what was found instead.
     """
     ws = Workspace(todo.profile.name, todo.book.outputs)
     makers = [chapter.stem for chapter in todo.only if chapter.writes]

@@ -46,18 +46,8 @@ CONFIDENCE = 0.9
 def bootstrap(ws: Workspace, draws: int = 200, seed: int = 0) -> pd.DataFrame:
     """Return intervals of Tables 2 and 3 by drawing the years of the published maps with replacement, by area.
 
-    It is what one does without a thought of a map's error: the same years in all cells, a new line through each.
-
-    Parameters
-    ----------
-    ws : Workspace
-        Of a finished run of chapters 1 and 5.
-    draws, seed : int
-
-    Returns
-    -------
-    DataFrame
-        By ``quantity`` and ``where``: ``low``, ``high`` (%).
+    It is what one does without a thought of a map's error: the same years in all cells, a new line through each. The
+    workspace is of a finished run of chapters 1 and 5; the result has ``low``, ``high`` (%) by quantity and where.
     """
     reco, npp, static = ws.read("reco").reco.load(), ws.read("predictors").npp.load(), ws.read("static").load()
     counted = trends.analysis_mask(reco, npp).to_numpy()

@@ -42,18 +42,10 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def table(name: str) -> pd.DataFrame:
-    """Return one of the paper's tables, one value a row.
+    """Return one of the paper's tables, one value a row; see `TABLES`.
 
-    Parameters
-    ----------
-    name : {"table1", "table2", "table3", "inputs"}
-        ``table1``: model, split, metric, value, n (n as the paper's last column has it). ``table2``: variable, band,
-        subset ("all" or "p<0.1"), direction, percent. ``table3``: band, class, percent. ``inputs``: model, inputs.
-
-    Raises
-    ------
-    ValueError
-        The paper has no such table.
+    ``table1``: model, split, metric, value, n (n as the paper's last column has it). ``table2``: variable, band,
+    subset ("all" or "p<0.1"), direction, percent. ``table3``: band, class, percent. ``inputs``: model, inputs.
     """
     if name not in TABLES:
         raise ValueError(f"name: expected one of {', '.join(TABLES)}, found {name!r}")
@@ -70,8 +62,7 @@ def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFra
     chapter : str, optional
         Two digits, "03" to "07"; all chapters when left out.
     repeated : bool
-        Include the numbers that only repeat a table (column ``repeats`` names the cell). `beside` leaves them out:
-        they are compared where the table is.
+        Include the numbers that only repeat a table (column ``repeats`` names the cell), where they are compared.
 
     Returns
     -------
@@ -85,13 +76,7 @@ def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFra
 
 
 def number(id: str) -> float:
-    """Return one number of the paper by its id, in the unit of its row.
-
-    Raises
-    ------
-    ValueError
-        No number has this id.
-    """
+    """Return one number of the paper by its id, in the unit of its row."""
     rows = _read("numbers").query("id == @id")
     if rows.empty:
         raise ValueError(f"id: no number of the paper is called {id!r}; reported.numbers() lists them all")
@@ -99,20 +84,10 @@ def number(id: str) -> float:
 
 
 def printed(value: float, chapters: Iterable[int | str]) -> tuple[str, str]:
-    """Return how the paper prints a number of these chapters' matter: its hedge and its digits.
+    """Return how the paper prints a number of these chapters' matter: "", "about" or "<", and its digits.
 
-    Parameters
-    ----------
-    value : float
-        The number, of either sign (a shortfall of 71 % may stand as -71); NaN where the paper has none.
-    chapters : iterable of int or str
-        Chapters of the book that meet it, such as 5 or "5".
-
-    Returns
-    -------
-    tuple of str
-        "", "about" or "<"; and the digits as printed, a dash for NaN. What the paper doesn't print, such as the
-        difference of two of its numbers, comes without a hedge, in as few digits as it needs.
+    It may be of either sign (a shortfall of 71 % may stand as -71); NaN gives a dash. What the paper doesn't print,
+    such as the difference of two of its numbers, comes without a hedge, in as few digits as it needs.
 
     >>> printed(0.01, [6]), printed(-71, [5]), printed(0.99, [3]), printed(0.011, [3])
     (('<', '0.01'), ('about', '-71'), ('', '0.990'), ('', '0.011'))
@@ -154,27 +129,14 @@ def literature() -> pd.DataFrame:
 
 
 def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
-    """Return the head and the table of a file that `helpers.measured` or `helpers.planets` wrote.
+    """Return the head, by the names of `HEAD`, and the table of a file of ``data/measured`` or ``data/made``.
 
-    Parameters
-    ----------
-    path : Path
-        A CSV of ``data/measured`` (real data) or ``data/made`` (made worlds), which begins with the lines of `HEAD`,
-        each ``# name: text``.
-
-    Returns
-    -------
-    head : dict of str to str
-        By the names of `HEAD`.
-    table : DataFrame
-        Aggregates; no row of a site or a year.
+    `helpers.measured` and `helpers.planets` write them: aggregates, no row of a site or a year.
 
     Raises
     ------
-    FileNotFoundError
-        Nothing was kept there.
-    ValueError
-        There is no such head.
+    FileNotFoundError, ValueError
+        Nothing was kept there; it doesn't begin with lines ``# name: text`` of `HEAD`.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected kept numbers, found no file; make it by python -m helpers.measured")
@@ -208,7 +170,7 @@ def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        An id of the chapter is missing from ``computed``, or one there is unknown.
+        An id of the chapter is missing, or one is unknown.
     """
     rows = numbers(chapter)
     _complete("computed", chapter, rows["id"], computed)

@@ -212,12 +212,7 @@ class Workspace:
     def path(self, name: str) -> Path:
         """Return where artefact ``name`` stands or would stand.
 
-        Raises
-        ------
-        KeyError
-            There is no such artefact.
-        PermissionError
-            The runner runs a chapter that is not declared to read or write it.
+        Raises PermissionError where the runner runs a chapter that is not declared to read or write it.
         """
         if name not in artefacts():
             raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(artefacts())}")

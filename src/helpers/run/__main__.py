@@ -95,20 +95,9 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
 
 
 def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Container[str] = ()) -> None:
-    """Raise unless each artefact that a chapter reads or looks for is what the chapter that makes it has noted.
+    """Raise UserError unless each artefact that a chapter reads or looks for is what its maker has noted.
 
-    Parameters
-    ----------
-    plan : Plan
-    chapter : Chapter
-    digests : Digests
-    later : container of str
-        Stems of chapters that are to run before this one, and whose artefacts don't count yet.
-
-    Raises
-    ------
-    UserError
-        Names the artefact, what is wrong with it, and the way out.
+    What chapters of the stems ``later`` make, which are to run before this one, doesn't count yet.
     """
     book, profile = plan.book, plan.profile.name
     mine, now = {maker.stem for maker in plan.chapters}, {maker.stem for maker in plan.only}
@@ -132,13 +121,7 @@ def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Containe
 
 
 def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None, dict]]:
-    """Yield each chapter that may run, why it is stale (None: fresh), and what it would be made from now.
-
-    Raises
-    ------
-    UserError
-        An input that no chapter of this run makes is not what its maker noted; before the first chapter.
-    """
+    """Yield each chapter that may run, why it is stale (None: fresh), and what it would be made from now."""
     for chapter in plan.only:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
     for chapter in plan.only:
@@ -149,21 +132,12 @@ def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None,
 
 
 def run(plan: Plan, force: bool = False) -> int:
-    """Run what is stale; return how many chapters ran.
-
-    Raises
-    ------
-    UserError
-        An input of a chapter is not what its maker noted, before the chapter ran or after.
-    ChapterFailed
-        A chapter raised an error.
-    """
+    """Run what is stale, or all if ``force``; return how many chapters ran."""
     book, name, ran = plan.book, plan.profile.name, 0
     digests = Digests(book.state(name) / "digests.json")
     try:
         for chapter, why, source in examine(plan, digests):
-            why = why or ("forced" if force else None)
-            if why is None:
+            if not (why := why or ("forced" if force else None)):
                 continue
             check_inputs(plan, chapter, digests)
             place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
@@ -186,13 +160,7 @@ def run(plan: Plan, force: bool = False) -> int:
 
 @contextmanager
 def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> Iterator[None]:
-    """Run a chapter; when the block ends well, put what it made and its executed notebook in place.
-
-    Raises
-    ------
-    ChapterFailed
-        Names the chapter, the cell and the error; the traceback is in the log it names.
-    """
+    """Run a chapter; when the block ends well, put what it made and its executed notebook in place."""
     profile = settings.values["profile"]
     log, stage = (
         book.log(profile, chapter.stem),

@@ -100,13 +100,7 @@ class Parameter:
     help: str
 
     def checked(self, value: Any, place: str) -> Any:
-        """Return ``value`` as this parameter's type (see `typed`), unless its help asks for a greater number.
-
-        Raises
-        ------
-        UserError
-            Names the place, what was expected and what was found.
-        """
+        """Return ``value`` as this parameter's type (see `typed`); raise UserError where its help asks for more."""
         value, least = typed(value, self.type, place), LEAST.search(self.help)
         if least and self.type in ("int", "float") and value < int(least[1]):
             raise UserError(f"{place}: expected {least[1]} or more, found {value}; give a greater number")
@@ -265,7 +259,7 @@ def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapt
     Raises
     ------
     UserError
-        When one of ``wanted`` is not there; ``asker`` says who asks, ``--only`` or a profile.
+        One of ``wanted`` is not there; ``asker`` says who asks for it.
     """
     picked = set()
     for name in wanted:
@@ -279,27 +273,13 @@ def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapt
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile as its file has it.
-
-    Parameters
-    ----------
-    name : str
-        Of the file, and of the workspace.
-    path : Path
-        The YAML file.
-    common : dict
-        Values for every chapter that has a parameter of that name.
-    sections : dict
-        Values for one chapter, by stem.
-    chapters : list of str, optional
-        Stems or numbers of the chapters to run; default all.
-    """
+    """A profile as its file has it: values for all chapters, for one by its stem; and which run (None: all)."""
 
     name: str
     path: Path
-    common: dict[str, Any] = field(default_factory=dict)
-    sections: dict[str, dict[str, Any]] = field(default_factory=dict)
-    chapters: list[str] | None = None
+    common: dict[str, Any]
+    sections: dict[str, dict[str, Any]]
+    chapters: list[str] | None
 
     def among(self, chapters: list[Chapter]) -> list[Chapter]:
         """Return the chapters that the profile runs, in reading order."""
@@ -316,8 +296,8 @@ class Settings:
         Every parameter, expanded and typed.
     shown : dict
         The same as the profile has them, before ``${VARIABLES}`` are filled in: what a page may show.
-    defaults : dict
-        What the notebook itself says.
+    changed : dict
+        The values that differ from the notebook's own.
     outside : dict
         The files and folders outside the book that the chapter uses, by parameter.
     lacking : tuple of str
@@ -326,14 +306,9 @@ class Settings:
 
     values: dict[str, Any]
     shown: dict[str, Any]
-    defaults: dict[str, Any]
+    changed: dict[str, Any]
     outside: dict[str, Path]
-    lacking: tuple[str, ...] = ()
-
-    @property
-    def changed(self) -> dict[str, Any]:
-        """The values that differ from the notebook's own."""
-        return {name: value for name, value in self.values.items() if value != self.defaults[name]}
+    lacking: tuple[str, ...]
 
 
 def load(book: Book, name: str) -> Profile:
@@ -460,7 +435,9 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
     values = {name: _expand(value, f"{place}.{name}") for name, value in shown.items()}
     outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in chapter.paths if values[name]}
     lacking = tuple(name for name in chapter.needs if not values[name])
-    return Settings(values | {name: str(path) for name, path in outside.items()}, shown, defaults, outside, lacking)
+    values |= {name: str(path) for name, path in outside.items()}
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    return Settings(values, shown, changed, outside, lacking)
 
 
 def _expand(value: Any, place: str) -> Any:

@@ -66,28 +66,11 @@ def imports(tree: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
 
 
 class Statement:
-    """One statement at the top of a module, and what it names.
+    """One statement at the top of a module, and what it names; ``lines`` are the module's."""
 
-    Parameters
-    ----------
-    tree : ast.stmt
-    package : str
-        Dotted name of the package that it stands in.
-    lines : list of str
-        Of the module.
-    """
-
-    def __init__(self, tree: ast.stmt, package: str, lines: list[str]) -> None:
-        self.tree, self.package, self.plain = tree, package, without_docs(tree)
+    def __init__(self, tree: ast.stmt, lines: list[str]) -> None:
+        self.tree, self.plain = tree, without_docs(tree)
         self.text = "\n".join(lines[tree.lineno - 1 : tree.end_lineno])
-
-    @cached_property
-    def imports(self) -> dict[str, list[tuple[str, str]]]:
-        """What imports within it bind: name → (module, member)."""
-        found: dict[str, list[tuple[str, str]]] = {}
-        for name, *source in imports(self.tree, self.package):
-            found.setdefault(name, []).append(tuple(source))
-        return found
 
     @cached_property
     def binds(self) -> set[str]:
@@ -101,7 +84,7 @@ class Statement:
     def names(self) -> set[tuple[str, ...]]:
         """The names that it takes from its module, each with the attributes that follow it: ``("trends", "ols")``."""
         outer = _outer(symtable.symtable(ast.unparse(self.plain), "", "exec"))
-        return {chain for chain in _chains(self.plain) if chain[0] in outer or chain[0] in self.imports}
+        return {chain for chain in _chains(self.plain) if chain[0] in outer}
 
     @cached_property
     def texts(self) -> set[str]:
@@ -134,9 +117,10 @@ def _beginning(node: ast.expr) -> tuple[str, bool]:
 
 
 def _outer(table: symtable.SymbolTable) -> set[str]:
-    """Return the names of a statement that no function in it has as its own."""
+    """Return the names of a statement that no function in it has as its own, and those that it imports."""
     top = table.get_type() == "module"
-    names = {s.get_name() for s in table.get_symbols() if s.is_global() or (top and s.is_referenced())}
+    names = {s.get_name() for s in table.get_symbols()
+             if s.is_global() or s.is_imported() or (top and s.is_referenced())}  # fmt: skip
     return names.union(*(_outer(inner) for inner in table.get_children()))
 
 
@@ -153,28 +137,18 @@ def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
 
 
 class Module:
-    """One module of the package, taken apart.
-
-    Parameters
-    ----------
-    name : str
-        Dotted.
-    source : str
-    package : str
-        The package it stands in; its own name if it is one.
-    """
+    """One module of the package, taken apart; ``package`` is the one it stands in, or its own name if it is one."""
 
     def __init__(self, name: str, source: str, package: str) -> None:
         self.name, tree, lines = name, ast.parse(source), source.splitlines()
-        self.statements = [Statement(line, package, lines) for line in tree.body if not _is_text(line)]
+        self.statements = [Statement(line, lines) for line in tree.body if not _is_text(line)]
         self.bound: dict[str, list[Statement]] = {}
         self.imports: dict[str, list[tuple[str, str]]] = {}
+        for each, *source_ in imports(tree, package):
+            self.imports.setdefault(each, []).append(tuple(source_))
         for statement in self.statements:
             for each in statement.binds:
                 self.bound.setdefault(each, []).append(statement)
-            if not isinstance(statement.tree, FUNCTION | ast.ClassDef):
-                for each, sources in statement.imports.items():
-                    self.imports.setdefault(each, []).extend(sources)
         self.used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
 
     @cached_property
@@ -229,13 +203,7 @@ def _module(name: str, path: Path, package: str, mark: tuple[int, int]) -> Modul
 
 
 class Reach:
-    """What code reaches, step by step.
-
-    Parameters
-    ----------
-    source : Path
-        Folder that holds the package.
-    """
+    """What code reaches, step by step; ``source`` is the folder that holds the package."""
 
     def __init__(self, source: Path) -> None:
         self.source = source
@@ -258,17 +226,17 @@ class Reach:
             module = self.loaded[name] = _module(name, path, package, (status.st_mtime_ns, status.st_size))
             self.module(name.rpartition(".")[0])
             self._reach(module, "", module.running)
-            for each, sources in module.imports.items():
-                self._load(sources)
-                if each and each not in module.used and not module.is_ours(each):
-                    self._outside(module, each)  # imported for its effect, such as an accessor that it makes known
+            self.load(module)
         return self.loaded[name]
 
-    def _load(self, sources: Iterable[tuple[str, str]]) -> None:
-        for source, member in sources:
-            self.module(source)
-            if member and source.split(".")[0] == PACKAGE:
+    def load(self, module: Module) -> None:
+        """Load what a module imports, wherever the import stands."""
+        for name, sources in module.imports.items():
+            for source, member in sources:
+                self.module(source)
                 self.module(f"{source}.{member}")
+            if name and name not in module.used and not module.is_ours(name):
+                self._outside(module, name)  # imported for its effect, such as an accessor that it makes known
 
     def _reach(self, module: Module, name: str, statements: list[Statement]) -> None:
         key = f"{module.name}.{name}".rstrip(".")
@@ -288,27 +256,16 @@ class Reach:
             for each in [*module.bound, *module.imports]:
                 self.name(module, (each,))
 
-    def name(self, module: Module, chain: tuple[str, ...], own: dict[str, list[tuple[str, str]]] | None = None) -> bool:
-        """Reach what a name of a module stands for, with the attributes that follow it; say whether it is known.
-
-        Parameters
-        ----------
-        module : Module
-        chain : tuple of str
-            Name and attributes.
-        own : dict, optional
-            What imports bind in the statement that the name stands in.
-        """
+    def name(self, module: Module, chain: tuple[str, ...]) -> bool:
+        """Reach what a name of a module stands for, with the attributes that follow it; say whether it is known."""
         first, rest = chain[0], chain[1:]
-        if not own and (module.name, *chain) in self.followed:
-            return True
-        sources = [*(own or {}).get(first, []), *module.imports.get(first, [])]
-        if sources or first in module.bound:
-            self.followed.add((module.name, *chain))
+        sources, known = module.imports.get(first, []), first in module.bound or first in module.imports
+        if (module.name, *chain) in self.followed:
+            return known
+        self.followed.add((module.name, *chain))
         for source, member in sources:
             if source.split(".")[0] != PACKAGE:
-                if first in module.imports:
-                    self._outside(module, first)
+                self._outside(module, first)
             else:
                 self.attribute(source, (member, *rest) if member else rest)
         self._reach(module, first, module.bound.get(first, []))
@@ -316,7 +273,7 @@ class Reach:
             self.whole(module.name)
         for source, _ in module.imports.get("*", []):
             self.whole(source)
-        return bool(sources) or first in module.bound
+        return known
 
     def attribute(self, name: str, chain: tuple[str, ...]) -> None:
         """Reach what attributes of a module stand for; all of it where they can't be followed."""
@@ -331,9 +288,8 @@ class Reach:
 
     def follow(self, module: Module, statement: Statement) -> None:
         """Reach all that a statement names."""
-        self._load(source for sources in statement.imports.values() for source in sources)
         for chain in statement.names:
-            self.name(module, chain, statement.imports)
+            self.name(module, chain)
         for text, more, taken in statement.modules:
             files = self.source.joinpath(PACKAGE).rglob("*.py")
             dotted = [".".join(path.relative_to(self.source).with_suffix("").parts) for path in files]
@@ -343,11 +299,6 @@ class Reach:
                         self.whole(name)
                     elif (found := self.module(name)) and (taken in found.bound or taken in found.imports):
                         self.name(found, (taken,))
-
-    def all(self) -> None:
-        """Go on until nothing new is reached."""
-        while self.waiting:
-            self.follow(*self.waiting.pop())
 
 
 def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]], list[Path]]:
@@ -368,15 +319,15 @@ def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]],
         Files of ``data/`` that cells or definitions name: by their place, or by that of their folder.
     """
     reach, cells = Reach(root / "src"), Module("", "\n".join(map(ast.unparse, trees)), "")
-    for statement in cells.statements:
-        reach.follow(cells, statement)
-    reach.all()
-    found = {key: statements for key, statements in sorted(reach.reached.items())}
-    statements = {id(s): s for each in found.values() for s in each if isinstance(s, Statement)}.values()
+    reach.load(cells)
+    reach.waiting += [(cells, statement) for statement in cells.statements]
+    while reach.waiting:
+        reach.follow(*reach.waiting.pop())
+    statements = [s for each in reach.reached.values() for s in each if isinstance(s, Statement)]
     exact = shows_docs([*trees, *(s.plain for s in statements)])
     definitions = {
         key: [s if isinstance(s, str) else ast.dump(s.plain) + s.text * exact for s in each]
-        for key, each in found.items()
+        for key, each in sorted(reach.reached.items())
     }
     texts = set().union(*(s.texts for s in [*cells.statements, *statements]))
     return definitions, data_files(texts, root / "data")

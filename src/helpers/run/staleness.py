@@ -35,15 +35,10 @@ LARGE, END = 2**28, 2**20
 
 
 class Digests:
-    """Hashes of files and folders, remembered from run to run, so that unchanged files are not read twice.
+    """Hashes of files and folders, remembered in ``cache`` (JSON) so that unchanged files are not read twice.
 
     A file counts as unchanged while its size, inode and time of change are. Files over `LARGE` bytes (whole products
     at 0.05°) are known by their size, time of change, and first and last mebibyte instead of all they hold.
-
-    Parameters
-    ----------
-    cache : Path, optional
-        JSON file that remembers them. A damaged one is as good as none.
     """
 
     def __init__(self, cache: Path | None = None) -> None:
@@ -103,13 +98,7 @@ def environment(book: Book) -> dict[str, str]:
 
 
 def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests) -> dict[str, dict[str, Any]]:
-    """Return all that the outputs of a chapter depend on, as it is now.
-
-    Returns
-    -------
-    dict
-        Kind of thing → name → hash or value; the kinds are the keys of `WORDS`. An input that is not there is None.
-    """
+    """Return all that a chapter's outputs depend on now: kind of thing (see `WORDS`) → name → hash or value."""
     definitions, data = reach.of_cells(chapter.trees, book.root)
     return {
         "code": {"cells": of_value(cell_marks(chapter))},
@@ -149,15 +138,7 @@ def noted(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
 
 
 def reason(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
-    """Say in a few words why a chapter is stale, or None when it is fresh.
-
-    Parameters
-    ----------
-    then : dict, optional
-        From `noted`.
-    source, outputs : dict
-        From `made_from` and `made`, now.
-    """
+    """Say in a few words why a chapter is stale, or None when it is fresh: what `noted` gives, against what is now."""
     if then is None:
         return "not made yet"
     source = json.loads(json.dumps(source))
