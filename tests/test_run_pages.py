@@ -150,13 +150,6 @@ def test_an_archive_is_the_same_whenever_it_is_made(tmp_path):
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
-def test_a_large_artefact_is_named_where_it_is(mini, tmp_path):
-    assert pages.offer(mini.outputs() / "numbers.csv", tmp_path, pages.OFFERED + 1) == (
-        "`demo/numbers.csv` in the outputs folder"
-    )
-    assert not list(tmp_path.glob("*.csv"))
-
-
 def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(mini, tmp_path):
     (mini.root / "book" / "tables.md").write_text("<!-- table: nope -->")
     done = mini.run(pages=True)
@@ -166,18 +159,12 @@ def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(mini, tmp
         pages.contents(tmp_path, set())
 
 
-def test_a_bar_in_a_cell_does_not_break_a_table():
-    assert pages.markdown(["a"], [["x | y\nz"]]).splitlines()[-1] == r"| x \| y z |"
-
-
 @pytest.mark.parametrize(
     ("given", "plain"),
     [
         ("[there](../notebooks/05_map.ipynb#x)", "there"),
         ("[](05_map)", "*5. Map*"),
         ("{doc}`the map <../notebooks/05_map>`", "the map"),
-        ("{doc}`05_map`", "*5. Map*"),
-        ("{numref}`fig-1a`", "(in *5. Map*, which this run leaves out)"),
         ("{numref}`Fig. %s <fig-1a>`", "(in *5. Map*, which this run leaves out)"),
         ("{eq}`area` {ref}`a place <place>`", "(in *5. Map*, which this run leaves out) (in *5. Map*, which this run leaves out)"),  # noqa: E501
         ("[a](03_cnn.ipynb) {numref}`fig-9` {doc}`06_x` ![](05_map.png)", None),

@@ -84,13 +84,6 @@ def test_a_failed_write_leaves_the_old_artefact_and_no_litter(ws):
     assert [p.name for p in ws.folder.iterdir()] == ["reco.zarr"]
 
 
-def test_a_folder_is_replaced_whole(ws):
-    for round_ in ("first", "second"):
-        with ws.writing("models") as folder:
-            (folder / round_).write_text(round_)
-    assert [p.name for p in ws.read("models").iterdir()] == ["second"]
-
-
 @pytest.mark.parametrize("bad", ["", "../x", ".hidden"])
 def test_a_workspace_name_is_no_path(tmp_path, bad):
     with pytest.raises(ValueError, match="plain name"):

@@ -124,6 +124,16 @@ def _outer(table: symtable.SymbolTable) -> set[str]:
     return names.union(*(_outer(inner) for inner in table.get_children()))
 
 
+def _called(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield what is called, or decorates, when a statement runs; what stands in functions' bodies doesn't run then."""
+    if isinstance(node, ast.Call):
+        yield node.func
+    yield from (getattr(each, "func", each) for each in getattr(node, "decorator_list", []))
+    inner = [node.args] if isinstance(node, FUNCTION | ast.Lambda) else ast.iter_child_nodes(node)
+    for child in inner:
+        yield from _called(child)
+
+
 def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
     """Yield each name in a syntax tree with the attributes that follow it."""
     attributes, base = [], node
@@ -157,37 +167,23 @@ class Module:
         return [statement for statement in self.statements if self._runs(statement.tree)]
 
     def _runs(self, tree: ast.stmt) -> bool:
-        match tree:
-            case ast.Import() | ast.ImportFrom():
-                return False
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                return not self._only_made(tree)
-            case ast.ClassDef():
-                above = [chain[0] for node in [*tree.bases, *tree.keywords] for chain in _chains(node)]
-                ours = any(name in self.bound or self.is_ours(name) for name in above)
-                return ours or not all(self._only_made(node) for node in [tree, *tree.body])
-            case ast.Assign() | ast.AnnAssign():
-                targets = tree.targets if isinstance(tree, ast.Assign) else [tree.target]
-                plain = all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
-                return not (plain and self._only_made(tree))
-        return True
-
-    def _only_made(self, tree: ast.stmt) -> bool:
-        """Say whether nothing but `HARMLESS` is called, or decorates, when a statement runs; bodies apart."""
-        parts = [*getattr(tree, "decorator_list", [])]
-        if isinstance(tree, FUNCTION):
-            defaults = [*tree.args.defaults, *filter(None, tree.args.kw_defaults)]
-            parts += [node for each in defaults for node in ast.walk(each) if isinstance(node, ast.Call)]
-        elif not isinstance(tree, ast.ClassDef):
-            parts += [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-        return all(map(self._harmless, parts))
+        if isinstance(tree, ast.Import | ast.ImportFrom):
+            return False
+        above = [*getattr(tree, "bases", []), *getattr(tree, "keywords", [])]
+        parents = [chain[0] for node in above for chain in _chains(node)]
+        targets = getattr(tree, "targets", [getattr(tree, "target", None)])
+        defines = isinstance(tree, FUNCTION | ast.ClassDef) or (
+            isinstance(tree, ast.Assign | ast.AnnAssign)
+            and all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
+        )
+        known = any(name in self.bound or self.is_ours(name) for name in parents)  # a parent may know its children
+        return not defines or known or not all(map(self._harmless, _called(tree)))
 
     def is_ours(self, name: str) -> bool:
         """Say whether an import binds a name to something of the package."""
         return any(source.split(".")[0] == PACKAGE for source, _ in self.imports.get(name, []))
 
     def _harmless(self, node: ast.expr) -> bool:
-        node = node.func if isinstance(node, ast.Call) else node
         chain = next(_chains(node), ("",))
         sources = self.imports.get(chain[0]) or [(chain[0], "")]
         full = {".".join(filter(None, [*source, *chain[1:]])) for source in sources}
