@@ -241,16 +241,15 @@ def discover(folder: Path) -> list[Chapter]:
     if not found:
         raise UserError(f"{folder}: expected notebooks named like 01_data_preparation.ipynb, found none; restore them")
     declared = workspace.declarations(folder)
-    for stem in {path.stem for path in found} ^ set(declared):
+    for stem in sorted({path.stem for path in found} ^ set(declared)):
         here, there = ("no entry", "write one") if stem not in declared else ("no such notebook", "drop the entry")
         raise UserError(f"{folder / workspace.DECLARED}: {stem}: found {here}; {there}")
-    return [_declared(path, declared[path.stem]) for path in found]
-
-
-def _declared(path: Path, entry: dict[str, Any]) -> Chapter:
-    """Return a chapter with what its entry in ``chapters.yml`` says."""
-    artefacts = (frozenset(entry.get(key, ())) for key in ("reads", "reads_if_there", "writes"))
-    return Chapter(path, *artefacts, entry.get("paths", {}), tuple(entry.get("needs", ())))
+    chapters = []
+    for path in found:
+        entry = declared[path.stem]
+        artefacts = (frozenset(entry.get(key, ())) for key in ("reads", "reads_if_there", "writes"))
+        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), tuple(entry.get("needs", ()))))
+    return chapters
 
 
 def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapter]:
