@@ -14,22 +14,29 @@ from pathlib import Path
 
 import nbformat
 
-from helpers import workspace
 from helpers.run import __main__ as runner
-from helpers.run.places import Book
+from helpers.run.chapters import Book
+from helpers.run.staleness import Digests
 
 ROOT = Path(__file__).resolve().parents[1]
 
-ARTEFACTS = """
-
-ARTEFACTS.clear()
-ARTEFACTS.update(
-    numbers=Artefact("numbers.csv", "01_numbers", "some numbers"),
-    scaled=Artefact("scaled", "02_scaled", "the numbers, scaled"),
-    greatest=Artefact("greatest.csv", "02_scaled", "the greatest of them"),
-    total=Artefact("total.csv", "03_total", "their sum"),
-    apart=Artefact("apart.csv", "04_apart", "something else"),
-)
+DECLARED = """
+01_numbers:
+  writes:
+    numbers: {file: numbers.csv, holds: some numbers}
+  paths: {offset_file: file}
+02_scaled:
+  reads: [numbers]
+  writes:
+    scaled: {file: scaled, holds: "the numbers, scaled"}
+    greatest: {file: greatest.csv, holds: the greatest of them}
+03_total:
+  reads: [scaled]
+  writes:
+    total: {file: total.csv, holds: their sum}
+04_apart:
+  writes:
+    apart: {file: apart.csv, holds: something else}
 """
 
 ARITHMETIC = '''"""Arithmetic."""
@@ -103,12 +110,13 @@ class Miniature:
         helpers = root / "src" / "helpers"
         shutil.copytree(ROOT / "src" / "helpers" / "run", helpers / "run", ignore=shutil.ignore_patterns("__pycache__"))
         (helpers / "__init__.py").write_text('"""Helpers."""\n')
-        (helpers / "workspace.py").write_text((ROOT / "src/helpers/workspace.py").read_text() + ARTEFACTS)
+        shutil.copy(ROOT / "src" / "helpers" / "workspace.py", helpers / "workspace.py")
         (helpers / "arithmetic.py").write_text(ARITHMETIC)
         for folder in ("notebooks/profiles", "book", "data"):
             (root / folder).mkdir(parents=True)
         for stem in CHAPTERS:
             self.write(stem)
+        (root / "notebooks" / "chapters.yml").write_text(DECLARED)
         (root / "data" / "shift.csv").write_text("0")
         (root / "requirements.txt").write_text("numpy==2.4.6  # arrays\n")
         shutil.copy(ROOT / "_config.yml", root / "_config.yml")
@@ -135,6 +143,7 @@ class Miniature:
         return other
 
     def _look(self) -> None:
+        self.book = Book(self.root, self.root / "outputs", self.root / "_build")
         self.environment = {k: v for k, v in os.environ.items() if not k.startswith("RECO_")}
         self.environment["PYTHONPATH"] = str(self.root / "src")
 
@@ -164,16 +173,8 @@ class Miniature:
 
     def stale(self, *arguments: str) -> list[str]:
         """List the numbers of the chapters that are stale by themselves; asked in this process, which is quick."""
-        known = dict(workspace.ARTEFACTS)
-        workspace.ARTEFACTS.clear()
-        try:
-            exec(ARTEFACTS, vars(workspace))
-            book = Book(self.root, self.root / "outputs", self.root / "_build")
-            todo = runner.plan(book, runner.parser().parse_args(arguments))
-            return [chapter.stem[:2] for chapter, why, _ in runner.examine(todo) if why]
-        finally:
-            workspace.ARTEFACTS.clear()
-            workspace.ARTEFACTS.update(known)
+        todo = runner.plan(self.book, runner.parser().parse_args(arguments))
+        return [chapter.stem[:2] for chapter, why, _ in runner.examine(todo, Digests()) if why]
 
     def ran(self, *arguments: str) -> list[str]:
         """Run the small book, which must succeed, and list the numbers of the chapters that ran."""

@@ -14,12 +14,12 @@ import pandas as pd
 import pytest
 
 from helpers import workspace
-from helpers.run import chapters, profiles
-from helpers.run.places import Book
-from helpers.workspace import ARTEFACTS, ROOT, Workspace
+from helpers.run import chapters
+from helpers.run.chapters import Book
+from helpers.workspace import ROOT, Workspace, artefacts
 
-STEMS = list(profiles.settings(profiles.load(Book.here(), "tiny"), chapters.discover(ROOT / "notebooks"), [], ROOT))
-MADE = {name: artefact for name, artefact in ARTEFACTS.items() if artefact.made_by in STEMS}
+STEMS = list(chapters.settings(chapters.load(Book.here(), "tiny"), chapters.discover(ROOT / "notebooks"), [], ROOT))
+MADE = {name: artefact for name, artefact in artefacts().items() if artefact.made_by in STEMS}
 MODELS = [f"CNN{i}" for i in range(1, 7)]
 SOIL = ["soc_0", "soc_5", "soc_15", "soc_30"]
 SPEI = ["spei12", "spei24", "spei36"]

@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from helpers.run import chapters, parameters
+from helpers.run import chapters
 from helpers.workspace import ROOT
 
 PAGE = (ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
@@ -28,7 +28,7 @@ def test_the_page_has_the_settings_of_part_2():
 @pytest.mark.parametrize(("number", "name", "cells"), ROWS, ids=lambda v: v if len(v) < 25 else "")
 def test_a_setting_is_as_the_profiles_have_it(profiles, number, name, cells):
     chapter = BY_NUMBER[number]
-    default = parameters.of_chapter(chapter)[name].default
+    default = chapter.parameters[name].default
     for profile, shown in zip(PROFILES, cells.split("|"), strict=True):
         content = profiles[profile]
         sections = (content.get(chapter.stem) or {}, content.get("common") or {}, {name: default})

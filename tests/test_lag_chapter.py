@@ -10,7 +10,7 @@ import yaml
 from scipy import stats
 
 from helpers import products
-from helpers.run import chapters, sources
+from helpers.run import chapters, reach
 from helpers.stats import lags, splits
 from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 from helpers.workspace import ROOT, Workspace
@@ -24,8 +24,9 @@ BRIEF = {
 
 def test_of_the_kept_numbers_only_those_of_the_lag_make_the_chapter_stale():
     (found,) = (c for c in chapters.discover(NOTEBOOKS) if c.stem == "09_is_there_a_lag")
-    _, data = sources.digests(found.trees, ROOT)
-    assert [name for name in data if name.startswith(("data/measured/", "data/made/"))] == ["data/made/lag_power.csv"]
+    _, data = reach.of_cells(found.trees, ROOT)
+    numbers = [path for path in data if path.parent.name in ("measured", "made")]
+    assert numbers == [ROOT / "data" / "made" / "lag_power.csv"]
 
 
 def run(stem, folder, **values):

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import kept, measured, planets
-from helpers.run.places import Book, UserError
-from helpers.workspace import MissingArtefact, Workspace
+from helpers import measured, planets, reported
+from helpers.run.chapters import Book, UserError
+from helpers.workspace import Workspace
 
 FILES = sorted([*measured.FOLDER.glob("*.csv"), *measured.MADE.glob("*.csv")])
 HEAD = {"date": "2024-02-29", "commit": "0" * 40, "commands": "a: b"}
@@ -21,38 +20,24 @@ MADE_BY = {"03_cnn_ablation", "04_validation"}
 COLUMNS = {"CABLE-BIOS": "reco_cable_bios", "FLUXCOM-RS": "reco_fluxcom_rs"}
 
 
-def test_the_run_on_real_towers_is_there():
-    assert {f"sites_{name}.csv" for name in measured.KEPT} <= {path.name for path in FILES}
-    _, table1 = measured.read(measured.FOLDER / "sites_table1.csv")
-    assert set(table1.model) == {f"CNN{i}" for i in range(1, 7)}
-    assert set(table1.split) == {"train", "test"}
-
-
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
-class TestEachFile:
-    def test_says_when_and_from_what_it_was_made(self, path):
-        head, _ = measured.read(path)
-        assert list(head) == list(kept.HEAD)
-        assert datetime.date.fromisoformat(head["date"]) >= datetime.date(2021, 12, 3), "after the paper"
-        assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
-        if path.name == measured.GPP_TRENDS:
-            assert re.fullmatch(measured.GPP_COMMANDS.format(r"\w+\.nc"), head["commands"])
-        elif path.name == measured.LAG_POWER:
-            assert re.fullmatch(measured.LAG_COMMANDS.format(r"\d+"), head["commands"])
-        elif path.name == planets.TABLE:
-            assert head["commands"] == "python -m helpers.planets --planets 20"
-        else:
-            assert head["commands"] == measured.COMMANDS.format(path.name.split("_")[0])
-
-    def test_holds_aggregates_only(self, path):
-        """The ladder has a row for each of 6 splits, some 10 models and 5 scores, so rows may be many; but no column
-        may hold enough names or numbers to tell 140 sites, let alone 790 site-years, apart."""
-        _, table = measured.read(path)
-        assert not measured.OF_ONE & set(table.columns)
-        assert 0 < len(table) <= 700
-        labels = table.select_dtypes(exclude="float").columns
-        assert len(labels)
-        assert (table[labels].nunique() <= 40).all()
+def test_each_file_says_whence_it_is_and_holds_aggregates_only(path):
+    """The ladder has a row for each of 6 splits, some 10 models and 5 scores, so rows may be many; but no column
+    may hold enough names or numbers to tell 140 sites, let alone 790 site-years, apart."""
+    head, table = reported.aggregates(path)
+    assert datetime.date.fromisoformat(head["date"]) >= datetime.date(2021, 12, 3), "after the paper"
+    assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
+    profile, me = path.name.split("_")[0], "python -m helpers.measured"
+    commands = {
+        measured.GPP_TRENDS: rf"{me} --trends RECO_REAL_DATA/\w+\.nc",
+        measured.LAG_POWER: rf"{me} --lags \d+",
+        planets.TABLE: r"python -m helpers.planets --planets \d+",
+    }
+    of_run = f"python -m helpers.run --profile {profile} --no-pages && {me} --profile {profile}"
+    assert re.fullmatch(commands.get(path.name, of_run), head["commands"])
+    labels = table.select_dtypes(exclude="float").columns
+    assert 0 < len(table) <= 700 and len(labels) and not measured.OF_ONE & set(table.columns)
+    assert (table[labels].nunique() <= 40).all()
 
 
 @pytest.fixture
@@ -67,15 +52,9 @@ def test_written_tables_read_back(workspace, tmp_path):
     workspace.write("validation_scores", scores)
     files = measured.write(workspace, HEAD, MADE_BY, tmp_path)
     assert [path.name for path in files] == ["made_table1.csv", "made_validation_scores.csv"]
-    said, table = measured.read(files[1])
+    said, table = reported.aggregates(files[1])
     assert said == HEAD
     pd.testing.assert_frame_equal(table, scores)
-
-
-def test_nothing_is_written_while_an_artefact_is_missing(workspace, tmp_path):
-    with pytest.raises(MissingArtefact, match="04_validation"):
-        measured.write(workspace, HEAD, MADE_BY, tmp_path)
-    assert not list(tmp_path.glob("*.csv"))
 
 
 def test_what_the_profiles_chapters_do_not_make_is_not_asked_for(workspace, tmp_path):
@@ -85,10 +64,9 @@ def test_what_the_profiles_chapters_do_not_make_is_not_asked_for(workspace, tmp_
         measured.write(workspace, HEAD, {"02_site_sampling"}, tmp_path)
 
 
-@pytest.mark.parametrize("column", ["site", "year", "latitude"])
-def test_a_table_of_sites_or_years_is_never_kept(workspace, tmp_path, column):
-    workspace.write("validation_scores", pd.DataFrame({column: [1.0], "r2": [0.5]}))
-    with pytest.raises(UserError, match=f"validation_scores: expected aggregates only, found the column {column}"):
+def test_a_table_of_sites_or_years_is_never_kept(workspace, tmp_path):
+    workspace.write("validation_scores", pd.DataFrame({"site": [1.0], "r2": [0.5]}))
+    with pytest.raises(UserError, match="validation_scores: expected aggregates only, found the column site"):
         measured.write(workspace, HEAD, MADE_BY, tmp_path)
     assert not list(tmp_path.glob("*.csv"))
 
@@ -106,14 +84,14 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path, text, kin
     if text:
         path.write_text(text)
     with pytest.raises(kind) as error:
-        kept.read(path)
+        reported.aggregates(path)
     assert words in str(error.value) and "\n" not in str(error.value)
 
 
 def test_no_number_of_a_made_world_stands_beside_real_ones():
-    made = {measured.LAG_POWER, planets.TABLE}
-    assert {path.name for path in measured.MADE.glob("*.csv")} == made
-    assert not made & {path.name for path in measured.FOLDER.glob("*.csv")}
+    assert {path.name for path in measured.MADE.glob("*.csv")} == {measured.LAG_POWER, planets.TABLE}
+    real = {f"sites_{name}.csv" for name in measured.KEPT} | {measured.GPP_TRENDS}
+    assert {path.name for path in measured.FOLDER.glob("*.csv")} == real
 
 
 @pytest.mark.parametrize(
@@ -121,7 +99,6 @@ def test_no_number_of_a_made_world_stands_beside_real_ones():
     [
         ({}, None, "no chapter that reads a file or folder which the profile names"),
         ({"14": "data/measured"}, None, "no chapter that reads a file or folder which the profile names"),
-        ({"08": "towers.csv"}, "truth", "the Demo Earth's truth.nc in its workspace"),
         ({"08": "towers.csv"}, "native", "the Demo Earth's native in its workspace"),
         ({"08": "outputs/demo/native"}, None, "08.data_folder at .*/outputs/demo/native"),
         ({"08": "towers.csv"}, None, None),
@@ -149,26 +126,24 @@ def test_the_command_refuses_the_demo_earth_in_one_line(capsys, outputs):
     assert "profile tiny: expected a run on real data, found no chapter that reads" in capsys.readouterr().err
 
 
-def test_only_chapters_that_make_something_must_be_fresh(monkeypatch):
+def test_only_chapters_that_make_something_must_be_fresh(monkeypatch, tmp_path):
     """The page that draws the kept numbers is made anew after they were written, and must not stand in the way."""
-    maker, page = (
-        SimpleNamespace(stem=stem, writes=writes) for stem, writes in (("08_a", {"ladder"}), ("14_b", set()))
-    )
-    todo, stale = SimpleNamespace(only=[maker, page], profile=SimpleNamespace(name="sites")), {}
-    monkeypatch.setattr(measured.runner, "examine", lambda plan: [(c, stale.get(c.stem), []) for c in plan.only])
-    stale["14_b"] = "data file changed"
-    assert measured._fresh(todo) == {"08_a", "14_b"}
-    stale["08_a"] = "its code changed"
+    why = {"14_b": "data file changed", "08_a": None}
+    maker, page = (SimpleNamespace(stem=stem, writes=made) for stem, made in (("08_a", {"ladder"}), ("14_b", set())))
+    todo = SimpleNamespace(profile=SimpleNamespace(name="sites"), book=Book(tmp_path, tmp_path, tmp_path))
+    monkeypatch.setattr(measured.runner, "examine", lambda plan, _: [(c, why[c.stem], {}) for c in (maker, page)])
+    measured.check_fresh(todo)
+    why["08_a"] = "its code changed"
     with pytest.raises(
-        UserError, match="08_a: stale .its code changed.; run python -m helpers.run --profile sites first"
+        UserError, match="08_a: stale .its code changed.; run python -m helpers.run --profile sites fir"
     ):
-        measured._fresh(todo)
+        measured.check_fresh(todo)
 
 
 def test_a_folder_without_git_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     with pytest.raises(UserError, match="run this in a clone"):
-        measured.commit(tmp_path)
+        measured.head("", tmp_path)
 
 
 def kilometres(lat, lon, to_lat, to_lon):
@@ -193,7 +168,7 @@ def joined(folder):
 
 
 def test_rows_of_the_given_models_are_those_of_the_table(real_data):
-    _, scores = measured.read(measured.FOLDER / "sites_validation_scores.csv")
+    _, scores = reported.aggregates(measured.FOLDER / "sites_validation_scores.csv")
     rows = joined(real_data)
     assert scores.n.iloc[0] == len(rows)
     for name, column in COLUMNS.items():
@@ -214,13 +189,6 @@ def test_rows_of_the_given_models_are_those_of_the_table(real_data):
 
 
 def test_trends_of_gridded_gpp_come_out_again(real_data):
-    head, kept = measured.read(measured.FOLDER / measured.GPP_TRENDS)
+    head, kept = reported.aggregates(measured.FOLDER / measured.GPP_TRENDS)
     again = measured.gpp_trends(real_data / head["commands"].rpartition("/")[2])
     pd.testing.assert_frame_equal(again, kept, rtol=1e-5)
-
-
-def test_maps_of_something_else_are_refused(tmp_path):
-    path = tmp_path / "maps.nc"
-    xr.Dataset({"npp": (("year", "lat"), np.zeros((3, 2)))}).to_netcdf(path, engine="netcdf4")
-    with pytest.raises(UserError, match=r"maps.nc: expected GPP \(year, lat, lon\), found npp"):
-        measured.gpp_trends(path)

@@ -16,7 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers import kept, measured
+from helpers import measured, reported
 
 LADDER = measured.FOLDER / "sites_ladder.csv"
 BASIC = ["mat", "map", "shortwave", "lai", "evi", "soc_0_30_w4"]
@@ -31,7 +31,7 @@ MODELS = {
 @pytest.fixture(scope="module")
 def ladder():
     """The kept scores by split, model and metric."""
-    return kept.read(LADDER)[1].set_index(["split", "model", "metric"])
+    return reported.aggregates(LADDER)[1].set_index(["split", "model", "metric"])
 
 
 @pytest.fixture(scope="module")

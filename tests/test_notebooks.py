@@ -7,9 +7,8 @@ import papermill
 import pytest
 
 from helpers import workspace
-from helpers.run import absent, chapters, parameters, profiles
-from helpers.run.places import Book
-from helpers.workspace import ARTEFACTS
+from helpers.run import chapters, pages
+from helpers.run.chapters import Book
 
 CHAPTERS = chapters.discover(workspace.ROOT / "notebooks")
 PROFILES = sorted((workspace.ROOT / "notebooks" / "profiles").glob("*.yml"))
@@ -47,8 +46,7 @@ def test_the_parameters_are_all_seen_by_papermill_with_type_and_help(chapter):
     assert list(seen)[:2] == ["profile", "seed"]
     for name, line in seen.items():
         assert re.search(r"\w.*\(.+\)", line["help"]), f"{name}: help must say what it is (unit; allowed values)"
-    found = parameters.of_chapter(chapter)
-    assert found["profile"].default == "demo"
+    assert chapter.parameters["profile"].default == "demo"
 
 
 def test_the_source_stores_no_outputs(chapter):
@@ -116,48 +114,62 @@ def test_nothing_tells_the_time_or_draws_without_a_seed(chapter):
     assert "tqdm.auto" not in text
 
 
-def test_a_chapter_opens_its_workspace_by_its_profile(chapter):
-    made = [ast.unparse(node) for tree in chapter.trees for node in ast.walk(tree)
-            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Workspace")]  # fmt: skip
-    assert made == ["Workspace(profile)"]
+METHODS = {"read": "reads", "has": "asks", "path": "asks", "write": "writes", "writing": "writes", "drop": "writes"}
 
 
-def test_each_artefact_is_written_by_the_chapter_that_the_workspace_names():
-    by_chapter = {chapter.stem: chapter.writes for chapter in CHAPTERS}
-    for name, artefact in ARTEFACTS.items():
-        assert [stem for stem, names in by_chapter.items() if name in names] == [artefact.made_by], name
+def workspace_calls(chapter):
+    """What a chapter's code does with its workspace, whatever the variable's name: method and what it is given."""
+    nodes, opened = [node for tree in chapter.trees for node in ast.walk(tree)], set()
+    for node in (node for node in nodes if isinstance(node, ast.Assign)):
+        targets, values = ([*getattr(n, "elts", [n])] for n in (node.targets[0], node.value))
+        opened |= {t.id for t, v in zip(targets, values, strict=False) if ast.unparse(v) == "Workspace(profile)"}
+    assert len(opened) == 1 and sum(ast.unparse(node) == "Workspace(profile)" for node in nodes) == 1
+    used = [n for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.id in opened]
+    asked = [n for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) in opened]
+    calls = [n for n in nodes if isinstance(n, ast.Call) and n.func in asked]
+    assert len(used) == len(asked), "a workspace is asked and told, not passed on"
+    assert {n.attr for n in asked} <= {*METHODS, "profile"} and all(call.args for call in calls)
+    return [(METHODS[call.func.attr], ast.literal_eval(call.args[0])) for call in calls]
+
+
+def test_a_chapter_reads_and_writes_what_it_declares(chapter):
+    found = {kind: set() for kind in METHODS.values()}
+    for kind, name in workspace_calls(chapter):
+        found[kind].add(name)
+    assert found["writes"] == chapter.writes
+    assert found["asks"] - chapter.writes == chapter.reads_if_there
+    assert found["reads"] - chapter.writes - found["asks"] == chapter.reads
+    assert {name for name, p in chapter.parameters.items() if "(a path;" in p.help} == set(chapter.paths)
+    assert {chapter.parameters[name].type for name in chapter.paths} <= {"str"}
+    assert set(chapter.needs) <= set(chapter.paths) and set(chapter.paths.values()) <= {"file", "folder"}
 
 
 def test_what_a_chapter_reads_is_written_before():
     written = set()
     for chapter in CHAPTERS:
-        assert chapter.inputs <= written, (
-            f"{chapter.stem} reads {chapter.inputs - written}, which no earlier one writes"
-        )
+        assert chapter.inputs <= written, f"{chapter.stem} reads {chapter.inputs - written}, which none before writes"
         written |= chapter.writes
 
 
 def test_no_two_chapters_share_a_label():
-    labels = [label for chapter in CHAPTERS for label in absent.labels(chapter)]
+    labels = [label for chapter in CHAPTERS for label in pages.labels(chapter)]
     assert len(labels) == len(set(labels))
 
 
 def test_the_same_parameter_means_the_same_in_every_chapter():
     meanings = {}
     for chapter in CHAPTERS:
-        for parameter in parameters.of_chapter(chapter).values():
+        for parameter in chapter.parameters.values():
             first = meanings.setdefault(parameter.name, parameter)
             assert (first.type, first.default) == (parameter.type, parameter.default), (
                 f"{chapter.stem}: {parameter.name}"
             )
 
 
-@pytest.mark.parametrize(
-    "path", sorted((workspace.ROOT / "notebooks" / "profiles").glob("*.yml")), ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
 def test_every_profile_names_parameters_that_exist(path, monkeypatch, tmp_path):
     book = Book(workspace.ROOT, tmp_path, tmp_path)
-    for variable in profiles.VARIABLE.findall(path.read_text(encoding="utf-8")):
+    for variable in chapters.VARIABLE.findall(path.read_text(encoding="utf-8")):
         monkeypatch.setenv(variable, str(tmp_path))
-    profile = profiles.load(book, path.stem)
-    assert set(profiles.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}
+    profile = chapters.load(book, path.stem)
+    assert set(chapters.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}

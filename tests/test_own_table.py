@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from helpers.run import __main__ as runner
-from helpers.run.places import Book
+from helpers.run.chapters import Book
 from helpers.workspace import ROOT, Workspace
 
 PAGE = (ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
@@ -81,7 +81,7 @@ def book(tmp_path, monkeypatch):
     (root / "src").mkdir()
     for name in ("src/helpers", "data", "book", "_toc.yml", "_config.yml", "requirements.txt"):
         (root / name).symlink_to(ROOT / name)
-    for path in (ROOT / "notebooks").glob("*.ipynb"):
+    for path in [ROOT / "notebooks" / "chapters.yml", *(ROOT / "notebooks").glob("*.ipynb")]:
         shutil.copy(path, root / "notebooks" / path.name)
     monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path / "outputs"))
     return Book(root, tmp_path / "outputs", tmp_path / "build")

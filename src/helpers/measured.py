@@ -5,7 +5,7 @@ of three comment lines: the date, the commit and the commands. It is only writte
 and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
 
 With ``--lags`` it keeps how often each protocol of chapter 9 finds a lag in made worlds. No number of a made world may
-stand beside real ones, so that file goes to ``data/made``.
+stand beside real ones, so that file goes to ``data/made``. Pages read these files by `helpers.reported.aggregates`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,15 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from helpers.kept import read as read
 from helpers.run import __main__ as runner
-from helpers.run.places import Book, UserError
+from helpers.run.chapters import Book, UserError
+from helpers.run.staleness import Digests
 from helpers.space import regions
 from helpers.stats import lags, significance
-from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
+from helpers.workspace import DATA, ROOT, DeclarationError, Workspace, artefacts, writing
 
-FOLDER = ROOT / "data" / "measured"
-
-MADE = ROOT / "data" / "made"
+FOLDER = DATA / "measured"
+MADE = DATA / "made"
 """For what made worlds gave."""
 
 KEPT = (
@@ -52,35 +51,14 @@ aggregates: no row is of a site or a year."""
 OF_ONE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample"}
 """Columns that no kept table may have: they would say of which site or year a row is."""
 
-COMMANDS = "python -m helpers.run --profile {0} --no-pages && python -m helpers.measured --profile {0}"
-
 GPP_TRENDS = "mte_gpp_trends.csv"
-"""What the tests of a trend find on 27 years of gridded GPP."""
-
-GPP_COMMANDS = "python -m helpers.measured --trends RECO_REAL_DATA/{0}"
-
 LAG_POWER = "lag_power.csv"
-"""How often each protocol finds a lag in made worlds."""
-
-LAG_COMMANDS = "python -m helpers.measured --lags {0}"
-
 LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
 """Of those worlds, and of the networks trained in them; see `helpers.stats.lags.over_worlds`."""
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
-    """Copy a run's aggregates, each under ``head``; return the files.
-
-    Parameters
-    ----------
-    ws : Workspace
-        Of the profile that ran; its name begins the files' names.
-    head : mapping of str to str
-        What stands above each table.
-    chapters : collection of str
-        Stems of the chapters that the profile runs; only what they make is kept.
-    folder : Path
-        Where to write.
+    """Copy the aggregates that these ``chapters`` (stems) of a run made, each under ``head``; return the files.
 
     Raises
     ------
@@ -89,7 +67,8 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
     UserError
         A table has a row for each site or year, or none of `KEPT` is made by these chapters.
     """
-    tables = {name: ws.read(name) for name in KEPT if name in ARTEFACTS and ARTEFACTS[name].made_by in chapters}
+    known = artefacts()
+    tables = {name: ws.read(name) for name in KEPT if name in known and known[name].made_by in chapters}
     if not tables:
         raise UserError(f"profile {ws.profile}: expected a chapter that makes one of {', '.join(KEPT)}, found none")
     for name, table in tables.items():
@@ -106,32 +85,11 @@ def put(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 
     return path
 
 
-def today() -> dict[str, str]:
-    """Return how a head begins, ``date`` and ``commit``; see `commit` for what it refuses."""
-    return {"date": f"{datetime.now(UTC).date()}", "commit": commit()}
-
-
 def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
     """Sum up the trends of yearly maps of GPP by every test, over all cells that have a value in all years.
 
-    Parameters
-    ----------
-    path : Path
-        NetCDF with ``GPP`` (year, lat, lon) in any unit, missing as NaN, on a regular grid of degrees.
-    alpha : float
-        Level of the tests, and of the field.
-
-    Returns
-    -------
-    DataFrame
-        As `significance.summary_of_field` gives it, for the globe: no row is of a cell or a year.
-
-    Raises
-    ------
-    UserError
-        The file has no such variable.
-    OSError
-        The file can't be read.
+    The file is a NetCDF with ``GPP`` (year, lat, lon) in any unit, missing as NaN, on a regular grid of degrees; the
+    result is that of `significance.summary_of_field` for the globe, at level ``alpha``: no row is of a cell or a year.
     """
     with xr.open_dataset(path, engine="netcdf4") as file:
         if "GPP" not in file or set(file["GPP"].dims) != {"year", "lat", "lon"}:
@@ -142,36 +100,28 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
 
 
 def lag_power(worlds: int) -> pd.DataFrame:
-    """Count in how many made worlds each protocol finds the water of each year, as `lags.rates` gives it.
-
-    Parameters
-    ----------
-    worlds : int
-        How many, from seed 1 on; half a minute of one core each.
-    """
+    """Count in how many made worlds, from seed 1 on, each protocol finds the water of each year; see `lags.rates`."""
     every = lags.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
     return lags.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
 
 
-def commit(root: Path = ROOT) -> str:
-    """Return the commit that the working tree is at.
+def head(commands: str, root: Path = ROOT) -> dict[str, str]:
+    """Return what stands above a table: ``date``, ``commit`` of the working tree, ``commands``.
 
-    Raises
-    ------
-    UserError
-        The tree differs from it (``data/measured`` and ``data/made`` apart), or is no checkout of git.
+    Raises UserError where the tree differs from its commit, ``data/measured`` and ``data/made`` apart.
     """
-    git = ["git", "-C", str(root)]
-    kept = [f":(exclude){folder.relative_to(ROOT).as_posix()}" for folder in (FOLDER, MADE)]
-    where = ["--", "src", "notebooks", "data", "requirements.txt", *kept]
-    changed = subprocess.run([*git, "status", "--porcelain", *where], capture_output=True, text=True)
-    if changed.returncode:
-        raise UserError(f"{root}: expected a checkout of git, found none; run this in a clone")
-    if changed.stdout:
-        first = changed.stdout.splitlines()[0][3:]
+
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True)
+        if done.returncode:
+            raise UserError(f"{root}: expected a checkout of git, found none; run this in a clone")
+        return done.stdout
+
+    apart = [f":(exclude){folder.relative_to(ROOT).as_posix()}" for folder in (FOLDER, MADE)]
+    if changed := git("status", "--porcelain", "--", "src", "notebooks", "data", "requirements.txt", *apart):
+        first = changed.splitlines()[0][3:]
         raise UserError(f"{root}: expected no change since the last commit, found one in {first}; commit and run again")
-    done = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    return {"date": f"{datetime.now(UTC).date()}", "commit": git("rev-parse", "HEAD").strip(), "commands": commands}
 
 
 def check_real(todo: runner.Plan) -> None:
@@ -179,11 +129,6 @@ def check_real(todo: runner.Plan) -> None:
 
     A run is on real data when a chapter that makes something reads a file or folder that the profile names, and the
     workspace holds neither the files of a Demo Earth nor its truth: chapter 1 leaves both wherever it makes one.
-
-    Raises
-    ------
-    UserError
-        Says what was found instead.
     """
     ws = Workspace(todo.profile.name, todo.book.outputs)
     makers = [chapter.stem for chapter in todo.only if chapter.writes]
@@ -195,16 +140,15 @@ def check_real(todo: runner.Plan) -> None:
         raise UserError(f"profile {ws.profile}: expected a run on real data, found {made[0]}; name another")
 
 
-def _fresh(todo: runner.Plan) -> set[str]:
-    """Return the stems of a profile's chapters; raise UserError where one that makes something is stale.
+def check_fresh(todo: runner.Plan) -> None:
+    """Raise UserError where a chapter that makes something is stale.
 
-    A chapter that only reads, such as the page on what is kept here, grows stale by being read from, and needn't wait.
+    One that only reads, such as the page on what is kept here, grows stale by being read from, and needn't wait.
     """
-    for chapter, why, _ in runner.examine(todo):
+    name = todo.profile.name
+    for chapter, why, _ in runner.examine(todo, Digests(todo.book.state(name) / "digests.json")):
         if why and chapter.writes:
-            command = f"python -m helpers.run --profile {todo.profile.name}"
-            raise UserError(f"{chapter.stem}: stale ({why}); run {command} first")
-    return {chapter.stem for chapter in todo.only}
+            raise UserError(f"{chapter.stem}: stale ({why}); run python -m helpers.run --profile {name} first")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -218,31 +162,30 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--trends", type=Path, help="a NetCDF of yearly maps of GPP: keep what the tests of trends find")
     what.add_argument("--lags", type=int, help="a number of made worlds: keep how often each protocol finds a lag")
     chosen = parser.parse_args(arguments)
-    return tell("helpers.measured", lambda: _keep(chosen))
 
-
-def _keep(chosen: argparse.Namespace) -> list[Path]:
-    """Write what the command line asks for."""
-    if chosen.profile:
+    def work() -> list[Path]:
+        me = "python -m helpers.measured"
+        if chosen.trends:
+            above = head(f"{me} --trends RECO_REAL_DATA/{chosen.trends.name}")
+            return [put(FOLDER / GPP_TRENDS, above, gpp_trends(chosen.trends))]
+        if chosen.lags is not None:
+            above = head(f"{me} --lags {chosen.lags}")
+            return [put(MADE / LAG_POWER, above, lag_power(chosen.lags))]
         todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", chosen.profile, "--no-pages"]))
         check_real(todo)
-    head = today()
-    if chosen.trends:
-        head["commands"] = GPP_COMMANDS.format(chosen.trends.name)
-        return [put(FOLDER / GPP_TRENDS, head, gpp_trends(chosen.trends))]
-    if chosen.lags is not None:
-        head["commands"] = LAG_COMMANDS.format(chosen.lags)
-        return [put(MADE / LAG_POWER, head, lag_power(chosen.lags))]
-    head["commands"] = COMMANDS.format(chosen.profile)
-    return write(Workspace(chosen.profile), head, _fresh(todo))
+        above = head(f"python -m helpers.run --profile {chosen.profile} --no-pages && {me} --profile {chosen.profile}")
+        check_fresh(todo)
+        return write(Workspace(chosen.profile), above, {chapter.stem for chapter in todo.only})
+
+    return report("helpers.measured", work)
 
 
-def tell(command: str, work: Callable[[], list[Path]]) -> int:
+def report(command: str, work: Callable[[], list[Path]]) -> int:
     """Do the work, and print the files that it wrote; return 0, or 2 with a line on what the user can mend."""
     try:
         for path in work():
             print(path.relative_to(ROOT))
-    except (UserError, OSError) as error:
+    except (UserError, DeclarationError, OSError) as error:
         print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

@@ -21,7 +21,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from helpers import measured
-from helpers.run.places import Book, UserError
+from helpers.run.chapters import Book, UserError
 from helpers.space import regions
 from helpers.stats import trends
 from helpers.workspace import Workspace, writing
@@ -46,18 +46,8 @@ CONFIDENCE = 0.9
 def bootstrap(ws: Workspace, draws: int = 200, seed: int = 0) -> pd.DataFrame:
     """Return intervals of Tables 2 and 3 by drawing the years of the published maps with replacement, by area.
 
-    It is what one does without a thought of a map's error: the same years in all cells, a new line through each.
-
-    Parameters
-    ----------
-    ws : Workspace
-        Of a finished run of chapters 1 and 5.
-    draws, seed : int
-
-    Returns
-    -------
-    DataFrame
-        By ``quantity`` and ``where``: ``low``, ``high`` (%).
+    It is what one does without a thought of a map's error: the same years in all cells, a new line through each. The
+    workspace is of a finished run of chapters 1 and 5; the result has ``low``, ``high`` (%) by quantity and where.
     """
     reco, npp, static = ws.read("reco").reco.load(), ws.read("predictors").npp.load(), ws.read("static").load()
     counted = trends.analysis_mask(reco, npp).to_numpy()
@@ -139,30 +129,27 @@ def summary(scored: pd.DataFrame) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
-    told = argparse.ArgumentParser(prog="python -m helpers.planets", description=__doc__.split("\n")[0])
-    told.add_argument("--planets", type=int, default=20, help="how many in all, the kinds by turns (default 20)")
-    told.add_argument("--at-once", type=int, default=2, help="planets made at once, a core each (default 2)")
-    told.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
-    chosen = told.parse_args(arguments)
+    parser = argparse.ArgumentParser(prog="python -m helpers.planets", description=__doc__.split("\n")[0])
+    parser.add_argument("--planets", type=int, default=20, help="how many in all, the kinds by turns (default 20)")
+    parser.add_argument("--at-once", type=int, default=2, help="planets made at once, a core each (default 2)")
+    parser.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
+    chosen = parser.parse_args(arguments)
     if min(chosen.planets, chosen.at_once) < 1:
-        told.error(f"--planets, --at-once: expected 1 or more, found {chosen.planets} and {chosen.at_once}")
+        parser.error(f"--planets, --at-once: expected 1 or more, found {chosen.planets} and {chosen.at_once}")
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
     outputs = Book.here().outputs / "planets"
     outputs.mkdir(parents=True, exist_ok=True)
 
     def work() -> list[Path]:
-        head = {} if chosen.dry else measured.today()
+        head = {} if chosen.dry else measured.head(f"python -m helpers.planets --planets {chosen.planets}")
         with ThreadPoolExecutor(chosen.at_once) as pool:
-            jobs = [
-                pool.submit(one, kind, FIRST + k, outputs, head.get("commit", "as it stands"))
-                for k, kind in enumerate(kinds)
-            ]
+            code = head.get("commit", "as it stands")
+            jobs = [pool.submit(one, kind, FIRST + k, outputs, code) for k, kind in enumerate(kinds)]
             table = summary(pd.concat([job.result() for job in tqdm(jobs, unit="planet")]))
         print(table[table.planets == "all"].round(2).to_string(index=False))
-        head["commands"] = f"python -m helpers.planets --planets {chosen.planets}"
         return [] if chosen.dry else [measured.put(measured.MADE / TABLE, head, table, digits=4)]
 
-    return measured.tell("helpers.planets", work)
+    return measured.report("helpers.planets", work)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What the paper reports, read from ``data/reported``, and the tables that set it beside what a run computed.
+"""What the paper reports, what others found, and what our own runs gave: the numbers that are shipped with the book.
+
+The paper's stand in ``data/reported``, with the tables that set them beside what a run computed.
 
 Every number that the paper states is a row of a CSV with the place where it stands; every claim in words likewise.
 `beside` and `verdicts` insist on completeness: a chapter that leaves out one of its numbers or claims stops with an
@@ -15,15 +17,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 
 import pandas as pd
 
-from .workspace import DATA
+from helpers.workspace import DATA
 
 FOLDER = DATA / "reported"
 
 TABLES = ("table1", "table2", "table3", "inputs")
 """Table 1 (scores of CNN1–CNN6) and its row of inputs, Table 2 (rising and falling shares), Table 3 (classes)."""
+
+HEAD = ("date", "commit", "commands")
+"""What each file of aggregates says of itself, a line each, before its table."""
 
 VERDICTS = ("holds", "does not hold", "open", "not testable here")
 """What a run may say of a claim of the paper: open is what its numbers don't settle either way."""
@@ -36,18 +42,10 @@ def _read(name: str) -> pd.DataFrame:
 
 
 def table(name: str) -> pd.DataFrame:
-    """Return one of the paper's tables, one value a row.
+    """Return one of the paper's tables, one value a row; see `TABLES`.
 
-    Parameters
-    ----------
-    name : {"table1", "table2", "table3", "inputs"}
-        ``table1``: model, split, metric, value, n (n as the paper's last column has it). ``table2``: variable, band,
-        subset ("all" or "p<0.1"), direction, percent. ``table3``: band, class, percent. ``inputs``: model, inputs.
-
-    Raises
-    ------
-    ValueError
-        The paper has no such table.
+    ``table1``: model, split, metric, value, n (n as the paper's last column has it). ``table2``: variable, band,
+    subset ("all" or "p<0.1"), direction, percent. ``table3``: band, class, percent. ``inputs``: model, inputs.
     """
     if name not in TABLES:
         raise ValueError(f"name: expected one of {', '.join(TABLES)}, found {name!r}")
@@ -64,8 +62,7 @@ def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFra
     chapter : str, optional
         Two digits, "03" to "07"; all chapters when left out.
     repeated : bool
-        Include the numbers that only repeat a table (column ``repeats`` names the cell). `beside` leaves them out:
-        they are compared where the table is.
+        Include the numbers that only repeat a table (column ``repeats`` names the cell), where they are compared.
 
     Returns
     -------
@@ -79,13 +76,7 @@ def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFra
 
 
 def number(id: str) -> float:
-    """Return one number of the paper by its id, in the unit of its row.
-
-    Raises
-    ------
-    ValueError
-        No number has this id.
-    """
+    """Return one number of the paper by its id, in the unit of its row."""
     rows = _read("numbers").query("id == @id")
     if rows.empty:
         raise ValueError(f"id: no number of the paper is called {id!r}; reported.numbers() lists them all")
@@ -93,20 +84,10 @@ def number(id: str) -> float:
 
 
 def printed(value: float, chapters: Iterable[int | str]) -> tuple[str, str]:
-    """Return how the paper prints a number of these chapters' matter: its hedge and its digits.
+    """Return how the paper prints a number of these chapters' matter: "", "about" or "<", and its digits.
 
-    Parameters
-    ----------
-    value : float
-        The number, of either sign (a shortfall of 71 % may stand as -71); NaN where the paper has none.
-    chapters : iterable of int or str
-        Chapters of the book that meet it, such as 5 or "5".
-
-    Returns
-    -------
-    tuple of str
-        "", "about" or "<"; and the digits as printed, a dash for NaN. What the paper doesn't print, such as the
-        difference of two of its numbers, comes without a hedge, in as few digits as it needs.
+    It may be of either sign (a shortfall of 71 % may stand as -71); NaN gives a dash. What the paper doesn't print,
+    such as the difference of two of its numbers, comes without a hedge, in as few digits as it needs.
 
     >>> printed(0.01, [6]), printed(-71, [5]), printed(0.99, [3]), printed(0.011, [3])
     (('<', '0.01'), ('about', '-71'), ('', '0.990'), ('', '0.011'))
@@ -147,6 +128,28 @@ def literature() -> pd.DataFrame:
     return table.fillna(dict.fromkeys(["range", "years"], ""))
 
 
+def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
+    """Return the head, by the names of `HEAD`, and the table of a file of ``data/measured`` or ``data/made``.
+
+    `helpers.measured` and `helpers.planets` write them: aggregates, no row of a site or a year.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        Nothing was kept there; it doesn't begin with lines ``# name: text`` of `HEAD`.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: expected kept numbers, found no file; make it by python -m helpers.measured")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = dict(line[2:].split(": ", 1) for line in lines[: len(HEAD)] if line.startswith("# ") and ": " in line)
+    if tuple(head) != HEAD:
+        raise ValueError(
+            f"{path}: expected {len(HEAD)} lines '# name: text' with {', '.join(HEAD)}, found "
+            f"{', '.join(head) or 'none'}; make the file anew by python -m helpers.measured"
+        )
+    return head, pd.read_csv(path, skiprows=len(HEAD))
+
+
 def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
     """Set each number that the paper states in a chapter's matter beside the one that this run computed.
 
@@ -167,7 +170,7 @@ def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:
     Raises
     ------
     ValueError
-        An id of the chapter is missing from ``computed``, or one there is unknown.
+        An id of the chapter is missing, or one is unknown.
     """
     rows = numbers(chapter)
     _complete("computed", chapter, rows["id"], computed)

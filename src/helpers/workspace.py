@@ -1,9 +1,10 @@
 """Where the artefacts of a run live, and the only way in and out of them.
 
-Chapters pass each other files, never variables. This room knows each file by name, which chapter makes it, and how
-to write it so that a run killed at any moment leaves either the old file or the new one, never half of one.
+Chapters pass each other files, never variables. ``notebooks/chapters.yml`` declares each file: its name, which chapter
+makes it, and which read it. This room knows how to write it so that a run killed at any moment leaves either the old
+file or the new one, never half of one.
 
->>> ARTEFACTS["reco"].made_by
+>>> artefacts()["reco"].made_by
 '05_global_mapping'
 """
 
@@ -16,10 +17,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 import xarray as xr
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository: ``data/``, ``notebooks/`` and ``book/`` stand here."""
@@ -49,6 +52,10 @@ class DamagedArtefact(OSError):
     """An artefact is there but cannot be read; the message names it and the chapter that makes it anew."""
 
 
+class DeclarationError(ValueError):
+    """``notebooks/chapters.yml`` is not as it must be; the message is one line."""
+
+
 @dataclass(frozen=True)
 class Artefact:
     """One thing that a chapter makes and others read.
@@ -68,67 +75,48 @@ class Artefact:
     what: str
 
 
-ARTEFACTS: dict[str, Artefact] = {
-    "native": Artefact("native", "01_data_preparation", "the Demo Earth's product files, in their native formats"),
-    "truth": Artefact("truth.nc", "01_data_preparation", "what is true on the Demo Earth: for scoring a method only"),
-    "predictors": Artefact("predictors.zarr", "01_data_preparation", "yearly predictors (year, lat, lon)"),
-    "static": Artefact("static.zarr", "01_data_preparation", "soil carbon, land cover and regions (lat, lon)"),
-    "samples": Artefact("samples.nc", "02_site_sampling", "3x3 windows and annual RECO (sample, predictor, dy, dx)"),
-    "site_years": Artefact(
-        "site_years.nc", "02_site_sampling", "the windows of all site-years, kept as samples or not"
-    ),
-    "dropped": Artefact("dropped.csv", "02_site_sampling", "site-years lost, rule by rule"),
-    "ablation": Artefact("ablation.nc", "03_cnn_ablation", "scores and learning curves (model, seed, split, metric)"),
-    "models": Artefact("models", "03_cnn_ablation", "trained networks: safetensors and their normalisers"),
-    "table1": Artefact("table1.csv", "03_cnn_ablation", "Table 1: scores, the paper's beside this run's"),
-    "validation": Artefact("validation.nc", "04_validation", "observed and simulated RECO at independent site-years"),
-    "validation_scores": Artefact("validation_scores.csv", "04_validation", "Figs 2 and 3 in numbers, a row a model"),
-    "reco": Artefact("reco.zarr", "05_global_mapping", "RECO (year, lat, lon), mean of the ensemble, and its spread"),
-    "fig1": Artefact("fig1.csv", "05_global_mapping", "inset bars of Fig 1: process models against the CNN"),
-    "trends": Artefact("trends.nc", "06_trends", "slopes, p-values and direction classes of RECO and NPP (lat, lon)"),
-    "table2": Artefact("table2.csv", "06_trends", "Table 2: rising and falling shares, the paper's beside this run's"),
-    "table3": Artefact("table3.csv", "06_trends", "Table 3: direction classes, the paper's beside this run's"),
-    "risk": Artefact("risk.csv", "07_sink_risk", "shares where NPP or RECO grows faster, by band, biome and economy"),
-    "oof": Artefact(
-        "oof.nc", "08_splits_and_leakage", "predictions at samples that their model was not trained on (model, sample)"
-    ),
-    "ladder": Artefact("ladder.csv", "08_splits_and_leakage", "scores by split and model, with intervals by sites"),
-    "ladder_differences": Artefact(
-        "ladder_differences.csv", "08_splits_and_leakage", "which model is better than which, by split, or open"
-    ),
-    "error_parts": Artefact(
-        "error_parts.csv", "08_splits_and_leakage", "RMSE, bias and R2 at unseen places by land cover and region"
-    ),
-    "label_noise": Artefact(
-        "label_noise.csv",
-        "08_splits_and_leakage",
-        "how two partitionings of RECO agree, and scores with each as target",
-    ),
-    "scales": Artefact("scales.csv", "08_splits_and_leakage", "skill across sites, among years, of trends, at worst"),
-    "honest_models": Artefact(
-        "honest_models", "08_splits_and_leakage", "networks chosen at unseen places: safetensors and their normalisers"
-    ),
-    "lag": Artefact("lag.csv", "09_is_there_a_lag", "what each SPEI gains, and its shuffled twins, by protocol"),
-    "lag_curve": Artefact("lag_curve.csv", "09_is_there_a_lag", "what SPEI gains at every scale from 3 to 60 months"),
-    "reco_honest": Artefact("reco_honest.zarr", "10_applicability", "RECO (year, lat, lon) by the honest network"),
-    "applicability": Artefact(
-        "applicability.nc", "10_applicability", "dissimilarity, applicability, spreads (lat, lon)"
-    ),
-    "applicability_numbers": Artefact("applicability.csv", "10_applicability", "numbers on maps: paper, run, honest"),
-    "members": Artefact(
-        "members.zarr", "11_trends_that_survive", "RECO by each member, with and without NPP (year, lat, lon)"
-    ),
-    "trends_honest": Artefact("trends_honest.csv", "11_trends_that_survive", "numbers on trends: paper, run, honest"),
-    "trends_scored": Artefact(
-        "trends_scored.csv", "11_trends_that_survive", "numbers on trends against a made planet's truth"
-    ),
-    "honest_maps": Artefact("trends_honest.nc", "11_trends_that_survive", "trends and verdicts that hold (lat, lon)"),
-    "real_land": Artefact("real_land.csv", "12_real_land", "errors, areas and totals of a static map of real land"),
-    "tower_years": Artefact(
-        "tower_years.csv", "12_real_land", "years at real towers: spread, noise of the label, process models"
-    ),
-    "numbers": Artefact("numbers.csv", "13_numbers", "every headline number: paper, this run's protocol, honest"),
-}
+DECLARED = "chapters.yml"
+KINDS = {"reads": list, "reads_if_there": list, "writes": dict, "paths": dict, "needs": list}
+"""What an entry of ``chapters.yml`` may hold; its head says what each is."""
+
+
+def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
+    """Return what ``chapters.yml`` declares of each chapter, by stem and the keys of `KINDS`.
+
+    Raises
+    ------
+    DeclarationError
+        The file is no YAML of this form.
+    """
+    path = notebooks / DECLARED
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError) as error:
+        raise DeclarationError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+    entries = {stem: entry or {} for stem, entry in entries.items()} if isinstance(entries, dict) else {}
+    made = [name for entry in entries.values() for name in entry.get("writes", ())]
+    for stem, entry in entries.items():
+        for key, value in entry.items():
+            if not isinstance(value, KINDS.get(key, ())):
+                raise DeclarationError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
+        for name in entry.get("writes", ()):
+            if made.count(name) > 1 or set(entry["writes"][name]) != {"file", "holds"}:
+                raise DeclarationError(
+                    f"{path}: {stem}: {name}: expected an artefact that no other chapter writes, with file and holds"
+                )
+        for name in {*entry.get("reads", ()), *entry.get("reads_if_there", ())} - set(made):
+            raise DeclarationError(f"{path}: {stem}: reads {name}, which no chapter writes; correct it")
+    return entries
+
+
+@lru_cache
+def artefacts(notebooks: Path = ROOT / "notebooks") -> dict[str, Artefact]:
+    """Return each thing that chapters pass on, by name, in the order of ``chapters.yml``."""
+    return {
+        name: Artefact(entry["file"], stem, entry["holds"])
+        for stem, chapter in declarations(notebooks).items()
+        for name, entry in chapter.get("writes", {}).items()
+    }
 
 
 def remove(path: Path) -> None:
@@ -153,9 +141,10 @@ def replace(new: Path, target: Path) -> None:
         new.replace(target)
 
 
-RUNNER, STAGE, MAKES = "RECO_RUNNER", "RECO_STAGE", "RECO_MAKES"
+RUNNER, STAGE, READS, WRITES = "RECO_RUNNER", "RECO_STAGE", "RECO_READS", "RECO_WRITES"
 """What the runner tells the kernels that it starts, by the environment: its process number; a folder in the workspace
-where what the chapter makes waits until the chapter is done; the names of what it makes, with blanks between them."""
+where what the chapter makes waits until the chapter is done; what it is declared to read and to write, by names with
+blanks between them."""
 
 
 def _refuse_orphan(target: Path) -> None:
@@ -221,19 +210,27 @@ class Workspace:
         return f"Workspace({self.profile!r})"
 
     def path(self, name: str) -> Path:
-        """Return where artefact ``name`` stands or would stand."""
-        if name not in ARTEFACTS:
-            raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(ARTEFACTS)}")
-        staged = self._stage and name in os.environ.get(MAKES, "").split()
-        return (self._stage if staged else self.folder) / ARTEFACTS[name].file
+        """Return where artefact ``name`` stands or would stand.
+
+        Raises PermissionError where the runner runs a chapter that is not declared to read or write it.
+        """
+        if name not in artefacts():
+            raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(artefacts())}")
+        staged = self._stage and name in os.environ.get(WRITES, "").split()
+        if self._stage and not staged and name not in os.environ.get(READS, "").split():
+            raise PermissionError(
+                f"{name!r}: expected an artefact that notebooks/{DECLARED} declares for this chapter, found none; "
+                "name it there under reads, reads_if_there or writes"
+            )
+        return (self._stage if staged else self.folder) / artefacts()[name].file
 
     def _mine(self, name: str) -> Path:
         """Return the path of an artefact that is to change; raise where the runner would not put it in place."""
         path = self.path(name)
         if self._stage and path.parent != self._stage:
             raise PermissionError(
-                f"{name!r}: expected an artefact that this chapter makes, found none of its cells calls "
-                f"ws.write({name!r}, …) or ws.writing({name!r}); write it there, with the name written out"
+                f"{name!r}: expected an artefact that notebooks/{DECLARED} declares this chapter to write, found one "
+                f"that {artefacts()[name].made_by} writes; name it under this chapter's writes"
             )
         return path
 
@@ -255,7 +252,7 @@ class Workspace:
         DamagedArtefact
             It is there but cannot be read.
         """
-        path, made_by = self.path(name), ARTEFACTS[name].made_by
+        path, made_by = self.path(name), artefacts()[name].made_by
         if not path.exists():
             raise MissingArtefact(f"{path}: {name!r} is not there yet; run chapter {made_by} to make it")
         try:
@@ -286,7 +283,7 @@ class Workspace:
         TypeError
             The artefact is a folder.
         PermissionError
-            The runner runs a chapter whose code does not say that it makes this.
+            The runner runs a chapter that is not declared to write this.
         """
         path = self._mine(name)
         with writing(path) as new:

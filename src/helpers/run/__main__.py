@@ -1,19 +1,37 @@
-"""Run the stale chapters of a profile, then build its pages: ``python -m helpers.run --profile demo``."""
+"""Run the stale chapters of a profile, then build its pages: ``python -m helpers.run --profile demo``.
+
+All that a chapter makes waits in a folder of its own until the chapter has ended well: one that fails in its last cell
+leaves every artefact, and its page, as they were. What a chapter made is noted last of all, so that a run killed before
+that moment, be it between two artefacts, counts as not having happened: the next run finds what is not as noted, and
+makes it again.
+"""
 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import shutil
 import sys
 import time
+import uuid
+import warnings
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from helpers.run import chapters, execute, html, lock, profiles, stage, staleness
-from helpers.run.chapters import Chapter
-from helpers.run.digests import Digests
-from helpers.run.places import Book, ChapterFailed, UserError
-from helpers.run.profiles import Profile, Settings
-from helpers.workspace import ARTEFACTS
+import filelock
+import nbformat
+import papermill
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError
+from papermill.exceptions import PapermillExecutionError
+
+from helpers import workspace
+from helpers.run import chapters, pages, staleness
+from helpers.run.chapters import Book, Chapter, ChapterFailed, Profile, Settings, UserError
+from helpers.run.staleness import Digests
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,19 +44,19 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Describe the command line."""
-    told = Parser(prog="python -m helpers.run", description="Run the stale chapters of a profile and build its pages.")
-    told.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
-    told.add_argument(
-        "--set", dest="overrides", action="append", nargs="+", default=[], metavar="NAME=VALUE",
+    made = Parser(prog="python -m helpers.run", description="Run the stale chapters of a profile and build its pages.")
+    made.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
+    made.add_argument(
+        "--set", dest="overrides", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
         help="a value for every chapter that has the parameter, or CHAPTER.NAME=VALUE for one",
     )  # fmt: skip
-    told.add_argument(
+    made.add_argument(
         "--only", action="extend", nargs="+", default=[], metavar="CHAPTER", help="run only these chapters, such as 03"
     )
-    told.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
-    told.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
-    told.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
-    return told
+    made.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
+    made.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
+    made.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
+    return made
 
 
 @dataclass
@@ -49,12 +67,8 @@ class Plan:
     ----------
     book : Book
     profile : Profile
-    everything : list of Chapter
-        All that there are, in reading order.
-    chapters : list of Chapter
-        Those of the profile.
-    only : list of Chapter
-        Those that may run this time.
+    everything, chapters, only : list of Chapter
+        All that there are; those of the profile; those that may run this time. In reading order.
     settings : dict
         `Settings` by stem.
     """
@@ -69,44 +83,31 @@ class Plan:
 
 def plan(book: Book, options: argparse.Namespace) -> Plan:
     """Check everything that can be checked before a chapter runs."""
-    profile = profiles.load(book, options.profile)
+    profile = chapters.load(book, options.profile)
     everything = chapters.discover(book.notebooks)
-    overrides = [text for group in options.overrides for text in group]
-    settings = profiles.settings(profile, everything, overrides, book.root)
-    mine = [chapter for chapter in profiles.chapters_of(profile, everything) if chapter.stem in settings]
+    settings = chapters.settings(profile, everything, options.overrides, book.root)
+    mine = [chapter for chapter in profile.among(everything) if chapter.stem in settings]
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
-    profiles.check_outside(profile, {chapter.stem: settings[chapter.stem] for chapter in only})
+    chapters.check_outside(profile, only, settings)
     if not options.no_pages:
-        stage.contents(book.root, {chapter.stem for chapter in mine})
+        pages.contents(book.root, {chapter.stem for chapter in mine})
     return Plan(book, profile, everything, mine, only, settings)
 
 
 def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Container[str] = ()) -> None:
-    """Raise unless each artefact that a chapter reads or looks for is what the chapter that makes it has noted.
+    """Raise UserError unless each artefact that a chapter reads or looks for is what its maker has noted.
 
-    Parameters
-    ----------
-    plan : Plan
-    chapter : Chapter
-    digests : Digests
-    later : container of str
-        Stems of chapters that are to run before this one, and whose artefacts don't count yet.
-
-    Raises
-    ------
-    UserError
-        Names the artefact, what is wrong with it, and the way out.
+    What chapters of the stems ``later`` make, which are to run before this one, doesn't count yet.
     """
     book, profile = plan.book, plan.profile.name
-    makers = {name: maker.stem for maker in plan.everything for name in maker.writes}
     mine, now = {maker.stem for maker in plan.chapters}, {maker.stem for maker in plan.only}
     for name in sorted(chapter.inputs):
-        maker, path = makers.get(name, ARTEFACTS[name].made_by), book.outputs / profile / ARTEFACTS[name].file
+        maker, path = book.artefacts[name].made_by, book.artefact(profile, name)
         # what nobody in this profile makes may be missing: the chapter does without it, or says that it can't
         if maker in later or (maker not in mine and not path.exists()):
             continue
         found = staleness.difference(book, profile, name, maker, digests)
-        if name in chapter.needs and not path.exists() and not staleness.noted(book, maker, profile):
+        if name in chapter.reads and not path.exists() and not staleness.noted(book, maker, profile):
             found = "nothing"
         if found is None:
             continue
@@ -119,80 +120,160 @@ def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Containe
         raise UserError(f"{chapter.stem}: expected {path.name} as {maker} made it, found {found}; {way}")
 
 
-def _check_only(plan: Plan, digests: Digests) -> None:
-    """Refuse inputs before anything runs: those that no chapter of this run makes."""
+def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None, dict]]:
+    """Yield each chapter that may run, why it is stale (None: fresh), and what it would be made from now."""
     for chapter in plan.only:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
+    for chapter in plan.only:
+        source = staleness.made_from(plan.book, chapter, plan.settings[chapter.stem], digests)
+        outputs = staleness.made(plan.book, chapter, plan.profile.name, digests)
+        then = staleness.noted(plan.book, chapter.stem, plan.profile.name)
+        yield chapter, staleness.reason(then, source, outputs), source
 
 
 def run(plan: Plan, force: bool = False) -> int:
-    """Run what is stale; return how many chapters ran.
-
-    Raises
-    ------
-    UserError
-        An input of a chapter is not what its maker noted, before the chapter ran or after.
-    ChapterFailed
-        A chapter raised an error.
-    """
-    digests = Digests(plan.book.state(plan.profile.name) / "digests.json")
+    """Run what is stale, or all if ``force``; return how many chapters ran."""
+    book, name, ran = plan.book, plan.profile.name, 0
+    digests = Digests(book.state(name) / "digests.json")
     try:
-        _check_only(plan, digests)
-        return sum(_run_one(plan, number, digests, force) for number in range(len(plan.chapters)))
+        for chapter, why, source in examine(plan, digests):
+            if not (why := why or ("forced" if force else None)):
+                continue
+            check_inputs(plan, chapter, digests)
+            place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
+            print(f"{place}: running ({why})", flush=True)
+            start = time.monotonic()
+            with _executed(book, chapter, plan.settings[chapter.stem], place):
+                for artefact, was in staleness.inputs(book, chapter, name, digests).items():
+                    if was != source["inputs"][artefact]:
+                        raise UserError(
+                            f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
+                            "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
+                        )
+            staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
+            print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
+            ran += 1
     finally:
         digests.save()
+    return ran
 
 
-def _run_one(plan: Plan, number: int, digests: Digests, force: bool) -> bool:
-    """Run a chapter of the profile if it may run and is stale; say whether it ran."""
-    book, name, chapter = plan.book, plan.profile.name, plan.chapters[number]
-    if chapter not in plan.only:
-        return False
-    settings = plan.settings[chapter.stem]
-    source = staleness.made_from(book, chapter, settings, digests)
-    then, outputs = staleness.noted(book, chapter.stem, name), staleness.made(book, chapter, name, digests)
-    why = staleness.reason(then, source, outputs) or ("forced" if force else None)
-    if why is None:
-        return False
-    check_inputs(plan, chapter, digests)
+@contextmanager
+def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> Iterator[None]:
+    """Run a chapter; when the block ends well, put what it made and its executed notebook in place."""
+    profile = settings.values["profile"]
+    log, stage = (
+        book.log(profile, chapter.stem),
+        book.outputs / profile / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part",
+    )
+    log.unlink(missing_ok=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    stage.mkdir()
+    try:
+        with workspace.writing(book.executed(profile, chapter.stem)) as page:
+            try:
+                _papermill(book, chapter, settings, stage, page, place, log)
+            except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
+                # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
+                raise ChapterFailed(_report(error, chapter, settings, log)) from error
+            yield
+            for name in sorted(chapter.writes):
+                target = book.artefact(profile, name)
+                if (stage / target.name).exists():
+                    workspace.replace(stage / target.name, target)
+                else:  # what only an earlier run made goes, so that nothing old stays
+                    workspace.remove(target)
+    finally:
+        # a kernel that outlives an interrupt for a moment may still be writing there: the next run clears the rest
+        shutil.rmtree(stage, ignore_errors=True)
+    log.unlink(missing_ok=True)
 
-    def still() -> None:
-        for artefact, was in staleness.inputs(book, chapter, name, digests).items():
-            if was != source["inputs"][artefact]:
-                file = ARTEFACTS[artefact].file
-                raise UserError(
-                    f"{chapter.stem}: expected {file} to stay as it was while the chapter ran, found it altered; "
-                    "nothing of this chapter is kept, run it again"
-                )
 
-    place = f"[{number + 1}/{len(plan.chapters)}] {chapter.stem}"
-    print(f"{place}: running ({why})", flush=True)
-    seconds = execute.execute(book, chapter, settings, place, still)
-    staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
-    print(f"{place}: done in {seconds:.0f} s", flush=True)
-    return True
+def _papermill(
+    book: Book, chapter: Chapter, settings: Settings, stage: Path, page: Path, place: str, log: Path
+) -> None:
+    """Execute a chapter: its artefacts go to ``stage``, its notebook to ``page``."""
+    environment = {
+        "RECO_OUTPUTS": str(book.outputs),
+        # a kernel whose runner was killed must not write any more: see workspace.writing
+        workspace.RUNNER: str(os.getpid()),
+        workspace.STAGE: str(stage),
+        workspace.READS: " ".join(sorted(chapter.inputs)),
+        workspace.WRITES: " ".join(sorted(chapter.writes)),
+        "IPYTHONDIR": str(book.state(settings.values["profile"]) / "ipython"),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "PYTHONHASHSEED": "0",
+        # a thread that waits gives its core away; spinning trebles the time of training on a machine that is shared
+        "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
+    }
+
+    class Kernels(AsyncKernelManager):
+        """Start kernels that say to ``log`` what they say outside of all cells, as ZeroMQ does of one that dies."""
+
+        async def start_kernel(self, **how: object) -> None:
+            with log.open("ab") as said:
+                await super().start_kernel(stderr=said, env=os.environ | environment, **how)
+
+    # from a copy of what was read at the start: the file itself may be edited while the chapters before it run
+    source = page.with_name(page.name.removesuffix(".part") + ".source.part")
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in the error that it raises
+    with warnings.catch_warnings(), workspace.aside(source):
+        warnings.filterwarnings("ignore", message=".* does not end in one of .*")
+        nbformat.write(chapter.notebook, source)
+        papermill.execute_notebook(
+            str(source),
+            str(page),
+            parameters=settings.changed,
+            kernel_name="python3",
+            cwd=str(book.notebooks),
+            extra_arguments=["--IPKernelApp.log_level=50"],
+            kernel_manager_class=Kernels,
+            progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
+        )
 
 
-def examine(plan: Plan) -> Iterator[tuple[Chapter, str | None, list[str]]]:
-    """Yield each chapter, why it is stale (None: fresh), and the chapters before it that may change its inputs."""
-    book, name, pending = plan.book, plan.profile.name, {}
-    digests = Digests(book.state(name) / "digests.json")
-    _check_only(plan, digests)
-    for chapter in plan.only:
-        source = staleness.made_from(book, chapter, plan.settings[chapter.stem], digests)
-        outputs = staleness.made(book, chapter, name, digests)
-        why = staleness.reason(staleness.noted(book, chapter.stem, name), source, outputs)
-        waits = sorted({pending[name] for name in chapter.inputs if name in pending})
-        if why or waits:
-            pending |= dict.fromkeys(chapter.writes, chapter.stem)
-        yield chapter, why, waits
+def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -> str:
+    """Write the traceback to the log; return one line that names the chapter, the cell and the error."""
+    with log.open("a", encoding="utf-8") as file:
+        file.write(f"{error}\n")
+    if not isinstance(error, PapermillExecutionError):
+        cause = str(error).splitlines()[0]
+        return f"{chapter.stem}: the kernel stopped ({cause}); was there enough memory? The log is {log}"
+    tags = [cell.metadata.get("tags", []) for cell in chapter.notebook.cells]
+    at = next((i for i, names in enumerate(tags) if "parameters" in names), -1)
+    # numbered as in the source, from 1: Papermill adds a cell of values after the parameters
+    number = error.cell_index + (0 if settings.changed and error.cell_index > at else 1)
+    code = [line for line in error.source.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    first = code[0].strip() if code else ""
+    value = next((line for line in str(error.evalue).splitlines() if line.strip()), "")
+    return f"{chapter.stem}: cell {number} ({first:.60}): {error.ename}: {value} (traceback in {log})"
 
 
 def show(plan: Plan) -> None:
-    """Print which chapters would run, and why."""
-    for chapter, why, waits in examine(plan):
+    """Print which chapters would run, and why; and which only if others change their inputs."""
+    pending: dict[str, str] = {}
+    for chapter, why, _ in examine(plan, Digests(plan.book.state(plan.profile.name) / "digests.json")):
+        waits = sorted({pending[name] for name in chapter.inputs if name in pending})
+        if why or waits:
+            pending |= dict.fromkeys(chapter.writes, chapter.stem)
         unless = f", unless {', '.join(waits)} changes it" if waits else ""
         print(f"{chapter.stem}: " + (f"stale ({why})" if why else f"fresh{unless}"))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the lock of a profile; the system lets it go when the process ends, however it ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock, holder = filelock.FileLock(folder / "lock", timeout=0), folder / "holder"
+    try:
+        with lock:
+            holder.write_text(str(os.getpid()))
+            yield
+    except filelock.Timeout as error:
+        number = holder.read_text() if holder.exists() else "unknown"
+        raise UserError(
+            f"{lock.lock_file}: process {number} is running this profile; wait until it ends, or stop it"
+        ) from error
 
 
 def _work(options: argparse.Namespace) -> None:
@@ -200,19 +281,20 @@ def _work(options: argparse.Namespace) -> None:
     todo = plan(book, options)
     if options.dry:
         return show(todo)
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, whatever the user has elsewhere
     start, name = time.monotonic(), todo.profile.name
-    with lock.hold(book.state(name) / "lock"), execute.environment(book, name):
+    with _alone(book.state(name)):
         mine = book.outputs / name
         staleness.clear_leftovers(mine, mine / ".state", mine / "chapters", mine / "logs", book.build / name)
         ran = run(todo, options.force)
-        built = False if options.no_pages else html.build(book, todo.profile, todo.everything, todo.settings)
-    kept = f"{len(todo.only) - ran} of {len(todo.only)} chapters were fresh"
+        built = False if options.no_pages else pages.build(book, todo.profile, todo.everything, todo.settings)
+    fresh = f"{len(todo.only) - ran} of {len(todo.only)} chapters were fresh"
     if ran or built:
-        print(f"profile {name}: ran {ran}, {kept}, in {time.monotonic() - start:.0f} s")
+        print(f"profile {name}: ran {ran}, {fresh}, in {time.monotonic() - start:.0f} s")
     else:
-        print(f"profile {name}: nothing to do, {kept}" + ("" if options.no_pages else " and the pages are up to date"))
+        print(f"profile {name}: nothing to do, {fresh}" + ("" if options.no_pages else " and the pages are up to date"))
     if not options.no_pages:
-        print(f"the book is at {html.index(book, name)}")
+        print(f"the book is at {pages.index(book, name)}")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -223,7 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ChapterFailed as error:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1
-    except (UserError, OSError) as error:
+    except (UserError, workspace.DeclarationError, OSError) as error:
         print(f"helpers.run: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

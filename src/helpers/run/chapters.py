@@ -1,145 +1,264 @@
-"""The chapters in reading order, and what each reads and writes, found in its code.
+"""What there is to run, and with which values: chapters, what they declare, their parameters, and profiles.
 
-A chapter says what it takes and gives by calling ``ws.read("samples")``, ``ws.write("models", …)``,
-``ws.writing("models")`` or ``ws.has("truth")`` with literal names. Nothing else declares it, so nothing can disagree.
+``notebooks/chapters.yml`` declares what each chapter reads, writes and needs. A value of a parameter has four layers,
+each over the one before: the notebook's own default, the profile's ``common:``, its section for the chapter, and
+``--set`` on the command line. Every name and type is checked before anything runs.
 """
 
 from __future__ import annotations
 
 import ast
+import contextlib
+import difflib
+import math
+import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import nbformat
+import papermill
+import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers.run.places import UserError
-from helpers.workspace import ARTEFACTS
+from helpers import workspace
 
-NAME = re.compile(r"\d\d_\w+")
-CALLS = {"read": "reads", "has": "asks", "path": "asks", "write": "writes", "writing": "writes"}
+CHAPTER = re.compile(r"\d\d_\w+")
+TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+LEAST = re.compile(r"[(;] ?(\d+) or more\b")
+"""How the comment of a number says what the least allowed one is, which the page of parameters shows too."""
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+class UserError(Exception):
+    """Something that the reader can put right; shown as one line, without a traceback."""
+
+
+class ChapterFailed(UserError):
+    """A chapter raised an error while it ran."""
+
+
+@dataclass(frozen=True)
+class Book:
+    """The folders of one book.
+
+    Parameters
+    ----------
+    root : Path
+        The repository: ``notebooks/``, ``book/``, ``data/``, ``src/helpers/`` stand here.
+    outputs, build : Path
+        One workspace a profile; one set of pages a profile.
+    """
+
+    root: Path
+    outputs: Path
+    build: Path
+
+    @classmethod
+    def here(cls) -> Book:
+        """Return this repository's book; ``RECO_OUTPUTS`` and ``RECO_BUILD`` send what it makes elsewhere."""
+        build = Path(os.environ.get("RECO_BUILD") or workspace.ROOT / "_build")
+        return cls(workspace.ROOT, workspace.outputs_root().resolve(), build.resolve())
+
+    @property
+    def notebooks(self) -> Path:
+        """Folder of the chapters' sources."""
+        return self.root / "notebooks"
+
+    @property
+    def artefacts(self) -> dict[str, workspace.Artefact]:
+        """All that chapters pass on, by name."""
+        return workspace.artefacts(self.notebooks)
+
+    def state(self, profile: str) -> Path:
+        """Folder where the runner notes what each chapter of a profile was made from."""
+        return self.outputs / profile / ".state"
+
+    def executed(self, profile: str, stem: str) -> Path:
+        """Path of an executed chapter."""
+        return self.outputs / profile / "chapters" / f"{stem}.ipynb"
+
+    def log(self, profile: str, stem: str) -> Path:
+        """Path of the log of a chapter that failed."""
+        return self.outputs / profile / "logs" / f"{stem}.log"
+
+    def artefact(self, profile: str, name: str) -> Path:
+        """Path of an artefact that is in place."""
+        return self.outputs / profile / self.artefacts[name].file
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a chapter's parameters cell: ``name: type = default  # help``; ``type`` is a key of `TYPES`."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+
+    def checked(self, value: Any, place: str) -> Any:
+        """Return ``value`` as this parameter's type (see `typed`); raise UserError where its help asks for more."""
+        value, least = typed(value, self.type, place), LEAST.search(self.help)
+        if least and self.type in ("int", "float") and value < int(least[1]):
+            raise UserError(f"{place}: expected {least[1]} or more, found {value}; give a greater number")
+        return value
+
+
+def typed(value: Any, kind: str, place: str) -> Any:
+    """Return ``value`` as ``kind``: a whole number passes for a float, and so does text such as ``1e-3``.
+
+    >>> typed(1, "float", "here"), typed("1e-3", "float", "here")
+    (1.0, 0.001)
+    """
+    if kind == "float" and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError):
+            value = float(value)
+    if type(value) is not TYPES[kind] or (kind == "float" and not math.isfinite(value)):
+        raise UserError(f"{place}: expected {kind}, found {type(value).__name__} {value!r}; give a value of that type")
+    return value
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook.
+    """One notebook, and what ``chapters.yml`` declares of it.
 
     Parameters
     ----------
     path : Path
         The source notebook, outputs stripped.
+    reads, reads_if_there, writes : frozenset of str
+        Artefacts: taken from other chapters; taken where they have been made; made.
+    paths : mapping of str to str
+        Parameters that are paths outside the book: each a "file" or a "folder". Empty means that it is not used.
+    needs : tuple of str
+        Those of them that the chapter can't run without.
     """
 
     path: Path
+    reads: frozenset[str] = frozenset()
+    reads_if_there: frozenset[str] = frozenset()
+    writes: frozenset[str] = frozenset()
+    paths: Mapping[str, str] = field(default_factory=dict, hash=False)
+    needs: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
         """Name without folder and suffix, such as ``03_cnn_ablation``."""
         return self.path.stem
 
-    @cached_property
-    def notebook(self) -> nbformat.NotebookNode:
-        """The parsed notebook."""
-        return read_notebook(self.path)
-
-    @cached_property
-    def trees(self) -> list[ast.Module]:
-        """Syntax tree of each code cell."""
-        cells = [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
-        return [parse_cell(source, f"{self.path}: code cell {i}") for i, source in enumerate(cells, 1)]
-
-    @cached_property
-    def calls(self) -> dict[str, frozenset[str]]:
-        """Names of the artefacts that the code ``reads``, ``asks`` for and ``writes``."""
-        found: dict[str, set[str]] = {"reads": set(), "asks": set(), "writes": set()}
-        for number, tree in enumerate(self.trees, 1):
-            for method, name in workspace_calls(tree, f"{self.path}: code cell {number}"):
-                found[CALLS[method]].add(name)
-        return {kind: frozenset(names) for kind, names in found.items()}
-
-    @property
-    def writes(self) -> frozenset[str]:
-        """Artefacts that this chapter makes."""
-        return self.calls["writes"]
-
     @property
     def inputs(self) -> frozenset[str]:
         """Artefacts of other chapters that this one reads, or looks for."""
-        return (self.calls["reads"] | self.calls["asks"]) - self.writes
+        return self.reads | self.reads_if_there
+
+    @cached_property
+    def notebook(self) -> nbformat.NotebookNode:
+        """The parsed notebook."""
+        try:
+            return nbformat.read(self.path, as_version=4)
+        except (ValueError, OSError, nbformat.reader.NotJSONError) as error:
+            raise UserError(
+                f"{self.path}: expected a Jupyter notebook, cannot read it ({error!s:.200}); restore it"
+            ) from error
 
     @property
-    def needs(self) -> frozenset[str]:
-        """Artefacts of other chapters that this one reads without first asking whether they are there."""
-        return self.calls["reads"] - self.calls["asks"] - self.writes
+    def code(self) -> list[nbformat.NotebookNode]:
+        """The code cells."""
+        return [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+
+    @cached_property
+    def trees(self) -> list[ast.Module]:
+        """Syntax tree of each code cell, magics and all."""
+        found = []
+        for number, cell in enumerate(self.code, 1):
+            try:
+                found.append(ast.parse(TransformerManager().transform_cell(cell.source)))
+            except SyntaxError as error:
+                place = f"{self.path}: code cell {number}"
+                raise UserError(
+                    f"{place}: expected Python, found {error.msg} in line {error.lineno}; correct it"
+                ) from error
+        return found
 
     @property
     def title(self) -> str:
         """The first heading, or the stem where there is none."""
-        for cell in self.notebook.cells:
-            heading = re.search(r"^# +(.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
-            if heading:
-                return heading[1].strip()
-        return self.stem
+        words = "\n".join(cell.source for cell in self.notebook.cells if cell.cell_type == "markdown")
+        heading = re.search(r"^# +(.+)$", words, re.MULTILINE)
+        return heading[1].strip() if heading else self.stem
 
+    @cached_property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters by name, as Papermill infers them.
 
-def read_notebook(path: Path) -> nbformat.NotebookNode:
-    """Read a notebook, or say in one line why it cannot be read."""
-    try:
-        return nbformat.read(path, as_version=4)
-    except (ValueError, OSError, nbformat.reader.NotJSONError) as error:
-        raise UserError(f"{path}: expected a Jupyter notebook, cannot read it ({error!s:.200}); restore it") from error
-
-
-def parse_cell(source: str, place: str) -> ast.Module:
-    """Parse a code cell, magics and all; ``place`` goes into the message when it is not Python."""
-    try:
-        return ast.parse(TransformerManager().transform_cell(source))
-    except SyntaxError as error:
-        raise UserError(f"{place}: expected Python, found {error.msg} in line {error.lineno}; correct it") from error
-
-
-def workspace_calls(tree: ast.AST, place: str) -> list[tuple[str, str]]:
-    """List ``(method, artefact)`` for every call of a method of the workspace ``ws`` in a syntax tree."""
-    found = []
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="ws"), attr=method), args=[name, *_]) if method in CALLS:
-                known = ", ".join(ARTEFACTS)
-                if not (isinstance(name, ast.Constant) and name.value in ARTEFACTS):
-                    shown = ast.unparse(name)
-                    raise UserError(
-                        f"{place}: ws.{method}({shown}) needs the literal name of an artefact; known are {known}"
-                    )
-                found.append((method, name.value))
-    return found
+        Raises
+        ------
+        UserError
+            A line is hidden from Papermill, a type is none of `TYPES`, or a default is no literal of that type.
+        """
+        try:
+            seen = papermill.inspect_notebook(self.path)
+        except ValueError as error:
+            raise UserError(
+                f"{self.path}: Papermill cannot read its parameters ({error}); save it from Jupyter"
+            ) from error
+        cells = zip(self.code, self.trees, strict=True)
+        lines = [line for cell, tree in cells if "parameters" in cell.metadata.get("tags", []) for line in tree.body]
+        targets = [t for line in lines for t in getattr(line, "targets", [getattr(line, "target", None)])]
+        hidden = {target.id for target in targets if isinstance(target, ast.Name)} - set(seen)
+        for name in hidden:
+            raise UserError(
+                f"{self.path}: parameter {name}: expected one line 'name: type = value  # help' with one '=', found "
+                "something that Papermill cannot read; rewrite it"
+            )
+        found = {}
+        for name, line in seen.items():
+            kind, place = line["inferred_type_name"], f"{self.path}: parameter {name}"
+            if kind not in TYPES:
+                raise UserError(
+                    f"{place}: expected a type among {', '.join(TYPES)}, found {kind}; annotate it with one"
+                )
+            try:
+                default = ast.literal_eval(line["default"])
+            except (ValueError, SyntaxError) as error:
+                raise UserError(f"{place}: expected a literal, found {line['default']}; write the value out") from error
+            found[name] = Parameter(name, kind, typed(default, kind, place), line["help"])
+        return found
 
 
 def discover(folder: Path) -> list[Chapter]:
-    """Return the chapters of a folder in reading order: notebooks whose name begins with two digits."""
-    found = [Chapter(path) for path in sorted(folder.glob("*.ipynb")) if NAME.fullmatch(path.stem)]
-    if not found:
-        raise UserError(f"{folder}: expected notebooks named like 01_data_preparation.ipynb, found none; restore them")
-    return found
-
-
-def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapter]:
-    """Pick chapters by stem or by number, in reading order.
-
-    Parameters
-    ----------
-    chapters : list of Chapter
-        What there is.
-    wanted : list of str
-        Stems (``03_cnn_ablation``) or numbers (``03``).
-    asker : str
-        Who asks, for the message: ``--only`` or a profile.
+    """Return the chapters of a folder in reading order: notebooks whose name begins with two digits.
 
     Raises
     ------
     UserError
-        When one of ``wanted`` is not there.
+        A chapter is not declared in ``chapters.yml``, or a declared one is not there.
+    """
+    found = [path for path in sorted(folder.glob("*.ipynb")) if CHAPTER.fullmatch(path.stem)]
+    if not found:
+        raise UserError(f"{folder}: expected notebooks named like 01_data_preparation.ipynb, found none; restore them")
+    declared = workspace.declarations(folder)
+    for stem in sorted({path.stem for path in found} ^ set(declared)):
+        here, there = ("no entry", "write one") if stem not in declared else ("no such notebook", "drop the entry")
+        raise UserError(f"{folder / workspace.DECLARED}: {stem}: found {here}; {there}")
+    chapters = []
+    for path in found:
+        entry = declared[path.stem]
+        artefacts = (frozenset(entry.get(key, ())) for key in ("reads", "reads_if_there", "writes"))
+        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), tuple(entry.get("needs", ()))))
+    return chapters
+
+
+def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapter]:
+    """Pick chapters by stem (``03_cnn_ablation``) or number (``03``), in reading order.
+
+    Raises
+    ------
+    UserError
+        One of ``wanted`` is not there; ``asker`` says who asks for it.
     """
     picked = set()
     for name in wanted:
@@ -149,3 +268,200 @@ def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapt
             raise UserError(f"{asker}: there is no chapter {name!r}; the chapters are {known}")
         picked.update(matches)
     return [chapter for chapter in chapters if chapter.stem in picked]
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A profile as its file has it: values for all chapters, for one by its stem; and which run (None: all)."""
+
+    name: str
+    path: Path
+    common: dict[str, Any]
+    sections: dict[str, dict[str, Any]]
+    chapters: list[str] | None
+
+    def among(self, chapters: list[Chapter]) -> list[Chapter]:
+        """Return the chapters that the profile runs, in reading order."""
+        return chapters if self.chapters is None else choose(chapters, self.chapters, f"{self.path}: chapters")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one chapter is run with.
+
+    Parameters
+    ----------
+    values : dict
+        Every parameter, expanded and typed.
+    shown : dict
+        The same as the profile has them, before ``${VARIABLES}`` are filled in: what a page may show.
+    changed : dict
+        The values that differ from the notebook's own.
+    outside : dict
+        The files and folders outside the book that the chapter uses, by parameter.
+    lacking : tuple of str
+        Those that it can't run without and that nobody has given.
+    """
+
+    values: dict[str, Any]
+    shown: dict[str, Any]
+    changed: dict[str, Any]
+    outside: dict[str, Path]
+    lacking: tuple[str, ...]
+
+
+def load(book: Book, name: str) -> Profile:
+    """Read ``notebooks/profiles/<name>.yml``."""
+    folder = book.notebooks / "profiles"
+    path = folder / f"{name}.yml"
+    if Path(name).name != name or not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yml"))) or "none"
+        raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected names and values, found {type(content).__name__}; correct it")
+    for key, value in content.items():
+        kind = {"description": str, "chapters": list}.get(key, dict)
+        if value is not None and not isinstance(value, kind):
+            found = type(value).__name__
+            raise UserError(f"{path}: {key}: expected {kind.__name__}, found {found} {value!r}; correct it")
+    reserved = ("description", "common", "chapters")
+    sections = {key: value or {} for key, value in content.items() if key not in reserved}
+    return Profile(name, path, content.get("common") or {}, sections, content.get("chapters"))
+
+
+def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], root: Path) -> dict[str, Settings]:
+    """Resolve the values of every chapter that the profile runs.
+
+    Parameters
+    ----------
+    profile : Profile
+    chapters : list of Chapter
+        All there are, also those that the profile does not run: a section for one of them is checked too.
+    overrides : list of str
+        ``name=value`` or ``chapter.name=value``, from the command line.
+    root : Path
+        What relative paths in the profile are relative to; those on the command line are relative to where one stands.
+
+    Returns
+    -------
+    dict
+        `Settings` by stem. A profile without a list of chapters does not run those that lack a path they need.
+
+    Raises
+    ------
+    UserError
+        For a name that no chapter has, a value of the wrong type, an unset variable.
+    """
+    known = {chapter.stem: chapter.parameters for chapter in chapters}
+    _check_names(profile, known)
+    running = {chapter.stem: chapter for chapter in profile.among(chapters)}
+    layers: dict[str, dict[str, Any]] = {}
+    for stem in running:
+        common = {name: value for name, value in profile.common.items() if name in known[stem]}
+        layers[stem] = {"profile": profile.name} | common | profile.sections.get(stem, {})
+    for text in overrides:
+        _override(layers, running, text)
+    resolved = {stem: _resolve(profile, chapter, layers[stem], root) for stem, chapter in running.items()}
+    return {stem: one for stem, one in resolved.items() if profile.chapters is not None or not one.lacking}
+
+
+def _unknown(name: str, known: set[str], place: str) -> UserError:
+    """Make the error for a name that no chapter has, with the nearest that exists."""
+    near = difflib.get_close_matches(name, sorted(known), n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
+    return UserError(f"{place}: there is no parameter {name!r}; {hint}")
+
+
+def _check_names(profile: Profile, known: dict[str, dict[str, Parameter]]) -> None:
+    everywhere = {name for names in known.values() for name in names} - {"profile"}
+    for name in profile.common:
+        if name not in everywhere:
+            raise _unknown(name, everywhere, f"{profile.path}: common")
+    for stem, section in profile.sections.items():
+        if stem not in known:
+            raise UserError(f"{profile.path}: there is no chapter {stem!r}; the chapters are {', '.join(known)}")
+        for name, value in section.items():
+            if name not in known[stem] or name == "profile":
+                raise _unknown(name, set(known[stem]) - {"profile"}, f"{profile.path}: {stem}")
+            known[stem][name].checked(value, f"{profile.path}: {stem}.{name}")
+
+
+def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -> None:
+    """Put a value of the command line into the layers of the chapters that it is for."""
+    target, equals, value = text.partition("=")
+    place = f"--set {text}"
+    if not equals:
+        raise UserError(f"{place}: expected name=value, found no '='; write it as --set seed=7")
+    number, _, name = target.rpartition(".")
+    stems = [s for s in running if not number or number in (s, s[:2])]
+    if not stems:
+        raise UserError(f"{place}: there is no chapter {number!r} in this run; it runs {', '.join(running)}")
+    if name == "profile":
+        raise UserError(f"{place}: the profile is chosen by --profile {value}; use that")
+    having = [stem for stem in stems if name in running[stem].parameters]
+    if not having:
+        raise _unknown(name, {n for stem in stems for n in running[stem].parameters}, place)
+    for stem in having:
+        chapter, parameter, read = running[stem], running[stem].parameters[name], value
+        if parameter.type != "str":
+            try:
+                read = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise UserError(
+                    f"{place}: expected {parameter.type}, found {value!r}; write it as YAML, such as [1, 2]"
+                ) from error
+        read = parameter.checked(read, place)
+        if name in chapter.paths and read and not VARIABLE.match(read):
+            read = str(Path(read).expanduser().absolute())
+        layers[stem][name] = read
+
+
+def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Path) -> Settings:
+    known, stem = chapter.parameters, chapter.stem
+    if "profile" not in known:
+        raise UserError(f"{stem}: the parameters cell has no 'profile'; its first line must be profile: str = \"demo\"")
+    for name in {*chapter.paths, *chapter.needs}:
+        if name not in known or name not in chapter.paths:
+            found = "no such parameter" if name not in known else "it under needs alone"
+            raise UserError(f"{chapter.path.with_name(workspace.DECLARED)}: {stem}: paths: {name}: found {found}")
+    defaults = {name: parameter.default for name, parameter in known.items()}
+    place = f"{profile.path}: {stem}"
+    shown = {name: known[name].checked(value, f"{place}.{name}") for name, value in (defaults | layer).items()}
+    values = {name: _expand(value, f"{place}.{name}") for name, value in shown.items()}
+    outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in chapter.paths if values[name]}
+    lacking = tuple(name for name in chapter.needs if not values[name])
+    values |= {name: str(path) for name, path in outside.items()}
+    changed = {name: value for name, value in values.items() if value != defaults[name]}
+    return Settings(values, shown, changed, outside, lacking)
+
+
+def _expand(value: Any, place: str) -> Any:
+    """Fill in ``${VARIABLES}`` in a text, or in every text of a list or dict."""
+    match value:
+        case list():
+            return [_expand(item, place) for item in value]
+        case dict():
+            return {key: _expand(item, place) for key, item in value.items()}
+        case str():
+            for name in VARIABLE.findall(value):
+                if not os.environ.get(name):
+                    raise UserError(f"{place}: {value!r} needs the variable {name}, which is not set; export {name}=…")
+            return VARIABLE.sub(lambda found: os.environ[found[1]], value)
+    return value
+
+
+def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> None:
+    """Raise when a file or folder outside the book, which a chapter is to use, is not there."""
+    for chapter in chapters:
+        stem, setting = chapter.stem, settings[chapter.stem]
+        for name in setting.lacking:
+            raise UserError(f"{stem}.{name}: expected a path, found none; give it in {profile.path}, or by --set")
+        for name, path in setting.outside.items():
+            kind = chapter.paths[name]
+            if not (path.is_dir() if kind == "folder" else path.is_file()):
+                found = "something else" if path.exists() else "nothing"
+                raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")

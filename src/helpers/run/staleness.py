@@ -1,24 +1,24 @@
 """What a chapter was last made from, against what it would be made from now.
 
 A chapter is fresh when everything it was made from is what it was (code, values, helpers, data, inputs, pins, Python)
-and everything it made is still there, unchanged. Times of files don't count; prose and comments don't either.
+and everything it made is still there, unchanged. Times of files don't count; prose, comments and docstrings don't
+either. Of the helpers count the definitions that the chapter's code reaches, see `helpers.run.reach`.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import json
+import os
 import platform
 from pathlib import Path
 from typing import Any
 
-from helpers.run import sources
-from helpers.run.chapters import Chapter
-from helpers.run.digests import Digests, of_text, of_value
-from helpers.run.places import Book
-from helpers.run.profiles import Settings
-from helpers.workspace import ARTEFACTS, remove, writing
+from helpers.run import reach
+from helpers.run.chapters import Book, Chapter, Settings
+from helpers.workspace import remove, writing
 
 WORDS = {
     "code": "its code",
@@ -31,12 +31,60 @@ WORDS = {
 }
 """What each kind of thing that a chapter is made from is called in a message."""
 
+LARGE, END = 2**28, 2**20
+
+
+class Digests:
+    """Hashes of files and folders, remembered in ``cache`` (JSON) so that unchanged files are not read twice.
+
+    A file counts as unchanged while its size, inode and time of change are. Files over `LARGE` bytes (whole products
+    at 0.05°) are known by their size, time of change, and first and last mebibyte instead of all they hold.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self.cache, self.known = cache, {}
+        with contextlib.suppress(OSError, ValueError):
+            self.known = json.loads(cache.read_text()) if cache else {}
+
+    def of(self, path: Path) -> str | None:
+        """Return the hash of a file, or of all files of a folder with their names; None where there is nothing."""
+        if path.is_dir():
+            files = sorted(p for p in path.rglob("*") if p.is_file())
+            return of_value([[p.relative_to(path).as_posix(), self._file(p)] for p in files])
+        return self._file(path) if path.is_file() else None
+
+    def _file(self, path: Path) -> str:
+        status = path.stat()
+        mark, known = [status.st_size, status.st_mtime_ns, status.st_ino], self.known.get(str(path))
+        if not known or known[:3] != mark:
+            with path.open("rb") as file:
+                digest = hashlib.sha256()
+                if status.st_size <= LARGE:
+                    digest = hashlib.file_digest(file, "sha256")
+                else:
+                    digest.update(f"{mark}".encode() + file.read(END))
+                    file.seek(-END, os.SEEK_END)
+                    digest.update(file.read(END))
+            known = [*mark, digest.hexdigest()[:32]]
+        self.known[str(path)] = known
+        return known[3]
+
+    def save(self) -> None:
+        """Write what is known of files that are still there to the cache."""
+        with writing(self.cache) as aside:
+            aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if Path(path).exists()}))
+
+
+def of_value(value: Any) -> str:
+    """Return the hash of a plain value: numbers, text, lists, dicts."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=repr).encode()).hexdigest()[:32]
+
 
 def cell_marks(chapter: Chapter) -> list[str]:
-    """Return a hash a code cell: of its syntax tree, and of whether a last semicolon hides its value."""
-    cells = [cell for cell in chapter.notebook.cells if cell.cell_type == "code"]
-    pairs = zip(chapter.trees, cells, strict=True)
-    return [of_text(f"{ast.dump(tree)} {cell.source.rstrip().endswith(';')}") for tree, cell in pairs]
+    """Return a hash a code cell: of its code, docstrings apart, and of whether a last semicolon hides its value."""
+    trees = chapter.trees if reach.shows_docs(chapter.trees) else map(reach.without_docs, chapter.trees)
+    pairs = zip(trees, chapter.code, strict=True)
+    return [of_value([ast.dump(tree), cell.source.rstrip().endswith(";")]) for tree, cell in pairs]
 
 
 def environment(book: Book) -> dict[str, str]:
@@ -50,21 +98,14 @@ def environment(book: Book) -> dict[str, str]:
 
 
 def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests) -> dict[str, dict[str, Any]]:
-    """Return all that the outputs of a chapter depend on, as it is now.
-
-    Returns
-    -------
-    dict
-        Kind of thing → name → hash or value; the kinds are the keys of `WORDS`. An input that is not there is None.
-    """
-    helpers, data = sources.digests(chapter.trees, book.root)
-    plain = {name: value for name, value in settings.values.items() if name not in settings.outside}
+    """Return all that a chapter's outputs depend on now: kind of thing (see `WORDS`) → name → hash or value."""
+    definitions, data = reach.of_cells(chapter.trees, book.root)
     return {
         "code": {"cells": of_value(cell_marks(chapter))},
-        "parameters": plain,
+        "parameters": {name: value for name, value in settings.values.items() if name not in settings.outside},
         "outside": {name: digests.of(path) for name, path in settings.outside.items()},
-        "helpers": helpers,
-        "data": data,
+        "helpers": {name: of_value(code) for name, code in definitions.items()},
+        "data": {path.relative_to(book.root).as_posix(): digests.of(path) for path in data},
         "inputs": inputs(book, chapter, settings.values["profile"], digests),
         "environment": environment(book),
     }
@@ -72,12 +113,12 @@ def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests
 
 def inputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
     """Return the hashes of the artefacts of others that a chapter reads or looks for; None where there is nothing."""
-    return {name: digests.of(book.outputs / profile / ARTEFACTS[name].file) for name in sorted(chapter.inputs)}
+    return {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.inputs)}
 
 
 def made(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
     """Return the hashes of what a chapter makes: its artefacts, and its executed page under ``page``."""
-    found = {name: digests.of(book.outputs / profile / ARTEFACTS[name].file) for name in sorted(chapter.writes)}
+    found = {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.writes)}
     return found | {"page": digests.of(book.executed(profile, chapter.stem))}
 
 
@@ -97,17 +138,7 @@ def noted(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
 
 
 def reason(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
-    """Say in a few words why a chapter is stale, or None when it is fresh.
-
-    Parameters
-    ----------
-    then : dict, optional
-        From `noted`.
-    source : dict
-        From `made_from`, now.
-    outputs : dict
-        From `made`, now.
-    """
+    """Say in a few words why a chapter is stale, or None when it is fresh: what `noted` gives, against what is now."""
     if then is None:
         return "not made yet"
     source = json.loads(json.dumps(source))
@@ -119,31 +150,6 @@ def reason(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | N
     ]
     changes += [f"{name} is new" for name in outputs if name not in then["made"]]
     return "; ".join(change for change in changes if change) or None
-
-
-def difference(book: Book, profile: str, name: str, maker: str, digests: Digests) -> str | None:
-    """Say in a few words how an artefact differs from what its maker noted, or None when it does not.
-
-    Parameters
-    ----------
-    book : Book
-    profile : str
-    name : str
-        Of the artefact.
-    maker : str
-        Stem of the chapter that makes it.
-    digests : Digests
-    """
-    path = book.outputs / profile / ARTEFACTS[name].file
-    was = (noted(book, maker, profile) or {"made": {}})["made"].get(name)
-    now = digests.of(path)
-    if was == now:
-        return None
-    if now is None:
-        return "nothing"
-    if was is None:
-        return "one that no run of it has noted"
-    return "files in it altered, lost or added" if path.is_dir() else "it altered"
 
 
 def _change(kind: str, then: dict, now: dict) -> str | None:
@@ -158,6 +164,20 @@ def _change(kind: str, then: dict, now: dict) -> str | None:
     ]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{WORDS[kind]} {', '.join(shown)}{more} changed"
+
+
+def difference(book: Book, profile: str, name: str, maker: str, digests: Digests) -> str | None:
+    """Say in a few words how an artefact differs from what its maker, a chapter's stem, noted; None: it does not."""
+    path = book.artefact(profile, name)
+    was = (noted(book, maker, profile) or {"made": {}})["made"].get(name)
+    now = digests.of(path)
+    if was == now:
+        return None
+    if now is None:
+        return "nothing"
+    if was is None:
+        return "one that no run of it has noted"
+    return "files in it altered, lost or added" if path.is_dir() else "it altered"
 
 
 def clear_leftovers(*folders: Path) -> None:

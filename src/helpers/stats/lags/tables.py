@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from helpers import kept
+from helpers import reported
 from helpers.stats.labels import indexed
 from helpers.stats.lags.pairs import adjusted, gain
 from helpers.stats.lags.within import COMING
@@ -21,7 +21,7 @@ POWER = "made/lag_power.csv"
 
 def kept_rates() -> tuple[dict[str, str], pd.DataFrame]:
     """Return the head (date, commit, commands) and the table (see `helpers.stats.lags.rates`) of the worlds kept."""
-    return kept.read(DATA / POWER)
+    return reported.aggregates(DATA / POWER)
 
 
 def gains(

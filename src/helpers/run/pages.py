@@ -1,0 +1,311 @@
+"""The pages of one profile: prose, executed chapters and generated tables, laid out, and Jupyter Book over them.
+
+Words come from the source notebooks, outputs from the executed ones, so an edit of prose shows without a new run.
+Progress bars and warnings of libraries stay out of the pages. A mention of a chapter that the profile leaves out
+becomes plain words. A prose page holds a marker such as ``<!-- table: parameters -->`` where a table goes.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import math
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from helpers import workspace
+from helpers.run import staleness
+from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
+from helpers.run.staleness import Digests, of_value
+
+INJECTED = "injected-parameters"
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?:[^)\s]*/)?(\d\d_\w+)(?:\.ipynb|\.md|\.html)?(?:#[^)\s]*)?\)")
+DOCUMENT = re.compile(r"\{doc\}`(?:([^`<]*?)\s*<)?(?:[^`>\s]*/)?(\d\d_\w+?)(?:\.ipynb)?>?`")
+REFERENCE = re.compile(r"\{(?:numref|ref|eq|math:numref)\}`(?:[^`<]*<)?([^`<>]+)>?`")
+LABEL = re.compile(r"^\((\S+)\)=\s*$|^\$\$\s*\((\S+)\)\s*$|^:(?:name|label): *(\S+)\s*$", re.MULTILINE)
+MARKER = re.compile(r"<!-- table: (\w+) -->")
+ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
+OFFERED = 30 * 2**20
+"""Artefacts over this many bytes are not copied into the pages: the table says where they are."""
+
+
+def index(book: Book, profile: str) -> Path:
+    """Return the first page of a profile's book."""
+    return book.build / profile / "html" / "index.html"
+
+
+def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> bool:
+    """Build the pages of a profile unless they are up to date; say whether they were built.
+
+    The old pages stay until the new ones stand complete.
+
+    Raises
+    ------
+    UserError
+        When Jupyter Book warns: names the first warning, and the log that holds all of them.
+    """
+    home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
+    chosen = [chapter for chapter in chapters if chapter.stem in settings]
+    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
+    paths += [book.root / "requirements.txt", book.root / "src" / "helpers" / "run"]
+    paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
+    paths += sorted(book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
+    shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
+    source, noted = of_value([[digests.of(path) for path in paths], shown]), home / "built.txt"
+    if index(book, profile.name).is_file() and noted.is_file() and noted.read_text() == source:
+        return False
+    print("building the pages", flush=True)
+    home.mkdir(parents=True, exist_ok=True)
+    with workspace.writing(home / "pages") as laid:
+        lay_out(book, profile, chapters, settings, laid)
+    with workspace.writing(home / "html") as made, workspace.aside(made.with_suffix(".work.part")) as work:
+        _jupyter_book(home / "pages", work, home / "html.log")
+        (work / "_build" / "html").rename(made)
+    with workspace.writing(noted) as aside:
+        aside.write_text(source)
+    return True
+
+
+def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
+    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
+    options = ["build", str(pages), "--path-output", str(work), "-W", "-n", "--keep-going"]
+    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
+    done = subprocess.run([sys.executable, "-c", command, *options], **told)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # colours
+    log.write_text(text, encoding="utf-8")
+    if done.returncode:
+        lines = text.splitlines()
+        found = [line for line in lines if re.search(r"(WARNING|ERROR|CRITICAL): ", line)] or lines[-1:] or ["nothing"]
+        count = f"{len(found)} warning" + "s" * (len(found) > 1)
+        raise UserError(f"the pages have {count}, first: {found[0].strip()} (the whole log is {log})")
+
+
+def contents(root: Path, stems: set[str]) -> dict:
+    """Return the table of contents without chapters that are not among ``stems``, and without empty parts.
+
+    Raises
+    ------
+    UserError
+        When ``_toc.yml`` cannot be read, or names a page that is not there.
+    """
+    path = root / "_toc.yml"
+    try:
+        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+
+    def is_shown(entry: dict) -> bool:
+        file = entry.get("file", "")
+        if file.startswith("notebooks/"):
+            return Path(file).name in stems
+        if not any((root / f"{file}{suffix}").is_file() for suffix in (".md", ".ipynb", "")):
+            raise UserError(f"_toc.yml: expected the page {file}.md, found nothing; write it or drop the entry")
+        return True
+
+    parts = [part | {"chapters": [e for e in part["chapters"] if is_shown(e)]} for part in toc.get("parts", [])]
+    return toc | {"parts": [part for part in parts if part["chapters"]]}
+
+
+def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings], pages: Path) -> None:
+    """Write everything that Jupyter Book needs to ``pages``, and nothing else.
+
+    Parameters
+    ----------
+    book : Book
+    profile : Profile
+    chapters : list of Chapter
+        All that there are; those of the profile that have been executed become pages.
+    settings : dict
+        `Settings` by stem.
+    pages : Path
+        An empty folder.
+    """
+    ready = [c for c in chapters if c.stem in settings and book.executed(profile.name, c.stem).is_file()]
+    missing = [c for c in chapters if c not in ready]
+    (pages / "notebooks").mkdir(parents=True)
+    for chapter in ready:
+        shown = page(chapter, book.executed(profile.name, chapter.stem), profile.name, settings[chapter.stem])
+        for cell in shown.cells:
+            if cell.cell_type == "markdown":
+                cell.source = in_words(cell.source, missing)
+        nbformat.write(shown, pages / "notebooks" / chapter.path.name)
+    shutil.copytree(book.root / "book", pages / "book")
+    tables = {
+        "parameters": lambda: parameters(book, profile.name, ready, settings),
+        "products": products,
+        "variables": variables,
+        "sources": sources,
+        "downloads": lambda: downloads(book, profile.name, pages / "downloads", ready),
+    }
+    for path in sorted((pages / "book").rglob("*.md")):
+        text = path.read_text(encoding="utf-8")
+        for name in MARKER.findall(text):
+            if name not in tables:
+                raise UserError(f"book/{path.name}: there is no table {name!r}; the tables are {', '.join(tables)}")
+            text = text.replace(f"<!-- table: {name} -->", tables[name]())
+        path.write_text(in_words(text, missing), encoding="utf-8")
+    toc = contents(book.root, {c.stem for c in ready})
+    (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
+    shutil.copy(book.root / "_config.yml", pages / "_config.yml")
+
+
+def page(chapter: Chapter, executed: Path, profile: str, settings: Settings) -> nbformat.NotebookNode:
+    """Return the page of a chapter: the source's words and code with the outputs of its last run.
+
+    Where the code has changed since that run, the page shows the code that ran.
+    """
+    ran, shown = dataclasses.replace(chapter, path=executed), copy.deepcopy(chapter.notebook)
+    injected = [cell for cell in ran.notebook.cells if INJECTED in cell.metadata.get("tags", [])]
+    ran.notebook.cells = [cell for cell in ran.notebook.cells if cell not in injected]
+    if staleness.cell_marks(ran) == staleness.cell_marks(chapter):
+        code = (cell for cell in shown.cells if cell.cell_type == "code")
+        for cell, made in zip(code, ran.code, strict=True):
+            cell.outputs, cell.execution_count = made.outputs, made.execution_count
+    else:
+        shown.cells = ran.notebook.cells
+    for cell in injected:
+        at = next(i for i, c in enumerate(shown.cells) if "parameters" in c.metadata.get("tags", []))
+        shown.cells.insert(at + 1, _values_cell(cell, profile, settings))
+    for cell in shown.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+        if cell.cell_type == "code":
+            silent = ("stdout", "stderr") if "progress" in cell.metadata.get("tags", []) else ("stderr",)
+            cell.outputs = [output for output in cell.outputs if output.get("name") not in silent]
+    shown.metadata.pop("papermill", None)
+    return shown
+
+
+def _values_cell(cell: nbformat.NotebookNode, profile: str, settings: Settings) -> nbformat.NotebookNode:
+    """Say whose values these are, and show paths outside the book as the profile has them, not where they lie here."""
+    lines = [line for line in cell.source.splitlines() if line.strip() != "# Parameters"]
+    source = "\n".join([f"# what profile {profile!r} sets, in place of the defaults above", *lines])
+    for name, path in settings.outside.items():
+        source = source.replace(str(path), str(settings.shown[name]))
+    return nbformat.v4.new_code_cell(
+        source, id="values-of-the-profile", execution_count=cell.execution_count, metadata={"tags": [INJECTED]}
+    )
+
+
+def labels(chapter: Chapter) -> set[str]:
+    """List what other pages can refer to in a chapter: its figures, equations, and named places."""
+    found = {next(filter(None, label)) for cell in chapter.notebook.cells for label in LABEL.findall(cell.source)
+             if cell.cell_type == "markdown"}  # fmt: skip
+    drawn = [cell.metadata.get("mystnb", {}).get(kind, {}) for cell in chapter.code for kind in ("figure", "image")]
+    return found | {each["name"] for each in drawn if "name" in each}
+
+
+def in_words(text: str, absent: list[Chapter]) -> str:
+    """Return Markdown with links and references to absent chapters as words."""
+    titles = {chapter.stem: chapter.title for chapter in absent}
+    homes = {label: chapter.title for chapter in absent for label in labels(chapter)}
+
+    def link(found: re.Match) -> str:
+        return found[0] if found[2] not in titles else found[1] or f"*{titles[found[2]]}*"
+
+    def reference(found: re.Match) -> str:
+        home = homes.get(found[1].strip())
+        return found[0] if home is None else f"(in *{home}*, which this run leaves out)"
+
+    return REFERENCE.sub(reference, DOCUMENT.sub(link, LINK.sub(link, text))) if absent else text
+
+
+def markdown(head: list[str], rows: Iterable[list[Any]]) -> str:
+    """Lay out a table; bars and line breaks in cells are escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    texts = [["" if value is None else str(value).strip() for value in line] for line in lines]
+    cells = [[re.sub(r"[ \t\n]+", " ", text).replace("|", r"\|") for text in line] for line in texts]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def parameters(book: Book, profile: str, chapters: list[Chapter], settings: dict[str, Settings]) -> str:
+    """Tabulate the parameters of each chapter: value in its last run, the chapter's own default, meaning."""
+    parts = []
+    for chapter in chapters:
+        then = staleness.noted(book, chapter.stem, profile) or {"made_from": {"parameters": {}}}
+        values = settings[chapter.stem].shown | then["made_from"]["parameters"]  # paths as the profile has them
+        rows = []
+        for p in chapter.parameters.values():
+            value, default = (f"`{v!r}`".replace("''", '""') for v in (values[p.name], p.default))
+            rows.append([f"`{p.name}`", p.type, value, "" if values[p.name] == p.default else default, p.help])
+        table = markdown(["name", "type", "this run", "default, if other", "what it is"], rows)
+        parts.append(f"## {chapter.title}\n\n{table}")
+    return "\n\n".join(parts)
+
+
+def _registry():
+    """Return the room of products; it is heavy, so it is opened only where a page asks for a table of them."""
+    return import_module("helpers.products")
+
+
+def products() -> str:
+    """Tabulate the products of ``data/products.yml``: version, resolution, how a year is made, terms."""
+    rows = []
+    for p in _registry().products().values():
+        title = f"{p.title} (`{p.id}`)" + (f" {{cite:p}}`{p.citation}`" if p.citation else "")
+        version = f"{p.version} (later: {p.superseded_by})" if p.superseded_by else p.version
+        rows.append([title, version, f"{p.native}, {p.step}", p.rule, p.licence])
+    return markdown(["product", "version", "native resolution", "a year is the", "licence"], rows)
+
+
+def variables() -> str:
+    """Tabulate what the files of the products hold: each variable, its unit, and how it is stored."""
+    rows = []
+    for v in _registry().variables_table().to_dict("records"):
+        stored = v["stored as"] + (f" ({v['stored units']})" if v["stored units"] else "")
+        name = f"`{v['variable']}`" + ("" if v["in all versions"] else " (not in all versions)")
+        rows.append([v["product"], name, v["what it is"], v["units"], stored, f"{v['scale']:g}", v["valid"], v["fill"]])
+    head = ["product", "variable", "what it is", "units", "stored as", "times", "valid numbers", "fills"]
+    return markdown(head, rows)
+
+
+def sources() -> str:
+    """Tabulate where each product comes from: what its files are called, how to get them, and its DOI."""
+    rows = []
+    for p in _registry().products().values():
+        doi = f"[{p.doi}](https://doi.org/{p.doi})" if p.doi else ""
+        rows.append([f"`{p.id}`", f"`{p.example}`", ADDRESS.sub(r"<\1>", p.get), doi])
+    return markdown(["product", "a file's name", "how to get it", "DOI"], rows)
+
+
+def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter]) -> str:
+    """Tabulate what the chapters made, and copy to ``target`` what is small enough to be offered."""
+    rows = []
+    for name, artefact in book.artefacts.items():
+        maker = next((chapter for chapter in chapters if name in chapter.writes), None)
+        source = book.artefact(profile, name)
+        if maker and source.exists():
+            size = sum(p.stat().st_size for p in [source, *source.rglob("*")] if p.is_file())
+            kibibytes = size / 2**10
+            shown = f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
+            rows.append([offer(source, target, size), shown, maker.title, artefact.what])
+    return markdown(["file", "size", "made by", "what it holds"], rows)
+
+
+def offer(source: Path, target: Path, size: int) -> str:
+    """Copy a file, or the archive of a folder, to ``target``, if it is small; say where it is."""
+    if size > OFFERED:
+        return f"`{source.parent.name}/{source.name}` in the outputs folder"
+    target.mkdir(parents=True, exist_ok=True)
+    copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
+    archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
+    return f"{{download}}`{copied.name} <../downloads/{copied.name}>`"
+
+
+def archive(folder: Path, target: Path) -> None:
+    """Zip a folder; the same content gives the same bytes, whenever it is made."""
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            entry = zipfile.ZipInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
+            entry.external_attr = 0o644 << 16
+            bundle.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
