@@ -63,7 +63,7 @@ def train(ws, samples, fields):
             cnn.save(ensemble, folder, optimal=ensemble.members[0].model)
     maps = xr.zeros_like(fields.npp.expand_dims(which=["reco", "reco_sd"])).to_dataset("which").astype("float32")
     for i, year in enumerate(YEARS):
-        for rows, valid, cubes in windows.strips(fields, None, CHANNELS, int(year)):
+        for rows, valid, cubes in windows.strips(fields, CHANNELS, int(year)):
             each = cnn.predict(published, cubes)
             for name, value in (("reco", each.mean(0)), ("reco_sd", each.std(0, ddof=1))):
                 maps[name].values[i, rows] = np.nan
