@@ -16,7 +16,7 @@ FLOORS = [
     {"lags"},
     {"demo"},
     {"maps"},
-    {"risk", "trends", "skill", "splits", "applicability", "baselines"},
+    {"risk", "trends", "skill", "splits", "applicability"},
     {"cnn"},
     {"windows"},
     {"regions"},
