@@ -147,20 +147,9 @@ def choose(
 
 
 def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inner: int) -> np.ndarray:
-    """Deal the samples that each outer fold leaves into inner folds of whole groups, anew for each seed.
+    """Deal the samples that each outer fold leaves (fold, sample) into inner folds of whole groups, anew for each seed.
 
-    Parameters
-    ----------
-    left : ndarray, shape (fold, sample), bool
-        False where a sample is tested.
-    groups : ndarray, shape (sample,)
-    seeds : sequence of int
-    inner : int
-
-    Returns
-    -------
-    ndarray, shape (fold, seed, sample), int
-        Number of the inner fold, -1 where the sample is tested.
+    Returns the number of the inner fold (fold, seed, sample), -1 where the sample is tested.
     """
     labels = np.full((len(left), len(seeds), left.shape[1]), -1)
     _, which = indexed(groups, "groups", left.shape[1])
@@ -179,14 +168,8 @@ def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inne
 def _grid(windows, target, left, groups, settings, seeds, inner, loss, training):
     """Train every setting on every outer fold, seed and inner fold, as one ensemble.
 
-    Returns
-    -------
-    ensemble : Ensemble
-    scores : ndarray (fold, setting)
-        Mean loss of inner folds, predictions averaged over seeds.
-    predicted : ndarray (fold, setting, seed, inner fold, sample)
-        NaN for samples that a network was trained or stopped on.
-    stops : ndarray (fold, setting, seed, inner fold)
+    Returns it, the mean loss (fold, setting) of inner folds, predictions averaged over seeds, the predictions (fold,
+    setting, seed, inner fold, sample), NaN where a network was trained or stopped, and the stops, less the sample.
     """
     labels = inner_folds(left, groups, seeds, inner)
     held = labels[:, :, None] == np.arange(inner)[:, None]  # (fold, seed, inner, sample)

@@ -76,13 +76,7 @@ def check_architecture(architecture: dict) -> None:
 
 
 def taps(kernel: int, size: int) -> Tensor:
-    """Say which tap of a "same" kernel joins which input pixel to which output pixel.
-
-    Returns
-    -------
-    Tensor, shape (kernel * kernel, size * size, size * size)
-        Ones and zeros over (tap, input pixel, output pixel), pixels row by row.
-    """
+    """Say by ones and zeros (tap, input pixel, output pixel) which tap of a "same" kernel joins which pixels."""
     row = torch.arange(size)
     step = row[:, None] - row[None, :] + kernel // 2  # (input, output) along one side
     one = (step == torch.arange(kernel)[:, None, None]).float()
@@ -174,28 +168,15 @@ class Ensemble(nn.Module):
             self.set_weights(i, initial_weights(len(m.channels), architecture, m.seed))
 
     def standardise(self, windows: Tensor) -> Tensor:
-        """Return windows less the mean, over the standard deviation, channel by channel.
-
-        Parameters
-        ----------
-        windows : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
-
-        Returns
-        -------
-        Tensor
-            Without a member axis only if neither the windows nor the normaliser have one.
-        """
+        """Return windows (sample, channel, dy, dx) or (member, sample, …) less the mean, over the deviation."""
         if self.mean.ndim == 1:
             return (windows - self.mean[:, None, None]) / self.sd[:, None, None]
         return (windows - self.mean[:, None, :, None, None]) / self.sd[:, None, :, None, None]
 
     def forward(self, standardised: Tensor) -> Tensor:
-        """Return the outputs (member, sample), at least 0, in units of ``scale``.
+        """Return the outputs (member, sample), at least 0, in units of ``scale``, for windows that are standardised.
 
-        Parameters
-        ----------
-        standardised : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
-            Shared by all members, or each member's own; what a member may not see is multiplied by zero.
+        They are shared by all members, or each member's own; what a member may not see is multiplied by zero.
         """
         return self.from_pixels(pixels_last(standardised))
 

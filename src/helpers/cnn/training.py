@@ -170,7 +170,13 @@ def train(
     x = as_tensor(windows, channels, ensemble.window)
     y = _targets(target, n, len(x))
     rows, moving = (None, ()) if permutation is None else _permutation(*permutation, y.shape, present)
-    _check_counts(iterations=iterations, check=check, patience=1 if patience is None else patience)
+    for name, count in {
+        "iterations": iterations,
+        "check": check,
+        "patience": 1 if patience is None else patience,
+    }.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name}: expected a whole number of 1 or more, found {count}")
     drawn = callable(split)
     if drawn and (validation is not None or any(np.isfinite(m.ridge) for m in members)):
         raise ValueError(
@@ -348,7 +354,12 @@ class _Kept:
         _scale_by_own(ensemble, samples, training)
         self.seen, self.judged = self._part(training), None if validation is None else self._part(validation)
         self.x, self.y, self.mean = self.seen.x, self.seen.y, self.seen.mean
-        self._start(torch.tensor([m.ridge for m in ensemble.members]))
+        with torch.no_grad():
+            ensemble.full_bias.copy_(self.mean(self.y))  # a ReLU output that starts below zero everywhere never learns
+            penalty = torch.tensor([m.ridge for m in ensemble.members])
+            if (finite := torch.isfinite(penalty)).any():  # these start at the ridge regression of the centre pixel
+                ensemble.linear, intercept = _ridge(self.seen, ensemble.centre(self.x), penalty)
+                ensemble.full_bias[finite], ensemble.full_weight[finite] = intercept[finite], 0.0
         members = len(ensemble.members)
         self.looks = sorted({*range(0, iterations + 1, check), iterations})
         self.losses = torch.full((members, 2, len(self.looks)), math.nan)
@@ -363,16 +374,6 @@ class _Kept:
         x = pixels_last(ensemble.standardise(self.samples.at(index))).contiguous()
         units = self.samples.targets.gather(1, index)
         return _Part(x, units / ensemble.scale[:, None], units, real / real.sum(-1, keepdim=True).clamp(min=1), index)
-
-    @torch.no_grad()
-    def _start(self, penalty: Tensor) -> None:
-        """Start at the mean of the targets, or, with a finite penalty, at the ridge regression of the centre pixel."""
-        ensemble, finite = self.ensemble, torch.isfinite(penalty)
-        ensemble.full_bias.copy_(self.mean(self.y))  # a ReLU output that starts below zero everywhere never learns
-        if finite.any():
-            ensemble.linear, intercept = _ridge(self.seen, ensemble.centre(self.x), penalty)
-            ensemble.full_bias[finite] = intercept[finite]
-            ensemble.full_weight[finite] = 0.0
 
     def draw(self, step: int) -> None:
         """Draw nothing."""
@@ -518,12 +519,6 @@ def _targets(target: np.ndarray, members: int, samples: int) -> Tensor:
             f"target: expected finite values, found {(~np.isfinite(values)).sum()} that are not; drop them"
         )
     return torch.tensor(values).expand(members, samples)
-
-
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name}: expected a whole number of 1 or more, found {value}")
 
 
 def _check_masks(split: np.ndarray, validation: np.ndarray | None, shape: Sequence[int]) -> None:
