@@ -1,7 +1,5 @@
 """Networks, against plain PyTorch networks that hold the same weights and see the same samples, in obvious loops."""
 
-import json
-
 import numpy as np
 import pytest
 import torch
@@ -407,48 +405,30 @@ def test_what_is_predicted_stored_or_selected_is_what_was_trained(data, masks, t
     np.testing.assert_allclose(cnn.predict(one, data[0]), whole[[3, 2]], atol=1e-5)
 
 
-def flip_a_bit(folder):
-    content = bytearray((folder / "CNN2.safetensors").read_bytes())
-    content[-3] ^= 1
-    (folder / "CNN2.safetensors").write_bytes(bytes(content))
-
-
-def claim_wider(folder):
-    index = json.loads((folder / "models.json").read_text())
-    index["architecture"]["widths"][0] = 9
-    (folder / "models.json").write_text(json.dumps(index))
-
-
-def break_json(folder):
-    (folder / "models.json").write_text((folder / "models.json").read_text()[:-30])
-
-
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (flip_a_bit, "CNN2.safetensors: its checksum"),
-        (lambda folder: (folder / "CNN2.safetensors").unlink(), "CNN2.safetensors: not there, though models.json"),
-        (claim_wider, "CNN2.safetensors: not the tensors of models.json"),
-        (break_json, "models.json: not readable as the index"),
-    ],
-)
-def test_damage_is_named_in_one_line(data, tmp_path, damage, message):
-    cnn.save(draw(data, iterations=1)[0], tmp_path, optimal="CNN2")
-    damage(tmp_path)
-    with pytest.raises(cnn.DamagedModel, match=message) as caught:
-        cnn.load(tmp_path)
-    assert "\n" not in str(caught.value) and "03_cnn_ablation" in str(caught.value)
-
-
-def test_a_model_that_is_not_there_is_refused(data, tmp_path):
+def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
     ensemble, _ = draw(data, iterations=1)
+
+    def refused(words, model=None, error=cnn.DamagedModel):
+        with pytest.raises(error, match=words) as caught:
+            cnn.load(tmp_path, model)
+        assert "\n" not in str(caught.value) and (model or "03_cnn_ablation" in str(caught.value))
+
+    refused("run chapter 03_cnn_ablation", error=FileNotFoundError)
     with pytest.raises(ValueError, match="optimal: expected one of CNN1, CNN2, found 'CNN5'"):
         cnn.save(ensemble, tmp_path, optimal="CNN5")
-    with pytest.raises(FileNotFoundError, match="run chapter 03_cnn_ablation"):
-        cnn.load(tmp_path)
-    cnn.save(ensemble, tmp_path, optimal="CNN1")
-    with pytest.raises(ValueError, match="model: expected one of CNN1, CNN2, found 'CNN7'"):
-        cnn.load(tmp_path, "CNN7")
+    cnn.save(ensemble, tmp_path, optimal="CNN2")
+    refused("model: expected one of CNN1, CNN2, found 'CNN7'", "CNN7", ValueError)
+    index, path = tmp_path / "models.json", tmp_path / "CNN2.safetensors"
+    said, whole = index.read_text(), path.read_bytes()
+    index.write_text(said.replace("5,", "9,", 1))  # the first width
+    refused("CNN2.safetensors: not the tensors of models.json")
+    index.write_text(said[:-30])
+    refused("models.json: not readable as the index")
+    index.write_text(said)
+    path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    refused("CNN2.safetensors: its checksum")
+    path.unlink()
+    refused("CNN2.safetensors: not there, though models.json")
 
 
 # Nested selection: what is chosen, from what, and that the outer fold has no part in it.
@@ -470,10 +450,8 @@ def test_inner_folds_hold_whole_groups_and_nothing_that_is_tested(data):
     left = np.arange(3)[:, None] != outer
     labels = nested_cv.inner_folds(left, groups, SEEDS, 4)
     assert labels.shape == (3, 2, N) and ((labels == -1) == ~left[:, None]).all()
-    for fold in range(3):
-        for row in labels[fold]:
-            assert sorted(set(row[left[fold]])) == [0, 1, 2, 3]
-            assert all(len(set(row[groups == group])) == 1 for group in set(groups))
+    for row in labels.reshape(6, N):
+        assert set(row) == {-1, 0, 1, 2, 3} and all(len(set(row[groups == group])) == 1 for group in set(groups))
     assert (labels[:, 0] != labels[:, 1]).any() and (nested_cv.inner_folds(left, groups, SEEDS, 4) == labels).all()
 
 
