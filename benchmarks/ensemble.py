@@ -48,7 +48,7 @@ def plain(channels):
 def seconds_of_ensemble(windows, reco, seeds, iterations):
     members = [cnn.Member(model, BASE + spei, s) for model, spei in SPEI.items() for s in range(seeds)]
     start = time.perf_counter()
-    cnn.train(windows, reco, members, iterations=iterations, draw_split=redraw, loss=squared_error, progress=False)
+    cnn.train(windows, reco, members, redraw, iterations=iterations, loss=squared_error, progress=False)
     return (time.perf_counter() - start) / iterations
 
 

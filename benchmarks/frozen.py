@@ -15,6 +15,7 @@ import xarray as xr
 from ensemble import plain, squared_error
 
 from helpers import cnn
+from helpers.cnn import training
 from helpers.stats.splits import grouped_folds, train_masks
 
 CHANNELS = ("mat", "map", "par", "lai", "evi", "soc_0_30", "spei12", "spei24", "spei36")
@@ -23,10 +24,9 @@ CHANNELS = ("mat", "map", "par", "lai", "evi", "soc_0_30", "spei12", "spei24", "
 def seconds_of_chunks(windows, reco, masks, seeds, iterations, chunk):
     members = [cnn.Member("CNN6", CHANNELS, seed) for seed in range(seeds) for _ in masks]
     start = time.perf_counter()
-    cnn.train_frozen(
-        windows, reco, members, np.tile(masks, (seeds, 1)), iterations=iterations, loss=squared_error, check=iterations,
-        chunk=chunk, progress=False,
-    )  # fmt: skip
+    training.CHUNK = chunk
+    how = {"iterations": iterations, "check": iterations, "loss": squared_error, "progress": False}
+    cnn.train(windows, reco, members, np.tile(masks, (seeds, 1)), **how)
     return (time.perf_counter() - start) / iterations
 
 

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-import torch
 import xarray as xr
 
 from helpers import cnn
@@ -21,10 +20,6 @@ YEARS = np.arange(2001, 2005)
 
 
 SCORES = {"all settings": (0.5, 0.4, 0.6), "ridge": (0.7, 0.55, 0.8), "CNN-SPEIopt": (-0.2, -0.5, 0.1)}
-
-
-def squared_error(predicted, observed):
-    return (predicted - observed) ** 2
 
 
 def make_fields(rng):
@@ -56,19 +51,19 @@ def cut(fields, rng, n, prefix):
 
 def train(ws, samples, fields):
     """Leave networks of both kinds, and the published map."""
-    drawn = {"draw_split": lambda n, generator: torch.rand(n, generator=generator) < 0.7, "loss": squared_error}
     members = [cnn.Member("CNN2", tuple(CHANNELS), s) for s in (1, 2)]
     reco = samples.reco.values
-    published, _ = cnn.train(samples.window, reco, members, iterations=60, progress=False, **drawn)
-    setting = [cnn.Setting("small", tuple(CHANNELS[2:]), window=1)]
-    how = {"seeds": [1], "inner": 3, "iterations": 60, "loss": squared_error, "progress": False}
+    published, _ = cnn.train(samples.window, reco, members, cnn.re_drawn(0.7), iterations=60, progress=False)
+    setting = [cnn.Member("small", tuple(CHANNELS[2:]))]
+    how = {"seeds": [1], "inner": 3, "iterations": 60, "architecture": cnn.ARCHITECTURE | {"window": 1}}
+    how["progress"] = False
     chosen = cnn.choose(samples.window.isel(dy=[1], dx=[1]), reco, samples.site.values, setting, **how)
-    for name, ensemble in (("models", published), ("honest_models", chosen.ensembles[0])):
+    for name, ensemble in (("models", published), ("honest_models", chosen.ensemble)):
         with ws.writing(name) as folder:
             cnn.save(ensemble, folder, optimal=ensemble.members[0].model)
     maps = xr.zeros_like(fields.npp.expand_dims(which=["reco", "reco_sd"])).to_dataset("which").astype("float32")
     for i, year in enumerate(YEARS):
-        for rows, valid, cubes in windows.strips(fields, None, CHANNELS, int(year)):
+        for rows, valid, cubes in windows.strips(fields, CHANNELS, int(year)):
             each = cnn.predict(published, cubes)
             for name, value in (("reco", each.mean(0)), ("reco_sd", each.std(0, ddof=1))):
                 maps[name].values[i, rows] = np.nan

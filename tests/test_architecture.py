@@ -17,7 +17,7 @@ FLOORS = [
     {"demo"},
     {"maps"},
     {"risk", "significance", "realised"},
-    {"trends", "skill", "splits", "applicability", "baselines"},
+    {"trends", "skill", "splits", "applicability"},
     {"cnn"},
     {"windows"},
     {"spei"},

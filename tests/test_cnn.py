@@ -1,18 +1,31 @@
-"""The ensemble, against plain PyTorch networks that hold the same weights and see the same samples."""
-
-import json
+"""Networks, against plain PyTorch networks that hold the same weights and see the same samples, in obvious loops."""
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from sklearn.linear_model import Ridge
 from torch import nn
 
 from helpers import cnn
+from helpers.cnn import nested_cv, training
 from helpers.stats import skill
 
 CHANNELS = ("mat", "map", "npp", "spei12")
 SMALL = {"widths": [5, 7, 6], "kernel": 3}
+N = 120
+TRIO = [
+    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
+    cnn.Member("CNN2", CHANNELS, 5),
+    cnn.Member("CNN2", CHANNELS, 6),
+]
+FIVE = [
+    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
+    cnn.Member("CNN2", CHANNELS, 5, weight_decay=3.0),
+    cnn.Member("CNN2", CHANNELS, 6, weight_decay=0.5),
+    cnn.Member("CNN1", ("mat", "map", "npp"), 7),
+    cnn.Member("CNN2", CHANNELS, 8, weight_decay=10.0),
+]
 
 
 def plain(channels: int, architecture: dict = SMALL) -> nn.Sequential:
@@ -37,34 +50,47 @@ def redraw(n, generator):
     return chosen
 
 
-def squared_error(predicted, observed):
-    return (predicted - observed) ** 2
+@pytest.fixture(scope="module")
+def data():
+    """Thirty groups of four samples, windows with units far apart, and a target with a line and a bend."""
+    rng = np.random.default_rng(1)
+    groups = np.repeat(np.arange(30), 4)
+    values = rng.normal(size=(N, 4, 3, 3)) + rng.normal(size=(30, 4, 1, 1))[groups]
+    centre = values[:, :, 1, 1]
+    target = 3 + 0.5 * centre[:, 0] - 0.4 * centre[:, 1] + 0.3 * abs(centre[:, 3]) + 0.1 * rng.normal(size=N)
+    values = (values * np.array([10, 500, 0.3, 1])[:, None, None] + 2).astype("f4")
+    windows = xr.DataArray(values, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(CHANNELS)})
+    return windows, target.astype("f4"), groups % 3, groups
 
 
 @pytest.fixture(scope="module")
-def data():
-    """Windows with units far apart, and a target that depends on them."""
-    rng = np.random.default_rng(3)
-    values = rng.normal(size=(130, 4, 3, 3)).astype("f4") * np.array([10, 500, 0.3, 1], "f4")[:, None, None]
-    windows = xr.DataArray(values, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(CHANNELS)})
-    reco = 1 + np.tanh(values[:, 0].mean((1, 2)) / 5) * 0.5 + 0.3 * (values[:, 3, 1, 1] > 0)
-    return windows, reco.astype("f4")
+def masks():
+    """Training and validation samples of unequal numbers; a third of the samples is neither."""
+    role = np.random.default_rng(2).random((len(FIVE), N))
+    edge = np.array([0.4, 0.5, 0.3, 0.45, 0.6])[:, None]
+    return role < edge, (role >= edge) & (role < edge + 0.2)
 
 
-def fit(data, members, iterations=12, **changes):
-    settings = {"draw_split": redraw, "loss": squared_error, "architecture": SMALL, "progress": False, "keep": 3}
-    return cnn.train(data[0], data[1], members, iterations=iterations, **{**settings, **changes})
+@pytest.fixture(scope="module")
+def rows():
+    """SPEI12 of members 1 and 4 comes from elsewhere; the others stay."""
+    return np.stack([np.random.default_rng(i).permutation(N) if i in (1, 4) else np.arange(N) for i in range(5)])
 
 
-TRIO = [
-    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
-    cnn.Member("CNN2", CHANNELS, 5),
-    cnn.Member("CNN2", CHANNELS, 6),
-]
+def draw(data, members=TRIO, iterations=12, **changes):
+    settings = {"split": redraw, "architecture": SMALL, "progress": False, "keep": 3}
+    return cnn.train(data[0], data[1], members, iterations=iterations, **settings | changes)
 
 
-@pytest.mark.parametrize("kernel", [1, 3, 5])
-@pytest.mark.parametrize("widths", [[5, 7, 6], [3, 4]])
+def keep(data, masks, iterations=40, members=FIVE, **changes):
+    settings = {"architecture": SMALL, "progress": False, "check": 5, "validation": masks[1], "learning_rate": 0.01}
+    return cnn.train(data[0], data[1], members, masks[0], iterations=iterations, **settings | changes)
+
+
+# Layers
+
+
+@pytest.mark.parametrize(("kernel", "widths"), [(1, [3, 4]), (3, [5, 7, 6]), (5, [3, 4])])
 def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam(kernel, widths):
     architecture = {"widths": widths, "kernel": kernel}
     ensemble = cnn.Ensemble(TRIO, CHANNELS, architecture)
@@ -72,18 +98,15 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
     x, y = torch.randn(40, 4, 3, 3), torch.rand(3, 40) * 2
     networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
     outputs = ensemble(x)
-    assert (outputs == 0).any() or (outputs > 0).all()
-    squared_error(outputs, y).mean(-1).sum().backward()
+    cnn.squared_error(outputs, y).mean(-1).sum().backward()
     torch.optim.Adam(ensemble.parameters(), lr=0.01, fused=True).step()
     for i, (m, network) in enumerate(zip(TRIO, networks, strict=True)):
         seen = network(x[:, [CHANNELS.index(c) for c in m.channels]])[:, 0]
         torch.testing.assert_close(outputs[i], seen, atol=1e-5, rtol=0)
-        squared_error(seen, y[i]).mean().backward()
-        own = ensemble.places[i]
-        torch.testing.assert_close(
-            ensemble.kernels[0].grad[i][:, own].flatten(), network[0].weight.grad.flatten(), atol=1e-5, rtol=0
-        )
-        torch.testing.assert_close(ensemble.kernels[1].grad[i].flatten(), network[3].weight.grad.flatten())
+        cnn.squared_error(seen, y[i]).mean().backward()
+        first, second = ensemble.kernels[0].grad[i][:, ensemble.places[i]], ensemble.kernels[1].grad[i]
+        torch.testing.assert_close(first.flatten(), network[0].weight.grad.flatten(), atol=1e-6, rtol=0)
+        torch.testing.assert_close(second.flatten(), network[3].weight.grad.flatten(), atol=1e-6, rtol=0)
         torch.optim.Adam(network.parameters(), lr=0.01).step()
         for name, stepped in zip(network.state_dict(), ensemble.weights(i).values(), strict=True):
             torch.testing.assert_close(stepped, network.state_dict()[name], atol=1e-5, rtol=0)
@@ -98,246 +121,426 @@ def test_initial_weights_are_those_of_pytorch_layers_after_the_same_seed():
             torch.testing.assert_close(own, stock, atol=1e-7, rtol=0)
 
 
-def test_training_follows_a_plain_loop_over_one_network(data):
-    """Same seed, same splits, stock layers, stock Adam, float64 normaliser: the same predictions after 30 steps."""
-    windows, reco = data
-    ensemble, history = fit(data, TRIO, iterations=30)
-    values = windows.values.astype("f8")
-    x = (values - values.mean((0, 2, 3), keepdims=True)) / values.std((0, 2, 3), keepdims=True)
-    x, y = torch.tensor(x, dtype=torch.float32), torch.tensor(reco / reco.astype("f8").std(), dtype=torch.float32)
-    for i, m in enumerate(TRIO):
-        torch.manual_seed(m.seed)
-        network = plain(len(m.channels))
-        generator = torch.Generator().manual_seed(m.seed)
-        optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
-        for step in range(30):
-            chosen = redraw(len(y), generator)
-            if step == 0:
-                network[-2].bias.data[:] = y[chosen].mean()
-            loss = squared_error(network(x[:, : len(m.channels)])[:, 0], y)[chosen].mean()
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-        assert (history.training[-1, i] == chosen.numpy()).all()
-        expected = network(x[:, : len(m.channels)])[:, 0].detach().numpy() * reco.std()
-        np.testing.assert_allclose(cnn.predict(ensemble, windows)[i], expected, atol=2e-4)
+def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
+    architecture = {"widths": [5, 7, 6], "kernel": 1, "window": 1}
+    centre = data[0].isel(dy=[1], dx=[1])
+    ensemble, found = keep((centre, data[1]), masks, architecture=architecture)
+    weights, x = list(ensemble.weights(1).values()), ensemble.standardise(torch.tensor(centre.values))[1, :, :, 0, 0]
+    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        x = torch.relu(x @ kernel.flatten(1).T + bias)
+    out = np.isfinite(found.predicted[1])
+    np.testing.assert_allclose((x[:, 0] * ensemble.scale[1]).numpy()[out], found.predicted[1][out], atol=1e-5)
 
 
-def test_a_member_does_not_depend_on_its_company(data):
-    together, all_history = fit(data, TRIO, iterations=20)
-    for i, m in enumerate(TRIO):
-        alone, history = fit(data, [m], iterations=20)
-        np.testing.assert_allclose(cnn.predict(alone, data[0])[0], cnn.predict(together, data[0])[i], atol=1e-4)
-        np.testing.assert_allclose(history.curve[0], all_history.curve[i], atol=1e-3)
-        assert (history.training[:, 0] == all_history.training[:, i]).all()
+def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
+    ensemble, _ = draw(data, iterations=1)
+    hole = data[0].copy()
+    hole[3, 2, 0, 0] = np.nan
+    training, validation = masks
+    empty = validation & (np.arange(5) != 2)[:, None]
+    refused = [
+        (lambda: cnn.predict(ensemble, hole), "missing ones in npp"),
+        (lambda: cnn.predict(ensemble, data[0].sel(predictor=["mat", "npp"])), "found none called map, spei12"),
+        (lambda: cnn.predict(ensemble, data[0].values[:, :3]), r"shape \(sample, 4, 3, 3\), found \(120, 3, 3, 3\)"),
+        (lambda: draw(data, [cnn.Member("CNN9", ("mat", "gpp"), 1)]), "none called gpp"),
+        (lambda: draw((data[0], data[1][1:])), r"target: expected shape \(120,\) or \(3, 120\), found \(119,\)"),
+        (lambda: draw((data[0], np.where(np.arange(N) == 4, np.nan, data[1]))), "target: expected finite .* found 1"),
+        (lambda: draw(data, split=lambda n, g: torch.ones(n, dtype=torch.bool)), "split: .* with 120 true"),
+        (lambda: draw(data, split=lambda n, g: torch.ones(n)), "split: .* found torch.float32"),
+        (lambda: draw(data, validation=training), "split: expected a mask that stays"),
+        (lambda: draw(data, architecture={"widths": [4, 4], "kernel": 2}), "architecture.kernel"),
+        (lambda: draw(data, architecture={"widths": [4, 0], "kernel": 3}), "architecture.widths"),
+        (lambda: draw(data, architecture={"width": [4], "kernel": 3}), "architecture: expected the keys"),
+        (lambda: keep(data, (training, training)), "validation: expected no training sample, found"),
+        (lambda: keep(data, (training, empty)), "validation: expected .* at least one sample a member, .* with 0"),
+        (lambda: keep(data, (training.astype(float), validation)), "split: expected a bool mask .* found float64"),
+        (lambda: keep(data, (training[:, 1:], validation)), r"split: .* shape \(5, 120\) .* found .* \(5, 119\)"),
+        (lambda: keep(data, masks, check=0), "check: expected a whole number of 1 or more, found 0"),
+        (lambda: keep(data, masks, permutation=(training * 1, ["spei13"])), "permutation: .* spei13"),
+        (lambda: cnn.Member("x", CHANNELS, weight_decay=-1.0), "weight_decay: expected a number of 0 or more, found"),
+        (lambda: cnn.nested(*data[:3], data[3] % 3, TRIO, seeds=[1], iterations=1), "inner: .* found 4 and 2"),
+    ]
+    for call, words in refused:
+        with pytest.raises(ValueError, match=words) as caught:
+            call()
+        assert "\n" not in str(caught.value)
 
 
-def test_two_runs_agree_to_the_last_bit(data):
-    (one, first), (two, second) = fit(data, TRIO), fit(data, TRIO)
-    assert (cnn.predict(one, data[0]) == cnn.predict(two, data[0])).all()
-    assert (first.curve == second.curve).all()
-    assert not torch.are_deterministic_algorithms_enabled(), "train left PyTorch's setting changed"
+# Splits that are drawn anew
+
+
+def test_training_on_drawn_splits_follows_a_plain_loop_over_one_network(data):
+    """Same seed, same splits, stock layers, stock Adam, float64 normaliser: the same losses over 100 iterations."""
+    windows, target = data[:2]
+    some = [redraw, lambda n, generator: torch.rand(n, generator=generator) < 0.5]  # also of unequal numbers
+    for rule in some:
+        ensemble, history = draw(data, iterations=100, split=rule, keep=100)
+        values = windows.values.astype("f8")
+        x = (values - values.mean((0, 2, 3), keepdims=True)) / values.std((0, 2, 3), keepdims=True)
+        unit = target.astype("f8").std()
+        x, y = torch.tensor(x, dtype=torch.float32), torch.tensor(target / unit, dtype=torch.float32)
+        for i, m in enumerate(TRIO):
+            torch.manual_seed(m.seed)
+            network = plain(len(m.channels))
+            generator = torch.Generator().manual_seed(m.seed)
+            optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
+            for step in range(100):
+                chosen = rule(N, generator)
+                if step == 0:
+                    network[-2].bias.data[:] = y[chosen].mean()
+                told = network(x[:, : len(m.channels)])[:, 0]
+                loss = cnn.squared_error(told, y)[chosen].mean()
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                assert (history.training[step, i] == chosen.numpy()).all()
+                own = history.predicted[step, i] / unit
+                assert ((own - y.numpy())[chosen] ** 2).mean() == pytest.approx(loss.item(), abs=1e-5)
+                for side, part in enumerate((chosen, ~chosen)):
+                    r2 = skill.r2(target[part], history.predicted[step, i][part])
+                    assert history.curve[i, side, step] == pytest.approx(r2, abs=2e-4)
+            expected = network(x[:, : len(m.channels)])[:, 0].detach().numpy() * unit
+            np.testing.assert_allclose(cnn.predict(ensemble, windows)[i], expected, atol=2e-4)
 
 
 def test_models_of_one_seed_share_their_splits_and_seeds_differ(data):
-    _, history = fit(data, TRIO)
+    _, history = draw(data)
     assert (history.training[:, 0] == history.training[:, 1]).all()
     assert (history.training[:, 1] != history.training[:, 2]).any(-1).all()
-    assert (history.training.sum(-1) == 100).all()
     assert (history.training[0] != history.training[1]).any(-1).all(), "the split was not drawn anew"
+    ours, (one, two) = cnn.re_drawn(), (torch.Generator().manual_seed(3) for _ in range(2))
+    drawn = ours(N, one)
+    assert drawn.sum() == round(N * 10 / 13) and (drawn == (torch.randperm(N, generator=two) < 92)).all()
 
 
-def test_the_curve_is_the_r2_of_the_kept_predictions(data):
-    _, history = fit(data, TRIO)
-    for back in (1, 2, 3):
-        for i in range(3):
-            for side, chosen in enumerate((history.training[-back, i], ~history.training[-back, i])):
-                expected = skill.r2(data[1][chosen], history.predicted[-back, i][chosen])
-                assert history.curve[i, side, -back] == pytest.approx(expected, abs=2e-4)
-
-
-def test_output_bias_starts_at_the_mean_of_the_training_targets(data):
-    ensemble, history = fit(data, TRIO, iterations=1, learning_rate=0.0)
-    for i in range(3):
-        start = float(ensemble.weights(i)["full.bias"][0]) * float(ensemble.scale)
-        assert start == pytest.approx(data[1][history.training[0, i]].mean(), rel=1e-5)
-
-
-def test_the_ensemble_learns_a_known_function(data):
-    _, history = fit(data, TRIO[1:], iterations=400, learning_rate=0.01)
-    assert (history.curve[:, 0, -1] > 0.95).all()
-    assert history.curve[:, 0, 0].max() < 0.5
-
-
-def test_members_may_have_targets_of_their_own(data):
-    targets = np.stack([data[1], 3 - data[1], 2 * data[1]])
-    ensemble, _ = fit((data[0], targets), TRIO, 300, learning_rate=0.01)
+def test_the_ensemble_learns_targets_of_its_members_own(data):
+    targets = np.stack([data[1], 8 - data[1], 2 * data[1]])
+    ensemble, _ = draw((data[0], targets), iterations=400, learning_rate=0.01)
     assert (skill.r2(targets, cnn.predict(ensemble, data[0])) > 0.8).all()
 
 
 def test_dead_members_are_found(data):
     """A loss that rewards low outputs drives the ReLU to zero everywhere; the usual one doesn't."""
-    _, history = fit(data, TRIO, iterations=80, loss=lambda predicted, observed: predicted, learning_rate=0.05)
-    assert history.dead.all()
-    assert not fit(data, TRIO)[1].dead.any()
+    _, history = draw(data, iterations=120, loss=lambda predicted, observed: predicted, learning_rate=0.05)
+    assert history.dead.all() and not draw(data)[1].dead.any()
 
 
-def test_unequal_training_sets_are_averaged_each_by_its_own_size(data):
-    """With a rate of zero the curve can be recomputed from the initial weights for a rule that gives odd sizes."""
-
-    def some(n, generator):
-        return torch.rand(n, generator=generator) < 0.5
-
-    _, history = fit(data, TRIO, learning_rate=0.0, draw_split=some)
-    sizes = history.training.sum(-1)
-    assert len(np.unique(sizes)) > 1
-    expected = skill.r2(data[1][history.training[-1, 0]], history.predicted[-1, 0][history.training[-1, 0]])
-    assert history.curve[0, 0, -1] == pytest.approx(expected, abs=2e-4)
+def test_a_permutation_moves_channels_between_samples(data, rows):
+    """Under a drawn split: as a member trained on windows that were moved by hand, with the normaliser of all."""
+    _, history = draw(data, FIVE, permutation=(rows, ["spei12"]))
+    by_hand = data[0].copy(deep=True)
+    by_hand.values[:, 3] = data[0].values[rows[4], 3]
+    _, alone = draw((by_hand, data[1]), FIVE[4:])
+    np.testing.assert_allclose(history.predicted[:, 4], alone.predicted[:, 0], atol=1e-4)
+    assert abs(history.predicted[:, 4] - draw(data, FIVE[4:])[1].predicted[:, 0]).max() > 1e-2
 
 
-def test_prediction_in_batches_and_channels_in_another_order_change_nothing(data):
-    ensemble, _ = fit(data, TRIO)
+# Splits that stay
+
+
+def slow(data, member, training, *, rows, iterations, validation, check=5, patience=None):
+    """Train one network of stock layers; return its predictions at every look, the best one's place, and the losses."""
+    values, target = data[0].values.astype("f8"), data[1]
+    values[:, 3] = values[rows, 3]
+    values = values[:, [CHANNELS.index(c) for c in member.channels]]
+    own = values[training]
+    x = torch.tensor((values - own.mean((0, 2, 3), keepdims=True)) / own.std((0, 2, 3), keepdims=True)).float()
+    units = torch.tensor(target)
+    scale = units[training].double().std(correction=0).float()
+    y = units / scale
+    torch.manual_seed(member.seed)
+    network = plain(len(member.channels))
+    network[-2].bias.data[:] = y[training].mean()
+    weights = [p for name, p in network.named_parameters() if name.endswith("weight")]
+    biases = [p for name, p in network.named_parameters() if name.endswith("bias")]
+    groups = [{"params": weights, "weight_decay": member.weight_decay}, {"params": biases, "weight_decay": 0.0}]
+    optimiser = torch.optim.AdamW(groups, lr=0.01)
+    looks, losses, best, idle = [], [], 0, 0
+    for step in range(iterations + 1):
+        if step % check == 0 or step == iterations:
+            with torch.no_grad():
+                looks.append(network(x)[:, 0] * scale)
+            losses.append([float(cnn.squared_error(looks[-1], units)[m].mean()) for m in (training, validation)])
+            better = len(losses) == 1 or losses[-1][1] < losses[best][1]
+            best, idle = (len(losses) - 1, 0) if better else (best, idle + 1)
+            if idle == patience:
+                break
+        optimiser.zero_grad()
+        cnn.squared_error(network(x)[training, 0], y[training]).mean().backward()
+        optimiser.step()
+    return torch.stack(looks).numpy(), best, np.array(losses)
+
+
+@pytest.mark.parametrize("stopping", [False, True])
+def test_every_member_is_a_plain_network_with_its_own_samples_scale_decay_permutation_and_stop(
+    data, masks, rows, stopping
+):
+    how = {"iterations": 65, "patience": 2} if stopping else {"iterations": 31}
+    changes = how | {"permutation": (rows, ["spei12"])} | ({} if stopping else {"validation": None})
+    ensemble, found = keep(data, masks, **changes)
+    for i, member in enumerate(FIVE):
+        looks, best, losses = slow(data, member, masks[0][i], rows=rows[i], validation=masks[1][i], **how)
+        looked = len(losses)
+        np.testing.assert_allclose(found.loss[i, 0, :looked], losses[:, 0], atol=1e-4)
+        used = masks[0][i]
+        if stopping:
+            np.testing.assert_allclose(found.loss[i, 1, :looked], losses[:, 1], atol=1e-4)
+            assert np.isnan(found.loss[i, :, looked:]).all(), "a member that had stopped was looked at again"
+            assert found.best[i] == 5 * best
+            used = used | masks[1][i]
+            np.testing.assert_allclose(found.validated[i, masks[1][i]], looks[best][masks[1][i]], atol=1e-3)
+        else:
+            assert found.best[i] == 31 and np.isnan(found.validated).all()
+            best = -1
+        assert (np.isnan(found.predicted[i]) == used).all()
+        np.testing.assert_allclose(found.predicted[i, ~used], looks[best][~used], atol=1e-3)
+    assert not stopping or len(set(found.best)) > 2, "the case is too easy to tell anything"
+
+
+def changed(data, samples):
+    """The same data, with windows and targets of some samples turned upside down."""
+    windows, target = data[0].copy(deep=True), data[1].copy()
+    windows[samples] = -3 * windows[samples] + 17
+    target[samples] = target[samples] + 40
+    return windows, target
+
+
+def test_no_test_sample_leaks_into_weights_or_predictions_of_others(data, masks):
+    """Change the windows and the targets of one member's test samples: to the last bit, nothing else of it changes."""
+    (ensemble, found), used = keep(data, masks), masks[0] | masks[1]
+    for i in range(len(FIVE)):
+        tested = np.flatnonzero(~used[i])
+        other, after = keep(changed(data, tested[::2]), masks)
+        for name, weights in ensemble.weights(i).items():
+            assert (weights == other.weights(i)[name]).all(), name
+        for name in ("mean", "sd", "scale"):
+            assert (getattr(ensemble, name)[i] == getattr(other, name)[i]).all(), name
+        assert (found.predicted[i, tested[1::2]] == after.predicted[i, tested[1::2]]).all()
+        assert (found.predicted[i, tested[::2]] != after.predicted[i, tested[::2]]).any()
+        assert found.best[i] == after.best[i] and (found.loss[i] == after.loss[i]).all()
+
+
+def test_validation_samples_decide_when_to_stop_and_nothing_else(data, masks):
+    _, without = keep(data, masks, validation=None, iterations=15)
+    _, found = keep(changed(data, np.flatnonzero(masks[1][0])), masks, iterations=15)
+    np.testing.assert_array_equal(without.loss[0, 0], found.loss[0, 0])
+
+
+def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
+    windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
+    windows[:, 1] = 0.1
+    ensemble, found = keep((windows, target), masks)
+    assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
+    assert np.isfinite(found.loss).all()
+
+
+def test_a_network_on_a_ridge_starts_at_scikit_learns_and_learns_what_it_leaves(data, tmp_path):
+    train, penalty = np.random.default_rng(0).random((2, N)) < [[0.4], [0.7]], [3.0, 40.0]
+    members = [cnn.Member("all", CHANNELS, 1, ridge=3.0), cnn.Member("three", CHANNELS[1:], 2, ridge=40.0)]
+    ensemble, fit = keep(data, (train, None), members=members, learning_rate=0.0)
+    for i, columns in enumerate(([0, 1, 2, 3], [1, 2, 3])):
+        own, values = train[i], data[0].values[:, columns].astype("f8")
+        mean, sd = values[own].mean((0, 2, 3)), values[own].std((0, 2, 3))
+        x, scale = (values[:, :, 1, 1] - mean) / sd, data[1][own].astype("f8").std()
+        expected = Ridge(penalty[i]).fit(x[own], data[1][own] / scale).predict(x) * scale
+        np.testing.assert_allclose(fit.predicted[i][~own], np.maximum(expected, 0)[~own], atol=1e-5)
+    moved, later = keep(data, (train, None), members=members)
+    assert (later.loss[:, 0, -1] < 0.97 * later.loss[:, 0, 0]).all(), "the layers learnt nothing from what was left"
+    cnn.save(moved, tmp_path, optimal="all")
+    for i, name in enumerate(("all", "three")):
+        again = cnn.predict(cnn.load(tmp_path, name), data[0])[0]
+        np.testing.assert_allclose(again[~train[i]], later.predicted[i][~train[i]], atol=1e-5)
+
+
+# Both
+
+
+def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks, rows, monkeypatch):
+    """Threads change no bit. Alone, a member goes through another matrix kernel, which rounds differently."""
+    before = torch.get_num_threads()
+
+    def both(members=FIVE, own=slice(None)):
+        more = {"permutation": (rows[own], ["spei12"])}
+        _, history = draw(data, members, iterations=20, **more)
+        _, fit = keep(data, [m[own] for m in masks], members=members, patience=3, **more)
+        return history.curve, history.predicted.swapaxes(0, 1), fit.predicted, fit.loss, fit.best
+
+    together = both()
+    try:
+        for threads, size in ((1, 8), (2, 8), (3, 2)):
+            torch.set_num_threads(threads)
+            monkeypatch.setattr(training, "CHUNK", size)
+            for one, other in zip(both(), together, strict=True):
+                if size == 8:
+                    np.testing.assert_array_equal(one, other)
+                np.testing.assert_allclose(one, other, atol=1e-3)
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    for i in range(len(FIVE)):
+        for one, other in zip(both(FIVE[i : i + 1], slice(i, i + 1)), together, strict=True):
+            np.testing.assert_allclose(one[0], other[i], atol=1e-3)
+
+
+@pytest.mark.parametrize("stay", [False, True])
+def test_what_is_predicted_stored_or_selected_is_what_was_trained(data, masks, tmp_path, stay):
+    ensemble, found = keep(data, masks) if stay else draw(data, FIVE)
     whole = cnn.predict(ensemble, data[0])
-    np.testing.assert_allclose(cnn.predict(ensemble, data[0], batch=17), whole, atol=1e-6)
-    np.testing.assert_allclose(cnn.predict(ensemble, data[0][:, ::-1]), whole, atol=1e-6)
-    np.testing.assert_allclose(cnn.predict(ensemble, data[0].values), whole, atol=1e-6)
-    assert cnn.predict(ensemble, data[0][:0]).shape == (3, 0)
-
-
-def test_windows_that_cannot_be_used_are_refused(data):
-    windows, reco = data
-    ensemble, _ = fit(data, TRIO, iterations=1)
-    hole = windows.copy()
-    hole[3, 2, 0, 0] = np.nan
-    with pytest.raises(ValueError, match="missing ones in npp"):
-        cnn.predict(ensemble, hole)
-    with pytest.raises(ValueError, match="found none called map"):
-        cnn.predict(ensemble, windows.sel(predictor=["mat", "npp", "spei12"]))
-    with pytest.raises(ValueError, match=r"expected shape \(sample, 4, 3, 3\), found \(130, 3, 3, 3\)"):
-        cnn.predict(ensemble, windows.values[:, :3])
-    with pytest.raises(ValueError, match="none called gpp"):
-        fit(data, [cnn.Member("CNN9", ("mat", "gpp"), 1)])
-    with pytest.raises(ValueError, match=r"reco: expected shape \(130,\) or \(3, 130\), found \(129,\)"):
-        fit((windows, reco[1:]), TRIO)
-    with pytest.raises(ValueError, match="reco: expected finite values, found 1"):
-        fit((windows, np.where(np.arange(130) == 4, np.nan, reco)), TRIO)
-
-
-@pytest.mark.parametrize(
-    ("rule", "found"),
-    [
-        (lambda n, g: torch.ones(n, dtype=torch.bool), "130 true"),
-        (lambda n, g: torch.ones(n), "torch.float32"),
-        (lambda n, g: torch.ones(n - 1, dtype=torch.bool), r"shape \(129,\)"),
-    ],
-)
-def test_a_split_with_an_empty_side_or_of_the_wrong_kind_is_refused(data, rule, found):
-    with pytest.raises(ValueError, match=found):
-        fit(data, TRIO, draw_split=rule)
-
-
-@pytest.mark.parametrize(
-    ("architecture", "named"),
-    [
-        ({"widths": [4, 4, 4], "kernel": 2}, "architecture.kernel"),
-        ({"widths": [4, 0, 4], "kernel": 3}, "architecture.widths"),
-        ({"width": [4], "kernel": 3}, "architecture: expected the keys"),
-    ],
-)
-def test_an_impossible_architecture_is_refused(architecture, named):
-    with pytest.raises(ValueError, match=named):
-        cnn.Ensemble(TRIO, CHANNELS, architecture)
-
-
-@pytest.fixture
-def stored(data, tmp_path):
-    ensemble, _ = fit(data, TRIO)
+    if stay:
+        out = np.isfinite(found.predicted)
+        np.testing.assert_allclose(whole[out], found.predicted[out], atol=1e-5)
+    for other in (data[0][:, ::-1], data[0].values):  # channels in another order, or a bare array
+        np.testing.assert_allclose(cnn.predict(ensemble, other), whole, atol=1e-5)
+    np.testing.assert_allclose(cnn.predict(ensemble, data[0], batch=17), whole, atol=1e-5)
+    assert cnn.predict(ensemble, data[0][:0]).shape == (5, 0)
     cnn.save(ensemble, tmp_path, optimal="CNN2")
-    return ensemble, tmp_path
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["CNN1.safetensors", "CNN2.safetensors", "models.json"]
+    best, first = cnn.load(tmp_path), cnn.load(tmp_path, "CNN1")
+    assert [m.seed for m in best.members] == [5, 6, 8] and first.channels == ("mat", "map", "npp")
+    np.testing.assert_allclose(cnn.predict(best, data[0]), whole[[1, 2, 4]], atol=1e-5)
+    np.testing.assert_allclose(cnn.predict(first, data[0]), whole[[0, 3]], atol=1e-5)
+    np.testing.assert_allclose(cnn.predict(ensemble.select([4, 0]), data[0]), whole[[4, 0]], atol=1e-5)
+    one = ensemble.select([3, 2], "all")
+    assert {m.model for m in one.members} == {"all"} and one.members[0].channels == CHANNELS
+    np.testing.assert_allclose(cnn.predict(one, data[0]), whole[[3, 2]], atol=1e-5)
 
 
-def test_a_stored_model_predicts_the_same(data, stored):
-    ensemble, folder = stored
-    assert sorted(p.name for p in folder.iterdir()) == ["CNN1.safetensors", "CNN2.safetensors", "models.json"]
-    whole = cnn.predict(ensemble, data[0])
-    best = cnn.load(folder)
-    assert [m.seed for m in best.members] == [5, 6]
-    np.testing.assert_allclose(cnn.predict(best, data[0]), whole[1:], atol=1e-6)
-    first = cnn.load(folder, "CNN1")
-    assert first.channels == ("mat", "map", "npp")
-    np.testing.assert_allclose(cnn.predict(first, data[0]), whole[:1], atol=1e-5)
+def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
+    ensemble, _ = draw(data, iterations=1)
 
+    def refused(words, model=None, error=cnn.DamagedModel):
+        with pytest.raises(error, match=words) as caught:
+            cnn.load(tmp_path, model)
+        assert "\n" not in str(caught.value) and (model or "03_cnn_ablation" in str(caught.value))
 
-def test_selected_members_predict_the_same(data, stored):
-    ensemble, _ = stored
-    part = ensemble.select([2, 0])
-    np.testing.assert_allclose(cnn.predict(part, data[0]), cnn.predict(ensemble, data[0])[[2, 0]], atol=1e-6)
-    assert [m.model for m in part.members] == ["CNN2", "CNN1"]
-
-
-def test_saving_refuses_an_optimal_model_that_is_not_there(stored, tmp_path):
+    refused("run chapter 03_cnn_ablation", error=FileNotFoundError)
     with pytest.raises(ValueError, match="optimal: expected one of CNN1, CNN2, found 'CNN5'"):
-        cnn.save(stored[0], tmp_path, optimal="CNN5")
+        cnn.save(ensemble, tmp_path, optimal="CNN5")
+    cnn.save(ensemble, tmp_path, optimal="CNN2")
+    refused("model: expected one of CNN1, CNN2, found 'CNN7'", "CNN7", ValueError)
+    index, path = tmp_path / "models.json", tmp_path / "CNN2.safetensors"
+    said, whole = index.read_text(), path.read_bytes()
+    index.write_text(said.replace("5,", "9,", 1))  # the first width
+    refused("CNN2.safetensors: not the tensors of models.json")
+    index.write_text(said[:-30])
+    refused("models.json: not readable as the index")
+    index.write_text(said)
+    path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
+    refused("CNN2.safetensors: its checksum")
+    path.unlink()
+    refused("CNN2.safetensors: not there, though models.json")
 
 
-def cut_short(folder):
-    path = folder / "CNN2.safetensors"
-    path.write_bytes(path.read_bytes()[:-40])
+# Nested selection: what is chosen, from what, and that the outer fold has no part in it.
 
 
-def flip_a_bit(folder):
-    path = folder / "CNN2.safetensors"
-    content = bytearray(path.read_bytes())
-    content[-3] ^= 1
-    path.write_bytes(bytes(content))
+SETTINGS = [cnn.Member("plain", CHANNELS), cnn.Member("fewer", CHANNELS[1:3], weight_decay=5.0)]
+SETTINGS += [cnn.Member("on ridge", CHANNELS, weight_decay=2.0, ridge=10.0)]
+HOW = {"iterations": 40, "check": 5, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
+SEEDS = (3, 4)
 
 
-def swap(folder):
-    (folder / "CNN2.safetensors").write_bytes((folder / "CNN1.safetensors").read_bytes())
+@pytest.fixture(scope="module")
+def found(data):
+    return cnn.nested(*data, SETTINGS, seeds=SEEDS, inner=3, **HOW)
 
 
-def remove(folder):
-    (folder / "CNN2.safetensors").unlink()
+def test_inner_folds_hold_whole_groups_and_nothing_that_is_tested(data):
+    _, _, outer, groups = data
+    left = np.arange(3)[:, None] != outer
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 4)
+    assert labels.shape == (3, 2, N) and ((labels == -1) == ~left[:, None]).all()
+    for row in labels.reshape(6, N):
+        assert set(row) == {-1, 0, 1, 2, 3} and all(len(set(row[groups == group])) == 1 for group in set(groups))
+    assert (labels[:, 0] != labels[:, 1]).any() and (nested_cv.inner_folds(left, groups, SEEDS, 4) == labels).all()
 
 
-def claim_wider(folder):
-    index = json.loads((folder / "models.json").read_text())
-    index["architecture"]["widths"][0] = 9
-    (folder / "models.json").write_text(json.dumps(index))
+def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
+    """Up to rounding, to which a network on a ridge is sensitive at first: what the ridge leaves has no slope there."""
+    windows, target, outer, groups = data
+    left = np.arange(3)[:, None] != outer
+    labels = nested_cv.inner_folds(left, groups, SEEDS, 3)
+    for fold in range(3):
+        losses, tested = [], []
+        for i, setting in enumerate(SETTINGS):
+            held, out = np.zeros((2, N)), np.zeros((2, 3, N))
+            for s, seed in enumerate(SEEDS):
+                for k in range(3):
+                    validation = (labels[fold, s] == k)[None]
+                    member = cnn.Member(setting.model, setting.channels, seed, setting.weight_decay, setting.ridge)
+                    rest = {"validation": validation} | HOW
+                    _, fit = cnn.train(windows, target, [member], left[fold] & ~validation, **rest)
+                    assert np.isfinite(setting.ridge) or found.stops[fold, i, s, k] == fit.best[0]
+                    held[s] += np.nan_to_num(fit.validated[0])
+                    out[s, k] = fit.predicted[0]
+            losses.append(((held.mean(0) - target) ** 2)[left[fold]].mean())
+            tested.append(out.mean((0, 1)))
+        test, loose = ~left[fold], np.array([1, 1, 100])
+        for i in range(3):
+            np.testing.assert_allclose(found.each[i].mean(0)[test], tested[i][test], atol=5e-4 * loose[i])
+        assert (abs(found.inner[fold] / losses - 1) < 2e-4 * loose).all()
+        assert found.chosen[fold] == np.argmin(losses)
+        np.testing.assert_allclose(found.predicted[test], tested[found.chosen[fold]][test], atol=5e-2)
+    np.testing.assert_allclose(found.each.mean((0, 1)), found.averaged, atol=1e-5)
 
 
-def break_json(folder):
-    (folder / "models.json").write_text((folder / "models.json").read_text()[:-30])
+def test_nothing_about_a_fold_is_learnt_from_its_own_samples(data, found):
+    """Spoil every other sample of one outer fold: choice, stops and its other predictions stay to the last bit."""
+    windows, target, outer, groups = data
+    tested = np.flatnonzero(outer == 1)
+    spoilt = changed(data, tested[::2])
+    after = cnn.nested(*spoilt, outer, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    assert (after.inner[1] == found.inner[1]).all() and after.chosen[1] == found.chosen[1]
+    assert (after.stops[1] == found.stops[1]).all() and (after.inner[0] != found.inner[0]).all()
+    assert (after.each[..., tested[1::2]] == found.each[..., tested[1::2]]).all()
+    assert (after.predicted[tested[1::2]] == found.predicted[tested[1::2]]).all()
 
 
-def forget_normaliser(folder):
-    index = json.loads((folder / "models.json").read_text())
-    del index["normaliser"]
-    (folder / "models.json").write_text(json.dumps(index))
+def test_a_near_linear_target_is_left_to_the_network_on_a_ridge_and_noise_is_not_learnt(data, found):
+    assert found.chosen.tolist() == [2, 2, 2]
+    assert skill.r2(data[1], found.predicted) > 0.7
+    noise = np.random.default_rng(9).gamma(2.0, 0.5, N).astype("f4")
+    told = cnn.nested(data[0], noise, *data[2:], [SETTINGS[0], SETTINGS[2]], seeds=(1,), inner=3, **HOW)
+    assert skill.r2(noise, told.predicted) < 0.1
 
 
-@pytest.mark.parametrize(
-    ("damage", "message"),
-    [
-        (cut_short, "CNN2.safetensors: its checksum"),
-        (flip_a_bit, "CNN2.safetensors: its checksum"),
-        (swap, "CNN2.safetensors: its checksum"),
-        (remove, "CNN2.safetensors: not there, though models.json names it"),
-        (claim_wider, "CNN2.safetensors: expected tensors"),
-        (break_json, "models.json: not readable as JSON"),
-        (forget_normaliser, "models.json: lacks normaliser"),
-    ],
-)
-def test_damage_is_named_in_one_line(stored, damage, message):
-    damage(stored[1])
-    with pytest.raises(cnn.DamagedModel, match=message) as caught:
-        cnn.load(stored[1])
-    assert "\n" not in str(caught.value)
-    assert "03_cnn_ablation" in str(caught.value)
+def test_networks_for_maps_are_trained_on_all_samples_and_can_be_one_model(data, tmp_path):
+    """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
+    windows, target, _, groups = data
+    chosen = cnn.choose(windows, target, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    assert chosen.name == SETTINGS[chosen.scores.argmin()].model == "on ridge"
+    assert [m.model for m in chosen.ensemble.members] == ["plain"] * 6 + ["fewer"] * 6 + ["on ridge"] * 6
+    apart = cnn.predict(chosen.ensemble, windows)
+    assert skill.r2(target, apart[12:].mean(0)) > 0.8
+    cnn.save(chosen.as_one("all"), tmp_path, optimal="all")
+    said = cnn.predict(cnn.load(tmp_path), windows)
+    np.testing.assert_allclose(said.mean(0), apart.mean(0), atol=1e-5)
+    np.testing.assert_allclose(said[:3], apart[[0, 6, 12]], atol=1e-5)
 
 
-def test_an_empty_folder_and_an_unknown_model(stored, tmp_path):
-    with pytest.raises(FileNotFoundError, match="run chapter 03_cnn_ablation"):
-        cnn.load(tmp_path / "nowhere")
-    with pytest.raises(ValueError, match="model: expected one of CNN1, CNN2, found 'CNN7'"):
-        cnn.load(stored[1], "CNN7")
+# Permutations of drought among samples: what moves, what stays, and how often.
+
+
+SITES = np.array(["B", "A", "C", "A", "B", "A", "D", "B", "C", "E"])
+YEARS = np.array([2003, 2001, 2005, 2000, 2001, 2004, 2009, 2002, 2001, 2002])
+
+
+def test_within_a_site_all_orders_are_equally_likely():
+    moved, alone = cnn.within(SITES, 12000, np.random.default_rng(0))
+    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (SITES[moved] == SITES).all() and alone == 2
+    _, counts = np.unique(moved[:, SITES == "A"], axis=0, return_counts=True)
+    assert len(counts) == 6 and (abs(counts - 2000) < 4 * np.sqrt(12000 / 6 * 5 / 6)).all()
+
+
+def test_series_move_among_sites_whole_and_in_order():
+    moved, own = cnn.among_sites(SITES, YEARS, 300, np.random.default_rng(5))
+    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (own == (SITES[moved] == SITES).sum(-1)).all()
+    assert abs(own.mean() - 2.4) < 0.5, "chance keeps about the sum of squared shares: (9 + 9 + 4 + 1 + 1) / 10"
+    for copy in moved[:50]:
+        for site in set(SITES):
+            given_to = np.flatnonzero(site == SITES)
+            taken = copy[given_to[np.argsort(YEARS[given_to])]]  # rows in the order of the receiving site's years
+            for run in np.split(taken, np.flatnonzero(SITES[taken][1:] != SITES[taken][:-1]) + 1):
+                years = np.sort(YEARS[SITES[run[0]] == SITES])  # a run leaves no year of its series out
+                first = np.searchsorted(years, YEARS[run[0]])
+                assert (years[first : first + len(run)] == YEARS[run]).all()

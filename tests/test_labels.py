@@ -31,7 +31,7 @@ def squared(predicted, observed):
 
 
 HOW = {"iterations": 1, "loss": squared, "progress": False}
-NESTED = {"settings": [cnn.Setting("one", ("a", "b"))], "seeds": [1], "inner": 2, **HOW}
+NESTED = {"settings": [cnn.Member("one", ("a", "b"))], "seeds": [1], "inner": 2, **HOW}
 LEFT = np.ones((1, N), bool)
 
 

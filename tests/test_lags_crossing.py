@@ -105,6 +105,7 @@ def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_score
     assert predicted.shape == tested.shape == (2, 8, 40)
     by_hand = window.copy(deep=True)
     by_hand.values[:, 2] = window.values[rows[1], 2]
+    options["split"] = options.pop("draw_split")
     history = cnn.train(by_hand, target, [cnn.Member("x", ("mat", "spei"), 8)], progress=False, **options)[1]
     assert predicted[1, 4:] == pytest.approx(history.predicted[:, 0], abs=1e-4)
     assert (tested[1, 4:] == ~history.training[:, 0]).all()

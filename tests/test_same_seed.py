@@ -47,12 +47,12 @@ window = rng.standard_normal((samples, len(channels), 3, 3)).astype("float32")
 windows = xr.DataArray(window, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(channels)})
 target = np.exp(window[:, :2].mean((1, 2, 3)) + 0.1 * rng.standard_normal(samples)).astype("float32")
 fold = rng.permutation(np.arange(samples) % 3)
-members = [cnn.Member("m", channels, seed) for seed in range(6)]
+members = [cnn.Member("m", channels, seed, 0.1, [1.0, np.inf][seed % 2]) for seed in range(6)]
 training = np.stack([fold != seed % 3 for seed in range(6)])
 loss = torch.nn.MSELoss(reduction="none")
 how = {"iterations": 40, "loss": loss, "progress": False}
-ensemble, fit = cnn.train_frozen(windows, target, members, training, ridge=[1.0, np.inf] * 3, weight_decay=0.1, **how)
-settings = [cnn.Setting("plain", channels), cnn.Setting("line", channels, ridge=1.0)]
+ensemble, fit = cnn.train(windows, target, members, training, **how)
+settings = [cnn.Member("plain", channels), cnn.Member("line", channels, ridge=1.0)]
 told = cnn.nested(windows, target, fold, np.arange(samples) // 4, settings, seeds=[1, 2], inner=2, patience=3, **how)
 arrays = [fit.predicted, fit.loss, told.predicted, told.each, told.inner]
 arrays += [p.detach().numpy() for p in ensemble.parameters()]

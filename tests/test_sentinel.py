@@ -9,7 +9,6 @@ find them from the cells.
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 from sklearn.neighbors import KNeighborsRegressor
 
@@ -20,10 +19,6 @@ PLACES, TOWERS, YEARS, FOLDS, SEEDS = 60, 2, 2, 4, (1, 2)
 CHANNELS = ("a", "b", "c", "d")
 GROUPED = ("sites", "blocks", "kNNDM")
 LEVEL = 0.998
-
-
-def squared_error(predicted, observed):
-    return (predicted - observed) ** 2
 
 
 class World:
@@ -55,8 +50,8 @@ class World:
         """What networks say of folds that they never saw (seed, sample), for each rule."""
         masks = np.concatenate([splits.train_masks(f) for f in folds.values()])
         members = [cnn.Member("noise", CHANNELS, seed) for seed in SEEDS for _ in masks]
-        how = {"iterations": 300, "loss": squared_error, "progress": False}
-        _, fit = cnn.train_frozen(self.window, self.lot, members, np.tile(masks, (len(SEEDS), 1)), **how)
+        how = {"iterations": 300, "progress": False}
+        _, fit = cnn.train(self.window, self.lot, members, np.tile(masks, (len(SEEDS), 1)), **how)
         told = fit.predicted.reshape(len(SEEDS), len(folds), FOLDS, -1)
         assert (np.isfinite(told).sum(axis=2) == 1).all(), "each sample is tested in one fold"
         return dict(zip(folds, np.nansum(told, axis=2).swapaxes(0, 1), strict=True))
@@ -94,11 +89,8 @@ def test_there_is_little_to_learn_by_heart(world):
 
 
 def test_the_split_that_is_drawn_anew_calls_noise_nearly_perfect(world):
-    def draw_split(n, generator):
-        return torch.randperm(n, generator=generator) < round(n * 10 / 13)
-
     members = [cnn.Member("noise", CHANNELS, seed) for seed in SEEDS]
-    how = {"iterations": 400, "draw_split": draw_split, "loss": squared_error, "progress": False}
+    how = {"split": cnn.re_drawn(), "iterations": 400, "progress": False}
     _, history = cnn.train(world.window, world.lot, members, **how)
     trained, tested = history.curve[:, :, -10:].mean(axis=-1).T
     assert tested.min() >= 0.9

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-import torch
 import xarray as xr
 import yaml
 from scipy import stats
@@ -28,11 +27,7 @@ def run(stem, tmp_path, **values):
 def brief(samples, steps=15):
     """Train one model of two networks, briefly."""
     members = [cnn.Member("CNN5", tuple(samples.predictor.values.tolist()), s) for s in (1, 2)]
-    return cnn.train(
-        samples.window, samples.reco.values, members, iterations=steps, progress=False,
-        loss=lambda predicted, observed: (predicted - observed) ** 2,
-        draw_split=lambda n, generator: torch.randperm(n, generator=generator) < round(n * 10 / 13),
-    )  # fmt: skip
+    return cnn.train(samples.window, samples.reco.values, members, cnn.re_drawn(), iterations=steps, progress=False)
 
 
 def train(ws, steps=15):

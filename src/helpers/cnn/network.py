@@ -1,4 +1,4 @@
-"""The layers of the window network, for every member of an ensemble at once.
+"""The layers of the window network, for every member of an ensemble at once, and what they make of windows.
 
 The paper names three convolutional layers, three max-pooling layers, one fully connected layer and a ReLU at the
 output (Yu et al. 2021, Methods). We read them as 3x3 "same" convolutions and 2x2 "same" pools of stride 2, so that a
@@ -9,10 +9,11 @@ and an output pixel uses one tap of the kernel or none. Writing it so lets one b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -38,37 +39,44 @@ class Member:
     channels : tuple of str
         Predictors it may see.
     seed : int
-        Starts its two random generators: of initial weights, and of the splits.
+        Starts its two random generators: of initial weights, and of splits that are drawn.
+    weight_decay : float
+        Decoupled from the gradient (Loshchilov & Hutter 2019): each step takes the share ``learning_rate`` times
+        ``weight_decay`` off the weights, not off the biases.
+    ridge : float
+        Penalty of a ridge regression of the standardised centre pixel on the scaled target. A finite one gives the
+        member that regression, fixed, as a sum beside its layers, which start at zero: the network learns what it
+        leaves. By default there is none.
     """
 
     model: str
     channels: tuple[str, ...]
-    seed: int
+    seed: int = 0
+    weight_decay: float = 0.0
+    ridge: float = np.inf
+
+    def __post_init__(self) -> None:
+        for name in ("weight_decay", "ridge"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name}: expected a number of 0 or more, found {getattr(self, name)}")
 
 
 def check_architecture(architecture: dict) -> None:
-    """Raise ValueError unless ``architecture`` holds ``widths`` (two or more whole numbers) and an odd ``kernel``."""
+    """Raise ValueError unless ``architecture`` has two or more widths, an odd kernel, and an odd window if any."""
     unknown = set(architecture) - {"window"} ^ set(ARCHITECTURE)
     if unknown:
         raise ValueError(f"architecture: expected the keys {sorted(ARCHITECTURE)}, found {sorted(architecture)}")
-    widths, kernel = architecture["widths"], architecture["kernel"]
+    widths = architecture["widths"]
     if len(widths) < 2 or not all(isinstance(w, int) and w > 0 for w in widths):
         raise ValueError(f"architecture.widths: expected two or more positive whole numbers, found {widths}")
-    if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0:
-        raise ValueError(f"architecture.kernel: expected an odd whole number such as 3, found {kernel}")
-    window = architecture.get("window", WINDOW)
-    if not isinstance(window, int) or window < 1 or window % 2 == 0:
-        raise ValueError(f"architecture.window: expected an odd whole number such as 3, found {window}")
+    for name in ("kernel", "window"):
+        side = architecture.get(name, WINDOW)
+        if not isinstance(side, int) or side < 1 or side % 2 == 0:
+            raise ValueError(f"architecture.{name}: expected an odd whole number such as 3, found {side}")
 
 
 def taps(kernel: int, size: int) -> Tensor:
-    """Say which tap of a "same" kernel joins which input pixel to which output pixel.
-
-    Returns
-    -------
-    Tensor, shape (kernel * kernel, size * size, size * size)
-        Ones and zeros over (tap, input pixel, output pixel), pixels row by row.
-    """
+    """Say by ones and zeros (tap, input pixel, output pixel) which tap of a "same" kernel joins which pixels."""
     row = torch.arange(size)
     step = row[:, None] - row[None, :] + kernel // 2  # (input, output) along one side
     one = (step == torch.arange(kernel)[:, None, None]).float()
@@ -160,28 +168,15 @@ class Ensemble(nn.Module):
             self.set_weights(i, initial_weights(len(m.channels), architecture, m.seed))
 
     def standardise(self, windows: Tensor) -> Tensor:
-        """Return windows less the mean, over the standard deviation, channel by channel.
-
-        Parameters
-        ----------
-        windows : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
-
-        Returns
-        -------
-        Tensor
-            Without a member axis only if neither the windows nor the normaliser have one.
-        """
+        """Return windows (sample, channel, dy, dx) or (member, sample, …) less the mean, over the deviation."""
         if self.mean.ndim == 1:
             return (windows - self.mean[:, None, None]) / self.sd[:, None, None]
         return (windows - self.mean[:, None, :, None, None]) / self.sd[:, None, :, None, None]
 
     def forward(self, standardised: Tensor) -> Tensor:
-        """Return the outputs (member, sample), at least 0, in units of ``scale``.
+        """Return the outputs (member, sample), at least 0, in units of ``scale``, for windows that are standardised.
 
-        Parameters
-        ----------
-        standardised : Tensor, shape (sample, channel, dy, dx) or (member, sample, channel, dy, dx)
-            Shared by all members, or each member's own; what a member may not see is multiplied by zero.
+        They are shared by all members, or each member's own; what a member may not see is multiplied by zero.
         """
         return self.from_pixels(pixels_last(standardised))
 
@@ -248,18 +243,83 @@ class Ensemble(nn.Module):
         self.full_weight[member] = weights["full.weight"].T
         self.full_bias[member] = weights["full.bias"][0]
 
-    def select(self, indices: Sequence[int]) -> Ensemble:
-        """Return a new ensemble of some of the members, with copies of their weights and normalisers."""
-        chosen = Ensemble([self.members[i] for i in indices], self.channels, self.architecture)
-        for new, old in enumerate(indices):
-            chosen.set_weights(new, self.weights(old))
-        own = list(indices)
-        chosen.mean, chosen.sd = (v[own] if v.ndim == 2 else v.clone() for v in (self.mean, self.sd))
-        chosen.scale = self.scale[own] if self.scale.ndim else self.scale.clone()
-        chosen.linear = None if self.linear is None else self.linear[own]
+    def select(self, indices: Sequence[int], name: str | None = None) -> Ensemble:
+        """Return a new ensemble of some of the members, with copies of their weights and normalisers.
+
+        With a name they are one model, that sees all channels; weights are zero where a member saw none.
+        """
+        own, every = [self.members[i] for i in indices], self.channels
+        if name is not None:
+            own = [replace(m, model=name, channels=every) for m in own]
+        chosen, indices = Ensemble(own, every, self.architecture), torch.as_tensor(indices)
+        with torch.no_grad():
+            for new, old in zip(chosen.parameters(), self.parameters(), strict=True):
+                new.copy_(old[indices])
+        for field, shared in {"mean": 1, "sd": 1, "scale": 0, "linear": None}.items():
+            value = getattr(self, field)
+            setattr(chosen, field, value if value is None or value.ndim == shared else value[indices])
         return chosen
 
 
 def pixels_last(windows: Tensor) -> Tensor:
     """Lay windows (..., sample, channel, dy, dx) out as rows (..., sample, pixel x channel)."""
     return windows.movedim(-3, -1).flatten(-3)
+
+
+def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:
+    """Return windows as a float32 tensor (sample, channel, side, side) with the channels in the order asked for.
+
+    Raises
+    ------
+    ValueError
+        A channel is missing, the shape is not (sample, channel, side, side), or a value is not finite.
+    """
+    if isinstance(windows, xr.DataArray):
+        present = windows["predictor"].values.tolist()
+        missing = ", ".join(sorted(set(channels) - set(present)))
+        if missing:
+            raise ValueError(
+                f"windows: expected channels {list(channels)}, found none called {missing}; they have "
+                f"{', '.join(present)}"
+            )
+        windows = windows.sel(predictor=list(channels)).transpose("sample", "predictor", "dy", "dx").values
+    if windows.ndim != 4 or windows.shape[1:] != (len(channels), side, side):
+        raise ValueError(f"windows: expected shape (sample, {len(channels)}, {side}, {side}), found {windows.shape}")
+    bad = ~np.isfinite(windows).all((0, 2, 3))
+    if bad.any():
+        names = ", ".join(np.array(channels)[bad])
+        raise ValueError(f"windows: expected finite values, found missing ones in {names}; fill or drop those windows")
+    return torch.tensor(np.ascontiguousarray(windows, dtype=np.float32))
+
+
+@torch.no_grad()
+def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int = 8192) -> np.ndarray:
+    """Return what every member makes of every window.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Trained or loaded.
+    windows : DataArray, dims (sample, predictor, dy, dx), or ndarray, shape (sample, channel, dy, dx)
+        An array must have its channels in the order of ``ensemble.channels``.
+    batch : int
+        Windows at a time, which bounds the memory; fewer where each of many members has a normaliser of its own.
+
+    Returns
+    -------
+    ndarray, shape (member, sample), float32
+        kg m-2 yr-1 (of carbon) when so trained.
+
+    Raises
+    ------
+    ValueError
+        As `as_tensor`.
+    """
+    x = as_tensor(windows, ensemble.channels, ensemble.window)
+    if ensemble.mean.ndim == 2:
+        batch = max(1, 4 * batch // len(ensemble.members))
+    out = np.empty((len(ensemble.members), len(x)), np.float32)
+    for start in range(0, len(x), batch):
+        part = ensemble.standardise(x[start : start + batch])
+        out[:, start : start + batch] = ensemble.in_units(ensemble(part))
+    return out

@@ -1,30 +1,52 @@
-"""The training loop of an ensemble, and its predictions.
+"""The training loop of all networks: on splits that are drawn anew or kept, with early stopping or without.
 
-What a reader should see, the rule that splits the samples and the loss, is passed in from the notebook; here stand
-the batching, the book-keeping and the care that two runs agree.
+What a reader should see, the rule that splits the samples and the loss, is passed in from the notebook. Here stand the
+batching and the book-keeping. Members train in chunks small enough for a processor's cache, several chunks side by
+side, each on one thread of its own: the result is the same to the last bit for any number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import math
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import xarray as xr
+from numpy.typing import ArrayLike
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member
+from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, as_tensor, pixels_last
+from helpers.stats.labels import indexed
 
 Split = Callable[[int, torch.Generator], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+CHUNK = 8
+"""Members at a time: their tensors fit a cache, and the calls are few. See ``benchmarks/frozen.py``."""
+
+
+def squared_error(predicted: Tensor, observed: Tensor) -> Tensor:
+    """Return the squared error of each sample: the loss of the paper; training minimises its mean."""
+    return (predicted - observed) ** 2
+
+
+def re_drawn(share: float = 10 / 13) -> Split:
+    """Return the paper's rule: a random mask, drawn anew at each iteration, true for the share that trains."""
+
+    def draw_split(n: int, generator: torch.Generator) -> Tensor:
+        return torch.randperm(n, generator=generator) < round(n * share)
+
+    return draw_split
+
 
 @dataclass(frozen=True)
 class History:
-    """What training left behind.
+    """What training on splits that are drawn anew leaves behind.
 
     Parameters
     ----------
@@ -44,133 +66,82 @@ class History:
     dead: np.ndarray
 
 
-@contextmanager
-def deterministic() -> Iterator[None]:
-    """Ask PyTorch for repeatable sums, and put its setting back afterwards."""
-    before = torch.are_deterministic_algorithms_enabled()
-    fill = torch.utils.deterministic.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # we never read memory before writing it
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = fill
+@dataclass(frozen=True)
+class Fit:
+    """What training on splits that stay leaves behind.
 
-
-def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:
-    """Return windows as a float32 tensor (sample, channel, side, side) with the channels in the order asked for.
-
-    Raises
-    ------
-    ValueError
-        A channel is missing, the shape is not (sample, channel, side, side), or a value is not finite.
+    Parameters
+    ----------
+    predicted : ndarray, shape (member, sample), float32
+        Out of fold, in the units of the target: NaN where the member was trained, or stopped, on the sample.
+    validated : ndarray, shape (member, sample), float32
+        Predictions of the validation samples, NaN elsewhere. The iteration was chosen on them.
+    loss : ndarray, shape (member, split, check), float32
+        Mean loss of training (split 0) and validation samples (split 1) in the target's units, at each look; NaN once a
+        member has stopped, and without validation samples.
+    best : ndarray, shape (member,), int
+        Iterations behind the weights that were kept: with validation samples those of the best look, else all.
+    dead : ndarray, shape (member,), bool
+        Members whose output is zero for every training sample.
     """
-    if isinstance(windows, xr.DataArray):
-        missing = sorted(set(channels) - set(windows["predictor"].values.tolist()))
-        if missing:
-            raise ValueError(
-                f"windows: expected channels {list(channels)}, found none called {', '.join(missing)}; they have "
-                f"{', '.join(windows['predictor'].values.tolist())}"
-            )
-        windows = windows.sel(predictor=list(channels)).transpose("sample", "predictor", "dy", "dx").values
-    if windows.ndim != 4 or windows.shape[1:] != (len(channels), side, side):
-        raise ValueError(f"windows: expected shape (sample, {len(channels)}, {side}, {side}), found {windows.shape}")
-    bad = ~np.isfinite(windows).all((0, 2, 3))
-    if bad.any():
-        names = ", ".join(np.array(channels)[bad])
-        raise ValueError(f"windows: expected finite values, found missing ones in {names}; fill or drop those windows")
-    return torch.tensor(np.ascontiguousarray(windows, dtype=np.float32))
 
-
-def as_targets(reco: np.ndarray, members: int, samples: int) -> Tensor:
-    """Return the targets as (member, sample); a common target is repeated for every member."""
-    values = np.asarray(reco, dtype=np.float32)
-    if values.shape not in {(samples,), (members, samples)}:
-        raise ValueError(f"reco: expected shape ({samples},) or ({members}, {samples}), found {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError(f"reco: expected finite values, found {(~np.isfinite(values)).sum()} that are not; drop them")
-    return torch.tensor(values).expand(members, samples)
-
-
-class _Splits:
-    """Draws every member's split; members of one seed share the draw, so that models differ in channels alone."""
-
-    def __init__(self, members: Sequence[Member], samples: int, draw_split: Split) -> None:
-        self.samples, self.rule = samples, draw_split
-        seeds = sorted({m.seed for m in members})
-        self.generators = [torch.Generator().manual_seed(s) for s in seeds]
-        self.which = torch.tensor([seeds.index(m.seed) for m in members])
-
-    def draw(self) -> Tensor:
-        """Return a mask (member, sample) that is true for training samples."""
-        masks = [self.rule(self.samples, g) for g in self.generators]
-        for mask in masks:
-            n = int(mask.sum())
-            if mask.dtype != torch.bool or mask.shape != (self.samples,) or not 0 < n < self.samples:
-                raise ValueError(
-                    f"draw_split: expected a bool mask of {self.samples} samples with some on either side, found "
-                    f"{mask.dtype} of shape {tuple(mask.shape)} with {n} true"
-                )
-        return torch.stack(masks)[self.which]
-
-
-def _r2(squared_error: Tensor, observed: Tensor, chosen: Tensor) -> Tensor:
-    """Return 1 - SSE/SST a member, over the chosen samples."""
-    weight = chosen.to(observed.dtype)
-    mean = (observed * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
-    return 1.0 - (squared_error * weight).sum(-1) / (((observed - mean) ** 2) * weight).sum(-1)
-
-
-def _prepared(windows: xr.DataArray, reco: np.ndarray, members: Sequence[Member], architecture: dict):
-    """Return a fresh ensemble that knows its normaliser, the standardised windows and the targets in units of scale."""
-    wanted = {name for m in members for name in m.channels}
-    present = windows["predictor"].values.tolist()
-    # names the windows lack are kept, so that the error can name them
-    channels = [name for name in present if name in wanted] + sorted(wanted - set(present))
-    ensemble = Ensemble(members, channels, architecture)
-    x = as_tensor(windows, channels, ensemble.window)
-    y = as_targets(reco, len(ensemble.members), len(x))
-    values = x.double()
-    sd = values.std((0, 2, 3), correction=0)
-    ensemble.mean = values.mean((0, 2, 3)).float()
-    ensemble.sd = torch.where(sd > 0, sd, 1.0).float()  # a constant channel standardises to zero
-    spread = y.double().std(correction=0)
-    ensemble.scale = torch.where(spread > 0, spread, 1.0).float()
-    return ensemble, ensemble.standardise(x), y / ensemble.scale
+    predicted: np.ndarray
+    validated: np.ndarray
+    loss: np.ndarray
+    best: np.ndarray
+    dead: np.ndarray
 
 
 def train(
     windows: xr.DataArray,
-    reco: np.ndarray,
+    target: np.ndarray,
     members: Sequence[Member],
+    split: Split | np.ndarray,
     *,
     iterations: int,
-    draw_split: Split,
-    loss: Loss,
+    loss: Loss = squared_error,
+    validation: np.ndarray | None = None,
+    check: int = 10,
+    patience: int | None = None,
     learning_rate: float = 1e-3,
+    permutation: tuple[np.ndarray, Sequence[str]] | None = None,
     architecture: dict = ARCHITECTURE,
     keep: int = 10,
     progress: bool = True,
-) -> tuple[Ensemble, History]:
-    """Train every member at once: one forward pass of all samples an iteration gives the loss and the test score.
+) -> tuple[Ensemble, History | Fit]:
+    """Train every member, on a split that is drawn anew at each iteration, or on samples of its own.
+
+    With samples of its own, nothing that a member learns from or is scaled by depends on a sample outside its training
+    set; validation samples decide when it stops, and nothing else. (A permutation moves windows between samples, across
+    folds as well.) A split that is drawn anew ends in having trained on all samples, and by all they are scaled.
 
     Parameters
     ----------
     windows : DataArray, dims (sample, predictor, dy, dx)
         Finite; the coordinate ``predictor`` names the channels.
-    reco : array, shape (sample,) or (member, sample)
-        Target, kg m-2 yr-1 (of carbon).
+    target : array, shape (sample,) or (member, sample)
+        kg m-2 yr-1 (of carbon), say.
     members : sequence of Member
-        A member's result depends on its own fields, not on who else is in the ensemble (up to float32 rounding).
+        A member's result depends on its own fields and rows, not on who else is there (up to float32 rounding).
+    split : callable (n, torch.Generator) -> bool Tensor (n,), or bool ndarray, shape (member, sample)
+        True means training sample. A rule is called at each iteration, with a generator that starts from the member's
+        seed: members of one seed have the same splits. It may draw from nothing else. A mask stays.
     iterations : int
-        Steps of Adam, each on all of the member's training samples at once.
-    draw_split : callable (n, torch.Generator) -> bool Tensor (n,)
-        Called once an iteration and seed; true means training sample.
+        Most steps of Adam, each on all of a member's training samples at once.
     loss : callable (predicted, observed) -> Tensor
-        Loss of each sample, elementwise; its mean over a member's training samples is minimised.
+        Loss of each sample, elementwise; its mean over a member's training samples is minimised, both scaled.
+    validation : ndarray, shape (member, sample), bool, optional
+        Samples of early stopping, none of them a training sample, beside a mask: the weights of the look with the least
+        mean loss are kept. Without it those after the last iteration are.
+    check : int
+        Iterations between two looks.
+    patience : int, optional
+        Looks without a gain after which a member stops; by default it never does.
     learning_rate : float
         Of Adam (Kingma & Ba 2015), whose other settings stay at PyTorch's defaults.
+    permutation : tuple of ndarray (member, sample) and sequence of str, optional
+        For null models: the sample that each sample of a member takes some channels from, and these channels; see
+        `within`. It holds in the predictions of this call as well.
     architecture : dict
         See `helpers.cnn.ARCHITECTURE`.
     keep : int
@@ -180,68 +151,441 @@ def train(
 
     Returns
     -------
-    Ensemble, History
+    Ensemble
+        With one normaliser for all members where splits are drawn, else one a member.
+    History or Fit
+        Where splits are drawn, and where they stay.
 
     Raises
     ------
     ValueError
-        A channel is missing, values are not finite, shapes disagree, or the split leaves one side empty.
+        A channel is missing, values are not finite, shapes disagree, a split leaves one side empty, a sample is for
+        training and for validation, or a drawn split comes with validation samples or a ridge.
     """
-    ensemble, x, y = _prepared(windows, reco, members, architecture)
-    splits = _Splits(members, len(x), draw_split)
-    curve = np.empty((len(members), 2, iterations), np.float32)
-    kept: list[tuple[Tensor, Tensor]] = []
+    present = windows["predictor"].values.tolist()
+    wanted = {name for m in members for name in m.channels}
+    # names the windows lack are kept, so that the error can name them
+    channels = [name for name in present if name in wanted] + sorted(wanted - set(present))
+    ensemble, n = Ensemble(members, channels, architecture), len(members)
+    x = as_tensor(windows, channels, ensemble.window)
+    y = _targets(target, n, len(x))
+    rows, moving = (None, ()) if permutation is None else _permutation(*permutation, y.shape, present)
+    for name, count in {
+        "iterations": iterations,
+        "check": check,
+        "patience": 1 if patience is None else patience,
+    }.items():
+        if not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name}: expected a whole number of 1 or more, found {count}")
+    drawn = callable(split)
+    if drawn and (validation is not None or any(np.isfinite(m.ridge) for m in members)):
+        raise ValueError(
+            "split: expected a mask that stays, for validation samples or a ridge; found a rule that draws"
+        )
+    groups: dict[tuple[int, ...], list[int]] = {}
+    if drawn:
+        _scale_by_all(ensemble, x, y)
+        groups[tuple(range(len(channels)))] = list(range(n))  # all look at the same windows
+    else:
+        _check_masks(split, validation, y.shape)
+        for i, places in enumerate(ensemble.places):  # each has windows of its own, with the channels that it sees
+            groups.setdefault(tuple(places), []).append(i)
+    chunks = [(list(seen), g[i : i + CHUNK]) for seen, g in groups.items() for i in range(0, len(g), CHUNK)]
+
+    def work(chunk: tuple[list[int], list[int]]) -> tuple[Ensemble, dict[str, np.ndarray]]:
+        torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
+        seen, own = chunk
+        part = Ensemble([members[i] for i in own], [channels[c] for c in seen], architecture)
+        moved = [i for i, name in enumerate(part.channels) if name in moving]
+        samples = _Samples(x[:, seen], y[own], rows[own] if moved else None, moved)
+        if drawn:
+            part.mean, part.sd, part.scale = ensemble.mean, ensemble.sd, ensemble.scale
+            run = _Drawn(part, samples, split, iterations, keep)
+        else:
+            held = None if validation is None else validation[own]
+            run = _Kept(part, samples, split[own], held, iterations, loss, check, patience)
+        _take_steps(part, run, iterations, loss, learning_rate, advance)
+        return part, run.result()
+
+    threads, broken = torch.get_num_threads(), threading.Event()
+    bar = tqdm(
+        total=n * iterations, desc="training", unit="step", unit_scale=True, disable=not progress, mininterval=1.0
+    )
+
+    def advance(steps: int) -> None:
+        if broken.is_set():
+            raise RuntimeError("training was interrupted")
+        with bar.get_lock():
+            bar.update(steps)
+
+    try:
+        with ThreadPoolExecutor(threads) as pool, bar:
+            try:
+                done = list(pool.map(work, chunks))
+            except BaseException:
+                broken.set()  # other chunks needn't go on
+                raise
+    finally:
+        torch.set_num_threads(threads)
+    if not drawn:
+        shape = n, len(channels)
+        ensemble.mean, ensemble.sd, ensemble.scale = torch.zeros(shape), torch.ones(shape), torch.empty(n)
+        ensemble.linear = torch.zeros(shape) if any(part.linear is not None for part, _ in done) else None
+    for (seen, own), (part, _) in zip(chunks, done, strict=True):
+        for j, i in enumerate(own):
+            ensemble.set_weights(i, part.weights(j))
+        if not drawn:
+            at, ensemble.scale[own] = np.ix_(own, seen), part.scale
+            ensemble.mean[at], ensemble.sd[at] = part.mean, part.sd
+            if part.linear is not None:
+                ensemble.linear[at] = part.linear
+    order = np.argsort(np.concatenate([own for _, own in chunks]))
+    found = {name: np.concatenate([part[name] for _, part in done])[order] for name in done[0][1]}
+    if not drawn:
+        return ensemble, Fit(**found)
+    return ensemble, History(**found | {name: found[name].swapaxes(0, 1) for name in ("predicted", "training")})
+
+
+def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, learning_rate: float, advance) -> None:
+    """Train a chunk: the loop behind all networks of the book."""
     optimiser = torch.optim.Adam(ensemble.parameters(), lr=learning_rate, fused=True)
-    with deterministic():
-        for step in tqdm(range(iterations), desc="training", unit="it", disable=not progress, mininterval=1.0):
-            training = splits.draw()
-            if step == 0:  # a ReLU output that starts below zero everywhere never learns: start at the mean
-                ensemble.full_bias.data = (y * training).sum(-1) / training.sum(-1)
-            predicted = ensemble(x)
-            each = loss(predicted, y)
-            total = ((each * training).sum(-1) / training.sum(-1)).sum()  # members share no weights: a sum of losses
-            optimiser.zero_grad()
-            total.backward()
-            optimiser.step()
-            seen = predicted.detach()
-            squared = (seen - y) ** 2
-            curve[:, 0, step], curve[:, 1, step] = (_r2(squared, y, side).numpy() for side in (training, ~training))
-            if step >= iterations - keep:
-                kept.append((seen * ensemble.scale, training))
+    shares = learning_rate * torch.tensor([m.weight_decay for m in ensemble.members])
+    for step in range(iterations + 1):
+        run.draw(step)
+        predicted = ensemble.from_pixels(run.x)
+        if run.is_over(step, predicted.detach()):
+            advance(len(ensemble.members) * (iterations - step))
+            break
+        optimiser.zero_grad()
+        run.mean(loss(predicted, run.y)).sum().backward()  # members share no weights: a sum of losses
+        if (shares > 0).any():
+            with torch.no_grad():
+                for weights in (*ensemble.kernels, ensemble.full_weight):
+                    weights.mul_((1 - shares).view(-1, *[1] * (weights.ndim - 1)))
+        optimiser.step()
+        advance(len(ensemble.members))
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Windows (sample, channel, dy, dx) and targets (member, sample) of a chunk, and the rows that give ``moved``."""
+
+    windows: Tensor
+    targets: Tensor
+    rows: Tensor | None
+    moved: list[int]
+
+    def at(self, index: Tensor) -> Tensor:
+        """Return windows (member, place, channel, dy, dx) of samples (member, place)."""
+        out = self.windows[index]
+        if self.rows is not None:
+            out[:, :, self.moved] = self.windows[:, self.moved][self.rows.gather(1, index)]
+        return out
+
+
+class _Drawn:
+    """A chunk on splits that are drawn anew: one pass of all samples gives the loss and the test score."""
+
+    def __init__(self, ensemble: Ensemble, samples: _Samples, rule: Split, iterations: int, keep: int) -> None:
+        self.ensemble, self.rule, self.iterations, self.keep = ensemble, rule, iterations, keep
+        members, self.n = samples.targets.shape
+        every = torch.arange(self.n).expand(members, -1)
+        windows = samples.windows if samples.rows is None else samples.at(every)
+        self.x = pixels_last(ensemble.standardise(windows)).contiguous()
+        self.y = samples.targets / ensemble.scale
+        self.generators = {m.seed: torch.Generator().manual_seed(m.seed) for m in ensemble.members}
+        self.curve = np.empty((members, 2, iterations), np.float32)
+        self.last: list[tuple[Tensor, Tensor]] = []
+
+    def draw(self, step: int) -> None:
+        """Draw the split of each seed; members of one seed share it, so that models differ in channels alone."""
+        if step == self.iterations:
+            return
+        masks = {seed: self.rule(self.n, generator) for seed, generator in self.generators.items()}
+        for mask in masks.values():
+            true = int(mask.sum())
+            if mask.dtype != torch.bool or mask.shape != (self.n,) or not 0 < true < self.n:
+                raise ValueError(
+                    f"split: expected a bool mask of {self.n} samples with some on either side, found "
+                    f"{mask.dtype} of shape {tuple(mask.shape)} with {true} true"
+                )
+        self.training = torch.stack([masks[m.seed] for m in self.ensemble.members])
+        if step == 0:  # a ReLU output that starts below zero everywhere never learns: start at the mean
+            self.ensemble.full_bias.data.copy_(self.mean(self.y))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return each member's mean of values (member, sample) over its training samples."""
+        return (values * self.training).sum(-1) / self.training.sum(-1)
+
+    def is_over(self, step: int, predicted: Tensor) -> bool:
+        """Take note of the outputs (member, sample) before a step, and say whether it was the last."""
+        if step == self.iterations:
+            self.dead = (predicted <= 0).all(-1)
+            return True
+        squared = (predicted - self.y) ** 2
+        for side, chosen in enumerate((self.training, ~self.training)):
+            self.curve[:, side, step] = _r2(squared, self.y, chosen)
+        if step >= self.iterations - self.keep:
+            self.last.append((predicted * self.ensemble.scale, self.training))
+        return False
+
+    def result(self) -> dict[str, np.ndarray]:
+        """Return the fields of `History`, with the members on the first axis."""
+        predicted, training = (torch.stack(turns, dim=1).numpy() for turns in zip(*self.last, strict=True))
+        return {"curve": self.curve, "predicted": predicted, "training": training, "dead": self.dead.numpy()}
+
+
+class _Kept:
+    """A chunk on splits that stay: a member's tensors hold its own samples only, so no sum touches another one."""
+
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        samples: _Samples,
+        training: np.ndarray,
+        validation: np.ndarray | None,
+        iterations: int,
+        loss: Loss,
+        check: int,
+        patience: int | None,
+    ) -> None:
+        self.ensemble, self.samples, self.masks = ensemble, samples, (training, validation)
+        self.iterations, self.loss, self.patience = iterations, loss, patience or math.inf
+        _scale_by_own(ensemble, samples, training)
+        self.seen, self.judged = self._part(training), None if validation is None else self._part(validation)
+        self.x, self.y, self.mean = self.seen.x, self.seen.y, self.seen.mean
         with torch.no_grad():
-            dead = (ensemble(x) <= 0).all(-1).numpy()
-    predicted, training = (torch.stack(part).numpy() for part in zip(*kept, strict=True))
-    return ensemble, History(curve, predicted, training, dead)
+            ensemble.full_bias.copy_(self.mean(self.y))  # a ReLU output that starts below zero everywhere never learns
+            penalty = torch.tensor([m.ridge for m in ensemble.members])
+            if (finite := torch.isfinite(penalty)).any():  # these start at the ridge regression of the centre pixel
+                ensemble.linear, intercept = _ridge(self.seen, ensemble.centre(self.x), penalty)
+                ensemble.full_bias[finite], ensemble.full_weight[finite] = intercept[finite], 0.0
+        members = len(ensemble.members)
+        self.looks = sorted({*range(0, iterations + 1, check), iterations})
+        self.losses = torch.full((members, 2, len(self.looks)), math.nan)
+        self.parameters = [p.detach() for p in ensemble.parameters()]
+        self.weights = [p.clone() for p in self.parameters]  # those of each member's best look
+        self.least, self.looking = torch.full((members,), math.inf), torch.ones(members, dtype=torch.bool)
+        self.best, self.idle = torch.zeros(members, dtype=torch.long), torch.zeros(members, dtype=torch.long)
+
+    def _part(self, mask: np.ndarray) -> _Part:
+        """Return the samples that are true in ``mask`` (member, sample)."""
+        (index, real), ensemble = _places(mask), self.ensemble
+        x = pixels_last(ensemble.standardise(self.samples.at(index))).contiguous()
+        units = self.samples.targets.gather(1, index)
+        return _Part(x, units / ensemble.scale[:, None], units, real / real.sum(-1, keepdim=True).clamp(min=1), index)
+
+    def draw(self, step: int) -> None:
+        """Draw nothing."""
+
+    @torch.no_grad()
+    def is_over(self, step: int, predicted: Tensor) -> bool:
+        """Look at the weights before a step, where it is time to, and say whether all members have stopped.
+
+        A member that has stopped stays stopped, though others train on beside it: its result doesn't depend on them.
+        """
+        if step not in self.looks:
+            return False
+        looking, column = self.looking.clone(), self.looks.index(step)
+        self.losses[looking, 0, column] = self._loss(self.seen, predicted)[looking]
+        if self.judged is not None:
+            now = self._loss(self.judged, self.ensemble.from_pixels(self.judged.x))
+            self.losses[looking, 1, column] = now[looking]
+            better = (now < self.least) & looking
+            self.least, self.best[better] = torch.where(better, now, self.least), step
+            self.idle = torch.where(better, 0, self.idle + 1)
+            self.looking &= self.idle < self.patience
+            for weights, present in zip(self.weights, self.parameters, strict=True):
+                weights[better] = present[better]
+        return step == self.iterations or not self.looking.any()
+
+    def _loss(self, part: _Part, outputs: Tensor) -> Tensor:
+        """Return the mean loss (member,) in the target's units."""
+        return part.mean(self.loss(self.ensemble.in_units(outputs), part.units))
+
+    @torch.no_grad()
+    def result(self) -> dict[str, np.ndarray]:
+        """Give every member its best weights back, and return the fields of `Fit`."""
+        training, validation = self.masks
+        if self.judged is None:
+            used, validated = training, np.full(training.shape, np.nan, np.float32)
+            self.best[:] = self.iterations
+        else:
+            for weights, present in zip(self.weights, self.parameters, strict=True):
+                present.copy_(weights)
+            used, validated = training | validation, self._outputs(self.judged, validation)
+        dead = (self.ensemble.from_pixels(self.x) <= 0).all(-1).numpy()
+        predicted = self._outputs(self._part(~used), ~used)
+        found = {"predicted": predicted, "validated": validated, "loss": self.losses.numpy()}
+        return found | {"best": self.best.numpy(), "dead": dead}
+
+    def _outputs(self, part: _Part, mask: np.ndarray) -> np.ndarray:
+        """Return predictions (member, sample) in the target's units, NaN where ``mask`` is false."""
+        out = np.full(mask.shape, np.nan, np.float32)
+        real = part.weight.numpy() > 0
+        if real.size:
+            values = self.ensemble.in_units(self.ensemble.from_pixels(part.x)).numpy()
+            out[np.nonzero(real)[0], part.index.numpy()[real]] = values[real]
+        return out
 
 
-@torch.no_grad()
-def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int = 8192) -> np.ndarray:
-    """Return what every member makes of every window.
+@dataclass(frozen=True)
+class _Part:
+    """Some samples of each member of a chunk, padded to equal numbers by copies that weigh nothing.
+
+    Standardised windows (member, place, pixel x channel), targets (member, place) in units of the output and in their
+    own, weights (member, place) of one over the member's number of samples or of 0, and which sample stands where.
+    """
+
+    x: Tensor
+    y: Tensor
+    units: Tensor
+    weight: Tensor
+    index: Tensor
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return each member's mean of values (member, place) over its own samples."""
+        return (values * self.weight).sum(-1)
+
+
+def _places(mask: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Return the true samples (member, place) of each member in their order, and which of these places are real.
+
+    A member with fewer than the others repeats its first.
+    """
+    counts = mask.sum(-1)
+    order = np.argsort(~mask, axis=-1, kind="stable")[:, : counts.max(initial=0)]
+    real = np.arange(order.shape[1]) < counts[:, None]
+    return torch.tensor(np.where(real, order, order[:, :1])), torch.tensor(real)
+
+
+def _scale_by_own(ensemble: Ensemble, samples: _Samples, training: np.ndarray) -> None:
+    """Set each member's normaliser, of its channels and of its target, to that of its training samples.
+
+    Sums run over whole samples and are divided once, which leaves a constant channel a standard deviation of exactly
+    zero; such a channel standardises to zero.
+    """
+    index, real = _places(training)
+    one, count = real.double(), real.sum(-1, keepdim=True)
+    x = samples.at(index).double().flatten(3)
+    mean = (x.mean(-1) * one[..., None]).sum(1) / count
+    sd = (((x - mean[:, None, :, None]) ** 2).mean(-1) * one[..., None]).sum(1).div(count).sqrt()
+    t = samples.targets.gather(1, index).double()
+    middle = (t * one).sum(-1, keepdim=True) / count
+    scale = (((t - middle) ** 2) * one).sum(-1).div(count[:, 0]).sqrt()
+    ensemble.mean = mean.float()
+    ensemble.sd, ensemble.scale = (torch.where(v > 0, v, 1.0).float() for v in (sd, scale))
+
+
+def _scale_by_all(ensemble: Ensemble, x: Tensor, y: Tensor) -> None:
+    """Set the one normaliser of all members to that of all samples and targets."""
+    values = x.double()
+    sd, spread = values.std((0, 2, 3), correction=0), y.double().std(correction=0)
+    ensemble.mean = values.mean((0, 2, 3)).float()
+    ensemble.sd, ensemble.scale = (torch.where(v > 0, v, 1.0).float() for v in (sd, spread))
+
+
+def _ridge(part: _Part, x: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
+    """Fit each member's ridge regression of the target on ``x`` (member, place, channel) by Hoerl & Kennard (1970).
+
+    The penalty (member,) is that of the sum of squared coefficients, beside the sum of squared errors; infinity leaves
+    the mean alone. Returns coefficients (member, channel) and intercepts (member,).
+    """
+    weight, x, y = part.weight.double(), x.double(), part.y.double()
+    middle, level = torch.einsum("mp,mpc->mc", weight, x), (weight * y).sum(-1)
+    away, real = x - middle[:, None], (weight > 0).double()
+    gram = torch.einsum("mp,mpc,mpd->mcd", real, away, away)
+    finite = torch.isfinite(penalty)
+    gram += torch.diag_embed(torch.where(finite, penalty, 1.0).double()[:, None].expand(-1, x.shape[-1]))
+    right = torch.einsum("mp,mpc->mc", real * (y - level[:, None]), away)
+    slopes = torch.where(finite[:, None], torch.linalg.solve(gram, right), 0.0)
+    return slopes.float(), (level - (slopes * middle).sum(-1)).float()
+
+
+def _r2(squared_error: Tensor, observed: Tensor, chosen: Tensor) -> Tensor:
+    """Return 1 - SSE/SST a member, over the chosen samples."""
+    weight = chosen.to(observed.dtype)
+    mean = (observed * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
+    return 1.0 - (squared_error * weight).sum(-1) / (((observed - mean) ** 2) * weight).sum(-1)
+
+
+def _targets(target: np.ndarray, members: int, samples: int) -> Tensor:
+    """Return the targets as (member, sample); a common target is repeated for every member."""
+    values = np.asarray(target, dtype=np.float32)
+    if values.shape not in {(samples,), (members, samples)}:
+        raise ValueError(f"target: expected shape ({samples},) or ({members}, {samples}), found {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError(
+            f"target: expected finite values, found {(~np.isfinite(values)).sum()} that are not; drop them"
+        )
+    return torch.tensor(values).expand(members, samples)
+
+
+def _check_masks(split: np.ndarray, validation: np.ndarray | None, shape: Sequence[int]) -> None:
+    for name, mask in {"split": split, "validation": split if validation is None else validation}.items():
+        if np.shape(mask) != tuple(shape) or np.asarray(mask).dtype != bool or not np.any(mask, axis=-1).all():
+            raise ValueError(
+                f"{name}: expected a bool mask of shape {tuple(shape)} with at least one sample a member, found "
+                f"{np.asarray(mask).dtype} of shape {np.shape(mask)} with {np.sum(mask, axis=-1).min():g} or more"
+            )
+    if validation is not None and (split & validation).any():
+        both = int((split & validation).sum())
+        raise ValueError(f"validation: expected no training sample, found {both}; take them out of one of the masks")
+
+
+def _permutation(rows, moving, shape, channels) -> tuple[Tensor, Sequence[str]]:
+    unknown, rows = sorted(set(moving) - set(channels)), torch.tensor(rows)
+    if unknown or rows.shape != shape:
+        raise ValueError(
+            f"permutation: expected rows of shape {tuple(shape)} and channels of the windows, "
+            f"found {tuple(rows.shape)} and {', '.join(unknown) or 'no others'}"
+        )
+    return rows, moving
+
+
+# Null models by permutation: which sample each sample takes its drought index from, were there nothing in it.
+# Shuffled among the years of a site, SPEI still tells sites apart but says nothing of when. Moved as whole series among
+# sites, it keeps its order in time but says nothing of where. Values are moved, never made.
+
+
+def within(labels: ArrayLike, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """Shuffle samples among those of the same label: the years of a site, or the sites of a year.
 
     Parameters
     ----------
-    ensemble : Ensemble
-        Trained or loaded.
-    windows : DataArray, dims (sample, predictor, dy, dx), or ndarray, shape (sample, channel, dy, dx)
-        An array must have its channels in the order of ``ensemble.channels``.
-    batch : int
-        Windows at a time, which bounds the memory; fewer where each of many members has a normaliser of its own.
+    labels : array_like, shape (sample,)
+    copies : int
+        How many permutations to draw.
+    rng : numpy.random.Generator
 
     Returns
     -------
-    ndarray, shape (member, sample), float32
-        kg m-2 yr-1 (of carbon) when so trained.
-
-    Raises
-    ------
-    ValueError
-        A channel is missing, the shape is wrong, or a value is not finite.
+    rows : ndarray, shape (copy, sample), int
+        Sample ``s`` takes its channels from sample ``rows[c, s]`` in copy ``c``; all of a label's orders are equally
+        likely.
+    alone : int
+        Samples whose label no other has. They stay put, and say nothing for or against the null model.
     """
-    x = as_tensor(windows, ensemble.channels, ensemble.window)
-    if ensemble.mean.ndim == 2:
-        batch = max(1, 4 * batch // len(ensemble.members))
-    out = np.empty((len(ensemble.members), len(x)), np.float32)
-    for start in range(0, len(x), batch):
-        part = ensemble.standardise(x[start : start + batch])
-        out[:, start : start + batch] = ensemble.in_units(ensemble(part))
-    return out
+    _, code = indexed(labels, "labels")
+    drawn = rng.random((copies, code.size))
+    shuffled = np.lexsort((drawn, np.broadcast_to(code, drawn.shape)), axis=-1)
+    rows = np.empty_like(shuffled)
+    rows[:, np.argsort(code, kind="stable")] = shuffled
+    return rows, int((np.bincount(code)[code] == 1).sum())
+
+
+def among_sites(
+    site: ArrayLike, year: ArrayLike, copies: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Deal whole series to other sites: one after the other in a random order, each with its years in order.
+
+    Sites have unequal numbers of years, so a series may end within a site, where the next one starts. Returns the rows
+    as `within` does, and how many samples (copy,) chance left with a row of their own site.
+    """
+    _, code = indexed(site, "site")
+    _, when = indexed(year, "year", code.size)
+    order = rng.random((2, copies, code.max() + 1)).argsort(-1).argsort(-1)  # ranks of the sites, to and from
+    into, out_of = (np.lexsort((np.broadcast_to(when, (copies, when.size)), o[:, code]), axis=-1) for o in order)
+    rows = np.empty_like(into)
+    np.put_along_axis(rows, into, out_of, axis=-1)
+    return rows, (code[rows] == code).sum(-1)

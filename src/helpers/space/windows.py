@@ -20,8 +20,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 FILLS = ("centre", "drop", "nan")
 OFFSETS = np.array([-1, 0, 1])
-STRIP_BYTES = 64_000_000
-"""Size of the windows that `strips` yields at a time, unless told otherwise."""
 
 
 def cells(grid_lat, grid_lon, lat, lon) -> tuple[np.ndarray, np.ndarray]:
@@ -47,9 +45,7 @@ def cells(grid_lat, grid_lon, lat, lon) -> tuple[np.ndarray, np.ndarray]:
     """
     lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
     if (np.abs(lat) > 90).any():
-        raise ValueError(
-            f"lat: expected −90 to 90 degrees north, found {lat[np.abs(lat) > 90][0]:g}; correct the point"
-        )
+        raise ValueError(f"lat: expected −90 to 90 degrees north, found {lat[np.abs(lat) > 90][0]:g}; correct it")
     down, right = -_step(grid_lat, "lat", -1), _step(grid_lon, "lon", 1)
     # A millionth of a cell settles points on an edge the same way, whatever the rounding of the coordinates.
     row = np.floor((np.asarray(grid_lat)[0] + down / 2 - lat) / down + 1e-6)
@@ -106,23 +102,22 @@ def at_points(ds: xr.Dataset, lat, lon, years=None, *, fill: str = "centre") -> 
         position = ds.get_index("year").get_indexer(np.asarray(years))
         at["year"] = ("sample", np.maximum(position, 0))
         off = off | (position == -1)[:, None, None]
-    planes = [_plane(ds[v], at) for v in ds]
+    planes = [field.isel({dim: xr.Variable(*at[dim]) for dim in field.dims}) for field in ds.values()]
+    planes = [plane.transpose("sample", "dy", "dx").values.astype("float32") for plane in planes]
     values = np.stack([np.where(off, np.nan, plane) for plane in planes], axis=1)
     return _finish(values, list(ds), fill).assign_coords(row=("sample", row), column=("sample", column))
 
 
-def _plane(field: xr.DataArray, at: dict) -> np.ndarray:
-    index = {dim: xr.Variable(*at[dim]) for dim in field.dims}
-    return field.isel(index).transpose("sample", "dy", "dx").values.astype("float32")
-
-
-def from_values(ds: xr.Dataset, predictors: Sequence[str], *, fill: str = "centre") -> xr.DataArray:
-    """Make windows of a table's columns: the same value nine times where only that of the point is known.
+def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *, fill: str = "centre") -> xr.DataArray:
+    """Cut the windows of towers out of maps, or make them of the towers' own table.
 
     Parameters
     ----------
-    ds : Dataset
-        Variables (sample), or (sample, dy, dx) where the neighbours are known.
+    towers : Dataset (sample)
+        With coordinates site, year, lat and lon; towers whose place is unknown are refused by name where maps are.
+    fields : Dataset
+        Maps, told by their dimensions lat and lon, or a table in the order of ``towers``: variables (sample), each
+        value nine times, or (sample, dy, dx) where the neighbours are known.
     predictors : sequence of str
         Which variables, in which order.
     fill : {"centre", "drop", "nan"}
@@ -131,35 +126,12 @@ def from_values(ds: xr.Dataset, predictors: Sequence[str], *, fill: str = "centr
     Returns
     -------
     DataArray (sample, predictor, dy, dx) float32
-        As from `at_points`, less ``row`` and ``column``; attribute ``constant`` lists the predictors known at the
-        point only.
+        As from `at_points`, of a table less ``row`` and ``column``.
 
     Raises
     ------
     ValueError
-        For a predictor that the table does not have.
-    """
-    lacking = [p for p in predictors if p not in ds]
-    if lacking:
-        raise ValueError(f"predictors: {lacking[0]!r} is no variable of the table; it has {', '.join(map(str, ds))}")
-    blank = xr.DataArray(np.ones((3, 3)), dims=("dy", "dx"))
-    values = [(ds[p] * blank).transpose("sample", "dy", "dx").values.astype("float32") for p in predictors]
-    windows = _finish(np.stack(values, axis=1), list(predictors), fill)
-    windows.attrs["constant"] = [p for p in predictors if "dy" not in ds[p].dims]
-    return windows
-
-
-def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *, fill: str = "centre") -> xr.DataArray:
-    """Cut the windows of towers out of maps (`at_points`), or make them of the towers' own table (`from_values`).
-
-    Parameters
-    ----------
-    towers : Dataset (sample)
-        With coordinates site, year, lat and lon; towers whose place is unknown are refused by name where maps are.
-    fields : Dataset
-        Maps, told by their dimensions lat and lon; else variables (sample) in the order of ``towers``.
-    predictors, fill
-        As in `from_values`.
+        For a predictor that a table does not have.
     """
     if {"lat", "lon"} <= set(fields.dims):
         nowhere = (towers["lat"].isnull() | towers["lon"].isnull()).values
@@ -170,30 +142,28 @@ def around(towers: xr.Dataset, fields: xr.Dataset, predictors: Sequence[str], *,
                 "sites.csv beside the files"
             )
         return at_points(fields[list(predictors)], towers["lat"], towers["lon"], towers["year"], fill=fill)
-    return from_values(fields, predictors, fill=fill)
+    if absent := [p for p in predictors if p not in fields]:
+        raise ValueError(f"predictors: {absent[0]!r} is no variable of the table; it has {', '.join(map(str, fields))}")
+    blank = xr.DataArray(np.ones((3, 3)), dims=("dy", "dx"))
+    values = [(fields[p] * blank).transpose("sample", "dy", "dx").values.astype("float32") for p in predictors]
+    return _finish(np.stack(values, axis=1), list(predictors), fill)
 
 
 def strips(
-    predictors: xr.Dataset,
-    static: xr.Dataset | None,
-    channels: Sequence[str],
-    year: int | None,
-    rows: int | None = None,
-    *,
-    fill: str = "centre",
+    fields: xr.Dataset, channels: Sequence[str], year: int | None = None, rows: int = 0, *, fill: str = "centre"
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Yield the windows of every cell of a grid, a strip of rows at a time.
 
     Parameters
     ----------
-    predictors, static : Dataset (year, lat, lon) and (lat, lon)
-        Where the channels are looked up, in this order; ``static`` may be None.
+    fields : Dataset (lat, lon), or (year, lat, lon)
+        Where the channels are looked up.
     channels : sequence of str
         Order of the predictors in the windows.
-    year : int or None
-        Which year; None when no channel has years.
-    rows : int, optional
-        Rows a strip; by default as many as make windows of about 64 MB.
+    year : int, optional
+        Which year; needed as soon as a channel has years.
+    rows : int
+        Rows a strip; by default (0) as many as make windows of about 64 MB.
     fill : {"centre", "drop", "nan"}
         As in `at_points`.
 
@@ -212,45 +182,32 @@ def strips(
     ValueError
         For a channel that is nowhere, an unknown fill or a year that is not there.
     """
-    fields = [_field(predictors, static, c, year) for c in channels]
-    height, width = fields[0].sizes["lat"], fields[0].sizes["lon"]
-    wraps = _round_the_globe(fields[0]["lon"].values)
-    rows = rows or max(1, STRIP_BYTES // (width * len(channels) * 9 * 4))
+    if absent := [c for c in channels if c not in fields]:
+        raise ValueError(f"channels: {absent[0]!r} is no variable of the fields; check the model's channels")
+    yearly = any("year" in fields[c].dims for c in channels)
+    if yearly and year not in fields["year"].values:
+        first, last = fields["year"].values.min(), fields["year"].values.max()
+        raise ValueError(f"year: expected one of {first} to {last}, found {year}")
+    layers = [fields[c].sel(year=year) if "year" in fields[c].dims else fields[c] for c in channels]
+    layers = [layer.transpose("lat", "lon") for layer in layers]
+    height, width = layers[0].shape
+    rows = rows or max(1, 64_000_000 // (width * len(channels) * 9 * 4))
+    sides = dict(mode="wrap") if _round_the_globe(fields["lon"].values) else dict(constant_values=np.nan)
     for start in range(0, height, rows):
         stop = min(start + rows, height)
-        block = np.stack([f[max(start - 1, 0) : min(stop + 1, height)].values.astype("float32") for f in fields])
+        block = np.stack([x[max(start - 1, 0) : min(stop + 1, height)].values.astype("float32") for x in layers])
         beyond = ((0, 0), (int(start == 0), int(stop == height)), (0, 0))
         block = np.pad(block, beyond, constant_values=np.nan)  # no neighbour beyond a pole
-        sides = dict(mode="wrap") if wraps else dict(constant_values=np.nan)
         block = np.pad(block, ((0, 0), (0, 0), (1, 1)), **sides)
         views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
         valid = np.isfinite(views[..., 1, 1]).all(axis=0)
-        windows, _ = fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
+        windows, _ = _fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
         whole = np.isfinite(windows[:, :, 1, 1]).all(axis=1)  # all, unless fill is "drop"
         yield slice(start, stop), np.flatnonzero(valid)[whole], np.ascontiguousarray(windows[whole])
 
 
-def fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndarray]:
-    """Treat missing neighbours; return the windows and how many each had.
-
-    Parameters
-    ----------
-    windows : ndarray (sample, predictor, 3, 3)
-    fill : {"centre", "drop", "nan"}
-        See `at_points`.
-
-    Returns
-    -------
-    windows : ndarray
-        A copy.
-    missing : ndarray of int (sample,)
-        Missing neighbours, each predictor counted; 0 where the centre is missing.
-
-    Raises
-    ------
-    ValueError
-        For an unknown fill.
-    """
+def _fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndarray]:
+    """Treat missing neighbours of windows (sample, predictor, 3, 3); count them (sample,) where centres are whole."""
     if fill not in FILLS:
         raise ValueError(f"fill: expected one of {', '.join(FILLS)}, found {fill!r}")
     centre = windows[:, :, 1:2, 1:2]
@@ -264,7 +221,7 @@ def fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndar
 
 def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
     lacking = np.isnan(values[:, :, 1, 1])
-    values, missing = fill_neighbours(values, fill)
+    values, missing = _fill_neighbours(values, fill)
     return xr.DataArray(
         values,
         dims=("sample", "predictor", "dy", "dx"),
@@ -276,20 +233,6 @@ def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
         name="window",
         attrs={"missing_centre": int(lacking.any(axis=1).sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
     )
-
-
-def _field(predictors: xr.Dataset, static: xr.Dataset | None, channel: str, year: int | None) -> xr.DataArray:
-    source = predictors if channel in predictors or static is None else static
-    if channel not in source:
-        raise ValueError(f"channels: {channel!r} is neither a predictor nor a static field; check the model's channels")
-    field = source[channel]
-    if "year" in field.dims:
-        if year not in field["year"].values:
-            raise ValueError(
-                f"year: expected one of {field.year.values.min()} to {field.year.values.max()}, found {year}"
-            )
-        field = field.sel(year=year)
-    return field.transpose("lat", "lon")
 
 
 def _step(centres, name: str, sign: int) -> float:

@@ -15,16 +15,13 @@ the same samples: they make :math:`e_i` smoother, and are no evidence of their o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import torch
 import xarray as xr
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from helpers import cnn
-from helpers.cnn.training import History, Loss, Split, deterministic
+from helpers.cnn.training import Loss, Split
 from helpers.stats.labels import indexed
 from helpers.stats.splits import train_masks
 
@@ -54,7 +51,7 @@ def out_of_fold(
     seeds: Sequence[int],
     *,
     iterations: int,
-    loss: Loss,
+    loss: Loss = cnn.squared_error,
     rows: np.ndarray | None = None,
     moved: Sequence[str] = (),
     patience: int = 0,
@@ -73,9 +70,9 @@ def out_of_fold(
     seeds : sequence of int
         Of the initial weights.
     iterations, loss
-        See `helpers.cnn.train_frozen`.
+        See `helpers.cnn.train`.
     rows : ndarray of int (model, sample), optional
-        Sample that each takes the channels ``moved`` from; see `helpers.cnn.Permutation`.
+        Sample that each takes the channels ``moved`` from; see `helpers.cnn.train`.
     moved : sequence of str
         Channels that a permutation moves.
     patience : int
@@ -103,8 +100,8 @@ def out_of_fold(
         aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, masks.shape[-1]), (number, 1))
         training, options = training & ~aside, options | {"validation": aside, "patience": patience}
     if rows is not None:
-        options["permutation"] = cnn.Permutation(np.repeat(rows, len(seeds) * k, axis=0), tuple(moved))
-    _, fit = cnn.train_frozen(window, target, members, training, **options)
+        options["permutation"] = np.repeat(rows, len(seeds) * k, axis=0), moved
+    _, fit = cnn.train(window, target, members, training, **options)
     # each sample is out of one fold of a seed, and missing in the others
     predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
     out = xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
@@ -118,9 +115,9 @@ def redrawn(
     seeds: Sequence[int],
     *,
     iterations: int,
-    loss: Loss,
     draw_split: Split,
     keep: int,
+    loss: Loss = cnn.squared_error,
     rows: np.ndarray | None = None,
     moved: Sequence[str] = (),
     progress: bool = True,
@@ -141,42 +138,17 @@ def redrawn(
     tested : ndarray of bool (model, turn, sample)
         True where the sample was a test sample of that iteration.
     """
-    options = {"iterations": iterations, "loss": loss, "draw_split": draw_split, "keep": keep, "progress": False}
-    alike = [list(models)] if rows is None else [[name] for name in models]
-    jobs = [(i, int(s)) for i in range(len(alike)) for s in seeds]
-
-    def work(job: tuple[int, int]) -> History:
-        """Train the models of one job, a place in ``alike`` and a seed."""
-        torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
-        i, one = job
-        seen = window if rows is None else window.copy(data=_moved(window, rows[i], moved))
-        members = [cnn.Member(name, tuple(models[name]), one) for name in alike[i]]  # they share their splits
-        return cnn.train(seen, target, members, **options)[1]
-
-    threads = torch.get_num_threads()
-    bar = tqdm(total=len(jobs), desc="training", disable=not progress, mininterval=1.0)
-    told = []
-    try:
-        with deterministic(), ThreadPoolExecutor(threads) as pool, bar:
-            for done in pool.map(work, jobs):
-                told.append(done)
-                bar.update()
-    finally:
-        torch.set_num_threads(threads)
-    shape = (len(alike), len(seeds) * keep, len(alike[0]), -1)  # one of a kind, or all of a kind
+    members = [cnn.Member(name, tuple(channels), int(s)) for name, channels in models.items() for s in seeds]
+    options = {"iterations": iterations, "loss": loss, "keep": keep, "progress": progress}
+    if rows is not None:
+        options["permutation"] = np.repeat(rows, len(seeds), axis=0), moved
+    _, history = cnn.train(window, target, members, draw_split, **options)
+    shape = (-1, len(models), len(seeds), window.sizes["sample"])
     predicted, training = (
-        np.stack([getattr(one, name) for one in told]).reshape(shape).swapaxes(1, 2).reshape(len(models), shape[1], -1)
+        getattr(history, name).reshape(shape).transpose(1, 2, 0, 3).reshape(len(models), -1, shape[-1])
         for name in ("predicted", "training")
     )
     return predicted, ~training
-
-
-def _moved(window: xr.DataArray, order: np.ndarray, moved: Sequence[str]) -> np.ndarray:
-    """Return the windows with some channels taken from other samples."""
-    values = window.values.copy()
-    which = np.flatnonzero(np.isin(window.predictor.values, list(moved)))
-    values[:, which] = values[order][:, which]
-    return values
 
 
 def turn_errors(

@@ -35,7 +35,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import torch
 import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
@@ -186,11 +185,6 @@ def weights(strength: float) -> list[tuple[float, ...]]:
     return [(0.0,) * 3, *(tuple(strength * (np.arange(3) == k)) for k in range(3))]
 
 
-def squared_error(predicted: torch.Tensor, observed: torch.Tensor) -> torch.Tensor:
-    """Return the loss of each sample."""
-    return (predicted - observed) ** 2
-
-
 def found(
     made: xr.Dataset, *, iterations: int, folds: int, seed: int, alpha: float = 0.05, draws: int = 999
 ) -> pd.DataFrame:
@@ -266,15 +260,10 @@ def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
     """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
     names, n = ("without", *EARLIER, NEXT), len(PLANTED)
 
-    def draw_split(samples: int, generator: torch.Generator) -> torch.Tensor:
-        """Return a random mask, true for the ten of thirteen parts that train, as in the paper."""
-        return torch.randperm(samples, generator=generator) < round(samples * 10 / 13)
-
     targets = np.tile(made.reco.values, (len(names), 1))
     _, history = cnn.train(
-        made.window, targets, _members(names, n, seed), iterations=iterations, draw_split=draw_split,
-        loss=squared_error, progress=False,
-    )  # fmt: skip
+        made.window, targets, _members(names, n, seed), cnn.re_drawn(), iterations=iterations, progress=False
+    )
     score = history.curve[:, 1, -10:].mean(-1).reshape(len(names), n)
     return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
 
@@ -290,10 +279,9 @@ def _out_of_fold(
     if patience is not None:
         aside = ~np.roll(masks, -1, axis=0)  # the next fold doesn't train but decides when to stop
         masks, stop = masks & ~aside, {"validation": np.tile(aside, every), "patience": patience}
-    _, fit = cnn.train_frozen(
-        made.window, targets, members, np.tile(masks, every), iterations=iterations, loss=squared_error,
-        progress=False, **stop,
-    )  # fmt: skip
+    _, fit = cnn.train(
+        made.window, targets, members, np.tile(masks, every), iterations=iterations, progress=False, **stop
+    )
     predicted = np.nansum(fit.predicted.reshape(*shape, -1), axis=2)  # each sample is out of one fold
     return dict(zip(names, predicted, strict=True))
 

@@ -1,4 +1,4 @@
-"""Models to hold a network against, with scikit-learn's ``fit`` and ``predict``, and many fits side by side."""
+"""A Gaussian process to hold a network against, with scikit-learn's ``fit`` and ``predict``; many fits side by side."""
 
 from __future__ import annotations
 
@@ -22,30 +22,14 @@ JITTER = 1e-8
 """Added to the diagonal of covariances, in units of the target's variance."""
 
 
-def side_by_side(work: Callable[[Job], Result], jobs: Iterable[Job], workers: int | None = None) -> list[Result]:
-    """Do many small jobs, a few at a time, each on one thread.
+def side_by_side(work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
+    """Do many small jobs, as many at a time as there are processors, each on one thread; return what they return.
 
     Libraries that start threads of their own within those of a pool wait for each other most of the time. On one thread
-    each a result is also the same to the last bit for any number of workers.
-
-    Parameters
-    ----------
-    work : callable
-        Of one job; it changes nothing that another job reads.
-    jobs : iterable
-    workers : int, optional
-        Jobs at a time; by default as many as there are processors.
-
-    Returns
-    -------
-    list
-        In the order of the jobs.
+    each a result is also the same to the last bit for any number of processors.
     """
-    own = {
-        "initializer": threadpool_limits,
-        "initargs": (1, "openmp"),
-    }  # OpenMP counts threads a thread, BLAS a process
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers or os.cpu_count(), **own) as pool:
+    alone = {"initializer": threadpool_limits, "initargs": (1, "openmp")}  # a limit of OpenMP is the thread's own
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count(), **alone) as pool:
         return list(pool.map(work, jobs))
 
 
@@ -102,9 +86,8 @@ class SiteProcess:
         found = minimize(_misfit, self.start, (*parts, z[some]), jac=True, method="L-BFGS-B", bounds=self.bounds)
         self.theta = found.x
         a, b, c, s, self.length = np.exp(self.theta)
-        self.variances = dict(
-            zip(("line", "bend", "site", "noise"), np.array([a, b, c, s]) * self._unit**2, strict=True)
-        )
+        of = zip(("line", "bend", "site", "noise"), (a, b, c, s), strict=True)
+        self.variances = {name: share * self._unit**2 for name, share in of}
         line, far, same = parts if not self.most else _parts(self._x, self.groups)
         whole = a * line + b * np.exp(-0.5 * far / self.length**2) + c * same
         whole.flat[:: len(whole) + 1] += s + JITTER
