@@ -21,11 +21,12 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from helpers.demo import worlds as made_worlds
 from helpers.kept import read as read
 from helpers.run import __main__ as runner
 from helpers.run.places import Book, UserError
 from helpers.space import regions
-from helpers.stats import lags, trends
+from helpers.stats import trends
 from helpers.workspace import ARTEFACTS, ROOT, Workspace, writing
 
 FOLDER = ROOT / "data" / "measured"
@@ -65,7 +66,7 @@ LAG_POWER = "lag_power.csv"
 LAG_COMMANDS = "python -m helpers.measured --lags {0}"
 
 LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
-"""Of those worlds, and of the networks trained in them; see `helpers.stats.lags.over_worlds`."""
+"""Of those worlds, and of the networks trained in them; see `helpers.demo.worlds.over_worlds`."""
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
@@ -142,15 +143,15 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
 
 
 def lag_power(worlds: int) -> pd.DataFrame:
-    """Count in how many made worlds each protocol finds the water of each year, as `lags.rates` gives it.
+    """Count in how many made worlds each protocol finds the water of each year, see `helpers.demo.worlds.rates`.
 
     Parameters
     ----------
     worlds : int
         How many, from seed 1 on; half a minute of one core each.
     """
-    every = lags.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
-    return lags.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
+    every = made_worlds.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
+    return made_worlds.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
 
 
 def commit(root: Path = ROOT) -> str:

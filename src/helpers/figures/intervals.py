@@ -236,7 +236,7 @@ def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     Parameters
     ----------
     rates : DataFrame
-        See `helpers.stats.lags.rates`.
+        See `helpers.demo.worlds.rates`.
     waters : sequence of str
         What the water of no, one and two years back is called.
 

@@ -1,21 +1,14 @@
-r"""Two networks that differ in one thing only, on the same samples: what one gains, and how sure that is.
+"""Networks that differ in one thing only, the water they see: on the same samples, in the same folds or splits.
 
 Each seed deals its own folds, and every model has them in common with all others, so that two models never differ in
 who was tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
-
-With :math:`e_i` the squared error of sample :math:`i`, averaged over seeds, and :math:`g` a group of samples that share
-a place,
-
-.. math:: \Delta R^2 = \frac{\sum_g \sum_{i \in g} (e_i^{ref} - e_i)}{\sum_g \sum_{i \in g} (y_i - \bar y)^2} .
-
-Groups are what was drawn from the planet, so groups are drawn again for the interval. Seeds only repeat a training on
-the same samples: they make :math:`e_i` smoother, and are no evidence of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -23,10 +16,46 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from helpers import cnn
+from helpers import cnn, products
 from helpers.cnn.training import History, Loss, Split, deterministic
-from helpers.stats.labels import indexed
+from helpers.space import grid, windows
 from helpers.stats.splits import train_masks
+
+
+def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) -> xr.Dataset:
+    """Read monthly precipitation and PET at sites from gridded files, for `helpers.stats.spei.scales_at`.
+
+    Parameters
+    ----------
+    folder : path
+        Holds a folder ``cru_pre`` and one ``cru_pet``.
+    lat, lon : DataArray (site,)
+        Degrees, with the coordinate ``site``.
+
+    Returns
+    -------
+    Dataset (site, time)
+        ``precipitation`` and ``pet``, mm month-1; NaN where a site's cell has no climate.
+
+    Raises
+    ------
+    FileNotFoundError
+        A product isn't there.
+    ValueError
+        The two are of other months than each other.
+    """
+    out = {}
+    for name, product in (("precipitation", "cru_pre"), ("pet", "cru_pet")):
+        paths = products.find(product, folder)
+        # CRU's names tell the first and the last year of a file
+        told = [int(part) for path in paths for part in path.name.split(".") if part.isdigit() and len(part) == 4]
+        months = products.read(product, paths, years=np.arange(min(told), max(told) + 1), monthly=True)
+        field = next(iter(months.data_vars.values()))
+        row, column = windows.cells(field.lat.values, field.lon.values, lat.values, lon.values)
+        at = {"lat": xr.DataArray(row, dims="site"), "lon": xr.DataArray(column, dims="site")}
+        out[name] = field.isel(at).where(at["lat"] >= 0).drop_vars(["lat", "lon"]).assign_coords(site=lat.site)
+    fields = grid.together(*out.values(), names=tuple(out))
+    return xr.Dataset(dict(zip(out, fields, strict=True))).transpose("site", "time").load()
 
 
 def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
@@ -65,7 +94,7 @@ def out_of_fold(
     Parameters
     ----------
     window : DataArray, dims (sample, predictor, dy, dx)
-    target : ndarray (sample,)
+    target : ndarray (sample,) or (model, sample)
     models : mapping of str to sequence of str
         Channels by model.
     folds : ndarray of int (seed, sample)
@@ -90,20 +119,18 @@ def out_of_fold(
         In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
         they stay in.
     """
-    dealt = [train_masks(each) for each in folds]
-    if len({len(each) for each in dealt}) > 1:
-        found = ", ".join(str(len(each)) for each in dealt)
-        raise ValueError(f"folds: expected equally many for every seed, found {found}; deal them anew")
-    masks = np.stack(dealt)
-    number, (_, k, _) = len(models), masks.shape
+    masks = np.stack([train_masks(each) for each in folds])
+    number, (_, k, samples) = len(models), masks.shape
     members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
     options = {"iterations": iterations, "loss": loss, "progress": progress}
-    training = np.tile(masks.reshape(-1, masks.shape[-1]), (number, 1))
+    training = np.tile(masks.reshape(-1, samples), (number, 1))
     if patience:
-        aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, masks.shape[-1]), (number, 1))
+        aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, samples), (number, 1))
         training, options = training & ~aside, options | {"validation": aside, "patience": patience}
     if rows is not None:
         options["permutation"] = cnn.Permutation(np.repeat(rows, len(seeds) * k, axis=0), tuple(moved))
+    if np.ndim(target) == 2:
+        target = np.repeat(target, len(seeds) * k, axis=0)
     _, fit = cnn.train_frozen(window, target, members, training, **options)
     # each sample is out of one fold of a seed, and missing in the others
     predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
@@ -130,7 +157,7 @@ def redrawn(
     Parameters
     ----------
     window, target, models, seeds, iterations, loss, rows, moved, progress
-        See `out_of_fold`.
+        See `out_of_fold`; either ``rows`` or a target (model, sample), not both.
     draw_split, keep
         See `helpers.cnn.train`.
 
@@ -155,17 +182,20 @@ def redrawn(
 
     threads = torch.get_num_threads()
     bar = tqdm(total=len(jobs), desc="training", disable=not progress, mininterval=1.0)
-    told = []
+    histories = []
     try:
         with deterministic(), ThreadPoolExecutor(threads) as pool, bar:
             for done in pool.map(work, jobs):
-                told.append(done)
+                histories.append(done)
                 bar.update()
     finally:
         torch.set_num_threads(threads)
     shape = (len(alike), len(seeds) * keep, len(alike[0]), -1)  # one of a kind, or all of a kind
     predicted, training = (
-        np.stack([getattr(one, name) for one in told]).reshape(shape).swapaxes(1, 2).reshape(len(models), shape[1], -1)
+        np.stack([getattr(one, name) for one in histories])
+        .reshape(shape)
+        .swapaxes(1, 2)
+        .reshape(len(models), shape[1], -1)
         for name in ("predicted", "training")
     )
     return predicted, ~training
@@ -177,126 +207,3 @@ def _moved(window: xr.DataArray, order: np.ndarray, moved: Sequence[str]) -> np.
     which = np.flatnonzero(np.isin(window.predictor.values, list(moved)))
     values[:, which] = values[order][:, which]
     return values
-
-
-def turn_errors(
-    observed: ArrayLike, predicted: np.ndarray, tested: np.ndarray, site: ArrayLike | None = None
-) -> np.ndarray:
-    """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
-
-    Parameters
-    ----------
-    observed : array_like (sample,)
-    predicted, tested : ndarray (model, turn, sample)
-        From `redrawn`.
-    site : array_like (sample,), optional
-        See `helpers.stats.lags.squared_errors`.
-
-    Returns
-    -------
-    ndarray (model, sample)
-        NaN where no turn tested a sample.
-    """
-    errors = squared_errors(observed, predicted, site)[0]
-    often = tested.sum(axis=1)
-    return np.where(tested, errors, 0.0).sum(axis=1) / np.where(often > 0, often, np.nan)
-
-
-def squared_errors(
-    observed: ArrayLike, simulated: ArrayLike, site: ArrayLike | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each sample's squared error, and its squared distance from the mean.
-
-    Parameters
-    ----------
-    observed : array_like (sample,)
-    simulated : array_like (..., sample)
-        Out of fold, the unit of ``observed``.
-    site : array_like (sample,), optional
-        Take both as anomalies from the mean of their site: what is left is how well the years of a site are told apart.
-
-    Returns
-    -------
-    errors : ndarray (..., sample)
-    variation : ndarray (sample,)
-
-    Raises
-    ------
-    ValueError
-        A value is not finite, or lengths differ.
-    """
-    obs, sim = np.asarray(observed, "float64"), np.asarray(simulated, "float64")
-    if obs.ndim != 1 or sim.shape[-1:] != obs.shape:
-        raise ValueError(f"simulated: expected {obs.size} samples along the last axis, found shape {sim.shape}")
-    bad = int((~np.isfinite(sim)).sum() + (~np.isfinite(obs)).sum())
-    if bad:
-        raise ValueError(f"observed, simulated: expected finite values, found {bad} that are not; drop those samples")
-    if site is None:
-        return (obs - sim) ** 2, (obs - obs.mean()) ** 2
-    _, which = indexed(site, "site", obs.size)
-    member = (which == np.arange(which.max() + 1)[:, None]).astype("float64")
-    share = member / member.sum(axis=1, keepdims=True)
-    obs, sim = (values - (values @ share.T)[..., which] for values in (obs, sim))
-    return (obs - sim) ** 2, obs**2
-
-
-def gain(
-    errors: ArrayLike,
-    reference: ArrayLike,
-    variation: ArrayLike,
-    groups: ArrayLike,
-    draws: int,
-    rng: np.random.Generator,
-) -> tuple[float, float, float, float]:
-    """Return what a network gains over a reference, with an interval by groups.
-
-    Parameters
-    ----------
-    errors, reference : array_like (sample,)
-        Squared errors of the two, each averaged over its seeds.
-    variation : array_like (sample,)
-        See `squared_errors`.
-    groups : array_like (sample,)
-        Label of each sample's group; two groups or more.
-    draws : int
-        How often groups are drawn with replacement (39 or more, for an interval of 95 %).
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    value, low, high : float
-        Difference in R² (positive: better than the reference), with the 2.5th and the 97.5th percentile over draws.
-    p : float
-        Two-sided: twice the share of draws on the lesser side of zero, at least 2 / (draws + 1).
-
-    Raises
-    ------
-    ValueError
-        One group only, or too few draws.
-    """
-    difference, total = np.asarray(reference) - np.asarray(errors), np.asarray(variation)
-    labels, which = indexed(groups, "groups", difference.size)
-    if labels.size < 2 or draws < 39:
-        raise ValueError(f"groups, draws: expected 2 or more and 39 or more, found {labels.size} and {draws}")
-    sums = np.stack([np.bincount(which, difference), np.bincount(which, total)])
-    value = sums[0].sum() / sums[1].sum()
-    drawn = sums[:, rng.integers(labels.size, size=(draws, labels.size))].sum(axis=-1)
-    spread = drawn[0] / np.where(drawn[1] > 0, drawn[1], np.nan)
-    beyond = min((spread <= 0).sum(), (spread >= 0).sum())
-    low, high = np.nanquantile(spread, [0.025, 0.975])
-    return float(value), float(low), float(high), float(min(1.0, 2 * (beyond + 1) / (draws + 1)))
-
-
-def adjusted(p: ArrayLike) -> np.ndarray:
-    """Adjust p-values of one family for their number, by Holm's step-down rule (Holm 1979); NaN stays out of it.
-
-    >>> adjusted([0.01, 0.04, float("nan")]).tolist()
-    [0.02, 0.04, nan]
-    """
-    # statsmodels has the rule too, but empties Python's memory at each call, which costs a fifth of a second
-    out = np.array(p, "float64")
-    known = np.flatnonzero(np.isfinite(out))
-    order = known[np.argsort(out[known], kind="stable")]
-    steps = out[order] * np.arange(order.size, 0, -1)  # the smallest times all, the next times one less, and so on
-    out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
-    return out
