@@ -3,8 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
-from scipy.special import gamma
 
 from helpers.demo import planet, worlds
 from helpers.demo.variety import EASY, HARD

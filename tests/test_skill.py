@@ -275,12 +275,6 @@ def test_p_of_two_equally_good_models_is_about_uniform(rng):
     assert 0.02 < (np.array(p) < 0.05).mean() < 0.09 and 0.4 < (np.array(p) < 0.5).mean() < 0.6
 
 
-def test_the_corrected_t_is_that_of_the_paper_by_hand():
-    """Differences .1, .3, .2, .2 have s² = .02 / 3; with ratio 1/4 the standard error is √((1/4 + 1/4) .02 / 3)."""
-    half = 3.182446 * np.sqrt(0.5 * 0.02 / 3)  # 3.182446: Student's t of three degrees, 97.5 %
-    assert skill.corrected_t([0.1, 0.3, 0.2, 0.2], 0.25) == pytest.approx((0.2, 0.2 - half, 0.2 + half), abs=1e-6)
-
-
 def nearest(x, y, asked, k=15):
     far = ((asked[:, None] - x) ** 2).sum(-1)
     return y[np.argpartition(far, k, axis=1)[:, :k]].mean(1)

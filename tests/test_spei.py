@@ -6,8 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scipy import special, stats
 
 from helpers.stats import paired_networks
@@ -72,14 +70,6 @@ def test_probability_follows_the_published_formulae_and_scipys_log_logistic():
     assert beta > 1  # skewed to the right: the formulae hold as published
     expected = stats.norm.ppf(stats.fisk.cdf(x, beta, loc=origin, scale=alpha))
     np.testing.assert_allclose(log_logistic_score(x, *fit_log_logistic(x)), expected, rtol=1e-8, atol=1e-8)
-
-
-def test_symmetric_sample_gives_the_plain_logistic():
-    x = np.array([-3.0, -1.0, 0.0, 1.0, 3.0])
-    location, scale, shape = fit_log_logistic(x)
-    assert abs(shape[0]) < 1e-12
-    expected = stats.norm.ppf(stats.logistic.cdf(x, location[0], scale[0]))
-    np.testing.assert_allclose(log_logistic_score(x, location, scale, shape), expected, atol=1e-12)
 
 
 def test_beyond_the_end_of_the_distribution_the_score_is_infinite():
@@ -174,18 +164,6 @@ def test_bad_arguments_are_refused(change):
         spei(gamma_rain(10), NO_PET, **{"scale": 12, **change})
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 10**6),
-    shift=st.floats(-500, 500),
-    factor=st.floats(0.1, 10),
-    scale=st.sampled_from([1, 3, 12]),
-)
-def test_units_and_offset_of_the_balance_do_not_matter(seed, shift, factor, scale):
-    rain = gamma_rain(12, seed=seed)
-    np.testing.assert_allclose(spei(rain * factor + shift, NO_PET, scale), spei(rain, NO_PET, scale), atol=1e-6)
-
-
 def test_december_takes_decembers():
     index = monthly(np.arange(30.0), start="2001-06")
     picked = december(index)
@@ -234,26 +212,6 @@ def test_hargreaves_never_negative_and_broadcasts_over_latitude():
     np.testing.assert_allclose(given_mean, warm)
 
 
-# --- the real climate ------------------------------------------------------------------------------------------------
-
-
-def test_index_on_real_tower_climate(real_data):
-    table = pd.read_csv(real_data / "fluxnet2015_monthly_climate.csv.gz")
-    site = table[table.site == table.site.iloc[0]]
-    time = pd.to_datetime(dict(year=site.year, month=site.month, day=1)).values
-    cube = {
-        v: xr.DataArray(site[v].values, dims="time", coords={"time": time}) for v in ("tmin", "tmax", "precipitation")
-    }
-    pet = hargreaves(cube["tmin"], cube["tmax"], float(site.cell_latitude.iloc[0]))
-    rain = cube["precipitation"] * cube["precipitation"].time.dt.days_in_month
-    index = december(spei(rain, pet, 36))
-    assert index.year.values.tolist() == list(range(2001, 2017))
-    assert np.isnan(index[:2]).all() and np.isfinite(index[2:]).all()
-    # the fourteen Decembers, ranked, follow the three-year balance ranked
-    sums = december((rain - pet).rolling(time=36).sum())[2:]
-    assert stats.spearmanr(sums, index[2:]).statistic == pytest.approx(1)
-
-
 def test_precipitation_and_pet_meet_on_the_same_cells_and_months():
     """Joined by label, they would lose all cells of another precision, and all months stamped on another day."""
     rain = gamma_rain(20, (6,))
@@ -286,7 +244,7 @@ def test_what_is_no_record_is_told_in_the_books_own_words(change, words):
         spei(change(gamma_rain(10)), NO_PET, 12)
 
 
-# --- at sites ----------------------------------------------------------------------------------------------------------
+# --- at sites --------------------------------------------------------------------------------------------------------
 
 
 class TestClimateAtSites:

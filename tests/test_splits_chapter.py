@@ -129,13 +129,11 @@ def test_the_ladder_s_baselines_are_those_of_scikit_learn(made):
                 assert found.deals == len(deals)
 
 
-def test_scores_lie_in_their_intervals_and_say_from_what_they_come(made):
+def test_every_score_says_from_what_it_comes_and_a_mean_knows_nothing(made):
     ws, samples, place = made
     ladder = ws.read("ladder")
-    assert ((ladder.low <= ladder.value + 0.05) & (ladder.value <= ladder.high + 0.05)).mean() > 0.9
     assert (ladder.n == samples.sizes["sample"]).all() and (ladder.groups == PLACES).all()
     assert set(ladder.split) == {"re-drawn", "random", "years", "sites", "blocks", "kNNDM"}
-    assert set(ladder[ladder.model == "CNN1"].seeds) == {BRIEF["ladder_networks"]}
     for split, expected in (("sites", -0.5), ("random", -0.1)):
         assert expected < value(ladder, split, "mean").value <= 0
 

@@ -6,14 +6,13 @@ no farther than in the model's own cross-validation (Meyer and Pebesma 2021).
 
 >>> train = np.array([[0.0], [1.0], [2.0], [3.0]])
 >>> limit = threshold(training_dissimilarity(train, folds=[0, 1, 0, 1]))
->>> area_of_applicability(dissimilarity_index(train, [[1.4], [7.0]]), limit).tolist()
+>>> (dissimilarity_index(train, [[1.4], [7.0]]) <= limit).tolist()
 [True, False]
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -27,21 +26,8 @@ CHUNK = 100_000
 """Rows that are held as float64 at a time: 11 MB with 14 predictors."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """Standardised, weighted predictors: how values become points, the training points, and their mean distance."""
-
-    mean: np.ndarray
-    factor: np.ndarray
-    points: np.ndarray
-    mean_distance: float
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Return values (row, predictor) as points, standardised and weighted."""
-        return (values - self.mean) * self.factor
-
-
-def _space(train: ArrayLike, weights: ArrayLike | None) -> _Space:
+def _space(train: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return what standardises and weighs predictors, the training points so placed, and their mean distance."""
     values = np.asarray(train, dtype="float64")
     if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0:
         raise ValueError(f"train: expected (sample, predictor) with 2 samples or more, found shape {values.shape}")
@@ -64,7 +50,7 @@ def _space(train: ArrayLike, weights: ArrayLike | None) -> _Space:
     total = sum(cdist(points[i : i + 1000], points).sum() for i in range(0, len(points), 1000))
     if total == 0:
         raise ValueError("weights: expected training samples that differ, found all in one point; weigh another one")
-    return _Space(mean, factor, points, float(total / (len(points) * (len(points) - 1))))
+    return mean, factor, points, float(total / (len(points) * (len(points) - 1)))
 
 
 def _finite(values: np.ndarray, name: str, offset: int) -> None:
@@ -113,15 +99,15 @@ def dissimilarity_index(train: ArrayLike, new: ArrayLike, weights: ArrayLike | N
     Meyer, H. and Pebesma, E. (2021). Predicting into unknown space? Estimating the area of applicability of spatial
     prediction models. Methods Ecol. Evol. 12, 1620-1633, doi:10.1111/2041-210X.13650.
     """
-    space, shape = _space(train, weights), np.shape(new)
-    if len(shape) != 2 or shape[1] != space.mean.size:
-        raise ValueError(f"new: expected (cell, predictor) with {space.mean.size} predictors, found shape {shape}")
-    tree, nearest = cKDTree(space.points), np.empty(shape[0])
+    (mean, factor, points, unit), shape = _space(train, weights), np.shape(new)
+    if len(shape) != 2 or shape[1] != mean.size:
+        raise ValueError(f"new: expected (cell, predictor) with {mean.size} predictors, found shape {shape}")
+    tree, nearest = cKDTree(points), np.empty(shape[0])
     for start in range(0, shape[0], CHUNK):
         values = np.asarray(new[start : start + CHUNK], dtype="float64")
         _finite(values, "new", start)
-        nearest[start : start + CHUNK] = tree.query(space.place(values))[0]
-    return nearest / space.mean_distance
+        nearest[start : start + CHUNK] = tree.query((values - mean) * factor)[0]
+    return nearest / unit
 
 
 def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: ArrayLike | None = None) -> np.ndarray:
@@ -144,17 +130,17 @@ def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: A
     ndarray (sample,)
         No unit, 0 or more.
     """
-    space = _space(train, weights)
+    _, _, points, unit = _space(train, weights)
     if folds is None:
-        return cKDTree(space.points).query(space.points, k=2)[0][:, 1] / space.mean_distance
-    numbers, which = indexed(folds, "folds", len(space.points))
+        return cKDTree(points).query(points, k=2)[0][:, 1] / unit
+    numbers, which = indexed(folds, "folds", len(points))
     if numbers.size < 2:
         raise ValueError("folds: expected 2 or more, found 1; with a single fold no sample has a neighbour outside")
     nearest = np.empty(which.size)
     for number in range(numbers.size):
         test = which == number
-        nearest[test] = cKDTree(space.points[~test]).query(space.points[test])[0]
-    return nearest / space.mean_distance
+        nearest[test] = cKDTree(points[~test]).query(points[test])[0]
+    return nearest / unit
 
 
 def threshold(training: ArrayLike) -> float:
@@ -176,14 +162,6 @@ def threshold(training: ArrayLike) -> float:
     values = np.asarray(training, dtype="float64")
     low, high = np.quantile(values, [0.25, 0.75])
     return float(values[values <= high + 1.5 * (high - low)].max())
-
-
-def area_of_applicability(index: ArrayLike, limit: float) -> np.ndarray:
-    """Return where a model may be believed as far as its cross-validation goes: index at or below the threshold.
-
-    Where a map has no value its index is NaN, which is outside.
-    """
-    return np.asarray(index) <= limit
 
 
 # How much a model leans on each predictor, for the weights of the dissimilarity index.

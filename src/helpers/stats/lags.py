@@ -98,17 +98,8 @@ def turn_errors(
 ) -> np.ndarray:
     """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
 
-    Parameters
-    ----------
-    observed, site : array_like (sample,)
-        See `squared_errors`.
-    predicted, tested : ndarray (model, turn, sample)
-        From `helpers.stats.paired_networks.redrawn`.
-
-    Returns
-    -------
-    ndarray (model, sample)
-        NaN where no turn tested a sample.
+    ``predicted`` and ``tested`` (model, turn, sample) come from `helpers.stats.paired_networks.redrawn`, the others are
+    those of `squared_errors`. NaN where no turn tested a sample.
     """
     errors = squared_errors(observed, predicted, site)[0]
     often = tested.sum(axis=1)
@@ -118,12 +109,8 @@ def turn_errors(
 def plain_gain(errors: ArrayLike, reference: ArrayLike, variation: ArrayLike) -> np.ndarray:
     """Return differences in R² (...), without intervals.
 
-    Parameters
-    ----------
-    errors, reference : array_like (..., sample)
-        Squared errors, averaged over seeds; a sample without one in either counts for none.
-    variation : array_like (sample,)
-        See `squared_errors`.
+    ``errors`` and ``reference`` are squared errors (..., sample), averaged over seeds; a sample without one in either
+    counts for none. The ``variation`` (sample,) is that of `squared_errors`.
     """
     difference = np.asarray(reference) - np.asarray(errors)
     total = np.where(np.isfinite(difference), np.asarray(variation), 0.0)
@@ -227,15 +214,6 @@ def adjusted(p: ArrayLike) -> np.ndarray:
 def rank_p(real: float, permuted: ArrayLike) -> float:
     """Return the share of all orders, the true one among them, that gain as much as the true one: (1 + k) / (1 + n).
 
-    Parameters
-    ----------
-    real : float
-        Gain with every value where it belongs.
-    permuted : array_like (copy,)
-        Gains with shuffled values, trained in the same way.
-
-    Examples
-    --------
     >>> rank_p(0.3, [0.1, 0.2, 0.4])
     0.5
     """

@@ -202,16 +202,8 @@ def jackknife(members: ArrayLike, statistic: Callable[[np.ndarray], float]) -> t
     doi:10.1214/aos/1176345462). It says how firmly the ensemble stands, were other members drawn; an error that all
     share is not in it.
 
-    Parameters
-    ----------
-    members : array_like (member, ...)
-    statistic : callable
-        Of the members' mean (...): a number.
-
-    Returns
-    -------
-    value, half : float
-        ``half`` is NaN for a single member.
+    ``members`` is (member, ...), and the statistic makes a number of their mean (...). The half width of one member is
+    NaN.
     """
     every = np.asarray(members, dtype=np.float64)
     value = float(statistic(every.mean(0)))
@@ -384,7 +376,7 @@ def _anomalies(values: np.ndarray, code: np.ndarray, years: np.ndarray) -> tuple
 # models see the same draws, so that differences between models are paired. Seeds of a network are no replicates of
 # sites: their scores are averaged within each draw, before anything is said about sites. Where folds were dealt more
 # than once, each draw takes one of the deals, in turn, and then its sites: the score is the mean over deals, and the
-# interval holds the luck of one deal together with that of the sites. `corrected_t` is another way to the same end.
+# interval holds the luck of one deal together with that of the sites.
 
 
 @dataclass(frozen=True)
@@ -470,16 +462,3 @@ class SiteBootstrap:
 
     def _interval(self, value: float, draws: np.ndarray) -> Interval:
         return Interval(value, *map(float, _ends(draws, (1 - self.level) / 2)), draws)
-
-
-def corrected_t(differences: ArrayLike, tested: float, level: float = 0.95) -> tuple[float, float, float]:
-    r"""Return the mean of differences between two models over repeated folds, and its interval by Student's t.
-
-    Folds of repeated cross-validation share most of their training samples, so that their differences d vary together,
-    and a plain t-test finds too much. With J of them the variance of the mean is
-    :math:`\left(\frac1J + \frac{n_\mathrm{test}}{n_\mathrm{train}}\right) s_d^2` (Nadeau and Bengio 2003,
-    doi:10.1023/A:1024068626366); ``tested`` is that ratio, 1 / (k - 1) with k folds.
-    """
-    d = np.asarray(differences, dtype=np.float64)
-    half = stats.t.ppf((1 + level) / 2, d.size - 1) * np.sqrt((1 / d.size + tested) * d.var(ddof=1))
-    return float(d.mean()), float(d.mean() - half), float(d.mean() + half)

@@ -174,12 +174,7 @@ def fit_log_logistic(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarray, shape: np.ndarray) -> np.ndarray:
     """Return the standard normal score of the fitted cumulative probability; infinite beyond the distribution's end.
 
-    Parameters
-    ----------
-    values : ndarray (…, n)
-        In the units of the fit.
-    location, scale, shape : ndarray, broadcastable
-        From `fit_log_logistic`.
+    Values (…, n) are in the units of the fit, whose parameters come from `fit_log_logistic`.
     """
     reduced = (values - location) / scale
     straight = np.abs(shape) < 1e-9
@@ -291,12 +286,7 @@ def _pet(climate: xr.Dataset) -> xr.DataArray:
 def earlier(index: xr.DataArray, site: xr.DataArray, year: xr.DataArray, back: int = 0) -> np.ndarray:
     """Return the index of the year ``back`` years before each sample's own: (…, sample), NaN where there is none.
 
-    Parameters
-    ----------
-    index : DataArray (…, year, site)
-    site, year : DataArray (sample,)
-    back : int
-        Years back.
+    ``index`` is (…, year, site), ``site`` and ``year`` are (sample,).
     """
     at = xr.DataArray(np.asarray(year) - back, dims="sample"), xr.DataArray(np.asarray(site), dims="sample")
     known = index.reindex(year=np.unique(at[0]), site=np.unique(at[1]))

@@ -98,16 +98,7 @@ def window_groups(lat: ArrayLike, lon: ArrayLike, cell: float = 0.05) -> np.ndar
 
 
 def divided(folds: ArrayLike, groups: ArrayLike) -> np.ndarray:
-    """Return the labels of the groups that stand in more than one fold: none, if no place is on both sides.
-
-    Parameters
-    ----------
-    folds, groups : array_like (sample,)
-
-    Returns
-    -------
-    ndarray (divided,)
-    """
+    """Return the labels of the groups that stand in more than one fold: none, if no place is on both sides."""
     labels, which = indexed(groups)
     _, fold = indexed(folds, "folds", which.size)
     pairs = np.unique(np.column_stack([which, fold]), axis=0)
@@ -232,17 +223,7 @@ def nearest_distances(lat: ArrayLike, lon: ArrayLike, to_lat: ArrayLike, to_lon:
 def fold_distances(lat: ArrayLike, lon: ArrayLike, folds: ArrayLike) -> np.ndarray:
     """Return how far each sample is from what its network was trained on: the nearest sample of another fold.
 
-    Parameters
-    ----------
-    lat, lon : array_like (sample,)
-        Degrees.
-    folds : array_like (sample,)
-        Two different ones at least.
-
-    Returns
-    -------
-    ndarray (sample,)
-        Great-circle distance, km; zero where the same place is in two folds.
+    Great-circle distances (sample,), km, from degrees; zero where the same place is in two folds.
     """
     vectors = unit_vectors(lat, lon)
     numbers, which = indexed(folds, "folds", len(vectors))
@@ -259,24 +240,10 @@ def _to_other_folds(vectors: np.ndarray, folds: np.ndarray) -> np.ndarray:
 
 
 def centres(vectors: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Return the centre of each group of points: the direction of the mean of its distinct positions.
+    """Return the centre of each group of unit vectors: the direction (group, 3) of the mean of its distinct positions.
 
-    Parameters
-    ----------
-    vectors : ndarray (point, 3)
-        From `unit_vectors`. A place that occurs more than once, as a tower does with its years, counts once.
-    groups : ndarray of int (point,)
-        0 to the number of groups less one, each at least once.
-
-    Returns
-    -------
-    ndarray (group, 3)
-        Unit vectors.
-
-    Raises
-    ------
-    ValueError
-        The members of a group lie so far apart that they cancel.
+    A place that occurs more than once, as a tower does with its years, counts once. Groups are numbered from 0. Members
+    that lie so far apart that they cancel raise ValueError.
     """
     rows = np.unique(np.column_stack([groups, vectors]), axis=0)
     member = rows[:, 0].astype(int)
@@ -356,17 +323,7 @@ def region_folds(lat: ArrayLike, lon: ArrayLike, groups: ArrayLike, k: int) -> n
     Ward's criterion joins the two clusters whose union is least spread out, until k are left. Regions follow the
     network: where towers are dense a region is small. Their numbers of samples differ, sometimes by much.
 
-    Parameters
-    ----------
-    lat, lon, groups
-        See `block_folds`.
-    k : int
-        Number of regions, each a fold (2 to the number of groups).
-
-    Returns
-    -------
-    ndarray of int (sample,)
-        Fold of each sample; the numbers carry no order.
+    Parameters and result are those of `block_folds`; the numbers of folds carry no order.
     """
     which, centre = _group_centres(lat, lon, groups, k)
     return _ward(centre, np.array([k]))[:, 0][which]
@@ -596,17 +553,8 @@ def _largest_share(group_folds: np.ndarray, which: np.ndarray, k: int) -> np.nda
 def weighted_ecdf(values: ArrayLike, weight: ArrayLike | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Return the empirical distribution function of a sample, every value with its weight.
 
-    Parameters
-    ----------
-    values : array_like (value,)
-        Such as distances.
-    weight : array_like (value,), optional
-        Not negative, such as cell areas; equal if left out.
-
-    Returns
-    -------
-    x, share : ndarray (distinct,)
-        The distinct values in ascending order, and the share of the weight (to 1) at or below each.
+    Weights, such as cell areas, are equal if left out. The result are the distinct values in ascending order, and the
+    share of the weight (to 1) at or below each.
     """
     x, which = np.unique(np.asarray(values, dtype="float64"), return_inverse=True)
     cumulated = np.cumsum(np.bincount(which, _weights(weight, which.size, "weight")))
