@@ -89,13 +89,6 @@ def test_years_of_a_tower_make_a_sample_look_familiar():
     assert shares[0] < 0.05 and shares[1] > 0.7
 
 
-def test_all_duplicates_but_one_are_near_each_other():
-    train = np.array([[0.0, 0.0]] * 5 + [[1.0, 2.0]])
-    assert applicability.training_dissimilarity(train, None).tolist()[:5] == [0] * 5
-    assert (applicability.training_dissimilarity(train, [0, 1, 0, 1, 0, 1])[:5] == 0).all()
-    assert applicability.training_dissimilarity(train, [0, 0, 0, 0, 0, 1]).min() > 0
-
-
 def test_large_maps_are_read_in_chunks_from_disk(tmp_path, monkeypatch):
     train, new, weights, _ = data(4, cells=5000)
     new = new.astype("float32")
@@ -128,23 +121,7 @@ def test_threshold_is_the_upper_whisker(values):
     assert not any(observed < value <= fence * (1 - 1e-9) for value in values)
 
 
-def test_an_outlier_does_not_widen_the_area():
-    index = np.append(np.linspace(0, 1, 101), 50.0)
-    assert applicability.threshold(index) == 1
-
-
 # --- importance ------------------------------------------------------------------------------------------------------
-
-
-def test_importance_of_a_line_is_twice_its_variance():
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=(600, 3)) * [1.0, 2.0, 1.0]
-    y, folds = 3 * x[:, 0] + 0.5 * x[:, 1], rng.integers(0, 4, 600)
-    found = applicability.permutation_importance(
-        lambda fold, z: 3 * z[:, 0] + 0.5 * z[:, 1], x, y, folds, rng, repeats=200
-    )
-    variance = np.mean([x[folds == fold].var(axis=0) for fold in range(4)], axis=0)
-    np.testing.assert_allclose(found, [18 * variance[0], 0.5 * variance[1], 0], rtol=0.03, atol=1e-12)
 
 
 def test_importance_is_that_of_scikit_learn_on_one_held_out_fold():

@@ -62,11 +62,6 @@ def test_every_protocol_answers_for_every_lag(small):
     assert apart.equals(worlds.without_networks(small))
 
 
-def test_the_placebo_is_never_right():
-    each = pd.DataFrame({"protocol": "a", "planted": lags.PLANTED, "back": -1, "found": True})
-    assert not worlds.rates(each).right.any()
-
-
 def test_rates_count_and_bound():
     each = pd.DataFrame({"protocol": "a", "planted": ["none"] * 4, "back": 0, "found": [True, False, False, False]})
     (row,) = worlds.rates(each).itertuples()

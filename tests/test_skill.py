@@ -147,15 +147,6 @@ def test_scales_are_those_of_pandas_and_scipy_site_by_site(network):
             assert parts[scale][which, :, skill.COUNT].sum() == len(pairs)
 
 
-def test_parts_make_the_whole(network):
-    """Squared error over site-years is that within sites plus that across, years as weights."""
-    parts = skill.scale_sums(*network, min_years=2)
-    means = parts["across sites"]
-    across = ((means[..., skill.OBS] - means[..., skill.SIM]) ** 2 * parts["all"][..., skill.COUNT]).sum(-1)
-    within = skill.squared_error(parts["within sites"]).sum(-1)
-    np.testing.assert_allclose(within + across, ((network[0] - network[1]) ** 2).sum(-1))
-
-
 def test_simulations_that_never_change_and_sites_too_short_have_no_timing(network):
     observed, _, site, year = network
     constant = pd.Series(observed).groupby(site).transform("first").to_numpy() + 0.1

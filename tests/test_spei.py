@@ -106,15 +106,6 @@ def test_index_equals_a_slow_loop_over_cells_and_months():
             np.testing.assert_allclose(fast.values[i, j, t], log_logistic_score(np.array([now]), *parameters)[0])
 
 
-@pytest.mark.parametrize("scale", [1, 12, 24, 36])
-def test_index_is_standard_normal_over_a_long_series(scale):
-    index = spei(gamma_rain(200, seed=7), monthly(np.full(2400, 40.0)), scale)
-    assert np.isnan(index[: scale - 1]).all() and index[scale - 1 :].notnull().mean() > 0.995
-    by_month = index.groupby("time.month")
-    np.testing.assert_allclose(by_month.mean(), 0, atol=0.06)
-    np.testing.assert_allclose(by_month.std(), 1, atol=0.08)
-
-
 def test_calibration_years_alone_decide_the_fit():
     rain = gamma_rain(40, seed=9)
     wetter = rain.where(rain.time.dt.year < 2010, rain * 3)

@@ -10,9 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
-from sklearn.metrics import r2_score
 from sklearn.metrics.pairwise import haversine_distances
-from sklearn.neighbors import KNeighborsRegressor
 
 from helpers.space import windows
 from helpers.space.grid import Grid
@@ -87,14 +85,6 @@ def test_distribution_with_weights(values, seed):
         assert part == pytest.approx(below / weight.sum())
 
 
-def test_centre_of_a_group_counts_each_place_once():
-    lat, lon = [10.0, 10.0, 10.0, 12.0, 0.0, 0.0], [20.0, 20.0, 20.0, 20.0, 179.0, -179.0]
-    centre = splits.centres(splits.unit_vectors(lat, lon), np.array([0, 0, 0, 0, 1, 1]))
-    np.testing.assert_allclose(centre, splits.unit_vectors([11.0, 0.0], [20.0, 180.0]), atol=1e-12)
-    with pytest.raises(ValueError, match="a group without a centre"):
-        splits.centres(splits.unit_vectors([0.0, 0.0], [0.0, 180.0]), np.array([0, 0]))
-
-
 LABELS = st.lists(st.sampled_from("abcdefghij"), min_size=4, max_size=60).filter(lambda labels: len(set(labels)) > 3)
 
 
@@ -121,13 +111,6 @@ def test_groups_stay_whole_and_folds_are_balanced(labels, k, seed):
     held = np.bincount(folds)
     assert np.ptp(held) <= max(labels.count(label) for label in labels)
     assert folds.tolist() == splits.grouped_folds(labels, k, np.random.default_rng(seed)).tolist()
-
-
-@pytest.mark.parametrize(("n", "k"), [(10, 3), (7, 7), (790, 10)])
-def test_random_folds_are_equal_and_drawn(n, k):
-    folds = splits.random_folds(n, k, np.random.default_rng(3))
-    assert np.ptp(np.bincount(folds, minlength=k)) <= 1 and folds.size == n
-    assert folds.tolist() == splits.random_folds(n, k, np.random.default_rng(3)).tolist()
 
 
 @pytest.mark.parametrize("k", [2, 3, 5])
@@ -171,12 +154,6 @@ def test_blocks_have_about_the_area_asked_for_wherever_they_are(size):
     assert block.max() + 1 == pytest.approx(sphere_area / size**2, rel=0.25)
 
 
-def test_a_whole_group_goes_to_the_block_of_its_centre():
-    lat, lon = [1.0, 1.0, 60.0, 60.0, -60.0], [-1.0, 0.5, 179.5, -179.9, 0.0]
-    folds = splits.block_folds(lat, lon, ["a", "a", "b", "b", "c"], 3, 1000, np.random.default_rng(0))
-    assert folds[0] == folds[1] and folds[2] == folds[3] and len(set(folds)) == 3
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_regions_are_those_of_scipy_on_haversines(seed):
     lat, lon, groups, _ = towers(seed, n=40)
@@ -186,27 +163,6 @@ def test_regions_are_those_of_scipy_on_haversines(seed):
     folds = splits.region_folds(lat, lon, groups, 5)
     assert ((folds[:, None] == folds) == (expected[:, None] == expected)).all()
     assert splits.divided(folds, groups).size == 0
-
-
-def test_a_memory_passes_a_test_of_known_places_and_fails_one_of_new_places():
-    """Targets are noise that belongs to a place: only who has seen the place can know it."""
-    rng = np.random.default_rng(11)
-    groups = np.repeat(np.arange(150), 6)
-    x = rng.normal(size=(150, 5))[groups] + rng.normal(size=(900, 5)) * 1e-3
-    y = rng.lognormal(size=150)[groups]
-
-    def score(folds):
-        out = np.empty(900)
-        for train in splits.train_masks(folds):
-            out[~train] = KNeighborsRegressor(1).fit(x[train], y[train]).predict(x[~train])
-        return r2_score(y, out)
-
-    assert score(splits.random_folds(900, 5, rng)) > 0.9
-    grouped = splits.grouped_folds(groups, 5, rng)
-    assert score(grouped) < 0
-    leaky = grouped.copy()
-    leaky[::6] = (leaky[::6] + 1) % 5  # one year of every place is tested with others
-    assert splits.divided(leaky, groups).size == 150 and score(leaky) > 0.9
 
 
 # --- kNNDM against a slow search: every distance, every cluster and every W by hand ----------------------------------
@@ -319,7 +275,7 @@ def test_the_choice_is_that_of_a_slow_search(seed, k):
 
 
 @pytest.mark.parametrize("clustering", ("hierarchical", "kmeans"))
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_clustered_samples_are_matched_better_than_by_random_folds(clustering, seed):
     points, land, weight = network(seed, n=80, clusters=6)
     found = match(points, land, weight, 5, seed, clustering=clustering)
@@ -384,14 +340,6 @@ def test_the_date_line_is_nowhere(turn):
     at = [np.column_stack([xy[:, 0], (xy[:, 1] + turn + 180) % 360 - 180]) for xy in (points, land)]
     here, there = match(points, land, weight, 4), match(*at, weight, 4)
     assert here.folds.tolist() == there.folds.tolist() and here.w == pytest.approx(there.w)
-
-
-def test_target_weights_are_repeated_targets():
-    points, land, _ = network(9)
-    times = np.random.default_rng(3).integers(0, 4, len(land))
-    weighted = match(points, land, times, 3, level=2)
-    repeated = match(points, np.repeat(land, times, axis=0), None, 3, level=2)
-    np.testing.assert_allclose(weighted.candidates_w, repeated.candidates_w)
 
 
 def test_towers_at_one_place_in_different_groups_are_clustered_together():

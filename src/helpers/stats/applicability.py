@@ -2,7 +2,8 @@
 
 A model can be asked anything, also about places unlike all that it has seen. The dissimilarity index measures how far a
 place is, in the space of predictors, from what the model has learned from; the area of applicability is where that is
-no farther than in the model's own cross-validation (Meyer and Pebesma 2021).
+no farther than in the model's own cross-validation (Meyer and Pebesma 2021, Methods Ecol. Evol. 12, 1620-1633,
+doi:10.1111/2041-210X.13650).
 
 >>> train = np.array([[0.0], [1.0], [2.0], [3.0]])
 >>> limit = threshold(training_dissimilarity(train, folds=[0, 1, 0, 1]))
@@ -93,11 +94,6 @@ def dissimilarity_index(train: ArrayLike, new: ArrayLike, weights: ArrayLike | N
     ValueError
         A value is not finite (an ocean cell, a gap), the numbers of predictors differ, a predictor does not vary over
         the training samples, or weights are negative or all zero.
-
-    References
-    ----------
-    Meyer, H. and Pebesma, E. (2021). Predicting into unknown space? Estimating the area of applicability of spatial
-    prediction models. Methods Ecol. Evol. 12, 1620-1633, doi:10.1111/2041-210X.13650.
     """
     (mean, factor, points, unit), shape = _space(train, weights), np.shape(new)
     if len(shape) != 2 or shape[1] != mean.size:
@@ -149,15 +145,7 @@ def threshold(training: ArrayLike) -> float:
     The fence of a box plot is Q75 + 1.5 (Q75 − Q25); the largest index that occurs at or below it is the
     outlier-removed maximum of Meyer and Pebesma (2021).
 
-    Parameters
-    ----------
-    training : array_like (sample,)
-        From `training_dissimilarity`, with the folds of the model's own cross-validation; finite.
-
-    Returns
-    -------
-    float
-        No unit.
+    ``training`` (sample,) comes from `training_dissimilarity`, with the folds of the model's own cross-validation.
     """
     values = np.asarray(training, dtype="float64")
     low, high = np.quantile(values, [0.25, 0.75])
@@ -237,20 +225,8 @@ def _predicted(predict: Callable, fold: int, features: np.ndarray) -> np.ndarray
 def importance_weights(importance: ArrayLike) -> np.ndarray:
     """Turn importances into weights: negative ones, which are chance, become zero, and all sum to one.
 
-    Parameters
-    ----------
-    importance : array_like (predictor,)
-        From `permutation_importance`, or any other measure where more is more important.
-
-    Returns
-    -------
-    ndarray (predictor,)
-        Weights for `dissimilarity_index`, where only their ratios count.
-
-    Raises
-    ------
-    ValueError
-        A value is not finite, or none is above zero.
+    ``importance`` (predictor,) is from `permutation_importance`, or any other measure where more is more important.
+    Raises ValueError where a value is not finite, or none is above zero.
     """
     values = np.asarray(importance, dtype="float64")
     if not np.isfinite(values).all() or not (values > 0).any():

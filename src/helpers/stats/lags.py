@@ -74,11 +74,6 @@ def squared_errors(
     -------
     errors : ndarray (..., sample)
     variation : ndarray (sample,)
-
-    Raises
-    ------
-    ValueError
-        A value is not finite.
     """
     obs, sim = np.asarray(observed, "float64"), np.asarray(simulated, "float64")
     bad = int((~np.isfinite(sim)).sum() + (~np.isfinite(obs)).sum())
@@ -145,11 +140,6 @@ def gain(
         Difference in R² (positive: better than the reference), with the 2.5th and the 97.5th percentile over draws.
     p : float
         Two-sided: twice the share of draws on the lesser side of zero, at least 2 / (draws + 1).
-
-    Raises
-    ------
-    ValueError
-        One group only, or too few draws.
     """
     difference, total = np.asarray(reference) - np.asarray(errors), np.asarray(variation)
     labels, which = indexed(groups, "groups", difference.size)

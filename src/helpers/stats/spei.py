@@ -143,8 +143,6 @@ def fit_log_logistic(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     location, scale, shape : ndarray (…, 1)
         NaN where fewer than `FEWEST_YEARS` values are there or they do not vary.
 
-    Examples
-    --------
     >>> location, scale, shape = fit_log_logistic(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     >>> float(location[0]), float(scale[0].round(12)), float(abs(shape[0]).round(12))  # symmetric: a plain logistic
     (3.0, 1.0, 0.0)
@@ -189,15 +187,8 @@ def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarr
 def extraterrestrial_radiation(day: xr.DataArray | np.ndarray, lat: xr.DataArray | np.ndarray):
     r"""Return the daily solar radiation at the top of the atmosphere, MJ m-2 d-1 (FAO-56, equations 21 to 25) [3]_.
 
-    Parameters
-    ----------
-    day : array-like
-        Day of the year, 1 to 366.
-    lat : array-like
-        Latitude, degrees north. The two broadcast against each other.
+    The day of the year (1 to 366) and the latitude (degrees north) broadcast against each other.
 
-    Examples
-    --------
     >>> extraterrestrial_radiation(246, -20.0).round(1)  # 3 September, 20°S: example 8 of FAO-56
     np.float64(32.2)
     """

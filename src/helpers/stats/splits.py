@@ -62,13 +62,6 @@ def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None
     ndarray of int (sample,)
         Number of the group, from 0 in the order in which samples meet them.
 
-    Raises
-    ------
-    ValueError
-        A cell is off the grid.
-
-    Examples
-    --------
     >>> place_groups([4, 4, 4, 4, 8], [0, 2, 5, 359, 0], n_columns=360).tolist()
     [0, 0, 1, 0, 2]
     """
@@ -147,11 +140,6 @@ def grouped_folds(groups: ArrayLike, k: int, rng: np.random.Generator) -> np.nda
     -------
     ndarray of int (sample,)
         Fold of each sample.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two folds, or more than groups.
     """
     labels, which = indexed(groups)
     _check_k(k, labels.size, "groups")
@@ -180,19 +168,8 @@ def year_folds(year: ArrayLike, k: int) -> np.ndarray:
 def unit_vectors(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     """Return points of the sphere as unit vectors.
 
-    Parameters
-    ----------
-    lat, lon : array_like (point,)
-        Degrees north and east; longitudes may count from −180 or from 0.
-
-    Returns
-    -------
-    ndarray (point, 3)
-
-    Raises
-    ------
-    ValueError
-        The two differ in length, there is no point, a value is not finite, or a latitude lies beyond a pole.
+    Latitudes and longitudes (point,) are degrees; longitudes may count from −180 or from 0. The result is (point, 3).
+    Raises ValueError where the two differ in length, a value is not finite, or a latitude lies beyond a pole.
     """
     lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
     if lat.ndim != 1 or lat.shape != lon.shape or lat.size == 0:
@@ -266,14 +243,7 @@ def blocks(vectors: np.ndarray, size: float) -> np.ndarray:
     """Cut the globe into blocks, and return that of each point (point,), numbered from 0 among those that hold one.
 
     Blocks stand in rows of equal height; a row has as many blocks as keeps them about square, so that one near a pole
-    is no smaller than one at the equator.
-
-    Parameters
-    ----------
-    vectors : ndarray (point, 3)
-        From `unit_vectors`.
-    size : float
-        Edge of a block (km; above 0).
+    is no smaller than one at the equator. Points are `unit_vectors`, and ``size`` is the edge of a block (km; above 0).
     """
     if not size > 0:
         raise ValueError(f"size: expected the edge of a block above 0 km, found {size}; give it in km")
@@ -425,11 +395,6 @@ def knndm(
         By Ward's criterion on great-circle distances, as in CAST, or on unit vectors.
     n_candidates : int
         At most so many numbers of clusters are tried (1 or more).
-
-    Returns
-    -------
-    Matching
-        Folds, W, and the distances to draw.
 
     Raises
     ------
