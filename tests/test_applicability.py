@@ -62,37 +62,19 @@ def test_index_is_that_of_a_slow_loop(seed):
     assert (own >= alone).all()
 
 
-def test_index_by_hand():
-    train, new = [[0.0, 5.0], [3.0, 9.0], [3.0, 5.0], [0.0, 9.0]], [[0.0, 5.0], [1.5, 7.0], [6.0, 7.0]]
-    # standardised, the samples are the corners of a square of side 2: mean distance (4 * 2 + 2 * 8 ** 0.5) / 6
-    mean = (8 + 2 * 8**0.5) / 6
-    expected = np.array([0.0, 2**0.5, 5**0.5]) / mean
-    np.testing.assert_allclose(applicability.dissimilarity_index(train, new), expected)
-    own = applicability.training_dissimilarity(train, ["a", "b", "b", "b"])
-    np.testing.assert_allclose(own, np.array([2, 8**0.5, 2, 2]) / mean)
-
-
 @settings(max_examples=50, deadline=None)
 @given(
     train=arrays(float, (12, 3), elements=st.floats(-5, 5, width=16)),
     scale=arrays(float, 3, elements=st.sampled_from([-8.0, 0.125, 1.0, 32.0])),
     factor=st.sampled_from([0.25, 4.0]),
-    chunk=st.integers(1, 40),
 )
-def test_units_offsets_scale_of_weights_and_chunks_do_not_matter(train, scale, factor, chunk):
+def test_units_offsets_and_scale_of_weights_do_not_matter(train, scale, factor):
     assume((np.ptp(train, axis=0) > 0.1).all())
     new, weights = np.random.default_rng(1).normal(size=(30, 3)) * 4, np.array([1.0, 0.5, 2.0])
     plain = applicability.dissimilarity_index(train, new, weights)
-    other = applicability.dissimilarity_index(train * scale + 7, new * scale + 7, weights * factor, chunk=chunk)
+    other = applicability.dissimilarity_index(train * scale + 7, new * scale + 7, weights * factor)
     np.testing.assert_allclose(other, plain, rtol=1e-6, atol=1e-9)
     assert (plain >= 0).all() and (applicability.dissimilarity_index(train, train, weights) == 0).all()
-
-
-def test_weights_decide_what_is_unlike():
-    rng = np.random.default_rng(2)
-    train = rng.normal(size=(200, 2))
-    first, second = applicability.dissimilarity_index(train, [[9.0, 0.0], [0.0, 9.0]], [1.0, 0.05])
-    assert first > 5 * second
 
 
 def test_years_of_a_tower_make_a_sample_look_familiar():
@@ -103,28 +85,21 @@ def test_years_of_a_tower_make_a_sample_look_familiar():
     limits = [applicability.threshold(index) for index in (by_year, by_site)]
     assert limits[0] < 0.1 * limits[1]
     new = rng.normal(size=(500, 4))
-    shares = [
-        applicability.area_of_applicability(applicability.dissimilarity_index(train, new), limit).mean()
-        for limit in limits
-    ]
+    shares = [(applicability.dissimilarity_index(train, new) <= limit).mean() for limit in limits]
     assert shares[0] < 0.05 and shares[1] > 0.7
 
 
-def test_all_duplicates_but_one_are_near_each_other():
-    train = np.array([[0.0, 0.0]] * 5 + [[1.0, 2.0]])
-    assert applicability.training_dissimilarity(train, None).tolist()[:5] == [0] * 5
-    assert (applicability.training_dissimilarity(train, [0, 1, 0, 1, 0, 1])[:5] == 0).all()
-    assert applicability.training_dissimilarity(train, [0, 0, 0, 0, 0, 1]).min() > 0
-
-
-def test_large_maps_are_read_in_pieces(tmp_path):
+def test_large_maps_are_read_in_chunks_from_disk(tmp_path, monkeypatch):
     train, new, weights, _ = data(4, cells=5000)
     new = new.astype("float32")
     np.save(tmp_path / "map.npy", new)
+    whole = applicability.dissimilarity_index(train, new, weights)
+    monkeypatch.setattr(applicability, "CHUNK", 700)
     on_disk = np.load(tmp_path / "map.npy", mmap_mode="r")
-    pieces = applicability.dissimilarity_index(train, on_disk, weights, chunk=700)
-    np.testing.assert_array_equal(pieces, applicability.dissimilarity_index(train, new, weights))
-    assert applicability.dissimilarity_index(train, new[:0], weights).shape == (0,)
+    np.testing.assert_array_equal(applicability.dissimilarity_index(train, on_disk, weights), whole)
+    new[4321, 0] = np.nan
+    with pytest.raises(ValueError, match="new: expected finite predictors, found one that is not in row 4321"):
+        applicability.dissimilarity_index(train, new, weights)
 
 
 # --- threshold -------------------------------------------------------------------------------------------------------
@@ -144,30 +119,9 @@ def test_threshold_is_the_upper_whisker(values):
     observed = applicability.threshold(values)
     assert observed in values and observed <= fence * (1 + 1e-9)
     assert not any(observed < value <= fence * (1 - 1e-9) for value in values)
-    assert applicability.threshold(values, "whisker") == pytest.approx(min(fence, max(values)))
-    assert observed <= applicability.threshold(values, "whisker") * (1 + 1e-9)
-
-
-def test_an_outlier_does_not_widen_the_area():
-    index = np.append(np.linspace(0, 1, 101), 50.0)
-    assert applicability.threshold(index) == 1
-    assert applicability.threshold(index, "whisker") == pytest.approx(0.7575 + 1.5 * (0.7575 - 0.2525))
-    inside = applicability.area_of_applicability([[0.5, 1.0], [1.01, np.nan]], 1.0)
-    assert inside.tolist() == [[True, True], [False, False]]
 
 
 # --- importance ------------------------------------------------------------------------------------------------------
-
-
-def test_importance_of_a_line_is_twice_its_variance():
-    rng = np.random.default_rng(5)
-    x = rng.normal(size=(600, 3)) * [1.0, 2.0, 1.0]
-    y, folds = 3 * x[:, 0] + 0.5 * x[:, 1], rng.integers(0, 4, 600)
-    found = applicability.permutation_importance(
-        lambda fold, z: 3 * z[:, 0] + 0.5 * z[:, 1], x, y, folds, rng, repeats=200
-    )
-    variance = np.mean([x[folds == fold].var(axis=0) for fold in range(4)], axis=0)
-    np.testing.assert_allclose(found, [18 * variance[0], 0.5 * variance[1], 0], rtol=0.03, atol=1e-12)
 
 
 def test_importance_is_that_of_scikit_learn_on_one_held_out_fold():
@@ -212,37 +166,43 @@ TRAIN = [[0.0, 1.0], [1.0, 3.0], [2.0, 2.0]]
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda a: a.dissimilarity_index(TRAIN, [[0.0, np.nan]]), "new: expected finite predictors, found one that is"),
-        (lambda a: a.dissimilarity_index(TRAIN, [[0.0, 1.0]] * 5 + [[np.inf, 1.0]], chunk=2), "in row 5; drop such"),
         (lambda a: a.dissimilarity_index([*TRAIN, [np.nan, 0.0]], TRAIN), "train: expected finite predictors"),
         (lambda a: a.dissimilarity_index(TRAIN[:1], TRAIN), "train: expected (sample, predictor) with 2 samples"),
-        (lambda a: a.dissimilarity_index([0.0, 1.0], TRAIN), "train: expected (sample, predictor)"),
         (lambda a: a.dissimilarity_index([[0.1, 1.0]] * 3, TRAIN), "the same value in every sample of column 0"),
         (lambda a: a.dissimilarity_index(TRAIN, [[0.0]]), "new: expected (cell, predictor) with 2 predictors, found"),
-        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [1.0]), "weights: expected one for each of 2 predictors"),
-        (
-            lambda a: a.dissimilarity_index(TRAIN, TRAIN, [1.0, -1.0]),
-            "weights: expected finite weights of zero or more",
-        ),
-        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [0.0, 0.0]), "not all zero"),
-        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, chunk=0), "chunk: expected 1 row or more"),
+        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [1.0, -1.0]), "weights: expected 2 finite weights of zero or"),
+        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [0.0, 0.0]), "found all in one point"),
         (lambda a: a.training_dissimilarity(TRAIN, [1, 1, 1]), "folds: expected 2 or more, found 1"),
-        (lambda a: a.training_dissimilarity(TRAIN, [1, 2]), "folds: expected one for each of 3 samples"),
-        (lambda a: a.threshold([]), "training: expected one finite index a sample"),
-        (lambda a: a.threshold([0.1, np.nan]), "training: expected one finite index a sample"),
-        (lambda a: a.threshold([0.1], "max"), "convention: expected one of observed, whisker, found 'max'"),
-        (lambda a: a.area_of_applicability([0.1], np.nan), "limit: expected a finite index of 0 or more, found nan"),
         (lambda a: a.importance_weights([-1.0, 0.0]), "importance: expected a finite value a predictor"),
-        (lambda a: a.permutation_importance(len, TRAIN, [0.0], [0, 0, 0], None), "features, observed, folds: expected"),
-        (lambda a: a.permutation_importance(len, TRAIN, [0, np.nan, 0], [0, 0, 0], None), "expected finite values"),
-        (lambda a: a.permutation_importance(len, TRAIN, [0, 1, 0], [0, 0, 0], None, 0), "repeats: expected 1 or more"),
         (
-            lambda a: a.permutation_importance(lambda k, x: x, TRAIN, [0, 1, 0], [0, 0, 0], None),
-            "predict: expected 3 finite values, found shape (3, 2)",
+            lambda a: a.permutation_importance(lambda k, x: x, np.array(TRAIN), [0, 1, 0], [0, 0, 0], None),
+            "predict: expected 3",
         ),
+        (lambda a: a.by_index([1.0, np.nan], {"a": [1.0, 2.0]}), "values: expected finite values, found some in index"),
     ],
 )
 def test_every_fault_is_one_line(call, words):
     with pytest.raises(ValueError) as error:
         call(applicability)
     assert words in str(error.value) and "\n" not in str(error.value)
+
+
+# --- errors in the order of the index, against a slow walk along the sorted places -----------------------------------
+
+
+def test_parts_of_equal_weight_are_filled_in_the_order_of_the_index():
+    rng = np.random.default_rng(5)
+    index, error, area = rng.random(1000), rng.random(1000), rng.uniform(0.5, 2, 1000)
+    found = applicability.by_index(index, {"error": error}, area, parts=4)
+    passed, sums = 0.0, np.zeros((4, 3))
+    for place in np.argsort(index):
+        part = int(4 * (passed + area[place] / 2) / area.sum())
+        sums[part] += area[place] * np.array([1.0, index[place], error[place]])
+        passed += area[place]
+    np.testing.assert_allclose(found[["index", "error"]], sums[:, 1:] / sums[:, :1])
+    np.testing.assert_allclose(sums[:, 0], area.sum() / 4, rtol=0.01)
+    index = rng.permutation(20.0 * np.arange(50))
+    found = applicability.by_index(index, {"twice": 2 * index}, parts=10)
+    assert found["index"].tolist() == [20 * (5 * k + 2) for k in range(10)] and np.allclose(
+        found.twice, 2 * found["index"]
+    )

@@ -289,7 +289,7 @@ class TestIntervals:
         assert not self.marks(lower, True)
 
     def test_worlds_are_counted_in_per_cent_and_filled_where_right(self):
-        rates = lags.kept_rates()[1]
+        rates = lags.counts_over_worlds()[1]
         axes = figures.worlds_found(rates, lags.YEARS)
         assert len(axes) == rates.protocol.nunique()
         for ax, (_, own) in zip(axes, rates.groupby("protocol", sort=False), strict=True):

@@ -11,7 +11,7 @@ from scipy import stats
 
 from helpers import products
 from helpers.run import chapters, reach
-from helpers.stats import lags, splits
+from helpers.stats import spei, splits
 from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 from helpers.workspace import ROOT, Workspace
 
@@ -45,14 +45,14 @@ def make_samples(folder, rng):
     climate.reset_index().to_csv(folder / "climate.csv", index=False)
     at = xr.Dataset({k: (("site", "time"), v.to_numpy().reshape(24, -1)) for k, v in climate.items() if k != "lat"})
     at = at.assign_coords(site=sites, time=pd.date_range("1996-01-01", periods=18 * 12, freq="MS")).assign(lat=40.0)
-    water = lags.scales_at(at, (12, 24, 36))
+    water = spei.scales_at(at, (12, 24, 36))
     site, year = (
         xr.DataArray(v.ravel(), dims="sample") for v in np.meshgrid(sites, np.arange(2004, 2012), indexing="ij")
     )
     of = np.repeat(np.arange(24), 8)
     centre = {"mat": rng.standard_normal(24)[of] + 0.1 * rng.standard_normal(192), "npp": rng.standard_normal(192)}
-    centre |= {f"spei{k}": lags.earlier(water.sel(scale=k), site, year) for k in (12, 24, 36)}
-    last = lags.earlier(water.sel(scale=12), site, year, 1)
+    centre |= {f"spei{k}": spei.earlier(water.sel(scale=k), site, year) for k in (12, 24, 36)}
+    last = spei.earlier(water.sel(scale=12), site, year, 1)
     values = np.stack([*centre.values()], axis=1).astype("float32")[:, :, None, None] * np.ones((3, 3), "float32")
     samples = xr.Dataset({"window": (("sample", "predictor", "dy", "dx"), values)}, {"predictor": list(centre)})
     samples["reco"] = "sample", np.exp(0.3 * centre["mat"] + 0.2 * last + 0.02 * rng.standard_normal(192))
@@ -125,7 +125,7 @@ def test_on_the_real_table_the_slopes_are_those_of_statsmodels_with_a_dummy_a_si
     slopes, samples = ws.read("lag").query("score == 'slope'").set_index(["protocol", "model"]), ws.read("samples")
     climate = profile["09_is_there_a_lag"]
     options = {"columns": climate["climate_columns"], "precipitation": climate["climate_rain"]}
-    water = lags.scales_at(products.read("site_climate", climate["climate_table"], **options), [12])[0].to_pandas()
+    water = spei.scales_at(products.read("site_climate", climate["climate_table"], **options), [12])[0].to_pandas()
     x = pd.DataFrame(samples.window.values[:, :, 1, 1].astype("float64"), columns=samples.predictor.values)
     for back, name in enumerate(YEARS):
         x[name] = [water.loc[y - back, s] for s, y in zip(samples.site.values, samples.year.values, strict=True)]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-from test_lags_verdict import numbers as lag_table
+from test_lags import numbers as lag_table
 
 from helpers import measured
 from helpers.reported import aggregates

@@ -21,11 +21,12 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
+from helpers.demo import worlds as made_worlds
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import Digests
 from helpers.space import regions
-from helpers.stats import lags, significance
+from helpers.stats import significance
 from helpers.workspace import DATA, ROOT, DeclarationError, Workspace, artefacts, writing
 
 FOLDER = DATA / "measured"
@@ -54,7 +55,7 @@ OF_ONE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample
 GPP_TRENDS = "mte_gpp_trends.csv"
 LAG_POWER = "lag_power.csv"
 LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
-"""Of those worlds, and of the networks trained in them; see `helpers.stats.lags.over_worlds`."""
+"""Of those worlds, and of the networks trained in them; see `helpers.demo.worlds.over_worlds`."""
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
@@ -100,9 +101,9 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
 
 
 def lag_power(worlds: int) -> pd.DataFrame:
-    """Count in how many made worlds, from seed 1 on, each protocol finds the water of each year; see `lags.rates`."""
-    every = lags.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
-    return lags.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
+    """Count in how many made worlds, from seed 1 on, each protocol finds each year's water; see `worlds.rates`."""
+    every = made_worlds.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
+    return made_worlds.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
 
 
 def head(commands: str, root: Path = ROOT) -> dict[str, str]:

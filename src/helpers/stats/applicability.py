@@ -2,18 +2,18 @@
 
 A model can be asked anything, also about places unlike all that it has seen. The dissimilarity index measures how far a
 place is, in the space of predictors, from what the model has learned from; the area of applicability is where that is
-no farther than in the model's own cross-validation (Meyer and Pebesma 2021).
+no farther than in the model's own cross-validation (Meyer and Pebesma 2021, Methods Ecol. Evol. 12, 1620-1633,
+doi:10.1111/2041-210X.13650).
 
 >>> train = np.array([[0.0], [1.0], [2.0], [3.0]])
 >>> limit = threshold(training_dissimilarity(train, folds=[0, 1, 0, 1]))
->>> area_of_applicability(dissimilarity_index(train, [[1.4], [7.0]]), limit).tolist()
+>>> (dissimilarity_index(train, [[1.4], [7.0]]) <= limit).tolist()
 [True, False]
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -23,26 +23,12 @@ from scipy.spatial.distance import cdist
 
 from helpers.stats.labels import indexed
 
-CONVENTIONS = ("observed", "whisker")
 CHUNK = 100_000
-"""Rows that are held as float64 at a time, unless told otherwise: 11 MB with 14 predictors."""
+"""Rows that are held as float64 at a time: 11 MB with 14 predictors."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Space:
-    """Standardised, weighted predictors: how values become points, the training points, and their mean distance."""
-
-    mean: np.ndarray
-    factor: np.ndarray
-    points: np.ndarray
-    mean_distance: float
-
-    def place(self, values: np.ndarray) -> np.ndarray:
-        """Return values (row, predictor) as points, standardised and weighted."""
-        return (values - self.mean) * self.factor
-
-
-def _space(train: ArrayLike, weights: ArrayLike | None) -> _Space:
+def _space(train: ArrayLike, weights: ArrayLike | None) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """Return what standardises and weighs predictors, the training points so placed, and their mean distance."""
     values = np.asarray(train, dtype="float64")
     if values.ndim != 2 or len(values) < 2 or values.shape[1] == 0:
         raise ValueError(f"train: expected (sample, predictor) with 2 samples or more, found shape {values.shape}")
@@ -55,16 +41,17 @@ def _space(train: ArrayLike, weights: ArrayLike | None) -> _Space:
             f"leave that predictor out"
         )
     weight = np.ones(values.shape[1]) if weights is None else np.asarray(weights, dtype="float64")
-    if weight.shape != (values.shape[1],):
-        raise ValueError(f"weights: expected one for each of {values.shape[1]} predictors, found shape {weight.shape}")
-    if not (np.isfinite(weight).all() and (weight >= 0).all() and weight.any()):
-        raise ValueError("weights: expected finite weights of zero or more, not all zero; see importance_weights")
+    if weight.shape != (values.shape[1],) or not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            f"weights: expected {values.shape[1]} finite weights of zero or more, found {weight}; pair them"
+        )
     mean, factor = values.mean(axis=0), weight / spread
     points = (values - mean) * factor
-    distance = _mean_distance(points)
-    if distance == 0:
+    # over all pairs of different points, a thousand rows at a time
+    total = sum(cdist(points[i : i + 1000], points).sum() for i in range(0, len(points), 1000))
+    if total == 0:
         raise ValueError("weights: expected training samples that differ, found all in one point; weigh another one")
-    return _Space(mean, factor, points, distance)
+    return mean, factor, points, float(total / (len(points) * (len(points) - 1)))
 
 
 def _finite(values: np.ndarray, name: str, offset: int) -> None:
@@ -75,19 +62,7 @@ def _finite(values: np.ndarray, name: str, offset: int) -> None:
         )
 
 
-def _chunks(size: int, chunk: int) -> Iterator[slice]:
-    return (slice(start, min(start + chunk, size)) for start in range(0, size, chunk))
-
-
-def _mean_distance(points: np.ndarray) -> float:
-    """Return the mean distance over all pairs of different points, a thousand rows at a time."""
-    total = sum(cdist(points[part], points).sum() for part in _chunks(len(points), 1000))
-    return float(total / (len(points) * (len(points) - 1)))
-
-
-def dissimilarity_index(
-    train: ArrayLike, new: ArrayLike, weights: ArrayLike | None = None, *, chunk: int = CHUNK
-) -> np.ndarray:
+def dissimilarity_index(train: ArrayLike, new: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     r"""Return how far new places are from the nearest training sample, in units of the training data's own spread.
 
     With predictors :math:`x_p` standardised by the training data and multiplied by weights :math:`w_p`,
@@ -108,8 +83,6 @@ def dissimilarity_index(
         Where it predicts, same predictors, same units. It is read in chunks of rows, so an array on disk will do.
     weights : array_like (predictor,), optional
         Importance of each predictor to the model (see `importance_weights`); equal if left out. Only ratios count.
-    chunk : int
-        Rows of ``new`` to work on at a time.
 
     Returns
     -------
@@ -121,23 +94,16 @@ def dissimilarity_index(
     ValueError
         A value is not finite (an ocean cell, a gap), the numbers of predictors differ, a predictor does not vary over
         the training samples, or weights are negative or all zero.
-
-    References
-    ----------
-    Meyer, H. and Pebesma, E. (2021). Predicting into unknown space? Estimating the area of applicability of spatial
-    prediction models. Methods Ecol. Evol. 12, 1620-1633, doi:10.1111/2041-210X.13650.
     """
-    space, shape = _space(train, weights), np.shape(new)
-    if len(shape) != 2 or shape[1] != space.mean.size:
-        raise ValueError(f"new: expected (cell, predictor) with {space.mean.size} predictors, found shape {shape}")
-    if chunk < 1:
-        raise ValueError(f"chunk: expected 1 row or more, found {chunk}; {CHUNK} is usual")
-    tree, nearest = cKDTree(space.points), np.empty(shape[0])
-    for part in _chunks(shape[0], chunk):
-        values = np.asarray(new[part], dtype="float64")
-        _finite(values, "new", part.start)
-        nearest[part] = tree.query(space.place(values))[0]
-    return nearest / space.mean_distance
+    (mean, factor, points, unit), shape = _space(train, weights), np.shape(new)
+    if len(shape) != 2 or shape[1] != mean.size:
+        raise ValueError(f"new: expected (cell, predictor) with {mean.size} predictors, found shape {shape}")
+    tree, nearest = cKDTree(points), np.empty(shape[0])
+    for start in range(0, shape[0], CHUNK):
+        values = np.asarray(new[start : start + CHUNK], dtype="float64")
+        _finite(values, "new", start)
+        nearest[start : start + CHUNK] = tree.query((values - mean) * factor)[0]
+    return nearest / unit
 
 
 def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: ArrayLike | None = None) -> np.ndarray:
@@ -159,79 +125,31 @@ def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: A
     -------
     ndarray (sample,)
         No unit, 0 or more.
-
-    Raises
-    ------
-    ValueError
-        As `dissimilarity_index`, or for folds that are not one a sample or all the same.
     """
-    space = _space(train, weights)
+    _, _, points, unit = _space(train, weights)
     if folds is None:
-        return cKDTree(space.points).query(space.points, k=2)[0][:, 1] / space.mean_distance
-    numbers, which = indexed(folds, "folds", len(space.points))
-    nearest = np.empty(which.size)
+        return cKDTree(points).query(points, k=2)[0][:, 1] / unit
+    numbers, which = indexed(folds, "folds", len(points))
     if numbers.size < 2:
         raise ValueError("folds: expected 2 or more, found 1; with a single fold no sample has a neighbour outside")
+    nearest = np.empty(which.size)
     for number in range(numbers.size):
         test = which == number
-        nearest[test] = cKDTree(space.points[~test]).query(space.points[test])[0]
-    return nearest / space.mean_distance
+        nearest[test] = cKDTree(points[~test]).query(points[test])[0]
+    return nearest / unit
 
 
-def threshold(training: ArrayLike, convention: str = "observed") -> float:
+def threshold(training: ArrayLike) -> float:
     """Return the dissimilarity index up to which a model was tested: the training data's upper whisker.
 
-    Parameters
-    ----------
-    training : array_like (sample,)
-        From `training_dissimilarity`, with the folds of the model's own cross-validation.
-    convention : {"observed", "whisker"}
-        The fence of a box plot is Q75 + 1.5 (Q75 − Q25). "observed" gives the largest index that occurs at or below
-        it, the outlier-removed maximum of Meyer and Pebesma (2021). "whisker" gives the fence itself, but no more than
-        the largest index: as high or higher, and less at the mercy of a single sample. Say which one a map shows.
+    The fence of a box plot is Q75 + 1.5 (Q75 − Q25); the largest index that occurs at or below it is the
+    outlier-removed maximum of Meyer and Pebesma (2021).
 
-    Returns
-    -------
-    float
-        No unit.
-
-    Raises
-    ------
-    ValueError
-        No index, one that is not finite, or an unknown convention.
+    ``training`` (sample,) comes from `training_dissimilarity`, with the folds of the model's own cross-validation.
     """
     values = np.asarray(training, dtype="float64")
-    if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
-        raise ValueError(f"training: expected one finite index a sample, found shape {values.shape} or gaps; drop gaps")
-    if convention not in CONVENTIONS:
-        raise ValueError(f"convention: expected one of {', '.join(CONVENTIONS)}, found {convention!r}; choose one")
     low, high = np.quantile(values, [0.25, 0.75])
-    fence = high + 1.5 * (high - low)
-    return float(values[values <= fence].max() if convention == "observed" else min(fence, values.max()))
-
-
-def area_of_applicability(index: ArrayLike, limit: float) -> np.ndarray:
-    """Return where a model may be believed as far as its cross-validation goes: index at or below the threshold.
-
-    Parameters
-    ----------
-    index : array_like (…)
-        From `dissimilarity_index`; NaN, where a map has no value, is outside.
-    limit : float
-        From `threshold`.
-
-    Returns
-    -------
-    ndarray of bool (…)
-
-    Raises
-    ------
-    ValueError
-        The limit is negative or not finite.
-    """
-    if not (np.isfinite(limit) and limit >= 0):
-        raise ValueError(f"limit: expected a finite index of 0 or more, found {limit}; take it from threshold")
-    return np.asarray(index) <= limit
+    return float(values[values <= high + 1.5 * (high - low)].max())
 
 
 # How much a model leans on each predictor, for the weights of the dissimilarity index.
@@ -273,27 +191,13 @@ def permutation_importance(
     ndarray (predictor,)
         Square of the target's unit. Negative, if by chance the model does better without the predictor.
 
-    Raises
-    ------
-    ValueError
-        Features, target and folds differ in length, a value is not finite, or there is no repeat.
-
     References
     ----------
     Breiman, L. (2001). Random forests. Machine Learning 45, 5-32. Fisher, A., Rudin, C. and Dominici, F. (2019). All
     models are wrong, but many are useful. J. Mach. Learn. Res. 20 (177), 1-81.
     """
     features, observed = np.asarray(features), np.asarray(observed, dtype="float64")
-    labels, which = indexed(folds, "folds")
-    if features.ndim < 2 or len(features) == 0 or not features.shape[:1] == observed.shape == which.shape:
-        raise ValueError(
-            f"features, observed, folds: expected (sample, predictor, …) and one value and fold a sample, found shapes "
-            f"{features.shape}, {observed.shape} and {which.shape}; pair them"
-        )
-    if not (np.isfinite(features).all() and np.isfinite(observed).all()):
-        raise ValueError("features, observed: expected finite values, found some that are not; drop those samples")
-    if repeats < 1:
-        raise ValueError(f"repeats: expected 1 or more, found {repeats}; 10 is usual")
+    labels, which = indexed(folds, "folds", len(features))
     growth = np.zeros(features.shape[1])
     for number, fold in enumerate(labels):
         held = which == number
@@ -321,28 +225,16 @@ def _predicted(predict: Callable, fold: int, features: np.ndarray) -> np.ndarray
 def importance_weights(importance: ArrayLike) -> np.ndarray:
     """Turn importances into weights: negative ones, which are chance, become zero, and all sum to one.
 
-    Parameters
-    ----------
-    importance : array_like (predictor,)
-        From `permutation_importance`, or any other measure where more is more important.
-
-    Returns
-    -------
-    ndarray (predictor,)
-        Weights for `dissimilarity_index`, where only their ratios count.
-
-    Raises
-    ------
-    ValueError
-        A value is not finite, or none is above zero.
+    ``importance`` (predictor,) is from `permutation_importance`, or any other measure where more is more important.
+    Raises ValueError where a value is not finite, or none is above zero.
     """
     values = np.asarray(importance, dtype="float64")
-    if values.ndim != 1 or not np.isfinite(values).all() or not (values > 0).any():
+    if not np.isfinite(values).all() or not (values > 0).any():
         raise ValueError(
             "importance: expected a finite value a predictor, some above zero, found none; no predictor tells anything"
         )
-    kept = np.maximum(values, 0.0)
-    return kept / kept.sum()
+    positive = np.maximum(values, 0.0)
+    return positive / positive.sum()
 
 
 # Whether errors grow with the dissimilarity index: means in parts of equal weight, from familiar to strange.
@@ -368,23 +260,12 @@ def by_index(
     -------
     DataFrame
         A row a part that holds a place: the mean ``index``, and the mean of each of ``values``.
-
-    Raises
-    ------
-    ValueError
-        Lengths differ, a value is not finite, a weight is not above 0, or there are more parts than places.
     """
     columns = {"index": index, **values, "weight": np.ones(np.shape(index)) if weight is None else weight}
-    sizes = {name: np.shape(column) for name, column in columns.items()}
-    if len(set(sizes.values())) > 1 or len(sizes["index"]) != 1:
-        raise ValueError(f"values: expected one of each a place, found shapes {sizes}; pair them")
     frame = pd.DataFrame({name: np.asarray(column, dtype="float64") for name, column in columns.items()})
     bad = [name for name in frame if not np.isfinite(frame[name]).all()]
-    if bad or not (frame["weight"] > 0).all():
-        found = f"some in {bad[0]} that are not" if bad else "weights of zero or less"
-        raise ValueError(f"values: expected finite values and weights above 0, found {found}; drop those places")
-    if not 1 <= parts <= len(frame):
-        raise ValueError(f"parts: expected 1 to {len(frame)}, one a place at most, found {parts}; ask for fewer")
+    if bad:
+        raise ValueError(f"values: expected finite values, found some in {bad[0]} that are not; drop those places")
     frame = frame.sort_values("index", kind="stable")
     weight = frame.pop("weight")
     part = np.minimum(parts * (weight.cumsum() - weight / 2) / weight.sum(), parts - 0.5).astype(int)

@@ -11,29 +11,10 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 GAPS = (
-    *(
-        "",
-        "-",
-        "--",
-        "---",
-        "\u2013",
-        "\u2014",
-        ".",
-        "?",
-        "*",
-        "na",
-        "n/a",
-        "n.a.",
-        "n.a",
-        "#n/a",
-        "<na>",
-        "nan",
-        "nat",
-    ),
-    *("null", "\\n", "none", "nil", "nd", "missing", "no data", "nodata"),
-    *("n.d.", "n.d", "#n/d", "#nv", "-1.#ind", "1.#qnan", "-nan"),
-    *("#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"),
-)
+    "", "-", "--", "---", "–", "—", ".", "?", "*", "na", "n/a", "n.a.", "n.a", "#n/a", "<na>", "nan", "-nan", "nat",
+    "null", "\\n", "none", "nil", "nd", "n.d.", "n.d", "#n/d", "missing", "no data", "nodata", "#nv", "-1.#ind",
+    "1.#qnan", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!",
+)  # fmt: skip
 """What a missing label, or name, or cell of a table is called, in lower case and without blanks around it.
 
 It stands here, on the lowest floor, so that tables (`products.missing`) and labels share it.
@@ -70,29 +51,22 @@ def indexed(labels: ArrayLike, name: str = "groups", size: int | None = None) ->
     >>> distinct.tolist(), which.tolist()
     (['a', 'b'], [1, 0, 1])
     """
-    hidden = np.ma.getmaskarray(labels) if np.ma.isMaskedArray(labels) else False
     given = np.asarray(labels)
     if given.ndim != 1 or given.size == 0:
         raise ValueError(f"{name}: expected one label a sample, one or more samples, found shape {given.shape}")
     if size is not None and given.size != size:
         raise ValueError(f"{name}: expected one for each of {size} samples, found {given.size}; pair them")
-    given = _plain(given, np.broadcast_to(hidden, given.shape), name)
-    return np.unique(given, return_inverse=True)
-
-
-def _plain(given: np.ndarray, hidden: np.ndarray, name: str) -> np.ndarray:
-    """Return labels as text, dates or whole numbers, each of them there."""
-    _refuse(name, given, hidden | pd.isna(given))
+    hidden = np.ma.getmaskarray(labels) if np.ma.isMaskedArray(labels) else False
+    _refuse(name, given, pd.isna(given) | hidden)
     if given.dtype.kind == "O":
         if pd.api.types.infer_dtype(given, skipna=False) in ("mixed", "mixed-integer"):
-            first = type(given[0])
-            _refuse(name, given, np.array([not isinstance(label, first) for label in given]))
+            _refuse(name, given, np.array([not isinstance(label, type(given[0])) for label in given]))
         given = np.array(given.tolist())
     match given.dtype.kind:
-        case "f":
-            _refuse(name, given, ~(np.isfinite(given) & (given == np.floor(given)) & (given >= 0)))
-            _refuse_large(name, given, 2 / np.finfo(given.dtype).eps)  # beyond it neighbours are one float
-            return given.astype("int64")
+        case "f":  # beyond the largest number neighbours are one float
+            whole = (given == np.floor(given)) & (given >= 0) & (given <= 2 / np.finfo(given.dtype).eps)
+            _refuse(name, given, ~whole)
+            given = given.astype("int64")
         case "i":
             _refuse(name, given, given < 0)
         case "U" | "S":
@@ -100,22 +74,9 @@ def _plain(given: np.ndarray, hidden: np.ndarray, name: str) -> np.ndarray:
             numbers = pd.to_numeric(pd.Series(given), errors="coerce").to_numpy("float64")
             plain = np.char.lower(np.char.strip(given))
             _refuse(name, given, np.isin(plain, GAPS) | (numbers < 0) | np.isinf(numbers))
-        case "O" if all(isinstance(label, int) for label in given):
-            _refuse_large(name, given, np.iinfo("int64").max)
         case "O" | "c" | "V" | "m":
             _refuse(name, given, np.ones(given.shape, bool))
-    return given
-
-
-def _refuse_large(name: str, given: np.ndarray, most: float) -> None:
-    """Refuse numbers that cannot be told from their neighbours."""
-    large = np.asarray(given > most, bool)
-    if large.any():
-        first = int(np.argmax(large))
-        raise ValueError(
-            f"{name}: expected whole numbers of 0 to {int(most)}, beyond which they cannot be told apart, found "
-            f"{given[first]!s} for sample {first} (from 0; {int(large.sum())} such in all); give these labels as text"
-        )
+    return np.unique(given, return_inverse=True)
 
 
 def _refuse(name: str, given: np.ndarray, wrong: np.ndarray) -> None:
@@ -123,6 +84,6 @@ def _refuse(name: str, given: np.ndarray, wrong: np.ndarray) -> None:
         first = int(np.argmax(wrong))
         found = given[first].item() if isinstance(given[first], np.generic) else given[first]
         raise ValueError(
-            f"{name}: expected text or a whole number of 0 or more for every sample, found {found!r} for sample "
-            f"{first} (from 0; {int(wrong.sum())} such in all); mend or drop those"
+            f"{name}: expected text or a whole number of 0 or more, told apart from its neighbours, for every sample, "
+            f"found {found!r} for sample {first} (from 0; {int(wrong.sum())} such in all); mend or drop those"
         )

@@ -21,6 +21,8 @@ References
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
@@ -40,7 +42,6 @@ def spei(
     pet: xr.DataArray,
     scale: int,
     *,
-    time: str = "time",
     calibration: tuple[int, int] | None = None,
     limit: float | None = None,
 ) -> xr.DataArray:
@@ -53,8 +54,6 @@ def spei(
         result.
     scale : int
         Number of months over which the balance is summed, this month included.
-    time : str
-        Name of the time dimension, with datetime values.
     calibration : tuple of int, optional
         First and last year of the values to fit on; by default all.
     limit : float, optional
@@ -73,32 +72,29 @@ def spei(
         For a scale that is not whole, below 1 or longer than the series, months that are not consecutive, an empty
         calibration, or precipitation and PET of other cells or months than each other.
     """
-    if isinstance(scale, bool) or not isinstance(scale, int | np.integer):
-        raise ValueError(f"scale: expected a whole number of months, found {scale!r}; give one, such as 12")
     for name, field in (("precipitation", precipitation), ("pet", pet)):
         if isinstance(field, xr.Dataset):
             raise ValueError(f"{name}: expected one field, found a Dataset of {', '.join(map(str, field))}; choose one")
     precipitation, pet = together(precipitation, pet, names=("precipitation", "pet"))
     balance = (precipitation - pet).astype("float64")
-    months = _months(balance, time)
-    if not 1 <= scale <= months.size:
-        raise ValueError(f"scale: expected 1 to {months.size} months (the length of the series), found {scale}")
+    months = _months(balance)
+    if not (isinstance(scale, int | np.integer) and 1 <= scale <= months.size):
+        raise ValueError(f"scale: expected 1 to {months.size} whole months (the length of the series), found {scale!r}")
     if (np.diff(months) != 1).any():
         at = int(np.argmax(np.diff(months) != 1)) + 1
         found = f"{(months[at] - 1) // 12:04d}-{(months[at] - 1) % 12 + 1:02d}"
-        raise ValueError(f"{time}: expected consecutive months, found a break before {found}; fill it with NaN")
-    if calibration is not None and len(calibration) != 2:
-        raise ValueError(f"calibration: expected a first and a last year, found {calibration}; give both")
+        raise ValueError(f"time: expected consecutive months, found a break before {found}; fill it with NaN")
     first, last = calibration or (-np.inf, np.inf)
-    fitted = (balance[time].dt.year.values >= first) & (balance[time].dt.year.values <= last)
+    years = balance.time.dt.year.values
+    fitted = (years >= first) & (years <= last)
     if not fitted.any():
         raise ValueError(f"calibration: expected years within the series, found {calibration}")
     index = xr.apply_ufunc(
         _standardise,
-        whole_series(balance, time),
+        whole_series(balance, "time"),
         kwargs={"scale": scale, "month": (months - 1) % 12, "fitted": fitted},
-        input_core_dims=[[time]],
-        output_core_dims=[[time]],
+        input_core_dims=[["time"]],
+        output_core_dims=[["time"]],
         dask="parallelized",
         output_dtypes=[np.float64],
     )
@@ -107,14 +103,14 @@ def spei(
     return index.rename(f"spei{scale}")
 
 
-def _months(balance: xr.DataArray, time: str) -> np.ndarray:
+def _months(balance: xr.DataArray) -> np.ndarray:
     """Return the months of a record, counted from year 0."""
-    if time not in balance.dims:
-        raise ValueError(f"time: expected a dimension {time!r}, found {', '.join(map(str, balance.dims)) or 'none'}")
-    stamps = balance[time]
+    if "time" not in balance.dims:
+        raise ValueError(f"time: expected a dimension 'time', found {', '.join(map(str, balance.dims)) or 'none'}")
+    stamps = balance.time
     dates = stamps.dtype.kind == "M" or (stamps.dtype.kind == "O" and all(hasattr(x, "month") for x in stamps.values))
     if not dates or stamps.isnull().any():
-        raise ValueError(f"{time}: expected dates along it, found {stamps.values[:3]} …; give each month its date")
+        raise ValueError(f"time: expected dates along it, found {stamps.values[:3]} …; give each month its date")
     return stamps.dt.year.values * 12 + stamps.dt.month.values
 
 
@@ -147,8 +143,6 @@ def fit_log_logistic(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
     location, scale, shape : ndarray (…, 1)
         NaN where fewer than `FEWEST_YEARS` values are there or they do not vary.
 
-    Examples
-    --------
     >>> location, scale, shape = fit_log_logistic(np.array([1.0, 2.0, 3.0, 4.0, 5.0]))
     >>> float(location[0]), float(scale[0].round(12)), float(abs(shape[0]).round(12))  # symmetric: a plain logistic
     (3.0, 1.0, 0.0)
@@ -178,12 +172,7 @@ def fit_log_logistic(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarray, shape: np.ndarray) -> np.ndarray:
     """Return the standard normal score of the fitted cumulative probability; infinite beyond the distribution's end.
 
-    Parameters
-    ----------
-    values : ndarray (…, n)
-        In the units of the fit.
-    location, scale, shape : ndarray, broadcastable
-        From `fit_log_logistic`.
+    Values (…, n) are in the units of the fit, whose parameters come from `fit_log_logistic`.
     """
     reduced = (values - location) / scale
     straight = np.abs(shape) < 1e-9
@@ -198,15 +187,8 @@ def log_logistic_score(values: np.ndarray, location: np.ndarray, scale: np.ndarr
 def extraterrestrial_radiation(day: xr.DataArray | np.ndarray, lat: xr.DataArray | np.ndarray):
     r"""Return the daily solar radiation at the top of the atmosphere, MJ m-2 d-1 (FAO-56, equations 21 to 25) [3]_.
 
-    Parameters
-    ----------
-    day : array-like
-        Day of the year, 1 to 366.
-    lat : array-like
-        Latitude, degrees north. The two broadcast against each other.
+    The day of the year (1 to 366) and the latitude (degrees north) broadcast against each other.
 
-    Examples
-    --------
     >>> extraterrestrial_radiation(246, -20.0).round(1)  # 3 September, 20°S: example 8 of FAO-56
     np.float64(32.2)
     """
@@ -220,12 +202,7 @@ def extraterrestrial_radiation(day: xr.DataArray | np.ndarray, lat: xr.DataArray
 
 
 def hargreaves(
-    tmin: xr.DataArray,
-    tmax: xr.DataArray,
-    lat: xr.DataArray | float,
-    *,
-    tmean: xr.DataArray | None = None,
-    time: str = "time",
+    tmin: xr.DataArray, tmax: xr.DataArray, lat: xr.DataArray | float, *, tmean: xr.DataArray | None = None
 ) -> xr.DataArray:
     r"""Return potential evapotranspiration by the Hargreaves equation (FAO-56, equation 52) [3]_.
 
@@ -240,8 +217,6 @@ def hargreaves(
         Latitude, degrees north.
     tmean : DataArray, optional
         Monthly mean temperature, degC; by default halfway between ``tmin`` and ``tmax``.
-    time : str
-        Name of the time dimension, with datetime values.
 
     Returns
     -------
@@ -251,23 +226,96 @@ def hargreaves(
     names = ("tmin", "tmax", "lat", "tmean")
     fields = [tmin, tmax, lat] + ([] if tmean is None else [tmean])
     tmin, tmax, lat, *means = together(*fields, names=names[: len(fields)])
-    month = tmin[time].dt.month
+    month = tmin.time.dt.month
     water = 0.408 * extraterrestrial_radiation(month.copy(data=FIFTEENTH[month.values - 1]), lat)
     mean = means[0] if means else (tmin + tmax) / 2
     daily = 0.0023 * water * (mean + 17.8).clip(min=0) * np.sqrt((tmax - tmin).clip(min=0))
-    pet = (daily * tmin[time].dt.days_in_month).transpose(*(tmin + mean).dims, ...)
+    pet = (daily * tmin.time.dt.days_in_month).transpose(*(tmin + mean).dims, ...)
     pet.attrs = {"units": "mm month-1", "long_name": "potential evapotranspiration (Hargreaves)"}
     return pet.rename("pet")
 
 
-def december(index: xr.DataArray, *, time: str = "time") -> xr.DataArray:
-    """Return the Decembers of a monthly index, with dimension ``year`` first.
+def december(index: xr.DataArray) -> xr.DataArray:
+    """Return the Decembers of a monthly index (…, time), with dimension ``year`` first.
+
+    A year without a December is left out.
+    """
+    picked = index.isel(time=np.flatnonzero(index.time.dt.month.values == 12))
+    years = picked.time.dt.year.values.astype("int64")
+    return picked.assign_coords(time=years).rename(time="year").transpose("year", ...)
+
+
+# The index at sites: at several scales, of earlier years, and what a short record makes of it.
+
+
+def scales_at(climate: xr.Dataset, scales: Sequence[int], limit: float = 3.0) -> xr.DataArray:
+    """Return December's index at several scales.
 
     Parameters
     ----------
-    index : DataArray (…, time)
-        Monthly; a year without a December is left out.
+    climate : Dataset (site, time)
+        ``precipitation`` and ``pet`` (mm month-1); without ``pet``, ``tmin``, ``tmax`` (degC) and ``lat``, from which
+        it is estimated (`hargreaves`).
+    scales : sequence of int
+        Months.
+    limit : float
+        Scores are cut at plus and minus this.
+
+    Returns
+    -------
+    DataArray (scale, year, site)
+        NaN where the record doesn't reach so far back.
     """
-    picked = index.isel({time: np.flatnonzero(index[time].dt.month.values == 12)})
-    years = picked[time].dt.year.values.astype("int64")
-    return picked.assign_coords({time: years}).rename({time: "year"}).transpose("year", ...)
+    each = [december(spei(climate.precipitation, _pet(climate), k, limit=limit)) for k in scales]
+    return xr.concat(each, dim=xr.DataArray(list(scales), dims="scale", name="scale")).rename("spei")
+
+
+def _pet(climate: xr.Dataset) -> xr.DataArray:
+    return climate.pet if "pet" in climate else hargreaves(climate.tmin, climate.tmax, climate.lat)
+
+
+def earlier(index: xr.DataArray, site: xr.DataArray, year: xr.DataArray, back: int = 0) -> np.ndarray:
+    """Return the index of the year ``back`` years before each sample's own: (…, sample), NaN where there is none.
+
+    ``index`` is (…, year, site), ``site`` and ``year`` are (sample,).
+    """
+    at = xr.DataArray(np.asarray(year) - back, dims="sample"), xr.DataArray(np.asarray(site), dims="sample")
+    known = index.reindex(year=np.unique(at[0]), site=np.unique(at[1]))
+    return known.sel(year=at[0], site=at[1]).transpose(..., "sample").values
+
+
+def of_a_longer_base(climate: xr.Dataset, rng: np.random.Generator, limit: float = 3.0, long: int = 300) -> float:
+    """Return the slope, within sites, of SPEI12 fitted on a long record on SPEI12 fitted on this short one.
+
+    A slope below 1 says that the short base attenuates what is regressed on its index, by that factor. Climate is made
+    for it: years whose months are drawn each from a year of the record, the same for all sites.
+
+    Parameters
+    ----------
+    climate : Dataset (site, time)
+        See `scales_at`; whole years.
+    rng : numpy.random.Generator
+    limit : float
+        Scores are cut at plus and minus this.
+    long : int
+        Years of the long base, twice those of the record or more.
+
+    Returns
+    -------
+    float
+        Over all stretches of the long record that are as long as this one, each with a base of its own.
+    """
+    years = climate.sizes["time"] // 12
+    drawn = 12 * rng.integers(years, size=(long, 12)) + np.arange(12)
+    months = np.datetime64("1700-01") + np.arange(drawn.size)
+    made = climate.isel(time=drawn.ravel()).assign_coords(time=months.astype("datetime64[ns]"))
+    pet = _pet(made)
+    whole = december(spei(made.precipitation, pet, 12, limit=limit))
+    product = square = 0.0
+    for first in range(1700, 1701 + long - years, years):
+        base = first, first + years - 1
+        short = december(spei(made.precipitation, pet, 12, calibration=base, limit=limit)).sel(year=slice(*base))
+        true = whole.sel(year=short.year).where(short.notnull())
+        short, true = (each - each.mean("year") for each in (short.where(true.notnull()), true))
+        product, square = product + float((short * true).sum()), square + float((short**2).sum())
+    return product / square

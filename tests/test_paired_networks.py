@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from helpers import cnn
 from helpers.cnn.network import initial_weights
-from helpers.stats import lags
+from helpers.stats import lags, paired_networks
 
 STEPS = 15
 
@@ -62,7 +62,7 @@ def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
     rows = np.concatenate([np.arange(40)[None], cnn.within(site, 2, np.random.default_rng(1))[0]])
     models = {f"copy {k}": ["mat", "npp", "spei"] for k in range(3)}
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
-    told = lags.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
+    told = paired_networks.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
     for k, order in enumerate(rows):
         by_hand = window.values.copy()
         for s in range(40):
@@ -79,18 +79,18 @@ def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
 def test_models_of_a_seed_share_folds_and_one_more_model_changes_none(made):
     window, target, _, folds = made
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
-    both = lags.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
-    alone = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    both = paired_networks.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
+    alone = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
     assert both.attrs["dead"] == 0
     assert both.sel(model="A").values == pytest.approx(alone.sel(model="A").values, abs=1e-4)
-    stopped = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
+    stopped = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
     assert np.isfinite(stopped).all() and (stopped.values != alone.values).any()
 
 
 def test_dead_networks_are_counted_and_kept(made):
     window, target, _, folds = made
     options = {"iterations": 300, "loss": lambda predicted, _: predicted, "progress": False}
-    told = lags.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    told = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
     assert told.attrs["dead"] == 6 and (told.values == 0).mean() > 0.9, "a loss that rewards less drives all to zero"
 
 
@@ -99,7 +99,7 @@ def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_score
     rows = cnn.within(site, 2, np.random.default_rng(1))[0]
     options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4}
     models = {f"copy {k}": ["mat", "spei"] for k in range(2)}
-    predicted, tested = lags.redrawn(
+    predicted, tested = paired_networks.redrawn(
         window, target, models, [7, 8], rows=rows, moved=["spei"], progress=False, **options
     )
     assert predicted.shape == tested.shape == (2, 8, 40)
@@ -118,30 +118,15 @@ def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_score
 def test_all_models_of_one_call_keep_their_order(made):
     window, target, _, _ = made
     options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4, "progress": False}
-    both = lags.redrawn(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, [7, 8], **options)
+    both = paired_networks.redrawn(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, [7, 8], **options)
     for k, channels in enumerate((["mat"], ["mat", "spei"])):
-        alone = lags.redrawn(window, target, {"X": channels}, [7, 8], **options)
+        alone = paired_networks.redrawn(window, target, {"X": channels}, [7, 8], **options)
         assert both[0][k] == pytest.approx(alone[0][0], abs=1e-4) and (both[1][k] == alone[1][0]).all()
 
 
 def test_added_channels_fill_the_window_and_replace_their_namesakes(made):
     window, *_ = made
-    more = lags.added(window, {"spei": np.arange(40), "extra": np.ones(40)})
+    more = paired_networks.added(window, {"spei": np.arange(40), "extra": np.ones(40)})
     assert more.predictor.values.tolist() == ["mat", "npp", "spei", "extra"] and more.dtype == "float32"
     assert (more.sel(predictor="spei").values == np.arange(40)[:, None, None]).all()
     assert (more.sel(predictor="npp").values == window.sel(predictor="npp").values).all()
-
-
-def test_p_by_rank_counts_the_true_order_among_its_copies():
-    assert lags.rank_p(1.0, np.zeros(19)) == 0.05
-    assert lags.rank_p(0.0, np.ones(19)) == 1.0
-    p = [lags.rank_p(v[0], v[1:]) for v in np.random.default_rng(0).standard_normal((4000, 20))]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.012)
-
-
-def test_gains_leave_out_what_a_model_was_not_tested_on():
-    errors = {"A": np.array([1.0, 1, 1, np.nan]), "B": np.array([0.5, 0.5, 0.5, 0])}
-    rest = np.ones(4), np.array([0, 0, 1, 2]), 99, np.random.default_rng(0)
-    table = lags.gains(errors, [("B", "A"), ("A", "B")], *rest)
-    assert table.gain.tolist() == [0.5, -0.5] and (table.p_holm >= table.p).all()
-    assert lags.plain_gain(errors["B"], errors["A"], np.ones(4)) == pytest.approx(0.5)

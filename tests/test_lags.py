@@ -1,4 +1,4 @@
-"""Paired gains, and the regression within sites: against slow loops, statsmodels' dummies, and data without a lag."""
+"""Gains, the regression within sites and the verdict: against slow loops, statsmodels, and data without a lag."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,9 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from helpers.demo import worlds
 from helpers.stats import lags, skill
+from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 
 
 def made(seed, sites=12, years=6):
@@ -47,17 +49,9 @@ class TestGain:
             p.append(lags.gain(errors[1], errors[0], np.ones(200), groups, 199, rng)[3])
         assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.11
 
-    def test_more_seeds_do_not_narrow_the_interval_as_more_groups_would(self):
-        _, group, observed, simulated = made(3)
-        errors, variation = lags.squared_errors(observed, simulated)
-        once = lags.gain(errors[1], errors[0], variation, group, 999, np.random.default_rng(0))
-        again = lags.gain(errors[[1] * 50].mean(0), errors[0], variation, group, 999, np.random.default_rng(0))
-        assert once == pytest.approx(again)
-
-    @pytest.mark.parametrize(("groups", "draws"), [(np.zeros(72), 99), (np.arange(72), 10)])
-    def test_refuses_what_gives_no_interval(self, groups, draws):
+    def test_refuses_what_gives_no_interval(self):
         with pytest.raises(ValueError, match="groups, draws: expected 2 or more and 39 or more"):
-            lags.gain(np.ones(72), np.ones(72), np.ones(72), groups, draws, np.random.default_rng(0))
+            lags.gain(np.ones(72), np.ones(72), np.ones(72), np.zeros(72), 99, np.random.default_rng(0))
 
 
 def test_anomalies_leave_sites_out_of_the_errors():
@@ -71,15 +65,26 @@ def test_anomalies_leave_sites_out_of_the_errors():
         lags.squared_errors([1.0, 2.0], [1.0, np.nan])
 
 
-def test_holm_by_hand():
-    assert lags.adjusted([0.04, 0.01, np.nan, 0.03]) == pytest.approx([0.06, 0.03, np.nan, 0.06], nan_ok=True)
-    assert np.isnan(lags.adjusted([np.nan])).all()
-
-
 @pytest.mark.parametrize("size", [1, 2, 9, 30])
-def test_holm_as_in_statsmodels(size):
+def test_holm_is_that_of_statsmodels_and_leaves_out_what_is_missing(size):
     p = np.random.default_rng(size).beta(0.3, 1, size)
     assert lags.adjusted(p) == pytest.approx(multipletests(p, method="holm")[1])
+    assert lags.adjusted([0.04, 0.01, np.nan, 0.03]) == pytest.approx([0.06, 0.03, np.nan, 0.06], nan_ok=True)
+
+
+def test_p_by_rank_counts_the_true_order_among_its_copies():
+    assert lags.rank_p(1.0, np.zeros(19)) == 0.05
+    assert lags.rank_p(0.0, np.ones(19)) == 1.0
+    p = [lags.rank_p(v[0], v[1:]) for v in np.random.default_rng(0).standard_normal((4000, 20))]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.012)
+
+
+def test_gains_leave_out_what_a_model_was_not_tested_on():
+    errors = {"A": np.array([1.0, 1, 1, np.nan]), "B": np.array([0.5, 0.5, 0.5, 0])}
+    rest = np.ones(4), np.array([0, 0, 1, 2]), 99, np.random.default_rng(0)
+    table = lags.gains(errors, [("B", "A"), ("A", "B")], *rest)
+    assert table.gain.tolist() == [0.5, -0.5] and (table.p_holm >= table.p).all()
+    assert lags.plain_gain(errors["B"], errors["A"], np.ones(4)) == pytest.approx(0.5)
 
 
 class TestWithinSites:
@@ -145,15 +150,6 @@ class TestWithinSites:
         placebo = lags.anomaly_test(y[some], table, ["coming"], site[some], group[some], year[some])
         assert found.slope[lags.COMING] == pytest.approx(placebo.slope["coming"])
 
-    def test_finds_the_year_that_matters_and_seldom_another(self):
-        found = pd.concat([lags.anomaly_test(*self.arranged(seed)) for seed in range(60)])
-        share = (found.p < 0.05).groupby(level=0).mean()
-        assert share["water_1"] > 0.95 and share["water"] < 0.2
-
-    def arranged(self, seed):
-        y, x, site, group = self.data(seed, 0.2)
-        return y, x, ["water", "water_1"], site, group
-
     def test_what_never_changes_has_no_slope(self):
         y, x, site, group = self.data(1, 0.0)
         assert lags.anomaly_test(y, x, ["soc"], site, group).isna().all(axis=None)
@@ -162,3 +158,87 @@ class TestWithinSites:
         y, x, site, group = self.data(1, 0.0)
         with pytest.raises(ValueError, match="expected more samples than means and slopes"):
             lags.anomaly_test(y[:6], x[:6], ["water"], site[:6], group[:6])
+
+
+# --- the verdict -----------------------------------------------------------------------------------------------------
+
+
+def numbers(all_gains=0.0, water=0.0, slope=0.0, years_p=0.5, copies=0.0, permutations=20, placebo=0.0):
+    """A table of the chapter whose gains and slopes are for sure where they aren't zero."""
+    rows = []
+
+    def row(protocol, null, model, score, reference, gain, p):
+        ends = gain - 0.01, gain + 0.01
+        rows.append((protocol, null, model, score, reference, gain, *ends, p, p, 20, 5, permutations))
+
+    def sure(gain):
+        return 0.001 if gain else 0.8
+
+    for protocol in ("re-drawn", "grouped", STOPPED):
+        for score in ("all", "anomalies"):
+            for model in ("CNN2", "CNN3", "CNN4", "CNN5", "CNN6"):
+                gain = 0.01 if protocol == "re-drawn" else all_gains
+                row(protocol, "none", model, score, "CNN1", gain, sure(gain))
+            for model, reference in (
+                (LAST, "CNN1"),
+                (BEFORE, "CNN1"),
+                (THREE, "CNN1"),
+                ("CNN5", "CNN2"),
+                (THREE, "CNN2"),
+            ):
+                gain = water if model == LAST and score == "anomalies" else 0.0
+                row(protocol, "none", model, score, reference, gain, sure(gain))
+            row(protocol, "coming year", COMING, score, "CNN1", placebo, sure(placebo))
+            row(protocol, "true order", "CNN5", score, "CNN1", 0.1, np.nan)
+            row(protocol, "among years", "CNN5", score, "CNN1", copies, years_p)
+            row(protocol, "among sites", "CNN5", score, "CNN1", copies, 0.5)
+    for protocol in ("within sites", TOTAL, f"{TOTAL}, kg"):
+        for name in YEARS:
+            value = slope if name == LAST else 0.0
+            row(protocol, "none", name, "slope", "none", value, sure(value))
+        row(protocol, "coming year", COMING, "slope", "none", placebo, sure(placebo))
+    names = ["protocol", "null", "model", "score", "reference", "gain", "low", "high", "p", "p_holm"]
+    return pd.DataFrame(rows, columns=[*names, "seeds", "folds", "permutations"])
+
+
+def power(share):
+    """Counts of 20 worlds in which every protocol finds what was planted in this share, and claims nothing else."""
+    protocols = ("re-drawn", "grouped, stopped, anomalies", "within sites", TOTAL)
+    found = [
+        (p, planted, back, planted == lags.PLANTED[back + 1] and back >= 0)
+        for p in protocols for planted in lags.PLANTED for back in (0, 1, 2, -1)
+    ]  # fmt: skip
+    each = pd.DataFrame(found, columns=["protocol", "planted", "back", "found"])
+    every = [each.assign(found=each.found & (k < round(20 * share))) for k in range(20)]
+    return worlds.rates(pd.concat(every))
+
+
+class TestVerdict:
+    @pytest.mark.parametrize(
+        ("given", "said"),
+        [
+            ({}, {"paper": "gain", "networks": "not found", "total": "not found"}),
+            ({"water": 0.05, "slope": 0.03}, {"networks": "gain", "total": "rises with it"}),
+            ({"water": -0.05, "slope": -0.03}, {"networks": "loss", "total": "falls with it"}),
+            (
+                {"water": 0.05, "slope": 0.03, "placebo": 0.02},
+                dict.fromkeys(("paper", "networks", "total"), "as does the placebo"),
+            ),
+            ({"water": -0.05, "placebo": 0.02}, {"networks": "loss"}),
+            ({"water": 0.05, "slope": 0.03, "placebo": -0.02}, {"networks": "gain", "total": "as does the placebo"}),
+        ],
+    )
+    def test_a_claim_counts_where_its_placebo_is_silent_and_a_loss_is_no_gain(self, given, said):
+        table = lags.verdict(numbers(**given), power(0.5)).set_index(["question", "water"])
+        at = {
+            "paper": ("the paper's split", "CNN3 over CNN1"),
+            "networks": ("unseen places, anomalies", f"{LAST} over CNN1"),
+            "total": (TOTAL, LAST),
+        }
+        assert {name: table.verdict[at[name]] for name in said} == said
+
+    def test_estimates_and_placebos_stand_where_they_were_found_and_power_beside_them(self):
+        table = lags.verdict(numbers(slope=0.03, placebo=0.02), power(0.5)).set_index(["question", "water"])
+        row = table.loc[(TOTAL, LAST)]
+        assert (row.estimate, row.low, row.high, row.placebo) == pytest.approx((0.03, 0.02, 0.04, 0.02))
+        assert (row["found where planted"], row["claimed where not"]) == ("10 of 20", "0 of 20")

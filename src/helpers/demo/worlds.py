@@ -1,11 +1,10 @@
-"""Made worlds in which the lag is known, and what each protocol finds in them.
+"""Made worlds in which the lag is known, and what each protocol of chapter 9 finds in them.
 
 Samples come straight from the truth of small Demo Earths, without product files, with a lag planted or none. A world
 is a planet of the Demo Earth at 2°, with its own weather, land and towers. Climate comes on cells of 6°, about those of
 the demo's climate products, and so do MAT, MAP and SPEI at the towers; all other predictors are true. Cells and towers
-differ as those of the hard planet do, unless told otherwise, and towers report as the demo's do: each has a site
-effect, and each year an error. One planet serves for all lags, with the same towers and the same errors, so that only
-the lag differs.
+differ as those of the hard planet do, and towers report as the demo's do: each has a site effect, and each year an
+error. One planet serves for all lags, with the same towers and the same errors, so that only the lag differs.
 
 Seven ways to look for the water of this year, of the last and of the one before last, and each with a placebo beside
 it, the water of the coming year:
@@ -22,8 +21,8 @@ it, the water of the coming year:
 ``grouped, stopped, anomalies``
     As before, but one of the folds that would train is put aside, and a network stops where it does best on that fold.
 ``within sites``
-    No network: `beside_placebo` with the SPEI12 of the three years together; found where a slope is above zero and
-    Holm's p below the level. The placebo is claimed where its p is below the level, whatever its sign.
+    No network: `helpers.stats.lags.beside_placebo` with the SPEI12 of the three years together; found where a slope is
+    above zero and Holm's p below the level. The placebo is claimed where its p is below the level, whatever its sign.
 ``within sites, total``
     As before, without what water works by way of (`helpers.stats.lags.BETWEEN`).
 """
@@ -39,19 +38,33 @@ import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
 from helpers import cnn
-from helpers.demo.carbon import HARD, Variety
+from helpers.demo.carbon import HARD
 from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
 from helpers.space import windows
-from helpers.stats.lags.pairs import adjusted, gain, squared_errors
-from helpers.stats.lags.within import BETWEEN, beside_placebo
+from helpers.stats import lags, skill
+from helpers.stats.lags import PLANTED
+from helpers.stats.paired_networks import out_of_fold, redrawn
 from helpers.stats.spei import december
-from helpers.stats.splits import grouped_folds, place_groups, train_masks
+from helpers.stats.splits import grouped_folds, place_groups
 
 BASE = ("mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc")
 """Basic data of a world; its soil carbon is that of the pool, at one depth."""
 
-SCALES = (12, 24, 36)
+EARLIER = ("spei12", "spei24", "spei36")
+"""What the paper adds: water summed up to this year, the last, and the one before last."""
+
+WATERS = ("spei12", "spei12_1", "spei12_2")
+"""The water of this year, the last, and the one before last, each by itself."""
+
+NEXT = "spei12_next"
+"""The water of the coming year: a placebo."""
+
+YEARS, CLIMATE_START = (2000, 2014), 1985
+"""First and last year of the towers' records, and first year of the climate, early enough for SPEI36 two years on."""
+
+PATIENCE = 5
+"""Looks at the fold put aside, ten steps apart, that bring no gain before a network stops."""
 
 
 def plant(planet: Planet, lag_weights: Sequence[float]) -> Planet:
@@ -68,6 +81,11 @@ def plant(planet: Planet, lag_weights: Sequence[float]) -> Planet:
     return replace(p, monthly=p.monthly | {"rh": rh}, pools=pools, lag_weights=weights)
 
 
+def lag_weights(strength: float) -> list[tuple[float, ...]]:
+    """Return the lag weights of `helpers.stats.lags.PLANTED`: no lag, or all of it in one year."""
+    return [(0.0,) * 3, *(tuple(strength * (np.arange(3) == k)) for k in range(3))]
+
+
 def world(
     seed: int,
     planted: Sequence[Sequence[float]],
@@ -75,9 +93,6 @@ def world(
     towers: int = 80,
     resolution: float = 2.0,
     climate_factor: int = 3,
-    years: tuple[int, int] = (2000, 2014),
-    climate_start: int = 1985,
-    sizes: Variety = HARD,
 ) -> xr.Dataset:
     """Make one planet and the samples of its towers, once for each lag.
 
@@ -93,38 +108,25 @@ def world(
         Edge of a cell (degrees).
     climate_factor : int
         How many times coarser climate is.
-    years : tuple of int
-        First and last year of the towers' records.
-    climate_start : int
-        First year of the climate (5 or more before the first of ``years``).
-    sizes : Variety
-        How much cells and towers differ beyond the predictors.
 
     Returns
     -------
     Dataset
-        ``window`` (sample, predictor, dy, dx) with the predictors `BASE`, ``spei12``, ``spei24``, ``spei36``, and the
-        SPEI12 of other years: ``spei12_1`` and ``spei12_2``, one and two before, and ``spei12_next``, the coming one;
-        ``reco`` (planted, sample), kg m-2 yr-1;
-        coordinates ``site``, ``year``, ``group`` (sample). Samples that the rules of chapter 2 would drop are dropped.
-
-    Raises
-    ------
-    ValueError
-        The climate begins too late.
+        ``window`` (sample, predictor, dy, dx) with the predictors `BASE`, `EARLIER`, and the SPEI12 of other years:
+        ``spei12_1`` and ``spei12_2``, one and two before, and ``spei12_next``, the coming one; ``reco`` (planted,
+        sample), kg m-2 yr-1; coordinates ``site``, ``year``, ``group`` (sample). Samples that the rules of chapter 2
+        would drop are dropped.
     """
-    if climate_start > years[0] - 5:
-        raise ValueError(f"climate_start: expected {years[0] - 5} or earlier, found {climate_start}")
-    options = {"years": (years[0], years[1] + 1), "resolution": resolution, "climate_factor": climate_factor}
-    planet = make(seed, **options, lag_weights=tuple(planted[0]), climate_start=climate_start, sizes=sizes)
-    standing = network(planet, towers, 1, sizes.tower)[0]
-    reports = [observe(plant(planet, weights), standing, sizes.noise, "fluxnet2015") for weights in planted]
+    options = {"years": (YEARS[0], YEARS[1] + 1), "resolution": resolution, "climate_factor": climate_factor}
+    options |= {"climate_start": CLIMATE_START, "sizes": HARD}
+    planet = make(seed, **options, lag_weights=tuple(planted[0]))
+    standing = network(planet, towers, 1, HARD.tower)[0]
+    reports = [observe(plant(planet, weights), standing, HARD.noise, "fluxnet2015") for weights in planted]
     rows, reco = reports[0], np.stack([report.reco.to_numpy() for report in reports]) / 1000
-    good = ((reco > 0.01) & (reco < 5)).all(axis=0) & ((rows.qc >= 0.5) & (rows.year <= years[1])).to_numpy()
+    good = ((reco > 0.01) & (reco < 5)).all(axis=0) & ((rows.qc >= 0.5) & (rows.year <= YEARS[1])).to_numpy()
     rows, reco, cell = rows[good], reco[:, good], rows.cell.to_numpy()[good]
     at = planet.lat[cell], planet.lon[cell], rows.year.to_numpy()
-    fields = _fields(planet)
-    window = windows.at_points(fields, *at).drop_vars(["filled", "lacking"])
+    window = windows.at_points(_fields(planet), *at).drop_vars(["filled", "lacking"])
     group = place_groups(window.row.values, window.column.values, planet.grid.shape[1])
     out = xr.Dataset({"window": window.drop_vars(["row", "column"]), "reco": (("planted", "sample"), reco)})
     names = {"site": rows.site.to_numpy().astype(str), "year": at[2], "group": group}
@@ -137,17 +139,17 @@ def _fields(planet: Planet) -> xr.Dataset:
     early = p.all_years >= p.years[0]
     values = {name: p.annual(name) for name in ("par", "fapar", "lai", "ndvi")}
     values |= {"npp": p.annual("npp", total=True), "soc": np.broadcast_to(p.pools[2, 0], (early.sum(), p.lat.size))}
-    values |= {"mat": _coarse(p, p.annual("tmp")), "map": _coarse(p, p.annual("pre", total=True))}
+    for name, annual in (("mat", p.annual("tmp")), ("map", p.annual("pre", total=True))):
+        values[name] = _laid(p, p.aggregate(annual, p.coarse))
     wet, dry = (p.aggregate(p.monthly[name], p.coarse) for name in ("pre", "pet"))
-    for scale in SCALES:
+    for name, scale in zip(EARLIER, (12, 24, 36), strict=True):
         index = _laid(p, december(drought(wet, dry, p.time, scale)).values)
-        values[f"spei{scale}"] = index[early]
+        values[name] = index[early]
         if scale == 12:
             now = np.flatnonzero(early)
             values |= {f"spei12_{k}": index[now - k] for k in (1, 2)}
-            values["spei12_next"] = index[np.minimum(now + 1, now[-1])]  # no tower reports in the planet's last year
-    names = [*BASE, *(f"spei{scale}" for scale in SCALES), "spei12_1", "spei12_2", "spei12_next"]
-    fields = {name: (("year", "lat", "lon"), p.spread(values[name])) for name in names}
+            values[NEXT] = index[np.minimum(now + 1, now[-1])]  # no tower reports in the planet's last year
+    fields = {name: (("year", "lat", "lon"), p.spread(values[name])) for name in (*BASE, *EARLIER, *WATERS[1:], NEXT)}
     return xr.Dataset(fields, {"year": p.product_years, "lat": p.grid.lat, "lon": p.grid.lon})
 
 
@@ -155,34 +157,6 @@ def _laid(planet: Planet, values: np.ndarray) -> np.ndarray:
     """Lay (step, coarse lat, coarse lon) on the cells: (step, cell)."""
     row, column = windows.cells(planet.coarse.lat, planet.coarse.lon, planet.lat, planet.lon)
     return values[:, row, column]
-
-
-def _coarse(planet: Planet, values: np.ndarray) -> np.ndarray:
-    """Average (step, cell) over coarse cells, and lay that on the cells."""
-    return _laid(planet, planet.aggregate(values, planet.coarse))
-
-
-EARLIER = ("spei12", "spei24", "spei36")
-"""What the paper adds: water summed up to this year, the last, and the one before last."""
-
-WATERS = ("spei12", "spei12_1", "spei12_2")
-"""The water of this year, the last, and the one before last, each by itself."""
-
-NEXT = "spei12_next"
-"""The water of the coming year: a placebo."""
-
-MODELS = {"without": ()} | {name: (name,) for name in dict.fromkeys((*EARLIER, *WATERS, NEXT))}
-
-PATIENCE = 5
-"""Looks at the fold put aside, ten steps apart, that bring no gain before a network stops."""
-
-PLANTED = ("none", "this year", "last year", "the year before last")
-"""Which year's water decomposition answers."""
-
-
-def weights(strength: float) -> list[tuple[float, ...]]:
-    """Return the lag weights of `PLANTED`: no lag, or all of it in one year."""
-    return [(0.0,) * 3, *(tuple(strength * (np.arange(3) == k)) for k in range(3))]
 
 
 def found(
@@ -193,9 +167,9 @@ def found(
     Parameters
     ----------
     made : Dataset
-        From `world`, planted with `weights`.
+        From `world`, planted with `lag_weights`.
     iterations : int
-        Steps of training.
+        Steps of training (10 or more).
     folds : int
         Of whole places (3 or more).
     seed : int
@@ -210,21 +184,44 @@ def found(
     DataFrame
         ``protocol``, ``planted``, ``back`` (0, 1 or 2 years; −1 for the coming year), ``found`` (bool).
     """
-    rng = np.random.default_rng(seed)
-    out = _redrawn(made, iterations, seed)
-    masks = train_masks(grouped_folds(made.group.values, folds, rng))
+    rng, how = np.random.default_rng(seed), {"iterations": iterations, "progress": False}
     group, site = made.group.values, made.site.values
-    to_the_end, in_time = (_out_of_fold(made, masks, iterations, seed, patience) for patience in (None, PATIENCE))
+    out = _redrawn(made, seed, how)
+    dealt = grouped_folds(group, folds, rng)[None]
+    names = ["without", *dict.fromkeys((*EARLIER, *WATERS, NEXT))]
+    models, targets = _models(made, names)
+    to_the_end, in_time = (
+        dict(zip(names, told.values.reshape(len(names), len(PLANTED), -1), strict=True))
+        for told in (out_of_fold(made.window, targets, models, dealt, [seed], patience=k, **how) for k in (0, PATIENCE))
+    )
     ways = {"grouped": (to_the_end, EARLIER, None), "grouped, years apart": (to_the_end, WATERS, None)}
     ways |= {"grouped, anomalies": (to_the_end, WATERS, site), "grouped, stopped, anomalies": (in_time, WATERS, site)}
     for k, planted in enumerate(PLANTED):
-        for protocol, (predicted, names, of) in ways.items():
-            simulated = np.stack([predicted[name][k] for name in ("without", *names, NEXT)])
-            errors, variation = squared_errors(made.reco.values[k], simulated, of)
-            tests = [gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
-            p = [*adjusted([test[3] for test in tests[:-1]]), tests[-1][3]]
+        for protocol, (predicted, waters, of) in ways.items():
+            simulated = np.stack([predicted[name][k] for name in ("without", *waters, NEXT)])
+            errors, variation = lags.squared_errors(made.reco.values[k], simulated, of)
+            tests = [lags.gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
+            p = [*lags.adjusted([test[3] for test in tests[:-1]]), tests[-1][3]]
             out += _rows(protocol, planted, [t[0] > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
     return pd.concat([_table(out), without_networks(made, alpha)], ignore_index=True)
+
+
+def _models(made: xr.Dataset, names: Sequence[str]) -> tuple[dict[str, tuple[str, ...]], np.ndarray]:
+    """Return the channels of each model under each lag, and their targets (model and lag, sample)."""
+    water = {"without": ()}
+    models = {f"{name}, planted: {p}": (*BASE, *water.get(name, (name,))) for name in names for p in PLANTED}
+    return models, np.tile(made.reco.values, (len(names), 1))
+
+
+def _redrawn(made: xr.Dataset, seed: int, how: dict) -> list[tuple]:
+    """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
+    names = ("without", *EARLIER, NEXT)
+    models, targets = _models(made, names)
+    predicted, tested = redrawn(made.window, targets, models, [seed], draw_split=cnn.re_drawn(), keep=10, **how)
+    turns = zip(predicted.swapaxes(0, 1), tested[0], strict=True)  # one seed: all were tested on the same samples
+    score = np.mean([skill.r2(targets[:, held], said[:, held]) for said, held in turns], axis=0)
+    score = score.reshape(len(names), -1)
+    return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
 
 
 def without_networks(made: xr.Dataset, alpha: float = 0.05) -> pd.DataFrame:
@@ -232,12 +229,12 @@ def without_networks(made: xr.Dataset, alpha: float = 0.05) -> pd.DataFrame:
     out = []
     centre = made.window.sel(dy=1, dx=1).to_pandas()
     waters, where = {name: centre[name].to_numpy() for name in WATERS}, (made.site.values, made.group.values)
-    ways = {"within sites": BASE, "within sites, total": [name for name in BASE if name not in BETWEEN]}
+    ways = {"within sites": BASE, lags.TOTAL: [name for name in BASE if name not in lags.BETWEEN]}
     for k, planted in enumerate(PLANTED):
         target = np.log(made.reco.values[k])
         for protocol, names in ways.items():
             held, coming = centre[list(names)], centre[NEXT].to_numpy()
-            slopes = beside_placebo(target, held, waters, coming, *where, made.year.values)
+            slopes = lags.beside_placebo(target, held, waters, coming, *where, made.year.values)
             sure = (slopes.p_holm < alpha) & ((slopes.slope > 0) | ~slopes.index.isin(WATERS))
             out += _rows(protocol, planted, sure)
     return _table(out)
@@ -252,40 +249,6 @@ def _rows(protocol: str, planted: str, marks: Sequence[bool]) -> list[tuple]:
     return [(protocol, planted, back, bool(mark)) for back, mark in zip((0, 1, 2, -1), marks, strict=True)]
 
 
-def _members(models: Sequence[str], copies: int, seed: int) -> list[cnn.Member]:
-    return [cnn.Member(m, (*BASE, *MODELS[m]), seed) for m in models for _ in range(copies)]
-
-
-def _redrawn(made: xr.Dataset, iterations: int, seed: int) -> list[tuple]:
-    """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
-    names, n = ("without", *EARLIER, NEXT), len(PLANTED)
-
-    targets = np.tile(made.reco.values, (len(names), 1))
-    _, history = cnn.train(
-        made.window, targets, _members(names, n, seed), cnn.re_drawn(), iterations=iterations, progress=False
-    )
-    score = history.curve[:, 1, -10:].mean(-1).reshape(len(names), n)
-    return [row for k, planted in enumerate(PLANTED) for row in _rows("re-drawn", planted, score[1:, k] > score[0, k])]
-
-
-def _out_of_fold(
-    made: xr.Dataset, masks: np.ndarray, iterations: int, seed: int, patience: int | None
-) -> dict[str, np.ndarray]:
-    """Train on folds of whole places; return predictions out of fold (planted, sample) by model."""
-    names, shape = list(MODELS), (len(MODELS), len(PLANTED), len(masks))
-    members = _members(names, shape[1] * shape[2], seed)
-    targets = np.tile(np.repeat(made.reco.values, shape[2], axis=0), (shape[0], 1))
-    every, stop = (shape[0] * shape[1], 1), {}
-    if patience is not None:
-        aside = ~np.roll(masks, -1, axis=0)  # the next fold doesn't train but decides when to stop
-        masks, stop = masks & ~aside, {"validation": np.tile(aside, every), "patience": patience}
-    _, fit = cnn.train(
-        made.window, targets, members, np.tile(masks, every), iterations=iterations, progress=False, **stop
-    )
-    predicted = np.nansum(fit.predicted.reshape(*shape, -1), axis=2)  # each sample is out of one fold
-    return dict(zip(names, predicted, strict=True))
-
-
 def over_worlds(
     seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int, regressions: int = 5
 ) -> Iterator[pd.DataFrame]:
@@ -296,7 +259,7 @@ def over_worlds(
     seeds : sequence of int
         Of the worlds (1 to 99,999).
     strength : float
-        Of the lag; see `weights`.
+        Of the lag; see `lag_weights`.
     towers, iterations, folds
         See `world` and `found`.
     regressions : int
@@ -304,10 +267,10 @@ def over_worlds(
         this many less one that no network sees.
     """
     for seed in map(int, seeds):
-        made = world(seed, weights(strength), towers=towers)
+        made = world(seed, lag_weights(strength), towers=towers)
         each = [found(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
         for other in range(seed + 100_000, seed + 100_000 * regressions, 100_000):
-            more = world(other, weights(strength), towers=towers)
+            more = world(other, lag_weights(strength), towers=towers)
             each.append(without_networks(more).assign(world=other))
         yield pd.concat(each, ignore_index=True)
 
@@ -333,3 +296,35 @@ def rates(each: pd.DataFrame) -> pd.DataFrame:
     counted["share"] = counted.found / counted.worlds
     counted["low"], counted["high"] = proportion_confint(counted.found, counted.worlds, method="beta")
     return counted
+
+
+def overview(rates: pd.DataFrame) -> pd.DataFrame:
+    """Set each protocol's false claims beside its power.
+
+    Claims of this year's water where another year's, or none, was planted aren't counted: decomposition and leaves of
+    made planets answer the soil's moisture of the month, so they may be right.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        From `rates`, or `helpers.stats.lags.counts_over_worlds`.
+
+    Returns
+    -------
+    DataFrame
+        A row a protocol, text: ``placebo claimed`` (the coming year's water; counts over all that was planted, which
+        share their worlds), ``false, none planted`` and ``false, another planted`` (least and greatest count over the
+        earlier years that had no effect), and a column for each planted year: worlds in which it was found, with the
+        binomial interval.
+    """
+    out = {}
+    for protocol, own in rates.groupby("protocol", sort=False):
+        placebo, wrong = own[own.back < 0], own[~own.right & (own.back > 0)]
+        row = {"placebo claimed": f"{placebo.found.sum()} of {placebo.worlds.sum()}"}
+        for name, some in (("none", wrong.planted == "none"), ("another", wrong.planted != "none")):
+            least_and_most = sorted({wrong[some].found.min(), wrong[some].found.max()})
+            row[f"false, {name} planted"] = f"{' to '.join(map(str, least_and_most))} of {own.worlds.iloc[0]}"
+        for one in own[own.right].itertuples():
+            row[f"found: {one.planted}"] = f"{one.found} of {one.worlds} ({one.low:.0%} to {one.high:.0%})"
+        out[protocol] = row
+    return pd.DataFrame(out).T.rename_axis("protocol")
