@@ -26,9 +26,6 @@ from helpers.space import regions
 CONFIDENCE = 0.9
 """Of the two-sided intervals whose half width is a margin."""
 
-FEWEST = 30
-"""Cells that a biome needs before its rank is compared."""
-
 BARE = ("URB", "SNO", "BSV", "WAT")
 """Land cover that is no vegetation, left out of the ranking of biomes."""
 
