@@ -23,8 +23,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, registry
-from helpers.products.errors import DamagedFile, ProductError
-from helpers.products.registry import Product, first_year, product, products, variables_table
+from helpers.products.registry import DamagedFile, Product, ProductError, first_year, product, products, variables_table
 
 __all__ = [
     "DamagedFile",

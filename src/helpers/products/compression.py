@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products.registry import DamagedFile, ProductError, reading
 
 PACKED = (".gz", ".zip")
 UNREAD = (".tar", ".tgz", ".tbz2", ".txz", ".bz2", ".xz", ".lzma", ".7z", ".z", ".rar", ".zst", ".lz4")

@@ -27,9 +27,8 @@ from rasterio import Affine
 from rasterio.crs import CRS
 
 from helpers.products import compression
-from helpers.products.errors import DamagedFile, ProductError, reading
 from helpers.products.rasters import SINUSOIDAL, Raster, decoded
-from helpers.products.registry import Field
+from helpers.products.registry import DamagedFile, Field, ProductError, reading
 from helpers.workspace import LIBRARY
 
 SUFFIXES = (".hdf", ".h4")

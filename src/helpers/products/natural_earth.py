@@ -11,8 +11,7 @@ import numpy as np
 import xarray as xr
 
 from helpers.products import compression
-from helpers.products.errors import ProductError
-from helpers.products.registry import Product, describe
+from helpers.products.registry import Product, ProductError, describe
 from helpers.space import regions
 from helpers.space.grid import Grid
 

@@ -24,8 +24,7 @@ import xarray as xr
 from helpers import products
 from helpers.products import netcdf
 from helpers.products.compression import plain_name
-from helpers.products.errors import ProductError
-from helpers.products.registry import Product, describe
+from helpers.products.registry import Product, ProductError, describe
 from helpers.products.registry import product as registry_product
 from helpers.space.grid import together
 

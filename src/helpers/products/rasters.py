@@ -24,7 +24,7 @@ from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
 from helpers.products import compression
-from helpers.products.errors import ProductError, reading
+from helpers.products.registry import ProductError, reading
 from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")

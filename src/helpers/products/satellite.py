@@ -37,9 +37,8 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, hdf4, netcdf, rasters
-from helpers.products.errors import ProductError
 from helpers.products.rasters import Mosaic, Raster
-from helpers.products.registry import Field, Product, describe, first_year
+from helpers.products.registry import Field, Product, ProductError, describe, first_year
 from helpers.space.grid import LAT, LON, Cells, Grid
 from helpers.space.grid import of as cells_of
 

@@ -18,8 +18,7 @@ import numpy as np
 import xarray as xr
 
 from helpers.products import rasters, registry
-from helpers.products.errors import ProductError
-from helpers.products.registry import Field, Product, describe
+from helpers.products.registry import Field, Product, ProductError, describe
 from helpers.space.grid import LAT, LON, Grid
 
 LARGEST = 10**8

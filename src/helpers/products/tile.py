@@ -25,9 +25,8 @@ import numpy as np
 import xarray as xr
 
 from helpers.products import compression, hdf4, rasters
-from helpers.products.errors import ProductError
 from helpers.products.rasters import Mosaic, Raster
-from helpers.products.registry import Product, describe
+from helpers.products.registry import Product, ProductError, describe
 from helpers.products.satellite import date_map, on_grid
 from helpers.space.grid import LAT, LON, Cells, Grid, codes
 
