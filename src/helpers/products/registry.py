@@ -110,19 +110,14 @@ class Field:
     optional: bool = False
     coverage: float = 1.0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fill", tuple(float(number) for number in self.fill))
-        if self.valid is not None:
-            object.__setattr__(self, "valid", tuple(float(number) for number in self.valid))
-
 
 @dataclass(frozen=True)
 class Product:
     """One product: where it comes from, what its files are called, what they hold.
 
     ``file`` matches a file's name; its named groups (``version``, ``year``, ``day``, ``tile``, …) say what the name
-    tells. ``family`` is the module that reads it. ``starts`` gives the first year of versions that begin later than
-    others, ``fetch`` how the product is downloaded.
+    tells. ``family`` is the module that reads it, ``reader`` its function. ``starts`` gives the first year of versions
+    that begin later than others, ``fetch`` how the product is downloaded.
     """
 
     id: str
@@ -137,6 +132,7 @@ class Product:
     get: str
     rule: str
     fields: tuple[Field, ...]
+    reader: str = "read"
     doi: str = ""
     citation: str = ""
     superseded_by: str = ""
@@ -174,32 +170,33 @@ def _content() -> dict:
     return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
 
 
-def _product(key: str, about: dict) -> Product:
-    """Return an entry of the registry; a key that is lacking or unknown is told by its name."""
-    try:
-        fields = tuple(Field(name, **spec) for name, spec in about["fields"].items())
-        return Product(id=key, **{**about, "fields": fields, "file": re.compile(about["file"])})
-    except (TypeError, KeyError, re.error) as error:
-        raise ProductError(f"{REGISTRY}: product {key!r}: {error}; correct the entry") from error
+def products() -> dict[str, Product]:
+    """Return every known product by its id, in the registry's order."""
+    return {product_id: product(product_id) for product_id in _content()["products"]}
 
 
 @lru_cache
-def products() -> dict[str, Product]:
-    """Return every known product by its id, in the registry's order."""
-    return {key: _product(key, about) for key, about in _content()["products"].items()}
-
-
 def product(product_id: str) -> Product:
     """Return one product.
 
     Raises
     ------
     ProductError
-        The id is unknown; the message lists those that are known.
+        The id is unknown, and the message lists those that are known; or a key of its entry is lacking or unknown.
     """
-    if product_id not in products():
-        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(products())}")
-    return products()[product_id]
+    known = _content()["products"]
+    if product_id not in known:
+        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(known)}")
+    about = known[product_id]
+    try:
+        stored = {
+            name: {key: tuple(map(float, told)) if isinstance(told, list) else told for key, told in spec.items()}
+            for name, spec in about["fields"].items()
+        }
+        fields = tuple(Field(name, **spec) for name, spec in stored.items())
+        return Product(id=product_id, **{**about, "fields": fields, "file": re.compile(about["file"])})
+    except (TypeError, KeyError, re.error) as error:
+        raise ProductError(f"{REGISTRY}: product {product_id!r}: {error}; correct the entry") from error
 
 
 def first_year(entry: Product, version: str) -> int | None:
@@ -272,8 +269,8 @@ def variables_table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
 
 
 # Which numbers mean "no value". Tables and files mark gaps by a number that cannot be one: -9999, 1e30. They write it
-# with decimals (-9999.000), cut it (-999.9, -99) and seldom declare it. So numbers are compared as numbers, however they
-# are written, with what a variable can be (`limits`); of one that isn't known, the column's other numbers say it.
+# with decimals (-9999.000), cut it (-999.9, -99) and seldom declare it. So numbers are compared as numbers, however
+# they are written, with what a variable can be (`limits`); of one that isn't known, the column's other numbers say it.
 
 HUGE = 1e15
 """Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
