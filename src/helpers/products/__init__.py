@@ -10,6 +10,7 @@ of its module: `climate`, `satellite`, `rasters`, `towers`, `process_models`, �
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -25,6 +26,7 @@ import xarray as xr
 from helpers.products import compression, registry
 from helpers.products.compression import ADDED, ENDINGS
 from helpers.products.registry import DamagedFile, Product, ProductError, first_year, product, products, variables_table
+from helpers.space import grid
 
 __all__ = [
     "DamagedFile",
@@ -140,14 +142,36 @@ def _calendar_years(product_id: str, years: Iterable[int]) -> list[int]:
 
 
 def pixel(product_id: str, path: str | Path) -> str:
-    """Say how large a pixel of a gridded product's file is: ``"0.5°"``, ``"463 m"``.
+    """Say how high a pixel of a gridded product's file is, as the file itself declares it.
+
+    Returns
+    -------
+    str
+        In degrees, or in metres where the file is on a projection: ``"0.5°"``, ``"463 m"``.
 
     Raises
     ------
     ProductError
         The product has no pixels, or the file does not say how large they are.
     """
-    return import_module("helpers.products.satellite").pixel(registry.product(product_id), Path(path))
+    from helpers.products import hdf4, netcdf, rasters
+
+    path, field = Path(path), (*registry.product(product_id).fields, None)[0]
+    ending = Path(compression.plain_name(path.name)).suffix
+    if ending in (".nc", ".nc4"):
+        with netcdf.opening(path) as ds:
+            if ds.sizes["lat"] < 2:
+                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
+            height, geographic = grid.of(ds).resolution, True
+    elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
+        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, field.stored, field.grid))
+        with hdf or rasters.opening(path) as one:
+            height, geographic = abs(one.transform.e), one.geographic
+    else:
+        raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")
+    if geographic:
+        return f"{height:.4g}°"
+    return f"{height / 1000:.3g} km" if height >= 1000 else f"{height:.0f} m"
 
 
 def dropped(ds: xr.Dataset) -> pd.DataFrame:
