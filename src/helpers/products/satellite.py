@@ -278,7 +278,7 @@ def _dates(product: Product, files: pd.DataFrame, year: int, allow_partial: bool
             continue
         if len(strange := there.difference(expected)):
             raise ProductError(
-                f"{what} {year}: expected dates of {product.step} files, found day {strange[0].dayofyear} of the year "
+                f"{what} {year}: expected dates of {product.step} files, found day {strange[0].day_of_year} of the year "
                 "too; remove it, or fetch it again"
             )
         if len(lacking := expected.difference(there)):
