@@ -9,7 +9,6 @@ from pathlib import Path
 
 import netCDF4
 import numpy as np
-import pyproj
 import pytest
 from eos_files import TILE, grid_text, lai_globe, ndvi_tile, struct, tile_corners, write
 from pyhdf.SD import SD
@@ -17,7 +16,7 @@ from rasterio import Affine
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError, hdf4
-from helpers.products.rasters import Raster, mosaic
+from helpers.products.rasters import Raster
 from helpers.products.registry import Field
 from helpers.space.grid import Grid
 
@@ -213,15 +212,6 @@ def test_damage_that_the_library_passes_over_is_seen(tmp_path, share):
     assert (hdf4.read(bad, "1 km monthly pixel reliability").stored == 0).all()  # the other field of the file is whole
 
 
-def test_a_tile_that_says_not_where_it_lies_is_refused(tmp_path):
-    path = tmp_path / "MOD13A3.A2001001.h18v08.061.2015140091735.hdf"
-    write(path, {NDVI: (np.zeros((12, 12), "int16"), {})})
-    with pytest.raises(
-        ProductError, match=rf"{path.name}: .* declares no grid \(StructMetadata.0\) and is 12x12, not glo"
-    ):
-        products.read("mod13a3", path, years=[2001], grid=Grid(1), dates_per_year=1)
-
-
 @pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])
 def test_compressed_chunks_of_real_files_hold_what_the_library_reads(real_data, name):
     path = next((real_data / "native").glob(name))
@@ -241,37 +231,3 @@ def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
     with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"):
         hdf4.read(bad, "SolarZenith_1")
     hdf4.read(bad, "SolarAzimuth_1")
-
-
-@pytest.mark.parametrize(
-    ("name", "scale", "valid"), [("sur_refl_b01_1", 1e-4, (-100, 16000)), ("SensorZenith_1", 0.01, None)]
-)
-def test_a_real_tile_decodes_and_lands_as_other_libraries_say(real_data, name, scale, valid):
-    path, target = next((real_data / "native").glob("MOD09GA*h14v17*.hdf")), Grid(0.05)
-    field = Field("x", name, scale=scale, valid=valid)
-    found = mosaic([hdf4.decode(hdf4.read(path, name), field)], target, "nearest")
-    raw = SD(str(path)).select(name).get()
-    fill = SD(str(path)).select(name).attributes()["_FillValue"]
-    plain = np.where((raw == fill) | (valid is not None) & ((raw < -100) | (raw > 16000)), np.nan, raw * scale)
-    sphere = pyproj.CRS("+proj=sinu +R=6371007.181 +units=m"), pyproj.CRS("+proj=longlat +R=6371007.181")
-    to_metres = pyproj.Transformer.from_crs(sphere[1], sphere[0], always_xy=True)
-    rows = np.flatnonzero(target.lat < -79.9)
-    lon, lat = np.meshgrid(target.lon + 5e-8, target.lat[rows] - 5e-8)
-    x, y = to_metres.transform(lon, lat)
-    size = TILE / len(raw)
-    j, i = np.floor((x + 4 * TILE) / size).astype(int), np.floor((-8 * TILE - y) / size).astype(int)
-    inside = (i >= 0) & (i < len(raw)) & (j >= 0) & (j < len(raw))
-    expected = np.full(target.shape, np.nan)
-    expected[rows] = np.where(inside, plain[i.clip(0, len(raw) - 1), j.clip(0, len(raw) - 1)], np.nan)
-    assert np.isfinite(expected).sum() > 500
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
-
-
-def test_a_real_tile_of_fills_has_no_value(real_data):
-    path = real_data / "native" / "MOD15A2_all_fill.hdf"
-    raster = hdf4.read(path, "Lai_1km")
-    stored = raster.stored
-    assert raster.shape == stored.shape == (1200, 1200) and np.isin(stored, range(249, 256)).all()
-    field = Field("lai", "Lai_1km", scale=0.1, valid=(0, 100))
-    assert np.isnan(hdf4.decode(raster, field).stored).all()
-    assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, TILE), rel=1e-9)

@@ -216,22 +216,6 @@ def test_a_mean_in_a_torn_projection_weighs_pixels_by_area():
     np.testing.assert_allclose(found[full], (total / np.maximum(count, 1))[full], atol=0.15)
 
 
-def test_a_mean_takes_no_part_of_fills_and_classes():
-    stored = np.full((36, 72), 10, "uint8")
-    stored[::2], stored[:, ::2] = 255, 253
-
-    def decode(numbers):
-        return np.where(numbers > 100, np.nan, numbers * 0.1).astype("float32")
-
-    for crs, transform in (
-        (WGS84, Affine(5, 0, -180, 0, -5, 90)),
-        (GOODE, Affine(5.6e5, 0, -20.1e6, 0, -4.8e5, 8.7e6)),
-    ):
-        back = rasters.onto(raster(stored, transform, crs), Grid(10), "average", decode)
-        assert np.isfinite(back).mean() > 0.8
-        np.testing.assert_allclose(back[np.isfinite(back)], 1.0, rtol=1e-6)
-
-
 @pytest.mark.parametrize(("tilt", "crs"), [(0.1, WGS84), (0.0, CRS.from_epsg(32633))])
 def test_rows_that_do_not_run_along_parallels_are_refused(tmp_path, tilt, crs):
     path = tmp_path / "tilted.tif"

@@ -146,17 +146,6 @@ def test_a_real_cut_out_is_what_rasterio_reads(real_data):
     assert np.isfinite(near).sum() > 60
 
 
-def test_tiles_side_by_side_make_one_field(tmp_path):
-    paths, grid = [modis(tmp_path, ndvi(k)[0], h=20 - k) for k in (1, 2)], Grid(2.5)
-    both = read(paths, grid=grid, method="average", name="ndvi").ndvi
-    assert both.attrs["stored_name"] == "250m 16 days NDVI" and both.attrs["units"] == "NDVI"
-    apart = [read(p, grid=grid, method="average", name="ndvi").ndvi.values for p in paths]
-    shared, low, high = np.isfinite(apart).all(axis=0), np.fmin(*apart), np.fmax(*apart)
-    assert shared.any() and np.array_equal(np.isfinite(both), np.isfinite(low))
-    np.testing.assert_allclose(both.values[~shared], low[~shared], rtol=1e-6)
-    assert ((both.values >= low - 1e-6) & (both.values <= high + 1e-6))[shared].all()
-
-
 def test_files_that_do_not_go_together_are_refused_by_name(tmp_path):
     stored, _ = ndvi()
     first, later = modis(tmp_path, stored), modis(tmp_path, stored, day="2018017")
@@ -308,15 +297,6 @@ def test_a_sinusoidal_file_of_rows_from_the_south_is_the_same_field(tmp_path):
     np.testing.assert_array_equal(back, other)
 
 
-def test_a_band_is_chosen_by_name_or_number(tmp_path):
-    one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
-    path = write_tif(tmp_path / "two.tif", one, two, names=("red", ""))
-    assert (read(path, variable="red").red == 1).all() and (read(path, variable=2).band_2 == 2).all()
-    for variable in (None, "green", 3):
-        with pytest.raises(ProductError, match=r"two\.tif: expected variable to be one of red, band 2, found"):
-            read(path, variable=variable)
-
-
 def test_numbers_that_were_scaled_before_are_not_scaled_again_unasked(tmp_path):
     values = np.random.default_rng(8).random((4, 5)).astype("float32")
     path = write_tif(tmp_path / "done.tif", values, tags=TAGS | {"valid_range": "n/a"})
@@ -325,3 +305,12 @@ def test_numbers_that_were_scaled_before_are_not_scaled_again_unasked(tmp_path):
     ):
         read(path)
     np.testing.assert_array_equal(read(path, scale=1, offset=0).band_1.values, values)
+
+
+def test_a_band_is_chosen_by_name_or_number(tmp_path):
+    one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
+    path = write_tif(tmp_path / "two.tif", one, two, names=("red", ""))
+    assert (read(path, variable="red").red == 1).all() and (read(path, variable=2).band_2 == 2).all()
+    for variable in (None, "green", 3):
+        with pytest.raises(ProductError, match=r"two\.tif: expected variable to be one of red, band 2, found"):
+            read(path, variable=variable)
