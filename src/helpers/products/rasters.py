@@ -564,13 +564,13 @@ def at_depths(ds: xr.Dataset) -> xr.Dataset:
     if missing := [name for name in INTERVALS if name not in ds]:
         raise ProductError(f"soilgrids2: expected {', '.join(INTERVALS)}, found no {', '.join(missing)}; read all four")
     middle = np.array([(top + bottom) / 2 for top, bottom in INTERVALS.values()])
-    weights = np.array([np.interp(list(DEPTHS.values()), middle, unit) for unit in np.eye(len(middle))]).T
+    shares = np.array([np.interp(list(DEPTHS.values()), middle, unit) for unit in np.eye(len(middle))]).T
     fields = {}
-    for name, row in zip(DEPTHS, weights, strict=True):
+    for name, row in zip(DEPTHS, shares, strict=True):
         used = {part: np.float32(w) for part, w in zip(INTERVALS, row, strict=True) if w}
-        fields[name] = sum(weight * ds[part] for part, weight in used.items()).astype("float32")
+        fields[name] = sum(share * ds[part] for part, share in used.items()).astype("float32")
     out = describe(xr.Dataset(fields), registry.product("soilgrids2"), ds.attrs.get("product_version", ""))
-    for name, row in zip(DEPTHS, weights, strict=True):
+    for name, row in zip(DEPTHS, shares, strict=True):
         parts = " + ".join(f"{w:.3g} {part}" for part, w in zip(INTERVALS, row, strict=True) if w)
         out[name].attrs["comment"] = (
             f"a stand-in for the content at {DEPTHS[name]} cm that SoilGrids250m (2017) gives: {parts}, "

@@ -100,7 +100,7 @@ def read(
     dtype, found = "int8" if "water_too" in product.notes else "float32", {}
     for field in product.fields:
         try:
-            cells = _target(hdf4.read(first, field.stored, field.grid), None, grid)
+            cells = _target(hdf4.read(first, field.stored, field.grid), grid, keep=True)
         except hdf4.MissingField:
             if field.optional:
                 continue
@@ -116,13 +116,13 @@ def read(
     return describe(xr.Dataset(found), product, product.match(first).groupdict().get("version") or "")
 
 
-def _target(raster: Raster, asked: Grid | None, needed: Grid | None) -> Grid | Cells:
-    """Return where a raster goes: onto the grid that is asked for, or its own degrees, or the grid that it needs."""
-    if asked is None and raster.geographic:
+def _target(raster: Raster, grid: Grid | None, keep: bool) -> Grid | Cells:
+    """Return where a raster goes: its own cells, if it has latitudes and longitudes and is to keep them, or the grid."""
+    if keep and raster.geographic:
         return raster.cells
-    if needed is None:
+    if grid is None:
         raise ProductError(f"{raster.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
-    return needed
+    return grid
 
 
 def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Grid | Cells, method: str) -> np.ndarray:
@@ -385,7 +385,7 @@ def read_field(
                 f"({' and '.join(dates)}); read one date at a time"
             )
     first = opened[0]
-    cells = _target(first, grid, grid)
+    cells = _target(first, grid, keep=grid is None)
     values = mosaic(opened, cells, method, first.stored.dtype.name) if cells is grid else _own_cells(opened, cells)
     blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
     if blank and not allow_empty:
