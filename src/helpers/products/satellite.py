@@ -117,7 +117,7 @@ def read(
 
 
 def _target(raster: Raster, grid: Grid | None, keep: bool) -> Grid | Cells:
-    """Return where a raster goes: its own cells, if it has latitudes and longitudes and is to keep them, or the grid."""
+    """Return where a raster goes: to its own cells, if they lie on degrees and are to be kept, or onto the grid."""
     if keep and raster.geographic:
         return raster.cells
     if grid is None:
@@ -278,8 +278,8 @@ def _dates(product: Product, files: pd.DataFrame, year: int, allow_partial: bool
             continue
         if len(strange := there.difference(expected)):
             raise ProductError(
-                f"{what} {year}: expected dates of {product.step} files, found day {strange[0].day_of_year} of the year "
-                "too; remove it, or fetch it again"
+                f"{what} {year}: expected dates of {product.step} files, found day {strange[0].day_of_year} of the "
+                "year too; remove it, or fetch it again"
             )
         if len(lacking := expected.difference(there)):
             named = ", ".join(lacking[:6].strftime("%Y-%m" if product.step == "monthly" else "%Y-%m-%d"))
