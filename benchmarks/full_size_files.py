@@ -19,7 +19,6 @@ import rasterio
 from rasterio.windows import Window
 
 from helpers.demo.files import write_hdf4
-from helpers.products.satellite import expected_days
 from helpers.space.grid import RADIUS
 
 TILES = (*((h, v) for v in (3, 4) for h in (18, 19)), (19, 8), (19, 12))
@@ -107,7 +106,7 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
         rank = np.zeros_like(ndvi, dtype="int8")
         layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}
         layers |= {"1 km monthly pixel reliability": (rank, {"_FillValue": -1})}
-        for day in expected_days(year, "monthly"):
+        for day in pd.date_range(f"{year}-01-01", f"{year}-12-31", freq="MS").day_of_year.tolist():
             path = _in(folder, "mod13a3") / f"MOD13A3.A{year}{day:03d}.h{h}v{v:02d}.006.{MADE}.hdf"
             write_hdf4(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
         npp = _tile(h, v, 2400, lambda lat, lon: warm * (0.2 + 0.8 * bump(lat, lon)), 1e-4, "int16")

@@ -208,13 +208,6 @@ def test_classes_have_no_mean(method):
         g.resample(xr.Dataset({"cover": cover}), g.Grid(20), method)
 
 
-@pytest.mark.parametrize("method", ["nearest", "average"])
-def test_longitudes_to_360_reach_the_same_cells(method):
-    source = field(10, holes=0.0)
-    east = source.assign_coords(lon=source.lon % 360).sortby("lon")
-    np.testing.assert_allclose(g.resample(east, g.Grid(20), method), g.resample(source, g.Grid(20), method))
-
-
 def test_fields_meet_whatever_the_order_of_their_dimensions():
     a = xr.DataArray(np.arange(12.0).reshape(3, 4), {"lat": [1, 2, 3], "lon": [0, 1, 2, 3]}, ("lat", "lon"))
     b = g.together(a, a.T)[1]
@@ -229,12 +222,3 @@ def test_fields_meet_whatever_the_order_of_their_dimensions():
         g.together(a, a.drop_vars("lat").isel(lat=[0, 1]), names=("a", "b"))
     mixed = xr.DataArray([1.0, 2.0], {"k": np.array(["a", None], object)}, ("k",))
     assert (np.subtract(*g.together(mixed, mixed.isel(k=[1, 0]))) == 0).all()
-
-
-def test_fields_are_compared_with_the_first_that_has_labels():
-    bare = xr.DataArray(np.ones(3), dims="lat", name="bare")
-    b, c = line([1, 2, 3], [0.05, 0.15, 0.25]), line([1, 2, 3], np.float32([0.05, 0.15, 0.25]))
-    _, b, c = g.together(bare, b, c)
-    assert (b - c == 0).all()
-    with pytest.raises(ValueError, match="c: expected the lat of b"):
-        g.together(bare, b, line([1, 2, 3], [0.1, 0.2, 0.3]), names=("bare", "b", "c"))

@@ -3,7 +3,6 @@
 import errno
 import gzip
 import stat
-import struct
 import tarfile
 import zipfile
 
@@ -67,22 +66,17 @@ def test_a_link_is_no_data(tmp_path):
     refused(zipped(tmp_path / "a.nc.zip", {link: "/etc/passwd"}), r"a\.nc is a link, not data; fetch it again")
 
 
-def test_an_encrypted_member_is_told(tmp_path):
+@pytest.mark.parametrize(
+    ("offsets", "way", "message"),
+    [((6, 8), lambda flags: flags | 1, "is encrypted"), ((8, 10), lambda _: 97, "method is not supported")],
+)
+def test_a_member_that_cannot_be_unpacked_here_is_told(tmp_path, offsets, way, message):
     path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA})
     content = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the flags in both headers
-        content[content.index(signature) + offset] |= 1
+    for signature, offset in zip((b"PK\x03\x04", b"PK\x01\x02"), offsets, strict=True):  # both headers
+        content[content.index(signature) + offset] = way(content[content.index(signature) + offset])
     path.write_bytes(content)
-    refused(path, r"a\.nc: .* is encrypted, .*; unpack it yourself")
-
-
-def test_an_unknown_method_is_told(tmp_path):
-    path = zipped(tmp_path / "a.nc.zip", {"a.nc": DATA})
-    content = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        struct.pack_into("<H", content, content.index(signature) + offset, 97)
-    path.write_bytes(content)
-    refused(path, "compression method is not supported; unpack it yourself")
+    refused(path, rf"a\.nc: .*{message}.*; unpack it yourself")
 
 
 @pytest.mark.parametrize("way", ["gz", "zip"])
@@ -104,26 +98,12 @@ def test_random_damage_is_told_or_harmless(tmp_path, way):
     assert told > 100
 
 
-def test_a_file_that_was_unpacked_on_the_way_is_told(tmp_path):
-    (tmp_path / "a.nc.gz").write_bytes(DATA)
-    refused(tmp_path / "a.nc.gz", "damaged, cut short or of another format than its name tells")
-
-
 @pytest.mark.parametrize("way", ["gz", "zip"])
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch, way):
     monkeypatch.setattr(compression, "SMALL", 2**16)
     path, content = tmp_path / f"a.nc.{way}", bytes(2**24)
     path.write_bytes(gzip.compress(content)) if way == "gz" else zipped(path, {"a.nc": content})
     refused(path, r"packed bytes that unpack to \d+ or more; fetch it again")
-
-
-def test_a_bomb_that_lies_about_its_size_is_not_unpacked_either(tmp_path):
-    path = zipped(tmp_path / "a.nc.zip", {"a.nc": bytes(2**20)})
-    content = bytearray(path.read_bytes())
-    for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
-        struct.pack_into("<I", content, content.index(signature) + offset, 1000)
-    path.write_bytes(content)
-    refused(path, "fetch it again")
 
 
 def test_a_full_disk_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ READERS = ROOT / "src" / "helpers" / "products"
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.id)
 def test_an_entry_is_whole(entry):
-    assert (READERS / f"{entry.family}.py").is_file() and entry.step in ("daily", "8-day", "monthly", "yearly", "once")
+    assert f"\ndef {entry.reader}(" in (READERS / f"{entry.family}.py").read_text(encoding="utf-8")
+    assert entry.step in ("daily", "8-day", "monthly", "yearly", "once")
     assert entry.file.search(entry.example) and not entry.file.search(entry.example + ".part")
     texts = (entry.title, entry.version, entry.native, entry.rule, entry.licence, entry.get, entry.superseded_by)
     assert all(isinstance(text, str) for text in texts), "numbers stand in quotes"
@@ -49,11 +50,12 @@ def test_climate_and_models_take_packed_files():
         (lambda about: about["fields"].update(spei12={"stored": "spei", "scael": 1}), "scael"),
     ],
 )
-def test_a_slip_is_told_by_its_name(change, message):
-    about = yaml.safe_load(registry.REGISTRY.read_text(encoding="utf-8"))["products"]["spei"]
-    change(about)
+def test_a_slip_is_told_by_its_name(change, message, monkeypatch):
+    content = yaml.safe_load(registry.REGISTRY.read_text(encoding="utf-8"))
+    change(content["products"]["spei"])
+    monkeypatch.setattr(registry, "_content", lambda: content)
     with pytest.raises(ProductError, match=rf"products\.yml: product 'spei': .*{message}.*; correct the entry$"):
-        registry._product("spei", about)
+        registry.product.__wrapped__("spei")
 
 
 def test_a_first_year_is_told_where_a_version_has_one():

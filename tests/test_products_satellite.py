@@ -36,14 +36,6 @@ def glass_lai(folder, year, days, shape=(4, 8), make=None):
     return products.find("glass_lai", folder)
 
 
-def leaf_years(folder, years):
-    """Write three dates a year, whose numbers tell the year."""
-    for k, year in enumerate(years):
-        for day in (1, 121, 241):
-            lai_globe(folder, year, day, np.full((4, 8), 10 + k))
-    return products.find("glass_lai", folder)
-
-
 @pytest.mark.parametrize("year", [2000, 2001])
 def test_eight_day_periods_are_weighted_by_their_days(tmp_path, year):
     days = list(range(1, 366, 8))
@@ -133,18 +125,6 @@ def test_collection_61_of_npp_begins_in_2001(tmp_path):
     assert float(read_npp(tmp_path / "006", [2000]).npp.max()) == pytest.approx(0.5)
 
 
-def test_a_year_without_files_is_named_beside_those_there_are(tmp_path):
-    cover = {"Majority_Land_Cover_Type_1": (np.ones((4, 8), "uint8"), {"_FillValue": 255})}
-    paths = [globe(tmp_path / f"MCD12C1.A{y}001.061.2022169160720.hdf", cover, "MOD12C1") for y in (2001, 2018)]
-    with pytest.raises(ProductError) as error:
-        products.read("mcd12c1", paths, years=[2018, 2020])
-    assert said(error) == (
-        "mcd12c1 2020: expected files of that year, found none (there are 2001, 2018); add them, or ask for other years"
-    )
-    both = products.read("mcd12c1", paths, years=[2001, 2018]).igbp
-    assert both.chunks[0] == (1, 1) and both.dtype == np.int8 and (both.values == 1).all()
-
-
 def test_a_tile_that_other_years_have_is_missed(tmp_path):
     npp_tile(tmp_path, 2001, TILE)
     npp_tile(tmp_path, 2001, TILE, hv=(19, 8))
@@ -162,23 +142,28 @@ def test_a_tile_that_other_years_have_is_missed(tmp_path):
         read_npp(tmp_path, [2001])
 
 
-def test_the_same_date_and_tile_twice_is_refused(tmp_path):
+def test_files_that_make_no_year_are_refused_by_name(tmp_path):
     old = npp_tile(tmp_path, 2001, TILE)
     new = old.with_name(old.name.replace("2020139230131", "2021139230131"))
     new.write_bytes(old.read_bytes())
     with pytest.raises(ProductError) as error:
         read_npp(tmp_path, [2001])
     assert said(error) == f"{new.name}: expected one file a date and tile, found {old.name} too; remove one"
-
-
-def test_a_date_between_the_products_dates_is_refused(tmp_path):
-    for day in (*range(1, 366, 8), 100):
-        lai_globe(tmp_path, 2001, day, ONE)
+    new.unlink()
     with pytest.raises(ProductError) as error:
-        products.read("glass_lai", products.find("glass_lai", tmp_path), years=[2001])
+        read_npp(tmp_path, [2001, 2020])
+    assert said(error) == (
+        "mod17a3hgf 2020: expected files of that year, found none (there are 2001); add them, or ask for other years"
+    )
+    days = glass_lai(tmp_path, 2001, (*range(1, 366, 8), 100))
+    with pytest.raises(ProductError) as error:
+        products.read("glass_lai", days, years=[2001])
     assert said(error) == (
         "glass_lai 2001: expected dates of 8-day files, found day 100 of the year too; remove it, or fetch it again"
     )
+    wrong = days[0].rename(days[0].with_name(days[0].name.replace("A2001001", "A2001366")))
+    with pytest.raises(ProductError, match="A2001366.*: expected a day of the year 2001, found 366; correct the file"):
+        products.read("glass_lai", wrong, years=[2001])
 
 
 def test_damage_inside_a_file_is_met_when_its_year_is_computed(tmp_path):

@@ -10,7 +10,7 @@ from pyhdf.SD import SD, SDC
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import ProductError, hdf4, tile
+from helpers.products import ProductError, hdf4, satellite
 from helpers.space.grid import Grid
 
 SINU = f"+proj=sinu +R={RADIUS} +units=m"
@@ -146,17 +146,6 @@ def test_a_real_cut_out_is_what_rasterio_reads(real_data):
     assert np.isfinite(near).sum() > 60
 
 
-def test_tiles_side_by_side_make_one_field(tmp_path):
-    paths, grid = [modis(tmp_path, ndvi(k)[0], h=20 - k) for k in (1, 2)], Grid(2.5)
-    both = read(paths, grid=grid, method="average", name="ndvi").ndvi
-    assert both.attrs["stored_name"] == "250m 16 days NDVI" and both.attrs["units"] == "NDVI"
-    apart = [read(p, grid=grid, method="average", name="ndvi").ndvi.values for p in paths]
-    shared, low, high = np.isfinite(apart).all(axis=0), np.fmin(*apart), np.fmax(*apart)
-    assert shared.any() and np.array_equal(np.isfinite(both), np.isfinite(low))
-    np.testing.assert_allclose(both.values[~shared], low[~shared], rtol=1e-6)
-    assert ((both.values >= low - 1e-6) & (both.values <= high + 1e-6))[shared].all()
-
-
 def test_files_that_do_not_go_together_are_refused_by_name(tmp_path):
     stored, _ = ndvi()
     first, later = modis(tmp_path, stored), modis(tmp_path, stored, day="2018017")
@@ -241,29 +230,29 @@ def test_a_picture_of_classes_has_no_mean(tmp_path):
 def test_values_are_those_of_the_guides(field, dtype, said, stored, values):
     names = ("scale_factor", "add_offset", "valid_range", "_FillValue")
     attributes = {name: value for name, value in zip(names, said, strict=True) if value is not None}
-    back = tile.entry_of(attributes, field).decode(np.array(stored, dtype))
+    back = satellite.entry_of(attributes, field).decode(np.array(stored, dtype))
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, np.array(values, float), rtol=1e-6)
     as_text = {name.upper(): str(value).strip("()[]") for name, value in attributes.items()}  # as GeoTIFF tags are
-    np.testing.assert_array_equal(tile.entry_of(as_text, field).decode(np.array(stored, dtype)), back)
+    np.testing.assert_array_equal(satellite.entry_of(as_text, field).decode(np.array(stored, dtype)), back)
 
 
 def test_the_caller_decides_where_the_file_is_wrong():
     attributes = {"scale_factor": 10000.0, "add_offset": 7.0, "valid_range": [0, 10], "_FillValue": 3}
     stored = np.array([3, 5, 500], "int16")
-    rule = tile.entry_of(attributes, "a", scale=2, offset=1, valid=(0, 1000), fill=[5, 6])
+    rule = satellite.entry_of(attributes, "a", scale=2, offset=1, valid=(0, 1000), fill=[5, 6])
     np.testing.assert_array_equal(rule.decode(stored), [7, np.nan, 1001])
     assert rule.rule == "value = stored x 2 + 1"
     np.testing.assert_allclose(
-        tile.entry_of(attributes, "a", scale=1, offset=0, valid=(-np.inf, np.inf)).decode(stored), [np.nan, 5, 500]
+        satellite.entry_of(attributes, "a", scale=1, offset=0, valid=(-np.inf, np.inf)).decode(stored), [np.nan, 5, 500]
     )
 
 
 def test_what_gdal_keeps_with_a_band_multiplies_unless_tags_say_more():
     stored = np.array([4], "int16")
     gdal = {"gdal_scale": 10.0, "gdal_offset": 2.0}
-    assert tile.entry_of(gdal, "a").decode(stored) == 42
-    assert tile.entry_of({"scale_factor": "10"}, "a").decode(stored) == np.float32(0.4)
+    assert satellite.entry_of(gdal, "a").decode(stored) == 42
+    assert satellite.entry_of({"scale_factor": "10"}, "a").decode(stored) == np.float32(0.4)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +266,7 @@ def test_what_gdal_keeps_with_a_band_multiplies_unless_tags_say_more():
 )
 def test_what_cannot_be_understood_names_the_parameter_that_helps(attributes, message):
     with pytest.raises(ProductError, match=message):
-        tile.entry_of(attributes, "a")
+        satellite.entry_of(attributes, "a")
 
 
 def test_an_export_on_degrees_is_read_by_its_tags(tmp_path):
@@ -308,15 +297,6 @@ def test_a_sinusoidal_file_of_rows_from_the_south_is_the_same_field(tmp_path):
     np.testing.assert_array_equal(back, other)
 
 
-def test_a_band_is_chosen_by_name_or_number(tmp_path):
-    one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
-    path = write_tif(tmp_path / "two.tif", one, two, names=("red", ""))
-    assert (read(path, variable="red").red == 1).all() and (read(path, variable=2).band_2 == 2).all()
-    for variable in (None, "green", 3):
-        with pytest.raises(ProductError, match=r"two\.tif: expected variable to be one of red, band 2, found"):
-            read(path, variable=variable)
-
-
 def test_numbers_that_were_scaled_before_are_not_scaled_again_unasked(tmp_path):
     values = np.random.default_rng(8).random((4, 5)).astype("float32")
     path = write_tif(tmp_path / "done.tif", values, tags=TAGS | {"valid_range": "n/a"})
@@ -325,3 +305,12 @@ def test_numbers_that_were_scaled_before_are_not_scaled_again_unasked(tmp_path):
     ):
         read(path)
     np.testing.assert_array_equal(read(path, scale=1, offset=0).band_1.values, values)
+
+
+def test_a_band_is_chosen_by_name_or_number(tmp_path):
+    one, two = (np.full((4, 5), k, "uint8") for k in (1, 2))
+    path = write_tif(tmp_path / "two.tif", one, two, names=("red", ""))
+    assert (read(path, variable="red").red == 1).all() and (read(path, variable=2).band_2 == 2).all()
+    for variable in (None, "green", 3):
+        with pytest.raises(ProductError, match=r"two\.tif: expected variable to be one of red, band 2, found"):
+            read(path, variable=variable)

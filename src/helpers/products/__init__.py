@@ -1,8 +1,8 @@
 """The one door to product files: native file in, canonical Dataset out.
 
-``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the module of its family, and
+``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the reader of its family, and
 gives back variables with the book's names, units and CF attributes. What a family's file looks like stands at the top
-of its module: `climate`, `satellite`, `soil`, `towers`, `process_models`, ….
+of its module: `climate`, `satellite`, `rasters`, `towers`, `process_models`, ….
 
 >>> product("cru_tmp").example
 'cru_ts4.05.1901.2020.tmp.dat.nc'
@@ -10,6 +10,7 @@ of its module: `climate`, `satellite`, `soil`, `towers`, `process_models`, ….
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import json
 import os
@@ -23,8 +24,9 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, registry
-from helpers.products.errors import DamagedFile, ProductError
-from helpers.products.registry import Product, first_year, product, products, variables_table
+from helpers.products.compression import ADDED, ENDINGS
+from helpers.products.registry import DamagedFile, Product, ProductError, first_year, product, products, variables_table
+from helpers.space import grid
 
 __all__ = [
     "DamagedFile",
@@ -112,13 +114,16 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
             raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")
     _one_of_each(entry, files[0].parent, files)
     family = import_module(f"helpers.products.{entry.family}")
-    parameters = inspect.signature(family.read).parameters
+    reader = getattr(family, entry.reader)
+    parameters = inspect.signature(reader).parameters
     known = [name for name in parameters if name not in ("product", "paths")]
     if unknown := [name for name in selection if name not in known]:
         raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    if "method" in selection and selection["method"] not in ("nearest", "average", "bilinear"):
+        raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {selection['method']!r}")
     if selection.get("years") is not None:
         selection["years"] = _calendar_years(product_id, selection["years"])
-    ds = family.read(*((entry,) if "product" in parameters else ()), files, **selection)
+    ds = reader(*((entry,) if "product" in parameters else ()), files, **selection)
     return family.with_unread(ds, unread, selection.get("years")) if unread and entry.of_towers else ds
 
 
@@ -137,14 +142,36 @@ def _calendar_years(product_id: str, years: Iterable[int]) -> list[int]:
 
 
 def pixel(product_id: str, path: str | Path) -> str:
-    """Say how large a pixel of a gridded product's file is: ``"0.5°"``, ``"463 m"``.
+    """Say how high a pixel of a gridded product's file is, as the file itself declares it.
+
+    Returns
+    -------
+    str
+        In degrees, or in metres where the file is on a projection: ``"0.5°"``, ``"463 m"``.
 
     Raises
     ------
     ProductError
         The product has no pixels, or the file does not say how large they are.
     """
-    return import_module("helpers.products.satellite").pixel(registry.product(product_id), Path(path))
+    from helpers.products import hdf4, netcdf, rasters
+
+    path, field = Path(path), (*registry.product(product_id).fields, None)[0]
+    ending = Path(compression.plain_name(path.name)).suffix
+    if ending in (".nc", ".nc4"):
+        with netcdf.opening(path) as ds:
+            if ds.sizes["lat"] < 2:
+                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
+            height, geographic = grid.of(ds).resolution, True
+    elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
+        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, field.stored, field.grid))
+        with hdf or rasters.opening(path) as one:
+            height, geographic = abs(one.transform.e), one.geographic
+    else:
+        raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")
+    if geographic:
+        return f"{height:.4g}°"
+    return f"{height / 1000:.3g} km" if height >= 1000 else f"{height:.0f} m"
 
 
 def dropped(ds: xr.Dataset) -> pd.DataFrame:
@@ -169,31 +196,42 @@ def dropped(ds: xr.Dataset) -> pd.DataFrame:
 # Which files of a folder are a product's, and which would be if they were unpacked, whole, or named otherwise.
 
 
-def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """Return a product's files in a folder, and those that would be its, with what is to be done about each."""
-    every = sorted(_below(folder))
+def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str], list[str]]:
+    """Look for a product's files in a folder, behind links too, but not among what systems and editors hide there.
+
+    Returns
+    -------
+    list of Path
+        The files.
+    dict
+        Of each that would be one of the product's: what is to be done about it.
+    list of str
+        What to say of these: a line each for towers, one for maps, of which a missing one is told by its date.
+    """
+    every, seen = [], set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(place)
+        folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name != "__MACOSX"]
+        every += [] if real in seen else [Path(place) / name for name in (*folders, *names) if name[0] != "."]
+        seen.add(real)
+    every.sort()
     answered = entry.notes.get("answered")  # none of the product's, but taken for one: the reader says what it is
     paths = [
         path
         for path in every
         if path.is_file() and (entry.file.search(path.name) or (answered and re.search(answered, path.name)))
     ]
-    there = {compression.unpacked_name(path.name) for path in paths}
+    there = {ENDINGS.sub("", path.name) for path in paths}
     inside = {*paths, *(parent for path in paths for parent in path.parents)}
     unread = {}
     for path in every:
-        second = compression.unpacked_name(compression.first_name(path.name)) in there
+        second = ENDINGS.sub("", ADDED.sub("", path.name)) in there
         if path not in inside and not second and (remedy := _remedy(entry, path)):
             unread[path] = remedy
-    return paths, unread
-
-
-def unread_lines(entry: Product, unread: dict[Path, str]) -> list[str]:
-    """Say what is left out: in a line each for towers, in one for maps, of which a missing one is told by its date."""
     shown = list(unread.items())[: None if entry.of_towers else 1]
     more = f" (and {len(unread) - len(shown)} more)" if len(unread) > len(shown) else ""
     expected = f"expected a file named like {entry.example}, plain, .gz or .zip"
-    return [f"{path}{more}: {expected}, so it is left out; {remedy}" for path, remedy in shown]
+    return paths, unread, [f"{path}{more}: {expected}, so it is left out; {remedy}" for path, remedy in shown]
 
 
 def _find(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
@@ -201,8 +239,7 @@ def _find(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
     place = folder / entry.id if (folder / entry.id).is_dir() else folder
-    paths, unread = files_of(entry, place)
-    lines = unread_lines(entry, unread)
+    paths, unread, lines = files_of(entry, place)
     if not paths:
         others = (registry.product(name) for name in entry.notes.get("mistaken_for", ()))
         alike = [(path, other.id) for other in others for path in files_of(other, folder)[0]]
@@ -218,21 +255,10 @@ def _find(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
     return paths, unread
 
 
-def _below(place: Path) -> Iterable[Path]:
-    """Yield all that lies in a folder, behind links too; not what systems and editors hide there."""
-    seen = set()
-    for folder, folders, files in os.walk(place, followlinks=True):
-        real = os.path.realpath(folder)
-        folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name != "__MACOSX"]
-        if real not in seen:
-            yield from (Path(folder) / name for name in (*folders, *files) if name[0] != ".")
-        seen.add(real)
-
-
 def _remedy(entry: Product, path: Path) -> str:
     """Return what would make a file one of the product's; nothing where it isn't."""
     alike = re.compile(entry.file.pattern, re.IGNORECASE).search
-    first, ending = compression.first_name(path.name), path.suffix.lower()
+    first, ending = ADDED.sub("", path.name), path.suffix.lower()
     if not path.is_file():
         return "put the file itself in its place" if alike(first) else ""
     if alike(first):
@@ -249,7 +275,7 @@ def _remedy(entry: Product, path: Path) -> str:
         return f"name it like {entry.example}, after its model" if flux and entry.id in path.parts else ""
     if ending not in (*compression.PACKED, *compression.UNREAD) or "^" not in entry.file.pattern[:5]:
         return ""  # without an anchor any name is the product's
-    plain = compression.unpacked_name(first)
+    plain = ENDINGS.sub("", first)
     names = [*(plain + of_data for of_data in ("", *compression.DATA, ".zip")), *compression.members(path)]
     return "unpack it" if any(map(alike, names)) else ""
 

@@ -32,8 +32,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import compression, netcdf, registry
-from helpers.products.errors import DamagedFile, ProductError
-from helpers.products.registry import Product, describe
+from helpers.products.registry import DamagedFile, Product, ProductError, describe
 from helpers.products.site_table import (
     FETCH,
     LONGEST,

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products.registry import DamagedFile, ProductError, reading
 
 PACKED = (".gz", ".zip")
 UNREAD = (".tar", ".tgz", ".tbz2", ".txz", ".bz2", ".xz", ".lzma", ".7z", ".z", ".rar", ".zst", ".lz4")
@@ -41,26 +41,8 @@ CHUNK = 2**20
 PREFIX = "packed-"
 
 
-def plain_name(name: str) -> str:
-    """Return a file's name without ``.gz`` or ``.zip``.
-
-    >>> plain_name("spei12.nc.gz"), plain_name("spei12.nc")
-    ('spei12.nc', 'spei12.nc')
-    """
-    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in PACKED else name
-
-
-def unpacked_name(name: str) -> str:
-    """Return a file's name without the endings of any way of packing.
-
-    >>> unpacked_name("spei12.nc.tar.gz"), unpacked_name("MOD17.hdf.Z")
-    ('spei12.nc', 'MOD17.hdf')
-    """
-    while Path(name).suffix.lower() in (*PACKED, *UNREAD):
-        name = Path(name).stem
-    return name
-
-
+ENDINGS = re.compile("(?:" + "|".join(map(re.escape, (*PACKED, *UNREAD))) + ")+$", re.IGNORECASE)
+"""The endings of any way of packing, or of several: ``.tar.gz``."""
 ADDED = re.compile(
     r"(?: ?\(\d+\)| ?- ?(?:copy|kopie)(?: \(\d+\))?|[ _]copy(?:[ _]\d+)?)(?=(?:\.[a-z]\w*)+$)|\.\d+$", re.IGNORECASE
 )
@@ -69,13 +51,13 @@ UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".tmp")
 """How browsers call what they have not fetched to its end."""
 
 
-def first_name(name: str) -> str:
-    """Return a file's name without what was added because the name was taken.
+def plain_name(name: str) -> str:
+    """Return a file's name without ``.gz`` or ``.zip``.
 
-    >>> first_name("FLX_CN-Du2_2006-2008_1-4 (1).csv"), first_name("a.zip.1"), first_name("a_1-4.csv")
-    ('FLX_CN-Du2_2006-2008_1-4.csv', 'a.zip', 'a_1-4.csv')
+    >>> plain_name("spei12.nc.gz"), plain_name("spei12.nc")
+    ('spei12.nc', 'spei12.nc')
     """
-    return ADDED.sub("", name)
+    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in PACKED else name
 
 
 def members(path: Path) -> list[str]:
@@ -95,6 +77,8 @@ def members(path: Path) -> list[str]:
 def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetch it again") -> Iterator[Path]:
     """Give the path of a plain file: the file itself, or an unpacked copy that lives as long as the context.
 
+    Within the context a library's error is told as one of this file, as by `registry.reading`.
+
     Parameters
     ----------
     path : str or Path
@@ -112,15 +96,18 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetc
     Raises
     ------
     DamagedFile
-        The packed file is cut short, corrupt, encrypted, a link, or of a size that no data have.
+        The file cannot be read; or what is packed is corrupt, encrypted, a link, or of a size that no data have.
     ProductError
         The archive holds no data file or several, or there is no room to unpack.
     """
-    unpacked = Unpacked(Path(path), suffixes, remedy)
+    path = Path(path)
+    unpacked = Unpacked(path, suffixes, remedy) if path.suffix.lower() in PACKED else None
     try:
-        yield unpacked.plain
+        with reading(path, remedy):
+            yield unpacked.plain if unpacked else path
     finally:
-        unpacked.remove()
+        if unpacked:
+            unpacked.remove()
 
 
 class Unpacked:

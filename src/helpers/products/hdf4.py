@@ -8,7 +8,7 @@ Deflated data end in a checksum (Adler-32, RFC 1950). The HDF4 library inflates 
 in the middle it leaves the rest of the field as the memory was, and says nothing. So the compressed chunks of a field
 are found and inflated once more before it is read. Source: The HDF Group, HDF Specification and Developer's Guide,
 version 4.2: a list of data descriptors (tag, reference, offset, length); a group for each data set that names its data;
-and data that may be compressed, cut into compressed chunks listed in a table, or linked together from blocks.
+and data that may be compressed, or cut into compressed chunks that a table lists.
 """
 
 from __future__ import annotations
@@ -18,18 +18,21 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from pyhdf import VS  # noqa: F401  (gives HDF files their tables)
+from pyhdf.HDF import HDF
 from pyhdf.SD import SD, SDC
 from rasterio import Affine
 from rasterio.crs import CRS
 
-from helpers.products import compression
-from helpers.products.errors import DamagedFile, ProductError, reading
+from helpers.products.compression import opened
 from helpers.products.rasters import SINUSOIDAL, Raster, decoded
-from helpers.products.registry import Field
+from helpers.products.registry import DamagedFile, Field, ProductError
 from helpers.workspace import LIBRARY
 
 SUFFIXES = (".hdf", ".h4")
@@ -87,7 +90,7 @@ def read(path: Path, name: str | None = None, grid: str | None = None, layer: in
     ProductError
         There is no such field, it is not clear which, or it cannot be placed; the message lists those there are.
     """
-    with compression.opened(path, SUFFIXES) as plain, reading(path):
+    with opened(path, SUFFIXES) as plain:
         with plain.open("rb") as stream:
             begin = stream.read(64)
         if not begin.startswith(SIGNATURE):
@@ -101,7 +104,7 @@ def read(path: Path, name: str | None = None, grid: str | None = None, layer: in
                 metadata = file.attributes()
                 index, name, place = _find(file, path, eos_grids(metadata, path), name, grid)
                 field = file.select(index)
-                require_undamaged(plain, path, field.ref())
+                require_undamaged(plain, field.ref())
                 stored, attributes = _stored(field, path, name, place, layer), field.attributes()
                 field.endaccess()
             finally:
@@ -116,8 +119,9 @@ def read(path: Path, name: str | None = None, grid: str | None = None, layer: in
     if stored.shape != place.shape:
         size = "x".join(map(str, place.shape))
         raise ProductError(f"{path}: expected {size} pixels of {name!r}, found {rows}x{columns}; fetch it again")
-    raster = Raster(None, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata)
-    return raster.holding(stored)
+    return Raster(
+        stored.__getitem__, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
+    )
 
 
 def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
@@ -222,8 +226,8 @@ def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | No
     return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x])
 
 
-def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np.ndarray:
-    """Turn stored numbers into values: fills to NaN, the rest times the scale (float32).
+def decode(raster: Raster, field: Field) -> Raster:
+    """Return a raster of values in place of stored numbers: fills to NaN, the rest times the scale (float32).
 
     The scale comes from the registry, since MODIS files state it in two ways: as what a stored number is multiplied by
     (MOD17: 0.0001) or divided by (MOD13: 10000). A file that states neither of the two is refused, and so is one that
@@ -234,6 +238,7 @@ def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np
     ProductError
         The file states another scale than the registry, or an offset, or holds fractions.
     """
+    stored, attributes, path = raster.stored, raster.attributes, raster.path
     stated = {"scale_factor": field.scale, "add_offset": 0.0}
     for key in stated.keys() & attributes.keys():  # some files write numbers as text
         try:
@@ -259,82 +264,66 @@ def decode(stored: np.ndarray, attributes: dict, field: Field, path: Path) -> np
             f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
             "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
         )
-    return values
+    return replace(raster, read=values.__getitem__)
 
 
-GROUP, DATA, COMPRESSED, LINKED, RECORDS = 720, 702, 40, 20, 1963
-"""Tags: numeric data group, its data, compressed data, linked block, and the records of a table (vdata)."""
+GROUP, DATA, COMPRESSED = 720, 702, 40
+"""Tags: numeric data group, its data, and compressed data."""
 SPECIAL = 0x4000
 """Bit of a tag: the element is stored in a special way, which its first number tells."""
-IN_BLOCKS, DEFLATED, IN_CHUNKS = 1, 3, 5
+DEFLATED, IN_CHUNKS = 3, 5
 DEFLATE = 4
 """The code of deflate among the kinds of compression."""
 BUFFER = 2**20
 
 
-def require_undamaged(plain: Path, path: Path, reference: int) -> None:
+def require_undamaged(plain: Path, reference: int) -> None:
     """Inflate the compressed data of one field, by its reference number in the file, and compare their checksums.
 
     What is compressed in a way that is not known here is left to the library.
 
     Raises
     ------
-    DamagedFile
+    zlib.error, struct.error
         The data, or the file's own directory, are damaged.
     """
-    with reading(path), plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-        for offset, length in compressed(memory, reference):
+    places = deflated(plain, reference)
+    with plain.open("rb") as stream:
+        for offset, length in places:
+            stream.seek(offset)
             machine = zlib.decompressobj()  # which compares the checksum at the end
-            for begin in range(offset, offset + length, BUFFER):
-                machine.decompress(memory[begin : min(begin + BUFFER, offset + length)])
+            for begin in range(0, length, BUFFER):
+                machine.decompress(stream.read(min(BUFFER, length - begin)))
             if not machine.eof:
                 raise zlib.error("compressed data end too early")
 
 
-def compressed(memory: mmap.mmap, reference: int) -> list[tuple[int, int]]:
+def deflated(plain: Path, reference: int) -> list[tuple[int, int]]:
     """Return offset and length of every deflated chunk of a data set, by its reference number in the file."""
-    elements: dict[tuple[int, int], tuple[int, int]] = {}
-    block, seen = 4, set()
-    while block and block not in seen:
-        seen.add(block)
-        count, following = struct.unpack_from(">hI", memory, block)
-        for k in range(count):
-            tag, of, offset, length = struct.unpack_from(">HHII", memory, block + 6 + 12 * k)
-            elements[tag, of] = offset, length
-        block = following
-
-    def content(tag: int, of: int) -> bytes:
-        """Return the bytes of an element, put together from its blocks where it is stored in such."""
-        if (tag, of) in elements:
-            offset, length = elements[tag, of]
-            return memory[offset : offset + length]
-        offset, _ = elements.get((tag | SPECIAL, of), (None, None))
-        if offset is None or struct.unpack_from(">h", memory, offset) != (IN_BLOCKS,):
-            return b""
-        length, _, _, table = struct.unpack_from(">iiiH", memory, offset + 2)
-        parts, visited = [], set()
-        while table and table not in visited:
-            visited.add(table)
-            (following, *blocks) = [row[0] for row in rows(">H", LINKED, table)]
-            parts += [content(LINKED, one) for one in blocks if one]
-            table = following
-        return b"".join(parts)[:length]
-
-    def rows(form: str, tag: int, of: int) -> list[tuple[int, ...]]:
-        """Return the rows of numbers that an element consists of."""
-        held, size = content(tag, of), struct.calcsize(form)
-        return list(struct.iter_unpack(form, held[: len(held) // size * size]))
-
-    def chunks(tag: int, of: int) -> list[tuple[int, int]]:
-        offset, _ = elements.get((tag | SPECIAL, of), (None, None))
-        kind = None if offset is None else struct.unpack_from(">h", memory, offset)[0]
-        if kind == DEFLATED:
-            _, _, data, _, compression = struct.unpack_from(">HiHHH", memory, offset + 2)
-            known = compression == DEFLATE and (COMPRESSED, data) in elements
-            return [elements[COMPRESSED, data]] if known else []
-        if kind == IN_CHUNKS:
-            *_, table, _, _, dimensions = struct.unpack_from(">iBiiiiHHHHi", memory, offset + 2)
-            return [one for *_, tag, chunk in rows(f">{dimensions}iHH", RECORDS, table) for one in chunks(tag, chunk)]
-        return []
-
-    return [one for tag, data in rows(">HH", GROUP, reference) if tag == DATA for one in chunks(DATA, data)]
+    with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        elements: dict[tuple[int, int], tuple[int, int]] = {}
+        block, seen = 4, set()
+        while block and block not in seen:
+            seen.add(block)
+            count, following = struct.unpack_from(">hI", memory, block)
+            for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
+                elements[tag, of] = offset, length
+            block = following
+        offset, length = elements.get((GROUP, reference), (0, 0))
+        pairs = [pair for pair in struct.iter_unpack(">HH", memory[offset : offset + length]) if pair[0] == DATA]
+        found = []
+        for tag, of in pairs:  # grows by the chunks that a table lists
+            offset, _ = elements.get((tag | SPECIAL, of), (None, 0))
+            kind = None if offset is None else struct.unpack_from(">h", memory, offset)[0]
+            if kind == IN_CHUNKS:
+                (table,) = struct.unpack_from(">H", memory, offset + 2 + 4 + 1 + 4 * 4 + 2)
+                with closing(HDF(str(plain))) as file:
+                    tables = file.vstart()
+                    chunks = tables.attach(table)
+                    pairs += [tuple(row[-2:]) for row in chunks.read(chunks.inquire()[0])]
+                    chunks.detach()
+                    tables.end()
+            elif kind == DEFLATED:
+                _, _, data, _, way = struct.unpack_from(">HiHHH", memory, offset + 2)
+                found += [elements[COMPRESSED, data]] if way == DEFLATE and (COMPRESSED, data) in elements else []
+        return found

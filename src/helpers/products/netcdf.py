@@ -33,9 +33,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression, missing
+from helpers.products import compression
 from helpers.products.compression import Unpacked
-from helpers.products.errors import ProductError, reading
+from helpers.products.registry import ProductError, fills, reading
 from helpers.space.grid import LAT, LON, SAME, normalise_lat_lon, same_labels
 from helpers.workspace import LIBRARY
 
@@ -240,7 +240,7 @@ def loaded(values: xr.DataArray) -> xr.DataArray:
 def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.DataArray:
     """Return values with NaN for fills, also for those that the file does not declare.
 
-    Besides the numbers that `missing.fills` knows, a fill is one number; several different numbers out of range are
+    Besides the numbers that `fills` knows, a fill is one number; several different numbers out of range are
     something else, such as another unit.
 
     Parameters
@@ -255,7 +255,7 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
     ProductError
         Numbers that are no fill lie out of range.
     """
-    known = values.where(~missing.fills(values.values, (low, high)))
+    known = values.where(~fills(values.values, (low, high)))
     outside = (known < low) | (known > high)
     odd = np.unique(known.values[outside.values])
     if odd.size > 1:

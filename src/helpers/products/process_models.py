@@ -24,8 +24,7 @@ import xarray as xr
 from helpers import products
 from helpers.products import netcdf
 from helpers.products.compression import plain_name
-from helpers.products.errors import ProductError
-from helpers.products.registry import Product, describe
+from helpers.products.registry import Product, ProductError, describe
 from helpers.products.registry import product as registry_product
 from helpers.space.grid import together
 
@@ -74,8 +73,8 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
     chosen: dict[str, str] = {}
     for name in wanted or [name for name in FAMILY if (Path(folder) / name).is_dir()]:
         entry, place = registry_product(name), Path(folder) / name
-        paths, unread = products.files_of(entry, place)
-        for line in products.unread_lines(entry, unread):
+        paths, _, left_out = products.files_of(entry, place)
+        for line in left_out:
             warnings.warn(line, stacklevel=2)
         there = models(entry, paths)
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:

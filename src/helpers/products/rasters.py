@@ -1,9 +1,16 @@
-"""Files of pixels, and their way onto the grid: `Raster` has a place, and a `Mosaic` collects them side by side.
+"""Files of pixels, and their way onto the grid; SoilGrids, and outlines that are drawn onto it.
 
 The one way onto the grid is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
 pixels have to lie along parallels, as they do on latitude and longitude, on the sinusoidal grid of MODIS and on the
 homolosine one of SoilGrids; in a projection the weights of columns are found row by row. GDAL's warp averages over the
 box between two corners of a cell, which is many times a cell where meridians are slanted: hence our own.
+
+- *SoilGrids250m* of 2017, Hengl et al. (2017), doi:10.1371/journal.pone.0169748: g of carbon per kg of fine earth *at*
+  0, 5, 15 and 30 cm. *SoilGrids 2.0*, Poggio et al. (2021), doi:10.5194/soil-7-217-2021: dg per kg over the *intervals*
+  0-5, 5-15, 15-30 and 30-60 cm, another quantity; `at_depths` makes a stand-in for the other. Its files stand on the
+  interrupted Goode homolosine projection (ISRIC's own, 250 m, and its means over 1 and 5 km), or on latitude and
+  longitude where somebody has warped them.
+- *Natural Earth*: GeoJSON, as shipped or as published. What the book itself draws is read in `helpers.space.regions`.
 """
 
 from __future__ import annotations
@@ -11,21 +18,26 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import dask
+import dask.array
 import numpy as np
 import rasterio
+import xarray as xr
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from helpers.products import compression
-from helpers.products.errors import ProductError, reading
-from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
+from helpers.products import registry
+from helpers.products.compression import opened
+from helpers.products.registry import Field, Product, ProductError, describe
+from helpers.space import regions
+from helpers.space.grid import LAT, LEAST, LON, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
 """The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
@@ -46,7 +58,7 @@ class Raster:
     Parameters
     ----------
     read : callable
-        ``read(rows, columns)`` gives the stored numbers of two slices, (y, x).
+        ``read((rows, columns))`` gives the stored numbers of two slices, (y, x).
     shape : tuple of int
         Rows and columns.
     transform : affine.Affine
@@ -61,7 +73,7 @@ class Raster:
         Rows that the file keeps together.
     """
 
-    read: Callable[[slice, slice], np.ndarray]
+    read: Callable[[tuple[slice, slice]], np.ndarray]
     shape: tuple[int, int]
     transform: Affine
     crs: CRS
@@ -72,14 +84,10 @@ class Raster:
     metadata: dict = field(default_factory=dict)
     block: int = 1
 
-    def holding(self, values: np.ndarray) -> Raster:
-        """Return the same pixels with other numbers (y, x)."""
-        return replace(self, read=lambda rows, columns: values[rows, columns])
-
     @property
     def stored(self) -> np.ndarray:
         """All its numbers (y, x)."""
-        return self.read(slice(0, self.shape[0]), slice(0, self.shape[1]))
+        return self.read((slice(0, self.shape[0]), slice(0, self.shape[1])))
 
     @property
     def geographic(self) -> bool:
@@ -148,7 +156,7 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
     ProductError
         There is no such band, the file names no projection, or its rows do not run along an axis of it.
     """
-    with compression.opened(path) as plain, reading(path), rasterio.Env(GDAL_CACHEMAX=CACHE), _whole(plain) as source:
+    with opened(path) as plain, rasterio.Env(GDAL_CACHEMAX=CACHE), _whole(plain) as source:
         names = [name or f"band {k}" for k, name in zip(source.indexes, source.descriptions, strict=True)]
         band = names.index(variable) + 1 if variable in names else variable if isinstance(variable, int) else 1
         if not 1 <= band <= source.count or source.count > 1 and variable not in (*names, *source.indexes):
@@ -163,9 +171,8 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
                 "fetch it again if it should have one, or warp it with GDAL"
             )
 
-        def read(rows: slice, columns: slice) -> np.ndarray:
-            with reading(path):
-                return source.read(band, window=Window.from_slices(rows, columns, *source.shape))
+        def read(place: tuple[slice, slice]) -> np.ndarray:
+            return source.read(band, window=Window.from_slices(*place, *source.shape))
 
         attributes = {**source.tags(), **source.tags(band)}
         if not {key.lower() for key in attributes} & {"scale_factor", "scale factor"}:  # GDAL's own pair is as CF's
@@ -241,48 +248,35 @@ def decoded(stored: np.ndarray, scale: float, valid: tuple[float, float] | None,
     return values
 
 
-class Mosaic:
-    """Collects rasters side by side, tile by tile, so that memory does not grow with their number.
+def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
+    """Put rasters of values side by side onto the grid, one by one, so that memory does not grow with their number.
 
-    Weighted values and weights are added up over all tiles first and divided last, so that a cell which several tiles
+    Weighted values and weights are added up over all of them first and divided last, so that a cell which several
     share comes out as if they had been one raster.
 
     Parameters
     ----------
-    grid : Grid
-        Where to go.
+    rasters : iterable of Raster
+        NaN where there is no value.
     method : {"nearest", "average", "bilinear"}
         As in `resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
-    dtype : str
-        Of the result.
 
-    Raises
-    ------
-    ProductError
-        The method is another one.
+    Returns
+    -------
+    ndarray (lat, lon)
+        NaN where no raster has a value.
     """
-
-    def __init__(self, grid: Grid, method: str = "nearest", dtype: str = "float32") -> None:
-        require_method(method)
-        self.grid, self.method, self.dtype = grid, method, dtype
-        summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
-        self.total, self.weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
-
-    def add(self, raster: Raster, decode: Decode = np.asarray) -> None:
-        """Add one raster, whose stored numbers ``decode`` turns into values, NaN where there is none."""
-        for rows, columns, total, weight in _bands(raster, self.grid, self.method, decode):
-            self.total[rows, columns] += total
-            self.weight[rows, columns] += weight
-
-    def result(self) -> np.ndarray:
-        """Return the field (lat, lon), NaN where no tile has a value."""
-        least = 1e-4 if self.method == "average" else LEAST[self.method]
-        return weighted_mean(self.total, self.weight, least, self.dtype)
+    summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
+    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
+    for raster in rasters:
+        for rows, columns, values, share in _bands(raster, grid, method):
+            total[rows, columns] += values
+            weight[rows, columns] += share
+    return weighted_mean(total, weight, 1e-4 if method == "average" else LEAST[method], dtype)
 
 
 def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
-    """Bring one raster of any size onto the grid, a few rows at a time: (lat, lon), float32, as `Mosaic`."""
-    require_method(method)
+    """Bring one raster of any size onto the grid, a few rows at a time: (lat, lon), float32, as `mosaic`."""
     out = np.full(grid.shape, np.nan, "float32")
     least = 1e-4 if method == "average" and not raster.geographic else LEAST[method]
     for rows, columns, total, weight in _bands(raster, grid, method, decode):
@@ -290,13 +284,7 @@ def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
     return out
 
 
-def require_method(method: str) -> None:
-    """Refuse ways onto the grid that pixels of files do not have."""
-    if method not in ("nearest", "average", "bilinear"):
-        raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {method!r}")
-
-
-def _bands(raster: Raster, grid: Grid, method: str, decode: Decode) -> Iterator[tuple]:
+def _bands(raster: Raster, grid: Grid, method: str, decode: Decode = np.asarray) -> Iterator[tuple]:
     """Yield, for bands of the grid, its rows and columns, sums of weighted values, and sums of the weights.
 
     Rows of pixels lie along parallels, so the weights of rows are the same everywhere; along a row, those of columns
@@ -319,7 +307,7 @@ def _bands(raster: Raster, grid: Grid, method: str, decode: Decode) -> Iterator[
         columns, total, weight = slice(0, grid.shape[1]), None, None
         for left in range(0, raster.shape[1], width):
             piece = slice(left, min(left + width, raster.shape[1]))
-            stored = raster.read(slice(begin + first, begin + last), piece)
+            stored = raster.read((slice(begin + first, begin + last), piece))
             if (stored == stored[0, 0]).all() and np.isnan(decode(stored[:1, :1])).all():
                 continue  # most of the globe is sea
             values = decode(stored[needed - first])
@@ -429,3 +417,211 @@ class _RowSums:
         rest, pixel, total = inside - whole, self.field[row, whole], self.sums[row, whole]
         integral = self.areas[row, whole] + rest * (total + rest * pixel / 2)
         return total + rest * pixel, integral + np.maximum(place - width, 0) * self.sums[row, -1]
+
+
+# SoilGrids: one GeoTIFF a layer.
+
+LARGEST = 10**8
+"""Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""
+
+INTERVALS = {"soc_0_5": (0, 5), "soc_5_15": (5, 15), "soc_15_30": (15, 30), "soc_30_60": (30, 60)}
+"""Top and bottom of each variable's interval in SoilGrids 2.0, cm."""
+
+DEPTHS = {"soc_0": 0, "soc_5": 5, "soc_15": 15, "soc_30": 30}
+"""The depths of SoilGrids250m (2017) that the paper uses, cm."""
+
+
+def read_soil(
+    product: Product,
+    paths: list[Path],
+    *,
+    grid: Grid | None = None,
+    method: str = "nearest",
+    layers: Iterable[str] | None = None,
+) -> xr.Dataset:
+    """Read soil organic carbon.
+
+    Parameters
+    ----------
+    grid : Grid, optional
+        Where to go. Without it the files' own grid is kept, if it is one of latitude and longitude.
+    method : {"nearest", "average", "bilinear"}
+        How to get there; see `onto`.
+    layers : iterable of str, optional
+        Which of the product's variables to read, such as ``["soc_0"]``; default all four, each of which must be there.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``soc_0 soc_5 soc_15 soc_30``, or ``soc_0_5 soc_5_15 soc_15_30 soc_30_60`` of SoilGrids 2.0 (means over the
+        interval), g kg-1 on (lat, lon): dask arrays of one chunk a layer, read when computed.
+
+    Raises
+    ------
+    ProductError
+        A layer is missing, is there twice or is none of the product's, or a file cannot be read.
+    """
+    known = {field.name: field for field in product.fields}
+    asked = list(known if layers is None else layers)
+    if unknown := [name for name in asked if name not in known]:
+        raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    files, first, found = _by_layer(product, paths), None, {}
+    for name in (name for name in asked if name in files):
+        path = files[name]
+        with opening(path) as place:
+            first = first or place
+        if (place.shape, place.transform) != (first.shape, first.transform):
+            raise ProductError(
+                f"{path}: expected the pixels of {first.path.name}, {first.shape}, found others, {place.shape}; "
+                "keep one resolution"
+            )
+        shape, coords = (grid.shape, grid.like().coords) if grid else (place.shape, _own_cells(place))
+        values = dask.delayed(_values, pure=True)(str(path), known[name], grid, method)
+        lazy = dask.array.from_delayed(values, shape, dtype="float32")
+        found[name] = xr.DataArray(lazy, dims=("lat", "lon"), coords=coords)
+    if missing := [name for name in asked if name not in found]:
+        there = ", ".join(path.name for path in files.values()) or "files of other layers"
+        raise ProductError(
+            f"{paths[0].parent}: expected a file of each of {', '.join(asked)}, found none of {', '.join(missing)} but "
+            f"{there}; add the missing, or pass layers={list(found) or asked[:1]}"
+        )
+    return describe(xr.Dataset(found), product)
+
+
+def _by_layer(product: Product, paths: list[Path]) -> dict[str, Path]:
+    """Return {variable: file}, by the group ``layer`` of the files' names."""
+    names, files = {field.stored: field.name for field in product.fields}, {}
+    for path in sorted(paths):
+        for other in product.notes.get("mistaken_for", ()):
+            if registry.product(other).file.search(path.name):
+                raise ProductError(
+                    f"{path}: expected a {product.id} file named like {product.example}, found one of {other}, "
+                    f"which is another quantity; read it as {other}"
+                )
+        name = names.get(product.match(path)["layer"])
+        if name and files.setdefault(name, path) != path:
+            raise ProductError(
+                f"{path}: expected one file of {name}, found {files[name].name} too; keep one resolution"
+            )
+    return files
+
+
+def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarray:
+    """Read one layer when it is computed."""
+    with opening(Path(path)) as raster:
+        fills = [*field.fill, *np.ravel(raster.attributes.get("missing_value", ()))]
+
+        def decode(stored: np.ndarray) -> np.ndarray:
+            return decoded(stored, field.scale, field.valid, fills)
+
+        values = decode(raster.stored) if grid is None else onto(raster, grid, method, decode)
+    if not np.isfinite(values).any():
+        raise ProductError(
+            f"{path}: expected values of {field.name}, found none in any cell; give a file that holds land of the grid"
+        )
+    return values
+
+
+def _own_cells(raster: Raster) -> dict:
+    """Return the coordinates of a file's own grid, refusing one that is too large or not of degrees."""
+    if raster.shape[0] * raster.shape[1] > LARGEST:
+        size = "x".join(map(str, raster.shape))
+        raise ProductError(f"{raster.path}: {size} cells are too many to read whole; pass grid=Grid(resolution)")
+    if not raster.geographic:
+        found = raster.crs.to_string()[:60]
+        raise ProductError(f"{raster.path}: expected latitude and longitude, found {found}; pass grid=Grid(resolution)")
+    return {"lat": ("lat", raster.cells.lat, LAT), "lon": ("lon", raster.cells.lon, LON)}
+
+
+def at_depths(ds: xr.Dataset) -> xr.Dataset:
+    """Let means over intervals stand in for the content at the depths of SoilGrids250m (2017).
+
+    Each mean is taken for the content at the middle of its interval (2.5, 10, 22.5 and 45 cm), and the content to run
+    along straight lines between these; above 2.5 cm it is that of the first interval. So
+
+        soc_0 = soc_0_5,  soc_5 = (2 soc_0_5 + soc_5_15) / 3,  soc_15 = (3 soc_5_15 + 2 soc_15_30) / 5,
+        soc_30 = (2 soc_15_30 + soc_30_60) / 3.
+
+    Where carbon falls off with depth, this is too little at 0 cm; and the two products differ anyhow, in their soil
+    profiles and models.
+
+    Parameters
+    ----------
+    ds : xarray.Dataset
+        With ``soc_0_5 soc_5_15 soc_15_30 soc_30_60`` (g kg-1).
+
+    Returns
+    -------
+    xarray.Dataset
+        ``soc_0 soc_5 soc_15 soc_30`` (g kg-1), lazy where ``ds`` is, each with a ``comment`` that says what it is.
+        Missing where one of the two intervals that it needs is.
+
+    Raises
+    ------
+    ProductError
+        An interval is missing.
+    """
+    if missing := [name for name in INTERVALS if name not in ds]:
+        raise ProductError(f"soilgrids2: expected {', '.join(INTERVALS)}, found no {', '.join(missing)}; read all four")
+    middle = np.array([(top + bottom) / 2 for top, bottom in INTERVALS.values()])
+    shares = np.array([np.interp(list(DEPTHS.values()), middle, unit) for unit in np.eye(len(middle))]).T
+    fields = {}
+    for name, row in zip(DEPTHS, shares, strict=True):
+        used = {part: np.float32(w) for part, w in zip(INTERVALS, row, strict=True) if w}
+        fields[name] = sum(share * ds[part] for part, share in used.items()).astype("float32")
+    out = describe(xr.Dataset(fields), registry.product("soilgrids2"), ds.attrs.get("product_version", ""))
+    for name, row in zip(DEPTHS, shares, strict=True):
+        parts = " + ".join(f"{w:.3g} {part}" for part, w in zip(INTERVALS, row, strict=True) if w)
+        out[name].attrs["comment"] = (
+            f"a stand-in for the content at {DEPTHS[name]} cm that SoilGrids250m (2017) gives: {parts}, "
+            "linear in depth between the middles of the intervals of SoilGrids 2.0"
+        )
+    return out
+
+
+# Natural Earth's outlines.
+
+WITHOUT_CODE = 900
+"""From here on, ISO 3166-1 leaves numeric codes to users: the few countries without one get them, in order of name."""
+
+
+def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Dataset:
+    """Draw land and countries onto ``grid``: a cell is of the outline that its centre lies in.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (lat, lon): ``land`` (bool) and, where the file holds countries, ``country`` (int16 flags: ISO 3166-1
+        numeric codes, from 900 for those without, 0 off all countries; ``flag_meanings`` are their names).
+
+    Raises
+    ------
+    ProductError
+        There are several files, or one that is no GeoJSON.
+    """
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
+    with opened(paths[0], (".json", ".geojson")) as plain:
+        try:
+            outlines = regions.outlines(plain)
+        except ValueError as error:
+            raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others ({error})") from None
+    names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]
+    codes = [
+        next((c for k in ("ISO_N3", "ISO_N3_EH") if (c := str(about.get(k))).isdigit()), "") for _, about in outlines
+    ]
+    without = sorted({name for name, code in zip(names, codes, strict=True) if not code})
+    numbers = [int(code or WITHOUT_CODE + without.index(name)) for name, code in zip(names, codes, strict=True)]
+    shapes = [shape for shape, _ in outlines]
+    land = regions.burn([(shape, 1) for shape in shapes], grid.lat, grid.lon).astype(bool)
+    ds = grid.like().to_dataset(name="land").assign(land=(("lat", "lon"), land))
+    if any(names):
+        drawn = regions.burn(list(zip(shapes, numbers, strict=True)), grid.lat, grid.lon, "int16")
+        ds = ds.assign(country=(("lat", "lon"), drawn))
+    ds = describe(ds, product)
+    if any(names):
+        flags = {0: "none"} | dict(sorted(zip(numbers, names, strict=True)))
+        words = " ".join("_".join(name.split()) for name in flags.values())
+        ds["country"].attrs |= {"flag_values": np.array(list(flags), "int16"), "flag_meanings": words}
+    return ds

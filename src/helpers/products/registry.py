@@ -1,9 +1,19 @@
-"""What the book knows about each product, read from data/products.yml: the facts stand there, not in code."""
+"""What the book knows about each product, read from data/products.yml: the facts stand there, not in code.
+
+With them stands what is decided here alone: what is said of a file that cannot be read, which numbers mean "no value",
+and how tables write the classes of land cover.
+"""
 
 from __future__ import annotations
 
+import errno
+import lzma
 import re
-from collections.abc import Iterable
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -12,11 +22,56 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 import yaml
+from pyhdf.error import HDF4Error
+from rasterio.errors import RasterioError
 
-from helpers.products.errors import ProductError
+from helpers.space.regions import IGBP
+from helpers.stats.labels import GAPS
 from helpers.workspace import DATA
 
 REGISTRY = DATA / "products.yml"
+
+
+# What can be wrong with a product file, said in one line.
+
+
+class ProductError(ValueError):
+    """A product file is not what its product's layout promises; the message says where and what to do."""
+
+
+class DamagedFile(ProductError):
+    """A product file cannot be read: cut short, or of another format."""
+
+
+# What the libraries underneath raise on damaged bytes; our own one-line errors pass through untouched.
+_DAMAGE = (OSError, RuntimeError, EOFError, UnicodeDecodeError, HDF4Error, RasterioError, zipfile.BadZipFile)
+_DAMAGE += (zlib.error, lzma.LZMAError, struct.error)
+
+REMEDIES = {
+    errno.EACCES: "may not be read; give yourself the permission",
+    errno.EPERM: "may not be read; give yourself the permission",
+    errno.ENOENT: "is not there any more; put it back",
+    errno.EISDIR: "is a folder; give the file",
+    errno.EMFILE: "cannot be opened beside so many others; raise the limit of open files (ulimit -n)",
+    errno.ENOSPC: "cannot be unpacked, since the disk is full; make room",
+}
+"""What keeps a file that is whole from being read, and what to do."""
+
+
+@contextmanager
+def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy."""
+    try:
+        yield
+    except ProductError:
+        raise
+    except _DAMAGE as error:
+        if getattr(error, "errno", None) in REMEDIES:
+            raise ProductError(f"{path}: {REMEDIES[error.errno]}") from error
+        raise DamagedFile(
+            f"{path}: cannot be read; it is damaged, cut short or of another format than its name tells: compare its "
+            f"size with its source's, or {remedy}"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -55,19 +110,14 @@ class Field:
     optional: bool = False
     coverage: float = 1.0
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "fill", tuple(float(number) for number in self.fill))
-        if self.valid is not None:
-            object.__setattr__(self, "valid", tuple(float(number) for number in self.valid))
-
 
 @dataclass(frozen=True)
 class Product:
     """One product: where it comes from, what its files are called, what they hold.
 
     ``file`` matches a file's name; its named groups (``version``, ``year``, ``day``, ``tile``, …) say what the name
-    tells. ``family`` is the module that reads it. ``starts`` gives the first year of versions that begin later than
-    others, ``fetch`` how the product is downloaded.
+    tells. ``family`` is the module that reads it, ``reader`` its function. ``starts`` gives the first year of versions
+    that begin later than others, ``fetch`` how the product is downloaded.
     """
 
     id: str
@@ -82,6 +132,7 @@ class Product:
     get: str
     rule: str
     fields: tuple[Field, ...]
+    reader: str = "read"
     doi: str = ""
     citation: str = ""
     superseded_by: str = ""
@@ -119,32 +170,33 @@ def _content() -> dict:
     return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
 
 
-def _product(key: str, about: dict) -> Product:
-    """Return an entry of the registry; a key that is lacking or unknown is told by its name."""
-    try:
-        fields = tuple(Field(name, **spec) for name, spec in about["fields"].items())
-        return Product(id=key, **{**about, "fields": fields, "file": re.compile(about["file"])})
-    except (TypeError, KeyError, re.error) as error:
-        raise ProductError(f"{REGISTRY}: product {key!r}: {error}; correct the entry") from error
+def products() -> dict[str, Product]:
+    """Return every known product by its id, in the registry's order."""
+    return {product_id: product(product_id) for product_id in _content()["products"]}
 
 
 @lru_cache
-def products() -> dict[str, Product]:
-    """Return every known product by its id, in the registry's order."""
-    return {key: _product(key, about) for key, about in _content()["products"].items()}
-
-
 def product(product_id: str) -> Product:
     """Return one product.
 
     Raises
     ------
     ProductError
-        The id is unknown; the message lists those that are known.
+        The id is unknown, and the message lists those that are known; or a key of its entry is lacking or unknown.
     """
-    if product_id not in products():
-        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(products())}")
-    return products()[product_id]
+    known = _content()["products"]
+    if product_id not in known:
+        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(known)}")
+    about = known[product_id]
+    try:
+        stored = {
+            name: {key: tuple(map(float, told)) if isinstance(told, list) else told for key, told in spec.items()}
+            for name, spec in about["fields"].items()
+        }
+        fields = tuple(Field(name, **spec) for name, spec in stored.items())
+        return Product(id=product_id, **{**about, "fields": fields, "file": re.compile(about["file"])})
+    except (TypeError, KeyError, re.error) as error:
+        raise ProductError(f"{REGISTRY}: product {product_id!r}: {error}; correct the entry") from error
 
 
 def first_year(entry: Product, version: str) -> int | None:
@@ -214,3 +266,211 @@ def variables_table(product_ids: Iterable[str] | None = None) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
+
+
+# Which numbers mean "no value". Tables and files mark gaps by a number that cannot be one: -9999, 1e30. They write it
+# with decimals (-9999.000), cut it (-999.9, -99) and seldom declare it. So numbers are compared as numbers, however
+# they are written, with what a variable can be (`limits`); of one that isn't known, the column's other numbers say it.
+
+HUGE = 1e15
+"""Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
+
+GAP_TEXTS = (*GAPS, "inf", "-inf", "+inf", "infinity", "-infinity")
+"""How tables write a missing number in words, in lower case."""
+
+NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
+"""Whole parts of the numbers that mark gaps; decimals follow (-999.9), or come of arithmetic on the fill (-9999.4)."""
+
+OTHERS = (-9.99, -3000, -6999, -7777, -8888, 65535, *(10.0**k for k in range(10, 15)))
+OTHERS += (-32768, -32767, 32767, -2147483648, 2147483647)
+"""Further marks: of loggers, and the ends of what whole numbers of two and four bytes hold."""
+
+SEVERAL, MANY = 3, 10
+"""A mark among possible values is a gap when it is so many times as large as any other number: of a variable that the
+registry knows, and of one that nobody knows."""
+
+CLOSE = 1e-6
+"""Relative difference of two numbers that are one: single precision keeps seven digits."""
+
+
+def _marks(values: np.ndarray) -> np.ndarray:
+    """Say which numbers are written in nines alone (±99, -9999, -999.9, 99.99), or are other usual marks of gaps."""
+    out = np.zeros(values.shape, bool)
+    for whole in NINES:
+        for mark in (whole, whole + 0.9, whole + 0.99, whole + 0.999):
+            out |= (np.abs(np.abs(values) - mark) <= CLOSE * mark) & (np.abs(values) < whole + 1)  # 1e5 is a value
+    for mark in OTHERS:
+        out |= np.abs(values - mark) <= CLOSE * abs(mark)
+    return out
+
+
+def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), scale: float = 1.0) -> np.ndarray:
+    """Say which numbers mean "no value"; NaN does.
+
+    A mark of gaps (`NINES`, `OTHERS`) outside the variable's limits is one. Within them it is judged by the column's
+    other numbers:
+
+    - *Fluxes*, whose limits lie below zero for noise alone: a negative mark is a gap where no other number is negative,
+      or where it lies further below all others than these lie apart. So is one of three digits or more below them all.
+    - *Other variables with limits*: a negative mark of three digits or more is a gap where it lies so far below.
+    - *Variables without limits*: a negative mark is a gap where no other number is negative, where it lies further
+      below all others than these are large, or where it has three digits or more and lies below them all.
+    - A positive mark is a gap where it is `SEVERAL` times as large as any other number (`MANY` times, and of three
+      digits or more, without limits).
+    - *Shares*, of 0 to 1: 99 is a wrong number, in percent, and no gap.
+
+    Parameters
+    ----------
+    values : ndarray (…)
+        Numbers as stored: a whole column, since numbers are judged by the others.
+    limits : (float, float)
+        What the variable can be, in the book's units.
+    scale : float
+        What stored numbers are multiplied by to reach these units.
+
+    Returns
+    -------
+    ndarray of bool (…)
+        The rest are values, or wrong: the readers refuse those.
+
+    Examples
+    --------
+    >>> fills(np.array([12.5, -9999.000, -99, 1e30, 300]), limits=(-90, 60)).tolist()
+    [False, True, True, True, False]
+    >>> fills(np.array([812, -99, -999.9]), limits=(-5, 15), scale=0.001).tolist()
+    [False, True, True]
+    >>> fills(np.array([-5.2, 3, -99, 9999.9])).tolist(), fills(np.array([-400, 200, -99, 999])).tolist()
+    ([False, False, True, True], [False, False, False, False])
+    """
+    shape, values = np.shape(values), np.ravel(np.asarray(values, "float64"))
+    with np.errstate(invalid="ignore", over="ignore"):
+        none = ~(np.abs(values) < HUGE)
+        low, high = sorted(limit / scale for limit in limits)
+        outside = ~none & ((values < low) | (values > high))
+        marks = _marks(values[outside])
+        if tuple(limits) == (0, 1):
+            marks &= ~((values[outside] > 0) & (values[outside] < 100))
+        for whole in NINES[1:]:  # what arithmetic leaves of -9999 is one as well
+            marks |= (values[outside] <= -whole) & (values[outside] > -whole - 1)
+        none[outside] = marks
+        inside = ~none & ~outside
+        none[inside] = _odd(values[inside], low, high)
+    return none.reshape(shape)
+
+
+def _odd(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Say which marks of gaps lie so far from the other numbers, all within the limits, that they are none of them."""
+    known = np.isfinite(low) or np.isfinite(high)
+    noise = known and low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
+    marks = _marks(values)
+    if not known:
+        marks |= (values <= -9999) & (values > -10000)
+    others = values[~marks]
+    if not others.size:  # nothing to judge by: only what is sure
+        return marks & (values <= (-99 if noise or low == 0 else -999))
+    least, size = others.min(), np.abs(others).max()
+    reach = others.max() - least if known else size
+    far = (values < least) & (least - values > reach)
+    gaps = far & (values <= -999)
+    if noise or not known:
+        gaps |= (values <= -99) & ~(others < 0).any()  # -9.99 may be the one frost of a warm year
+        gaps |= (values < 0) & (far | ((values < least) & (values <= -999)))
+    gaps |= (values > SEVERAL * size) & (values >= 99.9) if known else (values > MANY * size) & (values >= 999)
+    return marks & gaps
+
+
+# Land cover classes of IGBP, and the many ways in which tables of towers write them.
+
+IGBP_SHORT = tuple(abbreviation for abbreviation, _ in IGBP.values())
+"""In the order of their codes, 0 to 16."""
+
+EDITIONS = {
+    "Water": 0,
+    "Closed shrub": 6,
+    "Open shrub": 7,
+    "Woody savannahs": 8,
+    "Savannahs": 9,
+    "Grass": 10,
+    "Wetlands": 11,
+    "Crops": 12,
+    "Cultivated": 12,
+    "Urban": 13,
+    "Urban and built-up": 13,
+    "Cropland/Natural vegetation": 14,
+    "Snow": 15,
+    "Ice": 15,
+    "Snow and ice": 15,
+    "Snow or ice": 15,
+    "Barren or sparsely vegetated": 16,
+    "Barren sparse vegetation": 16,
+}
+"""Names of other editions of the legend, and short ones."""
+
+IGBP_EXPECTED = f"one of {', '.join(IGBP_SHORT)} (or its number or name)"
+"""What a class may be, for messages."""
+
+NO_CLASS = (-1, 254, 255)
+"""Numbers for no class: our own; unclassified and fill in the files of MODIS."""
+
+WATER_LAST = 17
+"""Water in the legends that count from 1."""
+
+
+SAID = {"and", "or", "the", "land", "lands", "forest", "forests"}
+"""Words that editions of the legend add or leave out."""
+
+
+def _letters(text: str) -> str:
+    """Return the letters of a name's words, each without its plural, joined.
+
+    >>> _letters("Evergreen Needle-leaf Forests"), _letters("Urban and Built-up Lands")
+    ('evergreenneedleleaf', 'urbanbuiltup')
+    """
+    words = [word for word in re.findall(r"[a-z]+", text.lower()) if word not in SAID]
+    return "".join(re.sub("(?<=...)s$", "", word) for word in words).replace("leaved", "leaf")
+
+
+SHORT = {abbreviation: code for code, abbreviation in enumerate(IGBP_SHORT)} | {"BAR": 16}
+LONG = {_letters(name): code for code, (_, name) in IGBP.items()} | {_letters(n): code for n, code in EDITIONS.items()}
+
+
+def _named(text: str) -> int | None:
+    short = SHORT.get(re.sub(r"[\W\d_]+", "", text).upper())
+    return LONG.get(_letters(text)) if short is None else short
+
+
+def igbp_code(text: str) -> int | None:
+    """Return the code of a class as tables write it: abbreviation, number, full name, or several of these.
+
+    Parameters
+    ----------
+    text : str
+        In any case, with or without plurals: ``ENF``, ``1``, ``1.0``, ``Evergreen Needleleaf Forest``,
+        ``WSA (Woody Savannas: lands with herbaceous …)``.
+
+    Returns
+    -------
+    int or None
+        0 to 16, or -1 where the text stands for no class; None where it is no class that is known.
+
+    Examples
+    --------
+    >>> [igbp_code(text) for text in ("enf", "1.0", "Woody savanna", "WSA (Woody Savannas: lands …)", "17", "")]
+    [1, 1, 8, 8, 0, -1]
+    >>> igbp_code("MOON"), igbp_code("ENF (Croplands)"), igbp_code("1.5")
+    (None, None, None)
+    """
+    text = text.strip()
+    if text.lower() in (*GAP_TEXTS, "unclassified", "unknown"):
+        return -1
+    try:
+        number = float(text)
+    except ValueError:
+        whole = _named(text)
+        parts = {_named(part) for part in re.split(r"[():;,|]| [-–—] ", text)} - {None}
+        return whole if whole is not None else parts.pop() if len(parts) == 1 else None
+    if number in NO_CLASS or bool(fills(np.array(number), (0, max(NO_CLASS)))):
+        return -1
+    if number == WATER_LAST:
+        return 0
+    return int(number) if number in IGBP else None

@@ -15,6 +15,8 @@ over the dates with a value, in cells where these cover at least the share of th
 - *MCD12C1*, the majority IGBP class of each 0.05 degree cell (yearly): Sulla-Menashe and Friedl (2018),
   doi:10.5067/MODIS/MCD12C1.006. Codes 0 (water) to 16 (barren) in both collections.
 
+- *Any other field* of an HDF4-EOS file, or a GeoTIFF: `read_field`, whose entry is made on the spot.
+
 Where a file's pixels lie is read from its own metadata, never from its name. Which files make a year is settled, and
 the first file looked at, when a product is read. The map of a single year is computed then too; those of several years
 when they are asked for, a year at a time, so that memory doesn't grow with the number of years or of files.
@@ -22,11 +24,12 @@ when they are asked for, a year at a time, so that memory doesn't grow with the 
 
 from __future__ import annotations
 
-import calendar
-import contextlib
+import math
+import re
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,12 +39,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression, hdf4, netcdf, rasters
-from helpers.products.errors import ProductError
-from helpers.products.rasters import Mosaic, Raster
-from helpers.products.registry import Field, Product, describe, first_year
-from helpers.space.grid import LAT, LON, Cells, Grid
-from helpers.space.grid import of as cells_of
+from helpers.products import compression, hdf4, rasters
+from helpers.products.rasters import Raster, mosaic
+from helpers.products.registry import Field, Product, ProductError, describe, first_year
+from helpers.space.grid import LAT, LON, Cells, Grid, codes
 
 # Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
 # time loses little, and holds the fields of one.
@@ -94,19 +95,17 @@ def read(
     ProductError
         Files of a year are missing or are there twice, are of several versions, or the first is not what it should be.
     """
-    of_years = choose(product, paths, years, allow_partial=allow_partial, dates_per_year=dates_per_year)
+    of_years = choose(product, paths, years, allow_partial, dates_per_year)
     (_, (first, *_)), *_ = next(iter(of_years.values()))
     dtype, found = "int8" if "water_too" in product.notes else "float32", {}
     for field in product.fields:
         try:
-            raster = hdf4.read(first, field.stored, field.grid)
+            cells = _target(hdf4.read(first, field.stored, field.grid), grid, keep=True)
         except hdf4.MissingField:
             if field.optional:
                 continue
             raise
-        mosaic = None if raster.geographic else partial(Mosaic, on_grid(grid, method, first), method)
-        cells = raster.cells if mosaic is None else Cells(grid.lat, grid.lon)
-        maps = [partial(annual_map, product, field, year, dates, cells, mosaic) for year, dates in of_years.items()]
+        maps = [partial(annual_map, product, field, year, dates, cells, method) for year, dates in of_years.items()]
         if len(maps) == 1:
             values = maps[0]()[None]
         else:
@@ -114,28 +113,27 @@ def read(
         coords = {"year": ("year", list(of_years), {"long_name": "calendar year"})}
         coords |= {"lat": ("lat", cells.lat, LAT), "lon": ("lon", cells.lon, LON)}
         found[field.name] = xr.DataArray(values, dims=("year", "lat", "lon"), coords=coords)
-    return describe(xr.Dataset(found), product, ", ".join(product.versions(paths)))
+    return describe(xr.Dataset(found), product, product.match(first).groupdict().get("version") or "")
 
 
-def on_grid(grid: Grid | None, method: str, path: Path) -> Grid:
-    """Return the grid; refuse a sinusoidal tile without one, and an unknown way onto it."""
-    rasters.require_method(method)
+def _target(raster: Raster, grid: Grid | None, keep: bool) -> Grid | Cells:
+    """Return where a raster goes: to its own cells, if they lie on degrees and are to be kept, or onto the grid."""
+    if keep and raster.geographic:
+        return raster.cells
     if grid is None:
-        raise ProductError(f"{path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
+        raise ProductError(f"{raster.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
     return grid
 
 
-def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Cells, mosaic) -> np.ndarray:
+def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Grid | Cells, method: str) -> np.ndarray:
     """Compute one field's map of one year, and warn of files in which no pixel has a value.
 
     Tiles in the polar night are such, and so are failed downloads.
 
     Parameters
     ----------
-    cells : Cells
-        Where the map stands.
-    mosaic : callable or None
-        Makes what collects a date's sinusoidal tiles; None where files stand on latitudes and longitudes.
+    cells : Grid or Cells
+        Where the map stands: a grid that sinusoidal tiles go onto, or the cells of files on degrees.
 
     Returns
     -------
@@ -146,16 +144,26 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: C
     Raises
     ------
     ProductError
-        All files of the year lack values, or no cell gets one.
+        All files of the year lack values, no cell gets one, or a file is not what the first one of the product is.
     DamagedFile
         A file cannot be read.
     """
+    blank, tiled = [], isinstance(cells, Grid)
+
+    def values_of(paths: list[Path]) -> Iterator[Raster]:
+        for path in paths:
+            raster = hdf4.decode(hdf4.read(path, field.stored, field.grid), field)
+            if raster.geographic == tiled:
+                kind = "sinusoidal tiles" if tiled else "one grid of degrees"
+                raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one")
+            if not np.isfinite(raster.stored).any():
+                blank.append(path)
+            yield raster
+
     with _AT_WORK:
-        total, weight, blank = np.zeros(cells.shape), np.zeros(cells.shape, "float32"), []
+        total, weight = np.zeros(cells.shape), np.zeros(cells.shape, "float32")
         for days, paths in dates:
-            read_in = (decoded(hdf4.read(path, field.stored, field.grid), field) for path in paths)
-            values, without = date_map(read_in, cells, mosaic() if mosaic else None)
-            blank += without
+            values = mosaic(values_of(paths), cells, method) if tiled else _own_cells(values_of(paths), cells)
             for begin in range(0, len(values), ROWS):
                 rows = slice(begin, begin + ROWS)
                 valid = np.isfinite(values[rows])
@@ -187,74 +195,29 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: C
     return np.nan_to_num(mean, nan=-1).astype("int8")
 
 
-def decoded(raster: Raster, field: Field) -> Raster:
-    """Return a raster of values, NaN where there is none, in place of stored numbers."""
-    return raster.holding(hdf4.decode(raster.stored, raster.attributes, field, raster.path))
-
-
-def date_map(
-    date: Iterable[Raster], cells: Cells, mosaic: Mosaic | None, any_grid: bool = False
-) -> tuple[np.ndarray, list[Path]]:
-    """Put the values of one date, or of its tiles, on the grid: (lat, lon), and the files without any value.
-
-    Raises
-    ------
-    ProductError
-        A file is not what the first one of the product is.
-    """
-    blank, values = [], None
-    for raster in date:
-        if raster.geographic != (mosaic is None) and not any_grid:
-            kind = "one grid of degrees" if mosaic is None else "sinusoidal tiles"
-            raise ProductError(f"{raster.path}: expected {kind}, as in the first file, found another grid; keep one")
-        if not np.isfinite(raster.stored).any():
-            blank.append(raster.path)
-        if mosaic:
-            mosaic.add(raster)
-            continue
-        if values is not None:
-            raise ProductError(f"{raster.path}: expected one file a date on degrees, found another too; keep one")
-        values, here = raster.stored, raster.cells
-        if here.shape != cells.shape or not (np.allclose(here.lat, cells.lat) and np.allclose(here.lon, cells.lon)):
-            size, found = ("x".join(map(str, one.shape)) for one in (cells, here))
-            raise ProductError(
-                f"{raster.path}: expected {size} cells, as in the first file, found {found}"
-                f"{' with other corners' if found == size else ''}; remove it, or fetch it again"
-            )
-    return (mosaic.result() if mosaic else values), blank
-
-
-def expected_days(year: int, step: str) -> list[int]:
-    """Return the days of the year on which a product of this step has a date.
-
-    >>> expected_days(2001, "8-day")[-2:], expected_days(2001, "monthly")[:3]
-    ([353, 361], [1, 32, 60])
-    """
-    return pd.date_range(f"{year}-01-01", f"{year}-12-31", freq=STEPS[step]).day_of_year.tolist()
-
-
-def days_of(days: Iterable[int], year: int) -> dict[int, int]:
-    """Return how many days each date stands for: those until the next one, or until the year ends.
-
-    >>> days_of([1, 32, 60], 2001)
-    {1: 31, 32: 28, 60: 306}
-    """
-    days = list(days)
-    return dict(zip(days, np.diff([*days, 366 + calendar.isleap(year)]).tolist(), strict=True))
+def _own_cells(date: Iterable[Raster], cells: Cells) -> np.ndarray:
+    """Return the values of the one file of a date on degrees, which has to stand on the first file's cells."""
+    raster, *more = date
+    if more:
+        raise ProductError(f"{more[0].path}: expected one file a date on degrees, found another too; keep one")
+    here = raster.cells
+    if here.shape != cells.shape or not (np.allclose(here.lat, cells.lat) and np.allclose(here.lon, cells.lon)):
+        size, found = ("x".join(map(str, one.shape)) for one in (cells, here))
+        raise ProductError(
+            f"{raster.path}: expected {size} cells, as in the first file, found {found}"
+            f"{' with other corners' if found == size else ''}; remove it, or fetch it again"
+        )
+    return raster.stored
 
 
 def choose(
     product: Product,
     paths: Iterable[Path],
     years: Iterable[int],
-    *,
     allow_partial: bool = False,
     dates_per_year: int | None = None,
 ) -> dict[int, Dates]:
     """Return the files of each year, by what their names tell, or refuse.
-
-    A date of a full product keeps its own period: a neighbour doesn't speak for a month that is missing. The dates of a
-    thinned one (``dates_per_year``) share out the year.
 
     Raises
     ------
@@ -262,61 +225,64 @@ def choose(
         Two files claim the same date and tile; some cover the globe and others a tile; a name tells no date; a year
         lies before the version begins or has no files; or dates of it are missing, in any tile that any year has.
     """
-    years = [int(year) for year in years]
+    years = list(years)
     if not years:
         raise ProductError(f"{product.id}: expected at least one year, found none; pass years=[...]")
     files = pd.DataFrame([{"tile": ""} | product.match(path).groupdict("") | {"path": path} for path in paths])
-    files = files.astype({"year": int, "day": int})
-    for year, day, path in zip(files.year, files.day, files.path, strict=True):
-        if not 1 <= day <= 365 + calendar.isleap(year):
-            raise ProductError(f"{path}: expected a day of the year {year}, found {day}; correct the file's name")
+    files["date"] = pd.to_datetime(files.year + files.day, format="%Y%j", errors="coerce")
+    if (wrong := files.date.dt.year != files.year.astype(int)).any():
+        one = files[wrong].iloc[0]
+        raise ProductError(
+            f"{one.path}: expected a day of the year {one.year}, found {int(one.day)}; correct the file's name"
+        )
     if product.step == "monthly":  # whatever day of it a month is named after
-        starts = {year: expected_days(year, "monthly") for year in files.year.unique().tolist()}
-        named = zip(files.year, files.day, strict=True)
-        files["day"] = [max(day for day in starts[year] if day <= at) for year, at in named]
-    same = files.groupby(["year", "day", "tile"], sort=False).path
-    if (twice := same.transform("size") > 1).any():
-        old, new = same.get_group(tuple(files.loc[twice.idxmax(), ["year", "day", "tile"]])).iloc[:2]
+        files["date"] = files.date.dt.to_period("M").dt.start_time
+    if (twice := files.duplicated(["date", "tile"])).any():
+        new = files[twice].iloc[0]
+        old = files[(files.date == new.date) & (files.tile == new.tile)].iloc[0]
         date = "month" if product.step == "monthly" else "date"
-        raise ProductError(f"{new}: expected one file a {date} and tile, found {old.name} too; remove one")
+        raise ProductError(f"{new.path}: expected one file a {date} and tile, found {old.path.name} too; remove one")
     if files.tile.eq("").any() and (tiles := files.tile.ne("")).any():
         one, whole = files.path[tiles].iloc[0], files.path[~tiles].iloc[0]
         raise ProductError(f"{one}: is one tile, but {whole.name} is the whole globe; keep one kind")
-    return {year: _year(product, files, year, allow_partial, dates_per_year) for year in years}
+    return {year: _dates(product, files, year, allow_partial, dates_per_year) for year in years}
 
 
-def _year(product: Product, files: pd.DataFrame, year: int, allow_partial: bool, dates_per_year: int | None) -> Dates:
-    """Return one year's files date by date, or refuse the year, tile by tile, when dates are missing."""
-    of_year = files[files.year == year]
+def _dates(product: Product, files: pd.DataFrame, year: int, allow_partial: bool, dates_per_year: int | None) -> Dates:
+    """Return one year's files date by date, or refuse the year, tile by tile, when dates are missing.
+
+    A date of a full product keeps its own period: a neighbour doesn't speak for a month that is missing. The dates of a
+    thinned one (``dates_per_year``) share out the year.
+    """
+    of_year = files[files.date.dt.year == year]
     if of_year.empty:
-        version = ", ".join(product.versions(files.path))
+        version = product.match(files.path[0]).groupdict().get("version")
         if (start := first_year(product, version)) is not None and year < start:
             name = "its Collection 6.1" if version == "061" else f"its version {version}"
             raise ProductError(
                 f"{product.id} {year}: {name} begins in {start} and has no {year}; "
                 f"set first_year: {start} (a parameter of chapter 1), or ask for years from {start} on"
             )
-        there = ", ".join(str(known) for known in sorted(files.year.unique()))
+        there = ", ".join(str(known) for known in sorted(files.date.dt.year.unique()))
         raise ProductError(
             f"{product.id} {year}: expected files of that year, found none (there are {there}); "
             "add them, or ask for other years"
         )
-    expected, days_of_tile, gaps = expected_days(year, product.step), of_year.groupby("tile").day.agg(set), []
+    expected, gaps = pd.date_range(f"{year}-01-01", f"{year}-12-31", freq=STEPS[product.step]), []
     for tile in sorted(files.tile.unique()):
-        what, days = f"{product.id} {tile}".strip(), days_of_tile.get(tile, set())
+        what, there = f"{product.id} {tile}".strip(), pd.DatetimeIndex(of_year.date[of_year.tile == tile])
         if dates_per_year is not None:
-            if len(days) != dates_per_year:
-                found = f"expected {dates_per_year} dates (dates_per_year), found {len(days)}"
+            if len(there) != dates_per_year:
+                found = f"expected {dates_per_year} dates (dates_per_year), found {len(there)}"
                 gaps.append((what, found, "add the missing files"))
             continue
-        if strange := days - set(expected):
+        if len(strange := there.difference(expected)):
             raise ProductError(
-                f"{what} {year}: expected dates of {product.step} files, found day {min(strange)} of the year too; "
-                "remove it, or fetch it again"
+                f"{what} {year}: expected dates of {product.step} files, found day {strange[0].day_of_year} of the "
+                "year too; remove it, or fetch it again"
             )
-        if lacking := sorted(set(expected) - days):
-            style, begin = "%Y-%m" if product.step == "monthly" else "%Y-%m-%d", pd.Timestamp(year, 1, 1)
-            named = ", ".join((begin + pd.Timedelta(days=day - 1)).strftime(style) for day in lacking[:6])
+        if len(lacking := expected.difference(there)):
+            named = ", ".join(lacking[:6].strftime("%Y-%m" if product.step == "monthly" else "%Y-%m-%d"))
             named += f" and {len(lacking) - 6} more" if len(lacking) > 6 else ""
             gaps.append((what, f"{len(lacking)} of {len(expected)} dates are missing ({named})", "add them"))
     if gaps:
@@ -325,37 +291,222 @@ def _year(product: Product, files: pd.DataFrame, year: int, allow_partial: bool,
             raise ProductError(f"{what} {year}: {gap}; {remedy}, or pass allow_partial=True")
         others = f", and others in {len(gaps) - 1} more tiles" if len(gaps) > 1 else ""
         warnings.warn(f"{what} {year}: {gap}{others}; its mean is that of the other dates", stacklevel=4)
-    by_day = {day: group.tolist() for day, group in of_year.groupby("day").path}
-    stands_for = days_of(by_day if dates_per_year else expected, year)
-    return [(stands_for[day], group) for day, group in by_day.items()]
+    by_date = {date: group.tolist() for date, group in of_year.groupby("date").path}
+    starts = pd.DatetimeIndex([*(by_date if dates_per_year else expected), pd.Timestamp(year + 1, 1, 1)])
+    stands_for = dict(zip(starts[:-1], np.diff(starts).astype("timedelta64[D]").astype(int).tolist(), strict=True))
+    return [(stands_for[date], group) for date, group in by_date.items()]
 
 
-def pixel(product: Product, path: Path) -> str:
-    """Say how large a pixel of a gridded product's file is, as the file itself declares it.
+# Any other field. Files state a scale in two ways, and an offset in two. Nothing tells them apart but the numbers, so
+# this is the rule:
+#
+# - A ``scale_factor`` of 10, 100, 1000, … says how many stored units make one of the value's: value = stored / scale
+#   (MOD09, MOD13). Any other is what a stored number is multiplied by (MOD11: 0.02, MOD15: 0.1, MOD17: 0.0001; and the
+#   range of MOD09GA, in steps of 25 m).
+# - An ``add_offset`` of a whole number of stored units is taken off before scaling, as the users' guide of HDF4 has it:
+#   value = scale x (stored - offset) (MOD08: 0.01 and -15000). One that is not whole, or that comes with a scale of 1,
+#   cannot be meant so, and is added after scaling: value = scale x stored + offset (MOD11's emissivities: 0.002 and
+#   0.49, and its view angles: 1 and -65; Wan 2019, MODIS Land Surface Temperature Products Users' Guide, table 9).
+# - The pair that GDAL keeps with a band of a GeoTIFF, where its tags state none, is value = scale x stored + offset.
+
+NOTHING = ("", "n/a", "na", "none", "null")
+"""Texts that stand for an attribute without a number (MOD21 writes ``scale_factor = "n/a"`` to bit fields)."""
+
+
+def read_field(
+    product: Product,
+    paths: list[Path],
+    *,
+    variable: str | int | None = None,
+    eos_grid: str | None = None,
+    layer: int | None = None,
+    grid: Grid | None = None,
+    method: str = "nearest",
+    scale: float | None = None,
+    offset: float | None = None,
+    valid: Sequence[float] | None = None,
+    fill: float | Sequence[float] | None = None,
+    name: str | None = None,
+    allow_empty: bool = False,
+) -> xr.Dataset:
+    """Read one field of a file, or of several tiles of one date.
+
+    Parameters
+    ----------
+    variable : str or int, optional
+        Name of the field (``"sur_refl_b01_1"``), or of a GeoTIFF's band, or its number from 1. May be left out where
+        there is one; else the error lists those there are.
+    eos_grid : str, optional
+        Name of the HDF-EOS grid, where fields of several grids have the same name.
+    layer : int, optional
+        Index, from 0, along the dimension that a field has besides y and x.
+    grid : Grid, optional
+        Where to go. A file on latitude and longitude may stay on its own.
+    method : {"nearest", "average", "bilinear"}
+        How to get there. Classes and bit fields can only be copied.
+    scale, offset : float, optional
+        In place of what the file states: value = stored x scale + offset.
+    valid : pair of float, optional
+        Least and greatest stored number that is a value, in place of the file's. Beyond lie fills and classes.
+    fill : float or sequence of float, optional
+        Stored numbers that mean "no value", in place of the file's.
+    name : str, optional
+        What to call the variable; default the field's own name, with ``_`` for what is no letter or digit.
+    allow_empty : bool
+        Take files without one value, such as a tile of the sea.
 
     Returns
     -------
-    str
-        Height of a pixel, in degrees, or in metres where the file is on a projection: ``"0.5°"``, ``"463 m"``.
+    xarray.Dataset
+        One variable (lat, lon), float32 (float64 where more than 24 bits are stored), NaN where there is no value,
+        whose attributes say what was applied.
 
     Raises
     ------
     ProductError
-        The product has no pixels, or the file does not say how large they are.
+        There is no such field, or it is not clear which; it cannot be decoded or placed; a file has no value; or files
+        do not go together. The message names the file, and the parameter that helps.
     """
-    ending = Path(compression.plain_name(path.name)).suffix
-    if ending in (".nc", ".nc4"):
-        with netcdf.opening(path) as ds:
-            if ds.sizes["lat"] < 2:
-                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
-            height, geographic = cells_of(ds).resolution, True
-    elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
-        field = product.fields[0]
-        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, field.stored, field.grid))
-        with hdf or rasters.opening(path) as one:
-            height, geographic = abs(one.transform.e), one.geographic
-    else:
-        raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product.id}")
-    if geographic:
-        return f"{height:.4g}°"
-    return f"{height / 1000:.3g} km" if height >= 1000 else f"{height:.0f} m"
+    given = {"scale": scale, "offset": offset, "valid": valid, "fill": fill}
+    opened, seen = [], {}
+    for path in paths:
+        raster = _stored(path, variable, eos_grid, layer)
+        entry = entry_of(raster.attributes, f"{path}: {raster.name!r}", **given)
+        if method != "nearest" and entry.plain and (told := codes(raster.attributes, entry.valid)):
+            raise ProductError(
+                f"{path}: {raster.name!r} holds codes ({told:.60}), which have no mean; expected method='nearest'"
+            )
+        opened.append(replace(raster, read=entry.decode(raster.stored).__getitem__))
+        other = seen.setdefault(tuple(np.rint(raster.transform @ (0, 0))), path)
+        dates = [found[0] if (found := re.findall(r"\.A(\d{7})\.", one.name)) else "" for one in (path, paths[0])]
+        if other != path or dates[0] != dates[1]:
+            raise ProductError(
+                f"{path}: expected tiles side by side of one date, found {other.name} at its place, or another date "
+                f"({' and '.join(dates)}); read one date at a time"
+            )
+    first = opened[0]
+    cells = _target(first, grid, keep=grid is None)
+    values = mosaic(opened, cells, method, first.stored.dtype.name) if cells is grid else _own_cells(opened, cells)
+    blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
+    if blank and not allow_empty:
+        raise ProductError(
+            f"{blank[0]}: {first.name!r} has no value: its numbers are all fills or out of range ({entry.rule}; fill "
+            f"{entry.fill}; valid {entry.valid}); leave it out, or pass allow_empty=True"
+        )
+    called = name or re.sub(r"\W+", "_", first.name).strip("_")
+    coords = {"lat": ("lat", cells.lat, LAT), "lon": ("lon", cells.lon, LON)}
+    core = "".join(str(text) for key, text in sorted(first.metadata.items()) if key.startswith("CoreMetadata."))
+    told = [re.search(rf'OBJECT\s*=\s*{key}\b.*?VALUE\s*=\s*"?([^"\n]*)"?', core, re.DOTALL) for key in CORE]
+    short, version, day = (found[1].strip() if found else "" for found in told)
+    source = f"{short} version {version}" if short else "a file of the user's"
+    ds = describe(xr.Dataset({called: (("lat", "lon"), values)}, coords=coords), product, source)
+    stated = {key: str(first.attributes[key]).strip("\0 ") for key in ("long_name", "units") if key in first.attributes}
+    decoding = {"decoding": entry.rule, "stored_fill": str(entry.fill), "stored_valid_range": str(entry.valid)}
+    ds[called].attrs = {"source": source, "stored_name": first.name, "eos_grid": first.grid} | decoding | stated
+    ds.attrs |= {"source": source, "files": " ".join(path.name for path in paths), "date": day}
+    return ds
+
+
+CORE = ("SHORTNAME", "VERSIONID", "RANGEBEGINNINGDATE")
+"""What NASA's text about a file calls product, version and first day."""
+
+
+def _stored(path: Path, variable, eos_grid: str | None, layer: int | None) -> Raster:
+    """Read the stored numbers of one field, by what the file is called."""
+    if Path(compression.plain_name(path.name)).suffix.lower() in hdf4.SUFFIXES:
+        return hdf4.read(path, variable, eos_grid, layer)
+    if eos_grid is not None or layer is not None:
+        raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
+    with rasters.opening(path, variable) as raster:
+        return replace(raster, read=raster.stored.__getitem__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the registry would say of a field: value = stored x ``scale`` + ``offset``, and of which numbers."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+    valid: tuple[float, float] | None = None
+    fill: tuple[float, ...] = ()
+    rule: str = ""
+    what: str = ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether a stored number is the value."""
+        return (self.scale, self.offset) == (1, 0)
+
+    def decode(self, stored: np.ndarray) -> np.ndarray:
+        """Turn stored numbers into values; refuse fractions that a scale is to be applied to."""
+        values = rasters.decoded(stored, self.scale, self.valid, self.fill)
+        if stored.dtype.kind == "f" and not self.plain and (stored[np.isfinite(values)] % 1).any():
+            raise ProductError(
+                f"{self.what} states {self.rule}, but holds fractions, as if that had been done; "
+                "pass scale=1 and offset=0, or the scale"
+            )
+        return values + values.dtype.type(self.offset)
+
+
+def entry_of(attributes: Mapping[str, object], what: str, *, scale=None, offset=None, valid=None, fill=None) -> Entry:
+    """Make an entry for a field out of its attributes.
+
+    Parameters
+    ----------
+    attributes : mapping
+        ``scale_factor``, ``add_offset``, ``valid_range`` (or ``valid_min`` and ``valid_max``), ``_FillValue``,
+        ``missing_value``, however they are capitalised; numbers, or text that holds numbers.
+    what : str
+        File and field, for messages.
+    scale, offset, valid, fill : optional
+        In place of the file's, as for `read_field`.
+
+    Raises
+    ------
+    ProductError
+        An attribute is not what it should be; the message names the parameter that sets it.
+    """
+    stated = {re.sub(r"\W+", "_", key.lower()): value for key, value in attributes.items()}
+
+    def numbers(key: str, given) -> list[float]:
+        """Return what was passed, or the numbers of an attribute; none where it says that it has none."""
+        value = stated.get(key, ()) if given is None else given
+        if isinstance(value, str):
+            text, value = value.strip("\0 ()[]"), ()
+            try:
+                value = [float(part) for part in re.split(r"[\s,]+", text)] if text.lower() not in NOTHING else ()
+            except ValueError:
+                raise ProductError(
+                    f"{what}: expected {key} to be a number, found {text[:40]!r}; pass scale=, offset=, valid= or fill="
+                ) from None
+        return [float(number) for number in np.ravel(value)]
+
+    (factor, *more), (shift, *others) = numbers("scale_factor", scale) or [1.0], numbers("add_offset", offset) or [0.0]
+    if more or others or not (0 < factor < np.inf and np.isfinite(shift)):
+        raise ProductError(
+            f"{what}: expected one scale_factor above zero and one finite add_offset, found {factor:g} and {shift:g}; "
+            "pass scale= and offset="
+        )
+    if scale is None:
+        if factor == np.float32(factor):  # written as float32: the decimal number that was meant
+            factor = float(np.format_float_positional(np.float32(factor)))
+        digits = math.log10(factor)
+        if factor > 1 and math.isclose(round(digits), digits, abs_tol=1e-9):
+            factor = 1 / factor
+        if "scale_factor" not in stated:
+            factor = float(stated.get("gdal_scale") or 1)
+    if offset is None:
+        if "add_offset" not in stated:
+            shift = float(stated.get("gdal_offset") or 0)
+        elif shift.is_integer() and factor != 1:
+            shift = -factor * shift
+    limits = numbers("valid_range", valid)
+    if not limits and valid is None and {"valid_min", "valid_max"} & set(stated):
+        limits = [*(numbers("valid_min", None) or [-np.inf]), *(numbers("valid_max", None) or [np.inf])]
+    if limits and (len(limits) != 2 or not limits[0] <= limits[1]):
+        raise ProductError(
+            f"{what}: expected a valid range from least to greatest, found {limits}; pass valid=(least, greatest)"
+        )
+    fills = numbers("_fillvalue", fill) + (numbers("missing_value", None) if fill is None else [])
+    rule = f"value = stored x {factor:.10g}" + (f" {'+-'[shift < 0]} {abs(shift):.10g}" if shift else "")
+    return Entry(factor, shift, tuple(limits) or None, tuple(dict.fromkeys(fills)), rule, what)

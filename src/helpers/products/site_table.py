@@ -23,10 +23,20 @@ import pandas as pd
 import xarray as xr
 from pyproj import Geod
 
-from helpers.products import land_cover, missing
 from helpers.products.compression import opened
-from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.registry import Product, attributes, describe, limits
+from helpers.products.registry import (
+    GAP_TEXTS,
+    IGBP_EXPECTED,
+    DamagedFile,
+    Product,
+    ProductError,
+    attributes,
+    describe,
+    fills,
+    igbp_code,
+    limits,
+    reading,
+)
 
 SEPARATORS = ",;\t|"
 LONGEST = 100_000
@@ -269,7 +279,7 @@ def numbers_of(
     """
     text = _text(table, where, column)
     values = _numbers(table, where, text, EMPTY_IT)
-    gaps = missing.fills(values, within, factor)
+    gaps = fills(values, within, factor)
     doubtful = gaps & (values > -999) & (np.abs(values) < 1e10) if np.isinf(within).all() else np.zeros(0, bool)
     if doubtful.any():
         odd = ", ".join(sorted(set(text[doubtful])))
@@ -310,8 +320,8 @@ def needed_of(
 def classes_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarray:
     """Return a column of land cover as codes of IGBP, int8, -1 where there is no class."""
     text = _text(table, where, column)
-    codes = text.map({cell: land_cover.code(cell) for cell in text.unique()})
-    _refuse(text, where, codes.isna(), land_cover.EXPECTED, EMPTY_IT)
+    codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
+    _refuse(text, where, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
     return codes.to_numpy(dtype="int8")
 
 
@@ -342,12 +352,12 @@ def _refuse(text: pd.Series, where: Path | str, wrong: np.ndarray, expected: str
 def _unnamed(text: pd.Series) -> np.ndarray:
     """Say which cells of a column of names are empty, or a mark of gaps."""
     numbers = pd.to_numeric(text, errors="coerce").to_numpy("float64")
-    return text.str.lower().isin(missing.TEXTS).to_numpy() | ((numbers < 0) & missing.fills(numbers))
+    return text.str.lower().isin(GAP_TEXTS).to_numpy() | ((numbers < 0) & fills(numbers))
 
 
 def _numbers(table: pd.DataFrame, where: Path | str, text: pd.Series, remedy: str) -> np.ndarray:
     """Return a column's cells as numbers, NaN where they are empty."""
-    empty = text.str.lower().isin(missing.TEXTS)
+    empty = text.str.lower().isin(GAP_TEXTS)
     plain = text.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
     if table.attrs.get("separator", ",") != "," and text.str.contains(",", regex=False).any():
         points = text.str.contains(".", regex=False) & ~empty

@@ -53,9 +53,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression, land_cover, missing
-from helpers.products.errors import DamagedFile, ProductError, reading
-from helpers.products.registry import Product, describe, limits
+from helpers.products import compression
+from helpers.products.registry import (
+    GAP_TEXTS,
+    IGBP_SHORT,
+    DamagedFile,
+    Product,
+    ProductError,
+    describe,
+    igbp_code,
+    limits,
+    reading,
+)
 from helpers.products.site_table import (
     DEGREES,
     FETCH,
@@ -254,7 +263,7 @@ def _dataset(kept: pd.DataFrame, places: pd.DataFrame) -> xr.Dataset:
     where = places.astype("float64").reindex(kept["site"])
     north = {"units": "degrees_north", "standard_name": "latitude"}
     east = {"units": "degrees_east", "standard_name": "longitude"}
-    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(land_cover.ABBREVIATIONS)}
+    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(IGBP_SHORT)}
     igbp = where["igbp"].fillna(-1).to_numpy("int8")
     return xr.Dataset(
         {name: ("sample", kept[name].to_numpy("float64")) for name in ("reco", "reco_dt", "nee_qc")},
@@ -477,11 +486,11 @@ def _bif(content: bytes, where: Path | str) -> pd.DataFrame:
     located = table[table["VARIABLE"].isin(LOCATION)]
     located = located.pivot(index=["SITE_ID", "GROUP_ID", "TIMES"], columns="VARIABLE", values="DATAVALUE")
     located = located.reindex(columns=LOCATION).dropna()
-    known = ~located.apply(lambda column: column.str.lower().isin(missing.TEXTS)).any(axis=1)
+    known = ~located.apply(lambda column: column.str.lower().isin(GAP_TEXTS)).any(axis=1)
     out, remedy = [], "write the right one into sites.csv beside the files"
     igbp = {}
     for site, values in table[table["VARIABLE"] == "IGBP"].groupby("SITE_ID")["DATAVALUE"].unique().items():
-        codes = {land_cover.code(value) for value in values} - {-1}
+        codes = {igbp_code(value) for value in values} - {-1}
         igbp[site] = codes.pop() if len(codes) == 1 and None not in codes else -1
         if codes:
             fault = (

@@ -94,7 +94,8 @@ class Statement:
     @cached_property
     def modules(self) -> list[tuple[str, bool, str]]:
         """Modules of the package that it names by a text: (text, whether more follows, attribute taken or nothing)."""
-        found = {text: (text, False, "") for text in self.texts if text.startswith(f"{PACKAGE}.")}
+        named = (text for text in self.texts if text.startswith(f"{PACKAGE}.") and not text.endswith("."))
+        found = {text: (text, False, "") for text in named}  # one that ends in a point is the beginning of others
         for node in ast.walk(self.plain):
             taken = node.attr if isinstance(node, ast.Attribute) else ""
             node = node.value if taken else node
