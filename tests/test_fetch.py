@@ -423,7 +423,7 @@ def test_the_list_and_the_steps_of_what_no_command_fetches(run, tmp_path):
     assert out.startswith("fluxnet2015: a form stands before it\n  1. Make a free account at https://fluxnet.org")
     assert out.endswith(f"  Its files belong into {tmp_path / 'here' / 'fluxnet2015'}\n")
     with pytest.raises(
-        fetch.ByHand, match="fluxnet2015: expected a product to download, but it is behind a form: Make"
+        fetch.FetchError, match="fluxnet2015: expected a product to download, but it is behind a form: Make"
     ):
         fetch.get("fluxnet2015", tmp_path)
     path = tmp_path / "fluxnet2015" / "FLX_AT-Neu_FLUXNET2015_SUBSET_2002-2012_1-4.zip"

@@ -21,11 +21,8 @@ A download is planned first (names and addresses), then carried out by pooch (Ui
 doi:10.21105/joss.01943): aside, tried again where a connection breaks off, compared with its checksum, and put under
 its own name only when it is whole. requests asks the servers, urllib3 asks again where one is busy or away, and
 earthaccess searches and logs in. ``checksums.json`` in the folder of products maps ``<product>/<name>`` to the file's
-SHA-256, its size in bytes, the address that it came from (without any query) and the version that was asked for. Where
-a publisher gives no checksum, that of the first download is what later ones are compared with.
-
->>> way("fluxnet2015").how
-'form'
+SHA-256, its size in bytes, its address (without any query) and the version that was asked for. Where a publisher gives
+no checksum, that of the first download is what later ones are compared with.
 """
 
 from __future__ import annotations
@@ -105,10 +102,6 @@ class FetchError(RuntimeError):
     """
 
 
-class ByHand(FetchError):
-    """A product that nobody can fetch by a command: it asks for a form, or is a file of one's own."""
-
-
 @dataclass(frozen=True)
 class Way:
     """How one product is fetched; see the top of this module."""
@@ -142,7 +135,7 @@ class Way:
             value = str(asked.get(name, next(iter(values))))
             if value not in values:
                 raise FetchError(f"{self.product}: expected {name} to be {' or '.join(values)}, found {value!r}")
-            words |= {name: value, **values[value]}
+            words |= {name: value} | values[value]
         return words
 
     def error(self, url: str, found: str, remedy: str = "") -> FetchError:
@@ -200,12 +193,14 @@ def _entry(product: str | Product) -> Product:
 def way(product: str | Product) -> Way:
     """Return how a product is fetched, and what a person has to do for one that is not."""
     product = _entry(product)
-    where = f"data/products.yml: fetch of {product.id}"
-    if unknown := sorted({*product.fetch} - {*Way.__dataclass_fields__}):
-        raise FetchError(f"{where}: found {unknown[0]!r}, which is not known; correct it")
-    if (how := product.fetch.get("how")) not in HOWS:
-        raise FetchError(f"{where}: expected how to be {', '.join(HOWS)}, found {how!r}; correct it")
-    return Way(product.id, **product.fetch)
+    try:
+        source = Way(product.id, **product.fetch)
+    except TypeError as error:
+        raise FetchError(f"data/products.yml: fetch of {product.id}: {error}; correct it") from error
+    if source.how not in HOWS:
+        expected = f"expected how to be {', '.join(HOWS)}, found {source.how!r}"
+        raise FetchError(f"data/products.yml: fetch of {product.id}: {expected}; correct it")
+    return source
 
 
 def get(
@@ -244,11 +239,10 @@ def get(
 
     Raises
     ------
-    ByHand
-        The product cannot be fetched by a command, and no file of it is there; the message holds the steps.
     FetchError
-        A choice is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or
-        another process fetches the product. Files that have come stay.
+        The product cannot be fetched by a command, and no file of it is there (the message holds the steps); a choice
+        is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or another
+        process fetches the product. Files that have come stay.
     """
     entry, folder = _entry(product), Path(folder or default_folder())
     if way(entry).by_hand:
@@ -273,7 +267,7 @@ def plan(
     source = way(product)
     if source.by_hand:
         why = "it is behind a form" if source.how == "form" else "there is nothing to fetch"
-        raise ByHand(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
+        raise FetchError(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
     words = source.choose(options or {})
     version = words.get("version", "")
     years, notes = _years(product, source, version, years)
@@ -284,9 +278,11 @@ def plan(
         tiles, notes = (), [*notes, f"{product.id}: tiles are of no matter here: each file is global"]
     if source.how == "earthdata":
         files = search(source, product, words, years, tiles)
+    elif source.listing:
+        files = [file for year in years or ("",) for file in _listed(product, source, words | {"year": str(year)})]
     else:
-        a_year = _listed if source.listing else _named
-        files = [file for year in years or ("",) for file in a_year(product, source, words | {"year": str(year)})]
+        names = [fill(template, words) for template in source.files]
+        files = [RemoteFile(f"{product.id}/{name}", fill(source.url, words | {"file": name})) for name in names]
     newest, count = {}, 0
     # The names of MODIS and GLASS end in the date of production, so that the later of two sorts last.
     for file in sorted(set(files), key=lambda file: file.path):
@@ -327,18 +323,8 @@ def _years(
 
 
 def fill(template: str, words: Mapping[str, str]) -> str:
-    r"""Put words in place of ``{word}``; braces that hold no known word stay, as in regular expressions.
-
-    >>> fill(r"{variable}_\d{4}", {"variable": "tmp"})
-    'tmp_\\d{4}'
-    """
+    """Put words in place of ``{word}``; braces that hold no known word stay, as in regular expressions."""
     return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), template)
-
-
-def _named(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
-    """Return files whose names are known."""
-    names = [fill(template, words) for template in source.files]
-    return [RemoteFile(f"{product.id}/{name}", fill(source.url, words | {"file": name})) for name in names]
 
 
 def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
@@ -379,21 +365,14 @@ def _links(way: Way, session: requests.Session, url: str, with_days: bool = True
 
 
 def _last_part(url: str) -> str:
-    """Return what an address ends with.
-
-    >>> _last_part("https://example.org/a/spei12.nc?sequence=14")
-    'spei12.nc'
-    """
+    """Return what an address ends with, without a query."""
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def search(
     way: Way, product: Product, words: Mapping[str, str], years: tuple[int, ...], tiles: tuple[str, ...]
 ) -> Iterator[RemoteFile]:
-    """Ask Earthdata's catalogue for a product's files, from the first to the last of the years; it needs no login.
-
-    ``words`` fill the templates; no ``years`` or ``tiles`` means all. Checksums are those of the metadata (UMM-G).
-    """
+    """Ask Earthdata's catalogue for a product's files, from the first to the last of the years; it needs no login."""
     import earthaccess  # it takes a while
 
     query = {key: fill(value, words) for key, value in way.collection.items()}
@@ -426,11 +405,7 @@ def search(
 
 
 def shown(url: str) -> str:
-    """Return an address as it may be printed: without its query; of one that may hold a password only the scheme.
-
-    >>> shown("https://example.org/a/b.nc?token=1"), shown("https://me:secret@example.org/a/b.nc")
-    ('https://example.org/a/b.nc', 'https://…')
-    """
+    """Return an address as it may be printed: without its query; of one that may hold a password only the scheme."""
     return re.split("[?#]", url)[0] if ADDRESS.fullmatch(url) else f"{url.partition(':')[0]}://…"
 
 
@@ -441,11 +416,7 @@ def check(url: str) -> None:
 
 
 def is_archive(url: str) -> bool:
-    """Say whether an address is one of NASA's archives', and may be shown a login.
-
-    >>> is_archive("https://data.lpdaac.earthdatacloud.nasa.gov/x"), is_archive("https://nasa.gov.example.org/x")
-    (True, False)
-    """
+    """Say whether an address is one of NASA's archives', and may be shown a login."""
     host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "localhost") or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
 
@@ -454,12 +425,8 @@ class Session(requests.Session):
     """A session that asks no address without encryption, and shows a login to nobody but whom it is for.
 
     Left to itself, requests looks into ~/.netrc for every host, again at every redirect, and sends even what stands
-    there as ``default``; what it finds takes the place of a token.
-
-    Parameters
-    ----------
-    login : requests.Session, optional
-        One of earthaccess's. Its token is shown to the archives; so is its answer to Earthdata's own page, to that.
+    there as ``default``; what it finds takes the place of a token. The token of ``login``, a session of earthaccess's,
+    is shown to the archives; so is its answer to Earthdata's own page, to that.
     """
 
     def __init__(self, login: requests.Session | None = None) -> None:
@@ -493,12 +460,8 @@ def logged_in(way: Way) -> Session:
     earthaccess looks for the login in the environment (``EARTHDATA_TOKEN``, or ``EARTHDATA_USERNAME`` and
     ``EARTHDATA_PASSWORD``), then in ``~/.netrc``, where ``default`` does not count, and asks for it where somebody sits
     at a terminal. ``earthaccess.login`` is not called, since that goes on to show the token to an address of Amazon's
-    machines, without encryption, in order to learn whether it runs on one.
-
-    Raises
-    ------
-    FetchError
-        There is no login, or it is refused.
+    machines, without encryption, in order to learn whether it runs on one. FetchError where there is no login, or it is
+    refused.
     """
     import earthaccess
     from earthaccess.exceptions import LoginAttemptFailure, LoginStrategyUnavailable
@@ -550,11 +513,7 @@ def ask(way: Way, session: requests.Session, url: str) -> requests.Response:
 
 
 def misfit(name: str, begin: bytes) -> str:
-    r"""Say what a file is by its first bytes, if that isn't what its name promises; empty where it is.
-
-    >>> misfit("a.nc", b"CDF\x01"), misfit("a.nc", b"<!DOCTYPE html><title>Log in</title>")
-    ('', 'expected netCDF, found a web page (such as that of a login)')
-    """
+    """Say what a file is by its first bytes, if that isn't what its name promises; empty where it is."""
     promised, beginnings = BEGINNINGS.get(PurePath(name).suffix, ("a file", (b"",)))
     text = begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(b"<") and b"html" in text:
@@ -642,18 +601,12 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
     if wrong:
         raise FetchError(f"{path}: {wrong}; remove it and run the same again")
     if not entry:
-        new[file.path] = _entry_of(path, file, plan.version)
+        _note(new, path, file, plan.version)
     return True
 
 
 def _bring(
-    plan: Plan,
-    folder: Path,
-    missing: list[RemoteFile],
-    known: dict[str, dict],
-    new: dict[str, dict],
-    connections: int,
-    quiet: bool | None,
+    plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int, quiet: bool | None
 ) -> None:
     """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
     session, stop = logged_in(plan.way) if plan.way.how == "earthdata" else Session(), Event()
@@ -678,7 +631,7 @@ def _bring(
         except ValueError as error:
             replaced = "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
             raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
-        new[file.path] = _entry_of(folder / file.path, file, plan.version)
+        _note(new, folder / file.path, file, plan.version)
 
     with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=quiet, leave=False) as bar:
         pool = ThreadPoolExecutor(connections)
@@ -694,10 +647,10 @@ def _bring(
             pool.shutdown(cancel_futures=True)
 
 
-def _entry_of(path: Path, file: RemoteFile, version: str) -> dict:
-    """Hash a file that is there, and return its entry for the record."""
+def _note(new: dict[str, dict], path: Path, file: RemoteFile, version: str) -> None:
+    """Hash a file that is there, and enter it into what is to be recorded."""
     sha256, size = pooch.file_hash(path), path.stat().st_size
-    return {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
+    new[file.path] = {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
 
 
 def _recorded(folder: Path) -> dict[str, dict]:
@@ -715,10 +668,7 @@ def _recorded(folder: Path) -> dict[str, dict]:
 
 
 def verify(product: str | Product, folder: str | Path | None = None) -> list[str]:
-    """Compare a product's fetched files with their checksums; return what is wrong, a line a file.
-
-    FetchError where nothing of the product was fetched to the folder.
-    """
+    """Compare a product's fetched files with their checksums; return what is wrong, a line a file."""
     entry, folder, wrong = _entry(product), Path(folder or default_folder()), []
     recorded = {key: known["sha256"] for key, known in _recorded(folder).items() if key.startswith(f"{entry.id}/")}
     if not recorded:
@@ -740,11 +690,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _years_typed(text: str) -> list[int]:
-    """Read years as one types them.
-
-    >>> _years_typed("2000-2002,2010")
-    [2000, 2001, 2002, 2010]
-    """
+    """Read years as one types them, such as 2000-2002,2010."""
     spans = [re.fullmatch(r" *(\d{4})(?: *- *(\d{4}))? *", part) for part in text.split(",")]
     chosen = [year for span in spans if span for year in range(int(span[1]), int(span[2] or span[1]) + 1)]
     if not all(spans) or not chosen:

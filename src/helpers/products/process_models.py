@@ -152,7 +152,7 @@ def _of_one_run(product: Product, files: list[Path], experiment) -> tuple[list[P
     there = {names["experiment"] for names in told.values()}
     if unknown := set(wanted) - there:
         found = f"found {', '.join(sorted(there))}; correct experiment"
-        raise ProductError(f"{files[0].parent}: expected experiment {unknown.pop()!r}, found {found}")
+        raise ProductError(f"{files[0].parent}: expected experiment {unknown.pop()!r}, {found}")
     files, runs = [path for path in files if not wanted or told[path]["experiment"] in wanted], wanted
     for key in ("experiment", "member", "grid_label")[bool(wanted) :]:
         examples = {told[path][key]: path.name for path in reversed(files) if told[path].get(key)}
