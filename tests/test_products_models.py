@@ -220,7 +220,7 @@ def test_parts_meet_on_the_same_cells_of_any_precision_and_order(tmp_path):
         read(tmp_path)
 
 
-@pytest.mark.parametrize("layout", ["{}", "{}/S3", "v9/S3"])
+@pytest.mark.parametrize("layout", ["{}/S3", "v9/S3"])
 def test_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
     for name, rate in (("A", 1), ("B-2.0", 2)):
         folder = tmp_path / "trendy" / layout.format(name)
@@ -265,7 +265,6 @@ def test_parts_stamped_by_ends_and_by_beginnings_never_add(tmp_path):
 @pytest.mark.parametrize(
     ("product", "name", "model"),
     [
-        ("trendy", "CLM5.0_S3_rh.nc", "CLM5.0"),
         ("trendy", "LPJ-GUESS_S2_rh.nc4.gz", "LPJ-GUESS"),
         ("mstmip", "BIOME-BGC_SG1_Monthly_HeteroResp.nc4", "BIOME-BGC"),
         ("cmip6", "rh_Emon_CNRM-ESM2-1_ssp585_r11i1p1f2_gr_200001-200112.nc", "CNRM-ESM2-1"),
