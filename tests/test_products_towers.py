@@ -404,18 +404,15 @@ def test_one_file_that_cannot_be_read_stops_no_other_and_is_accounted_for(tmp_pa
         assert set(products.read("fluxnet", tmp_path, partitioning="day").site.values) == {"AA-One", "BB-Two"}
 
 
-def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
-    for site in ("AA-One", "BB-Two"):
-        (tmp_path / (TODAY.format(site, "") + ".zip")).write_bytes(b"PK")
-    with pytest.raises(ProductError, match=r"AA-One.*cannot be read.*none of 2 files can be read\)$"):
-        products.read("fluxnet", tmp_path)
-
-
 def test_half_hours_beside_the_sites_own_product_are_no_loss_and_no_other_library_is_heard(tmp_path):
     for site, igbp in (("AA-One", "ENF"), ("BB-Two", None)):
         metadata = {TODAY.format(site, "BIF_") + ".csv": bif(site, 45, 10, igbp)}
         zipped(tmp_path / (TODAY.format(site, "") + ".zip"), **{YY.replace("BB-Two", site): LESS}, **metadata)
-    (tmp_path / "AMF_AA-One_BASE-BADM_2-5.zip").write_bytes(b"PK")
+    for site in ("AA-One", "CC-Tri"):
+        (path := tmp_path / f"AMF_{site}_BASE-BADM_2-5.zip").write_bytes(b"PK")
+    with pytest.raises(ProductError, match=r"AA-One.* named like .*none of 2 files can be read\)$"):
+        products.read("fluxnet", list(tmp_path.glob("*BASE*")))  # where nothing can be read, the first fault is told
+    path.unlink()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         back = products.read("fluxnet", tmp_path)

@@ -294,7 +294,7 @@ def test_selections_of_climate_tables(table):
     for selection, words in (
         (
             {"columns": {"rain": "tmin"}},
-            r"columns \(climate_columns in a profile\): expected .* site, .*, found 'rain'",
+            r"columns \(climate_columns in a profile\): expected .* found one for 'rain'",
         ),
         ({"columns": {"tmin": 3}}, "column '3' is not there"),
         ({"precipitation": "inch"}, "precipitation: expected a unit among mm d-1, mm month-1, found 'inch'"),

@@ -295,8 +295,7 @@ def plan(
         note = f"{product.id}: of files that were produced more than once the latest is taken"
         notes = [*notes, f"{note} ({count - len(newest)} left out)"]
     if not newest:
-        span = [f"{years[0]} to {years[-1]}" if len(years) > 1 else str(years[0])] if years else []
-        wanted = " and ".join([*span, *([", ".join(tiles)] if tiles else [])]) or "the product"
+        wanted = ", ".join([*map(str, years), *tiles]) or "the product"
         raise FetchError(f"{product.id}: expected files for {wanted}, found none at {source.page}; ask for others")
     return Plan(product, source, version, tuple(newest.values()), tuple(notes))
 
@@ -315,8 +314,8 @@ def _years(
     early = [year for year in years if year < first]
     if not early:
         return tuple(years), []
-    span = str(early[0]) if len(early) == 1 else f"{early[0]} to {early[-1]}"
-    note = f"{product.id}: version {version} starts in {first}, so it lacks {span} (the paper used {product.version})"
+    lacking = f"{', '.join(map(str, early))} (the paper used {product.version})"
+    note = f"{product.id}: version {version} starts in {first}, so it lacks {lacking}"
     if early == years:
         raise FetchError(f"{note}; ask for {first} or later")
     return tuple(years[len(early) :]), [note]
@@ -675,9 +674,7 @@ def verify(product: str | Product, folder: str | Path | None = None) -> list[str
         raise FetchError(f"{folder}: expected files of {entry.id} in checksums.json, found none; fetch it first")
     for key, expected in recorded.items():
         path = folder / key
-        if not path.is_file():
-            wrong.append(f"{path}: expected the file that checksums.json lists, found none; fetch {entry.id} again")
-        elif (found := pooch.file_hash(path)) != expected:
+        if (found := pooch.file_hash(path) if path.is_file() else "no file") != expected:
             remedy = f"it has changed since it was fetched, so remove it and fetch {entry.id} again"
             wrong.append(f"{path}: expected SHA-256 {expected}, found {found}; {remedy}")
     return wrong
@@ -739,17 +736,14 @@ def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> i
             product_id, years=given.years, tiles=tiles, options=dict(o.partition("=")[::2] for o in given.options)
         )
         print(*todo.notes, sep="\n", end="\n" if todo.notes else "")
-        there = [file for file in todo.files if (folder / file.path).is_file()]
-        new, known = (f"{n} file{'' if n == 1 else 's'} to {place}, {len(there)} there already"
-                      for n in (len(todo.files) - len(there), len(todo.files)))  # fmt: skip
+        new = [file for file in todo.files if not (folder / file.path).is_file()]
         if given.dry_run:
             for file in todo.files:
-                state = "there" if file in there else "fetch"
-                print(f"{state}  {file.path.partition('/')[2]}  {shown(file.url)}")
-            print(f"{product_id}: {known}; nothing was fetched")
+                print(f"{'fetch' if file in new else 'there'}  {file.path.partition('/')[2]}  {shown(file.url)}")
         else:
             carry_out(todo, folder, connections=given.connections)
-            print(f"{product_id}: fetched {new}")
+        done = "would fetch" if given.dry_run else "fetched"
+        print(f"{product_id}: {done} {len(new)} of {len(todo.files)} files to {place}")
     return 0
 
 

@@ -315,10 +315,9 @@ def _sites(
 ) -> xr.Dataset:
     if precipitation not in RATES:
         raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
-    if not isinstance(columns or {}, Mapping) or (unknown := [name for name in columns or () if name not in COLUMNS]):
-        found = repr(unknown[0]) if isinstance(columns, Mapping) else repr(columns)
-        known = f"names of columns for {', '.join(COLUMNS)}"
-        raise ProductError(f"columns (climate_columns in a profile): expected {known}, found {found}; correct it")
+    if unknown := [name for name in columns or () if name not in COLUMNS]:
+        found = f"expected columns for {', '.join(COLUMNS)}, found one for {unknown[0]!r}"
+        raise ProductError(f"columns (climate_columns in a profile): {found}; correct it")
     path, names = one_file(paths, product.id), {name: str((columns or {}).get(name, name)).strip() for name in COLUMNS}
     table = rows(path)
     frame = pd.DataFrame({name: column_of(table, path, name, names[name]) for name in COLUMNS[:-1]}, index=table.index)

@@ -82,11 +82,9 @@ def read(
 
     Raises
     ------
-    ProductError
-        For a parameter that cannot be, a column that is not there, a cell that is no number or that its variable
-        cannot be, a site, year or place that is missing, a site-year twice, a site at two places.
-    DamagedFile
-        For a file that is empty or no text, or in which a row is cut short.
+    ProductError, DamagedFile
+        A parameter cannot be, a column is not there, a cell is no number or cannot be its variable's, a site, year or
+        place is missing, a site-year is there twice or a site at two places; the file is no whole table.
     """
     path = one_file(paths, product.id)
     columns, factors = _checked(columns), factors or {}
@@ -102,7 +100,7 @@ def read(
     refuse_two_places(known[["site", "lat", "lon"]], path)
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name in scaled:
-        one = [column_of(table, path, name, column, float(factors.get(name, 1))) for column in columns[name]]
+        one = [_number(table, path, name, column, float(factors.get(name, 1))) for column in columns[name]]
         variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
@@ -159,10 +157,10 @@ def refuse_two_places(here: pd.DataFrame, path: Path) -> None:
     if np.any(apart > SAME_PLACE_KM):
         row = here.index[int(np.argmax(apart > SAME_PLACE_KM))]
         site, lat, lon = here.loc[row]
+        at = f"{first.at[row, 'lat']:g}, {first.at[row, 'lon']:g} in row {here.index[here['site'] == site][0]}"
+        remedy = "correct one, or give two towers two names"
         raise ProductError(
-            f"{path}: site {site}: expected one place, found {first.at[row, 'lat']:g}, {first.at[row, 'lon']:g} in row "
-            f"{here.index[here['site'] == site][0]} and {lat:g}, {lon:g} in row {row}; correct one, or give two towers "
-            "two names"
+            f"{path}: site {site}: expected one place, found {at} and {lat:g}, {lon:g} in row {row}; {remedy}"
         )
 
 
@@ -211,6 +209,11 @@ def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: f
         return classes_of(table, path, column)
     if name in NEEDED:
         return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+    return _number(table, path, name, column, factor)
+
+
+def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float) -> np.ndarray:
+    """Return a variable in the book's units, NaN where it is missing."""
     return factor * numbers_of(table, path, column, limits(name), factor, _hint(name, factor))
 
 

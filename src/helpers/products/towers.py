@@ -65,8 +65,7 @@ from helpers.products.site_table import (
     SAME_PLACE_KM,
     SPHERE,
     YEARS,
-    classes_of,
-    names_of,
+    column_of,
     needed_of,
     numbers_of,
     parse,
@@ -85,9 +84,6 @@ OTHER_FILE = "another file of the site kept"
 CONTRADICTED = "year repeated with other values"
 REPEATED = "year repeated with the same values"
 MISSING = "RECO missing"
-
-PARTITIONINGS = {None: ("reco", "reco_dt"), "night": ("reco",), "day": ("reco_dt",)}
-"""Which variables of the files a partitioning asks for."""
 
 LOCATION = ["LOCATION_LAT", "LOCATION_LONG"]
 
@@ -143,9 +139,9 @@ def read(
         The only file, or every one, is of another kind, lacks its columns, is damaged or holds what cannot be (one of
         several is left out with a warning); a place in ``sites.csv``, or a parameter, cannot be.
     """
-    if not (partitioning is None or isinstance(partitioning, str)) or partitioning not in PARTITIONINGS:
+    if partitioning not in (None, "night", "day"):
         raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
-    reco, *_ = PARTITIONINGS[partitioning]
+    reco = "reco_dt" if partitioning == "day" else "reco"
     towers, unread = _towers(product, paths, (reco, "nee_qc"))
     table = pd.concat([tower.table for tower in towers], ignore_index=True)
     if years is not None:
@@ -432,9 +428,8 @@ def _sites(path: Path) -> list[Place]:
     if lacking or table.columns.has_duplicates:
         fault = f"found none for {', '.join(sorted(lacking))}" if lacking else "found one of them twice"
         raise ProductError(f"{path}: expected columns site, lat, lon, igbp, {fault}; correct the header")
-    place = [needed_of(table, path, name, *bounds) for name, bounds in DEGREES.items()]
-    igbp = classes_of(table, path, "igbp") if "igbp" in table else np.full(len(table), -1)
-    return list(map(Place, names_of(table, path, "site"), *place, igbp))
+    told = [name for name in ("site", *DEGREES, "igbp") if name in table]
+    return list(map(Place, *(column_of(table, path, name, name) for name in told)))
 
 
 def _metadata(contents: Mapping[Path | str, Callable[[], bytes]]) -> list[Place]:
