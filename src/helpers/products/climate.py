@@ -58,9 +58,6 @@ UNITS = {
 SCALE = re.compile(r"^spei[ _.-]?0*(\d{1,2})?$", re.IGNORECASE)
 """What a column of an SPEI series is called."""
 
-DATES = ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y")
-"""How a series of SPEI writes its dates."""
-
 COLUMNS = ("site", "year", "month", "lat", "tmin", "tmax", "precipitation")
 """Columns of a table at sites, which are called so unless told otherwise."""
 
@@ -279,16 +276,13 @@ def _place_series(
 def _months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
     """Return each row's month, counted from January of the year 0."""
     known = {name.lower(): name for name in table.columns}
-    if {"year", "month"} <= set(known):
-        year, month = (column_of(table, path, name, known[name]) for name in ("year", "month"))
-        return 12 * year + month - 1
     counted = next((name for name in known if re.match(r"days since \d", name)), None)
     dated = next((known[name] for name in ("dates", "date", "time", counted) if name in known), None)
     if dated is None:
         month_names = "|".join(calendar.month_name[1:])
         start = re.search(rf"starting (?:on|in) ((?:{month_names}) \d{{4}})", above, re.IGNORECASE)
         if not start:
-            expected = "a column of dates, or of year and month, or 'starting on January 1901' above the header"
+            expected = "a column of dates, or 'starting on January 1901' above the header"
             raise ProductError(f"{path}: expected {expected}, found none; add one")
         first = pd.to_datetime(start[1], format="%B %Y")
         return 12 * first.year + first.month - 1 + np.arange(len(table))
@@ -297,8 +291,7 @@ def _months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
         days = needed_of(table, path, dated, 0, 200 * 366)
         stamps = pd.Series(pd.to_datetime(days, unit="D", origin=counted.removeprefix("days since ")))
     else:
-        read_as = [pd.to_datetime(texts, format=form, errors="coerce") for form in DATES]
-        stamps = min(read_as, key=lambda each: int(each.isna().sum()))
+        stamps = pd.to_datetime(texts, format="ISO8601", errors="coerce")
         refuse(texts, path, stamps.isna().to_numpy(), "a date such as 2000-12-01", "rewrite it")
     return (12 * stamps.dt.year + stamps.dt.month - 1).to_numpy()
 
