@@ -66,7 +66,7 @@ def one_line(error):
 @pytest.fixture
 def get(server, tmp_path):
     """Fetch from the test's server, CRU's temperature if nothing else is said."""
-    return lambda product=None, **how: fetch.get(product or cru(server), tmp_path, progress=False, **how)
+    return lambda product=None, **how: fetch.get(product or cru(server), tmp_path, **how)
 
 
 @pytest.fixture
@@ -499,7 +499,7 @@ def archive(server, monkeypatch):
 
 @pytest.fixture
 def nasa(tmp_path):
-    return lambda product="mod17a3hgf", **how: fetch.get(product, tmp_path, progress=False, **how)
+    return lambda product="mod17a3hgf", **how: fetch.get(product, tmp_path, **how)
 
 
 def test_years_and_tiles_are_searched_and_fetched_once(archive, nasa, tmp_path):

@@ -211,7 +211,6 @@ def get(
     tiles: Iterable[str] | None = None,
     options: Mapping[str, str] | None = None,
     connections: int = 2,
-    progress: bool = True,
 ) -> list[Path]:
     """Fetch a product's files; what is there already is not fetched again.
 
@@ -229,8 +228,6 @@ def get(
         What else the product lets one choose, such as ``{"version": "4.09"}``.
     connections : int
         Files that come at one time; servers are shared, so few.
-    progress : bool
-        Show bars, where somebody sits at a terminal.
 
     Returns
     -------
@@ -252,7 +249,7 @@ def get(
     todo = plan(entry, years=years, tiles=tiles, options=options)
     for note in todo.notes:
         warnings.warn(note, stacklevel=2)
-    return carry_out(todo, folder, connections=connections, progress=progress)
+    return carry_out(todo, folder, connections=connections)
 
 
 def plan(
@@ -520,14 +517,11 @@ def misfit(name: str, begin: bytes) -> str:
     return "" if begin and begin.startswith(beginnings) else f"expected {promised}, found {begin[:4]!r} at its start"
 
 
-def _download(
-    url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, quiet: bool | None, stop: Event
-) -> None:
+def _download(url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, stop: Event) -> None:
     """Bring one file; with its keywords given, this is what pooch calls a downloader.
 
     ``target`` is the empty file that pooch made aside, ``name`` what it will be called, ``stop`` ends the download when
-    it is set; no bar is shown where it is to be ``quiet``, or for None where nobody sits at a terminal. After a
-    FetchError pooch does not try again, after a requests.ConnectionError it does.
+    it is set. After a FetchError pooch does not try again, after a requests.ConnectionError it does.
     """
     with ask(way, session, url) as answer:
         size, path = int(answer.headers.get("Content-Length", 0)), Path(target)
@@ -535,7 +529,7 @@ def _download(
             room = f"expected {size / 2**30:.1f} GiB of room, found {free / 2**30:.1f}"
             raise FetchError(f"{path.with_name(name)}: {room}; make room, or choose another folder")
         path.unlink()  # pooch's file is for its owner alone; a new one has the rights of any other
-        bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=quiet, leave=False)
+        bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=None, leave=False)
         try:
             with path.open("xb") as file, bar:
                 chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
@@ -553,9 +547,9 @@ def _download(
             raise requests.ConnectionError from None
 
 
-def carry_out(plan: Plan, folder: Path, *, connections: int = 2, progress: bool = True) -> list[Path]:
+def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
     """Bring what a plan wants into ``folder/<product id>``, and return its paths, sorted; see `get`."""
-    place, quiet = folder / plan.product.id, None if progress else True
+    place = folder / plan.product.id
     pooch.get_logger().setLevel("WARNING")  # it would announce each of thousands of files
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -564,7 +558,7 @@ def carry_out(plan: Plan, folder: Path, *, connections: int = 2, progress: bool 
             try:
                 missing = [file for file in plan.files if not _is_there(plan, folder, file, known, new)]
                 if missing:
-                    _bring(plan, folder, missing, known, new, connections, quiet)
+                    _bring(plan, folder, missing, known, new, connections)
             finally:
                 if new:
                     with FileLock(folder / ".checksums.json.lock"):  # others may have put theirs there meanwhile
@@ -604,9 +598,7 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
     return True
 
 
-def _bring(
-    plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int, quiet: bool | None
-) -> None:
+def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int) -> None:
     """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
     session, stop = logged_in(plan.way) if plan.way.how == "earthdata" else Session(), Event()
     first = {
@@ -621,7 +613,7 @@ def _bring(
     )
 
     def one(file: RemoteFile) -> None:
-        downloader = partial(_download, way=plan.way, session=session, name=file.name, quiet=quiet, stop=stop)
+        downloader = partial(_download, way=plan.way, session=session, name=file.name, stop=stop)
         try:
             fetcher.fetch(file.path, downloader=downloader)
         except requests.RequestException:
@@ -632,7 +624,7 @@ def _bring(
             raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
         _note(new, folder / file.path, file, plan.version)
 
-    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=quiet, leave=False) as bar:
+    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=None, leave=False) as bar:
         pool = ThreadPoolExecutor(connections)
         waiting = {pool.submit(one, file) for file in missing}
         try:

@@ -183,11 +183,6 @@ def columns_of(
         What a column's numbers are multiplied by to reach the book's units.
     drop_unnamed : bool
         Leave out rows whose ``site`` is empty, in place of refusing them.
-
-    Raises
-    ------
-    ProductError, DamagedFile, FileNotFoundError
-        The file or a column is not there, or a cell is not what it should be.
     """
     path = one_file([path], "a table")
     table, factors = rows(path), factors or {}
@@ -250,16 +245,9 @@ def numbers_of(
     Parameters
     ----------
     within : (float, float)
-        What the variable can be, in the book's units.
+        What the variable can be, in the book's units; for other numbers a ProductError says so, with the ``hint``.
     factor : float
         What the column's numbers are multiplied by to reach these units; the result is not.
-    hint : str
-        What to think of, and to do, where a number is outside the limits.
-
-    Raises
-    ------
-    ProductError
-        The column is not there; a cell is no number, or one that the variable cannot be.
     """
     text = _text(table, where, column)
     values = _numbers(table, where, text, EMPTY_IT)
@@ -288,11 +276,6 @@ def needed_of(
     """Return a column of numbers of which none may be missing: float64, or int64 if they are to be whole.
 
     A number within the limits is itself, and no mark of a gap: -99 is a longitude.
-
-    Raises
-    ------
-    ProductError
-        The column is not there; a cell is missing, no number, out of limits or not whole.
     """
     text = _text(table, where, column)
     values = _numbers(table, where, text, hint)
@@ -367,13 +350,9 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int =
     Parameters
     ----------
     content : bytes
-        The file's content, UTF-8, or UTF-16 with its mark.
+        UTF-8, or UTF-16 with its mark; of the file ``above`` lines stand before it.
     where : Path or str
-        What errors call the file.
-    remedy : str
-        What to do where a row is not whole.
-    above : int
-        Lines of the file that stand before the content.
+        What errors call the file; ``remedy`` is what they say to do where a row is not whole.
 
     Returns
     -------
@@ -382,10 +361,8 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int =
 
     Raises
     ------
-    DamagedFile
-        The file is empty or no text, or a row has more or fewer fields than the header.
-    ProductError
-        Two columns have one name.
+    DamagedFile, ProductError
+        The file is empty or no text, or a row has more or fewer fields than the header; two columns have one name.
     """
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
 
