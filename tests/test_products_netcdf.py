@@ -308,24 +308,15 @@ def test_blocks_are_joined_wherever_they_meet(tmp_path, rain):
     assert read(tmp_path).identical(expected)
     write(tmp_path / named("2001.2002"), "pre", rain, months(2001, 2002))
     with pytest.raises(
-        ProductError, match=r"2001\.2002\.pre.*: expected 2001-01 of pre once, found it in .*/cru.*\.a\.pre"
+        ProductError, match=r"2001\.2002\.pre.*: expected 2001-01 .* once, found it in .*/cru.*\.a\.pre"
     ):
         read(tmp_path)
-
-
-def test_a_month_that_stands_twice_is_refused(tmp_path, rain):
-    path = write(tmp_path / NAME, "pre", rain, [*months(2000, 2000), *months(2000, 2000)])
-    with pytest.raises(
-        ProductError, match=r"pre\.dat\.nc: expected 2000-01 of pre once, found it in .* already; fetch monthly"
-    ):
-        read(path, [2000])
-
-
-def test_blocks_of_other_cells_are_refused(tmp_path, rain):
-    write(tmp_path / named("2000.2000"), "pre", rain[:12], months(2000, 2000))
-    write(tmp_path / named("2001.2001"), "pre", rain[12:, :, :3], months(2001, 2001), lon=LON[:3])
-    with pytest.raises(ProductError, match=r"2001\.2001\.pre.*one grid in all files, found 2x3 cells, not the 2x4 of"):
+    write(tmp_path / named("2001.2002"), "pre", rain[:, :, :3], months(2003, 2004), lon=LON[:3])
+    with pytest.raises(ProductError, match=r"2001\.2002\.pre.*one grid in all files, found 2x3 cells, not the 2x4 of"):
         read(tmp_path, [2000])
+    path = write(tmp_path / NAME, "pre", rain, [*months(2000, 2000), *months(2000, 2000)])
+    with pytest.raises(ProductError, match=r"expected 2000-01 of pre once, found it in .* already; fetch monthly"):
+        read(path, [2000])
 
 
 def test_a_year_without_any_value_is_refused(tmp_path, rain):

@@ -334,9 +334,8 @@ def test_two_zips_whose_metadata_lie_far_apart_are_two_towers_whatever_a_table_s
     assert one.sizes["sample"] == 3 and products.dropped(one).empty
     sites(tmp_path, **PLACE)  # a table tells where one stands, not whose the years are
     assert read(tmp_path, "fluxnet").sizes["sample"] == 0
-
-
-def test_two_folders_that_place_one_identifier_far_apart_hold_two_towers(tmp_path):
+    for path in tmp_path.iterdir():
+        path.unlink()
     for name, lat, years in (("a", 10.0, (2001, 2003)), ("b", 40.0, (2004, 2006))):
         (tmp_path / name).mkdir()
         write(tmp_path / name, table=steady(*years), years=years)

@@ -288,9 +288,6 @@ def test_faults_of_climate_tables(table, old, new, words):
     with pytest.raises(ProductError) as error:
         products.read("site_climate", table(CLIMATE.replace(old, new)))
     assert words in str(error.value) and "\n" not in str(error.value)
-
-
-def test_selections_of_climate_tables(table):
     for selection, words in (
         (
             {"columns": {"rain": "tmin"}},
