@@ -59,7 +59,7 @@ def test_a_real_land_model_file_gives_yearly_sums(real_data, tmp_path):
     folder.mkdir(parents=True)
     path = folder / "ACCESS-ESM1-5_S3_gpp.nc"
     shutil.copy(source, path)
-    back = products.read("trendy", path, years=[2003, 2004], variables=["gpp"]).reco
+    back = products.read("trendy", path, years=[2003, 2004], variable="gpp").gpp
     rate = months_of(path, "gpp", 2004)
     seconds = 86400 * np.array([calendar.monthrange(2004, m)[1] for m in range(1, 13)])
     expected = (rate * seconds[:, None, None]).sum(axis=0)

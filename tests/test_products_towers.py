@@ -84,14 +84,6 @@ def test_years_may_be_chosen_and_others_are_not_losses(folder):
     assert back.attrs["site_years_read"] == 2 and products.dropped(back).empty
 
 
-@pytest.mark.parametrize("fill", [-9999, "-9999.000", -9999.9, -999.9, "1e30", "n/a", ""])
-def test_every_way_of_writing_the_fill_is_a_gap_and_nothing_else_is(folder, fill):
-    write(folder, table=yearly(reco=(fill, -90.0, -120.5), qc=(fill, 0.5, 0.5)))
-    back = read(folder).isel(sample=slice(0, 3))
-    np.testing.assert_allclose(back.reco, [np.nan, -0.09, -0.1205])
-    np.testing.assert_allclose(back.nee_qc, [np.nan, 0.5, 0.5])
-
-
 @pytest.mark.parametrize(
     ("partitioning", "values", "lost"),
     [("night", [0.5, 0.01, 0.3], [2002]), ("day", [0.51, 0.02], [2002, 2004]), (None, [0.5, np.nan, 0.01, 0.3], [])],
@@ -111,25 +103,17 @@ def test_a_partitioning_is_what_the_dataset_says_it_is(tmp_path, partitioning, v
             read(alone, partitioning="day")
     else:
         np.testing.assert_allclose(read(alone, partitioning=partitioning).reco, values)
-
-
-@pytest.mark.parametrize("odd", ["noon", ["night"]])
-def test_a_partitioning_that_cannot_be_is_named(folder, odd):
-    with pytest.raises(ProductError, match="partitioning: expected 'night', 'day' or None, found .*n"):
-        read(folder, partitioning=odd)
+    with pytest.raises(ProductError, match="partitioning: expected 'night', 'day' or None, found 'noon'"):
+        read(path, partitioning="noon")
 
 
 LAYOUTS = [  # product, file, member (none: the file is the table), release
     ("fluxnet2015", "FLX_AA-One_FLUXNET2015_FULLSET_YY_2001-2003_1-4.csv", None, "1-4"),
     ("fluxnet2015", "FLX_AA-One_FLUXNET2015_SUBSET_YY_2001-2003_1-4.csv.gz", None, "1-4"),
-    ("fluxnet2015", "FLX_AA-One_FLUXNET2015_FULLSET_2001-2003_1-4.zip", STEM + "YY_2001-2003_1-4.csv", "1-4"),
     ("fluxnet2015", STEM + "2001-2003_beta-3.zip", f"deep/in/{STEM}YY_2001-2003_beta-3.csv", "beta-3"),
-    ("fluxnet2015", STEM + "YY_2001-2003_2-3.csv.zip", STEM + "YY_2001-2003_2-3.csv", "2-3"),
     ("fluxnet", "AMF_AA-One_FLUXNET_SUBSET_2001-2003_3-5.zip", FLUXNET.format("AMF", "SUBSET_YY", "3-5"), "3-5"),
-    ("fluxnet", FLUXNET.format("AMF", "FULLSET_YY", "3-5"), None, "3-5"),
     ("fluxnet", "TERN_AA-One_FLUXNET_2001-2003_v1.3_r1.zip", FLUXNET.format("TERN", *V1), "v1.3_r1"),
     ("fluxnet", FLUXNET.format("EUF", *V1), None, "v1.3_r1"),
-    ("fluxnet", "ICOSETC_AA-One_ARCHIVE_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", "L2"),
     ("fluxnet", "ICOSETC_AA-One_ARCHIVE_INTERIM_L2.zip", "ICOSETC_AA-One_FLUXNET_YY_INTERIM_L2.csv", "INTERIM_L2"),
     ("fluxnet", "ICOSETC_AA-One_FLUXNET_YY_L2.csv", None, "L2"),
 ]
@@ -171,7 +155,7 @@ def test_a_file_that_ends_before_its_name_does_is_told(folder):
         products.read("fluxnet2015", folder)
 
 
-@pytest.mark.parametrize("how", ["lone", "gz", "zip", "subset"])
+@pytest.mark.parametrize("how", ["lone", "zip"])
 def test_a_real_file_says_what_the_csv_module_says(real_data, tmp_path, how):
     (source,) = (real_data / "native").glob("FLX_CH-Oe2*.csv")
     with source.open() as stream:
@@ -179,16 +163,9 @@ def test_a_real_file_says_what_the_csv_module_says(real_data, tmp_path, how):
     path = tmp_path / source.name
     if how == "lone":
         shutil.copy(source, path)
-    elif how == "gz":
-        path = path.with_name(path.name + ".gz")
-        path.write_bytes(gzip.compress(source.read_bytes()))
-    elif how == "zip":
+    else:
         name = source.name.replace("_YY", "").replace(".csv", ".zip")
         path = zipped(tmp_path / name, **{path.name: source.read_text()})
-    else:
-        path = tmp_path / source.name.replace("FULLSET", "SUBSET")
-        columns = ["TIMESTAMP", "NEE_VUT_REF_QC", "RECO_DT_VUT_REF", "RECO_NT_VUT_REF"]
-        path.write_text("\n".join(",".join(row) for row in [columns, *([r[c] for c in columns] for r in rows)]))
     with pytest.warns(UserWarning, match=r"CH-Oe2.*expected the place of CH-Oe2 in sites\.csv beside it, found none"):
         back = products.read("fluxnet2015", path)
     assert back.year.values.tolist() == [int(row["TIMESTAMP"]) for row in rows] and back.sizes["sample"] == 20
@@ -240,10 +217,7 @@ def test_what_is_told_first_counts(tmp_path):
     ("table", "message"),
     [
         ("site,lat,lon\nAA-One,151.5,10\n", "row 2, column 'lat': expected a number from -90 to 90, found '151.5'"),
-        ("site,lat,lon\nAA-One,51.5,-9999\n", "row 2, column 'lon': expected a number from -180 to 180"),
-        ("site,lat,lon,igbp\nAA-One,51.5,1,MOON\n", "row 2, column 'igbp': expected one of WAT, .*, found 'MOON'"),
         ("site,north,lon\nAA-One,1,2\n", "expected columns site, lat, lon, igbp, found none for lat; correct"),
-        ("site,lat,lon\n ,1,2\n", "row 2, column 'site': expected a name, found ''"),
     ],
 )
 def test_a_place_in_a_table_must_be_right(tmp_path, table, message):
@@ -266,16 +240,11 @@ TWICE = "SITE_ID,GROUP_ID,VARIABLE,DATAVALUE,VARIABLE\nAA-One,1,LOCATION_LAT,1,x
         (TWICE, "expected one column of each name, found .*VARIABLE.*; rename the others", None),
     ],
 )
-@pytest.mark.parametrize("inside", [True, False])
-def test_what_is_wrong_in_metadata_is_told_and_stops_nothing(tmp_path, text, message, place, inside):
+def test_what_is_wrong_in_metadata_is_told_and_stops_nothing(tmp_path, text, message, place):
     name = "AMF_AA-One_BIF_20201005.csv"
     if text.endswith("\n") and text is not TWICE:
         text += bif("BB-Two", 1, 2, "SUN").split("\n", 1)[1]  # nobody asks for this one
-    if inside:
-        path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{STEM + "YY_2001-2003_1-4.csv": yearly(), name: text})
-    else:
-        path = write(tmp_path)
-        (tmp_path / name).write_text(text)
+    path = zipped(tmp_path / f"{STEM}2001-2003_1-4.zip", **{STEM + "YY_2001-2003_1-4.csv": yearly(), name: text})
     with pytest.warns(UserWarning) as seen:
         back = products.read("fluxnet2015", path)
     said = [str(each.message) for each in seen]
@@ -333,14 +302,9 @@ def test_of_two_files_of_a_site_one_is_kept_whole(tmp_path, stem, lesser, greate
         assert set(products.dropped(back).file) == {paths[0].name}
 
 
-@pytest.mark.parametrize("ending", [".zip", ".csv.gz", ".csv.zip"])
-def test_a_file_beside_its_packed_copy_counts_once(tmp_path, ending):
+def test_a_file_beside_its_packed_copy_counts_once(tmp_path):
     path = write(tmp_path, table=steady(2001, 2003))
-    packed = tmp_path / path.name.replace(".csv", ending)
-    if ending == ".csv.gz":
-        packed.write_bytes(gzip.compress(path.read_bytes()))
-    else:
-        zipped(packed, **{path.name: steady(2001, 2003)})
+    (tmp_path / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
     back = read(tmp_path)
     assert back.sizes["sample"] == 3 and reasons(back) == {towers.OTHER_FILE: [2001, 2002, 2003]}
     assert read([path, path]).attrs["site_years_read"] == 3
@@ -370,9 +334,8 @@ def test_two_zips_whose_metadata_lie_far_apart_are_two_towers_whatever_a_table_s
     assert one.sizes["sample"] == 3 and products.dropped(one).empty
     sites(tmp_path, **PLACE)  # a table tells where one stands, not whose the years are
     assert read(tmp_path, "fluxnet").sizes["sample"] == 0
-
-
-def test_two_folders_that_place_one_identifier_far_apart_hold_two_towers(tmp_path):
+    for path in tmp_path.iterdir():
+        path.unlink()
     for name, lat, years in (("a", 10.0, (2001, 2003)), ("b", 40.0, (2004, 2006))):
         (tmp_path / name).mkdir()
         write(tmp_path / name, table=steady(*years), years=years)
@@ -400,18 +363,13 @@ LESS = steady(2018, 2020)
 YY = TODAY.format("BB-Two", "FLUXMET_YY_") + ".csv"
 BAD = {
     "no yearly member": ({TODAY.format("BB-Two", "BIF_") + ".csv": "x\n"}, r"expected one yearly file .*found 0"),
-    "nothing": ({}, "found 0; it holds nothing"),
     "another site's": ({YY.replace("BB-Two", "CC-Tri"): LESS}, "expected the yearly file of BB-Two, found AMF_CC-Tri"),
     "two": ({YY: LESS, YY.replace("v1.3", "v1.2"): LESS}, "expected one yearly file .*found 2"),
     "day-time RECO only": (LESS.drop(columns="RECO_NT_VUT_REF"), "RECO_NT_VUT_REF, found none among 4; read RECO_DT"),
-    "no QC": (LESS.drop(columns="NEE_VUT_REF_QC"), "expected columns NEE_VUT_REF_QC"),
     "no year": (LESS.rename(columns={"TIMESTAMP": "TIMESTAMP_START"}), "expected columns TIMESTAMP, found none"),
     "months": (LESS.assign(TIMESTAMP=[201801, 201802, 201803]), r"a whole number from 1900 to 2100, found '201801'"),
-    "no number": (LESS.assign(RECO_NT_VUT_REF="a lot"), "'RECO_NT_VUT_REF': expected a number, found 'a lot'"),
     "no RECO": (LESS.assign(RECO_NT_VUT_REF=50_000), "expected -5000 to 15000, found '50000'"),
-    "QC in percent": (steady(2018, 2020, qc=93.0), "expected 0 to 1, found '93.0'"),
     "a row cut short": (LESS.to_csv(index=False)[:-12], "row 4: expected 5 fields, found 4"),
-    "no rows": (LESS.iloc[:0], "found an empty table"),
     "a web page": ("<html>\n<p>log in</p>\n</html>", "found a web page"),
     "a damaged zip": (b"PK\3\4 and no more", "cannot be read"),
     "half-hours": (None, "expected a fluxnet file named like AMF_"),
@@ -445,18 +403,15 @@ def test_one_file_that_cannot_be_read_stops_no_other_and_is_accounted_for(tmp_pa
         assert set(products.read("fluxnet", tmp_path, partitioning="day").site.values) == {"AA-One", "BB-Two"}
 
 
-def test_where_nothing_can_be_read_the_first_fault_is_told(tmp_path):
-    for site in ("AA-One", "BB-Two"):
-        (tmp_path / (TODAY.format(site, "") + ".zip")).write_bytes(b"PK")
-    with pytest.raises(ProductError, match=r"AA-One.*cannot be read.*none of 2 files can be read\)$"):
-        products.read("fluxnet", tmp_path)
-
-
 def test_half_hours_beside_the_sites_own_product_are_no_loss_and_no_other_library_is_heard(tmp_path):
     for site, igbp in (("AA-One", "ENF"), ("BB-Two", None)):
         metadata = {TODAY.format(site, "BIF_") + ".csv": bif(site, 45, 10, igbp)}
         zipped(tmp_path / (TODAY.format(site, "") + ".zip"), **{YY.replace("BB-Two", site): LESS}, **metadata)
-    (tmp_path / "AMF_AA-One_BASE-BADM_2-5.zip").write_bytes(b"PK")
+    for site in ("AA-One", "CC-Tri"):
+        (path := tmp_path / f"AMF_{site}_BASE-BADM_2-5.zip").write_bytes(b"PK")
+    with pytest.raises(ProductError, match=r"AA-One.* named like .*none of 2 files can be read\)$"):
+        products.read("fluxnet", list(tmp_path.glob("*BASE*")))  # where nothing can be read, the first fault is told
+    path.unlink()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         back = products.read("fluxnet", tmp_path)

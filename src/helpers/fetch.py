@@ -21,11 +21,8 @@ A download is planned first (names and addresses), then carried out by pooch (Ui
 doi:10.21105/joss.01943): aside, tried again where a connection breaks off, compared with its checksum, and put under
 its own name only when it is whole. requests asks the servers, urllib3 asks again where one is busy or away, and
 earthaccess searches and logs in. ``checksums.json`` in the folder of products maps ``<product>/<name>`` to the file's
-SHA-256, its size in bytes, the address that it came from (without any query) and the version that was asked for. Where
-a publisher gives no checksum, that of the first download is what later ones are compared with.
-
->>> way("fluxnet2015").how
-'form'
+SHA-256, its size in bytes, its address (without any query) and the version that was asked for. Where a publisher gives
+no checksum, that of the first download is what later ones are compared with.
 """
 
 from __future__ import annotations
@@ -105,10 +102,6 @@ class FetchError(RuntimeError):
     """
 
 
-class ByHand(FetchError):
-    """A product that nobody can fetch by a command: it asks for a form, or is a file of one's own."""
-
-
 @dataclass(frozen=True)
 class Way:
     """How one product is fetched; see the top of this module."""
@@ -142,7 +135,7 @@ class Way:
             value = str(asked.get(name, next(iter(values))))
             if value not in values:
                 raise FetchError(f"{self.product}: expected {name} to be {' or '.join(values)}, found {value!r}")
-            words |= {name: value, **values[value]}
+            words |= {name: value} | values[value]
         return words
 
     def error(self, url: str, found: str, remedy: str = "") -> FetchError:
@@ -200,12 +193,14 @@ def _entry(product: str | Product) -> Product:
 def way(product: str | Product) -> Way:
     """Return how a product is fetched, and what a person has to do for one that is not."""
     product = _entry(product)
-    where = f"data/products.yml: fetch of {product.id}"
-    if unknown := sorted({*product.fetch} - {*Way.__dataclass_fields__}):
-        raise FetchError(f"{where}: found {unknown[0]!r}, which is not known; correct it")
-    if (how := product.fetch.get("how")) not in HOWS:
-        raise FetchError(f"{where}: expected how to be {', '.join(HOWS)}, found {how!r}; correct it")
-    return Way(product.id, **product.fetch)
+    try:
+        source = Way(product.id, **product.fetch)
+    except TypeError as error:
+        raise FetchError(f"data/products.yml: fetch of {product.id}: {error}; correct it") from error
+    if source.how not in HOWS:
+        expected = f"expected how to be {', '.join(HOWS)}, found {source.how!r}"
+        raise FetchError(f"data/products.yml: fetch of {product.id}: {expected}; correct it")
+    return source
 
 
 def get(
@@ -216,7 +211,6 @@ def get(
     tiles: Iterable[str] | None = None,
     options: Mapping[str, str] | None = None,
     connections: int = 2,
-    progress: bool = True,
 ) -> list[Path]:
     """Fetch a product's files; what is there already is not fetched again.
 
@@ -234,8 +228,6 @@ def get(
         What else the product lets one choose, such as ``{"version": "4.09"}``.
     connections : int
         Files that come at one time; servers are shared, so few.
-    progress : bool
-        Show bars, where somebody sits at a terminal.
 
     Returns
     -------
@@ -244,11 +236,10 @@ def get(
 
     Raises
     ------
-    ByHand
-        The product cannot be fetched by a command, and no file of it is there; the message holds the steps.
     FetchError
-        A choice is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or
-        another process fetches the product. Files that have come stay.
+        The product cannot be fetched by a command, and no file of it is there (the message holds the steps); a choice
+        is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or another
+        process fetches the product. Files that have come stay.
     """
     entry, folder = _entry(product), Path(folder or default_folder())
     if way(entry).by_hand:
@@ -258,7 +249,7 @@ def get(
     todo = plan(entry, years=years, tiles=tiles, options=options)
     for note in todo.notes:
         warnings.warn(note, stacklevel=2)
-    return carry_out(todo, folder, connections=connections, progress=progress)
+    return carry_out(todo, folder, connections=connections)
 
 
 def plan(
@@ -273,7 +264,7 @@ def plan(
     source = way(product)
     if source.by_hand:
         why = "it is behind a form" if source.how == "form" else "there is nothing to fetch"
-        raise ByHand(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
+        raise FetchError(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
     words = source.choose(options or {})
     version = words.get("version", "")
     years, notes = _years(product, source, version, years)
@@ -284,9 +275,11 @@ def plan(
         tiles, notes = (), [*notes, f"{product.id}: tiles are of no matter here: each file is global"]
     if source.how == "earthdata":
         files = search(source, product, words, years, tiles)
+    elif source.listing:
+        files = [file for year in years or ("",) for file in _listed(product, source, words | {"year": str(year)})]
     else:
-        a_year = _listed if source.listing else _named
-        files = [file for year in years or ("",) for file in a_year(product, source, words | {"year": str(year)})]
+        names = [fill(template, words) for template in source.files]
+        files = [RemoteFile(f"{product.id}/{name}", fill(source.url, words | {"file": name})) for name in names]
     newest, count = {}, 0
     # The names of MODIS and GLASS end in the date of production, so that the later of two sorts last.
     for file in sorted(set(files), key=lambda file: file.path):
@@ -299,8 +292,7 @@ def plan(
         note = f"{product.id}: of files that were produced more than once the latest is taken"
         notes = [*notes, f"{note} ({count - len(newest)} left out)"]
     if not newest:
-        span = [f"{years[0]} to {years[-1]}" if len(years) > 1 else str(years[0])] if years else []
-        wanted = " and ".join([*span, *([", ".join(tiles)] if tiles else [])]) or "the product"
+        wanted = ", ".join([*map(str, years), *tiles]) or "the product"
         raise FetchError(f"{product.id}: expected files for {wanted}, found none at {source.page}; ask for others")
     return Plan(product, source, version, tuple(newest.values()), tuple(notes))
 
@@ -319,26 +311,16 @@ def _years(
     early = [year for year in years if year < first]
     if not early:
         return tuple(years), []
-    span = str(early[0]) if len(early) == 1 else f"{early[0]} to {early[-1]}"
-    note = f"{product.id}: version {version} starts in {first}, so it lacks {span} (the paper used {product.version})"
+    lacking = f"{', '.join(map(str, early))} (the paper used {product.version})"
+    note = f"{product.id}: version {version} starts in {first}, so it lacks {lacking}"
     if early == years:
         raise FetchError(f"{note}; ask for {first} or later")
     return tuple(years[len(early) :]), [note]
 
 
 def fill(template: str, words: Mapping[str, str]) -> str:
-    r"""Put words in place of ``{word}``; braces that hold no known word stay, as in regular expressions.
-
-    >>> fill(r"{variable}_\d{4}", {"variable": "tmp"})
-    'tmp_\\d{4}'
-    """
+    """Put words in place of ``{word}``; braces that hold no known word stay, as in regular expressions."""
     return re.sub(r"\{(\w+)\}", lambda found: words.get(found[1], found[0]), template)
-
-
-def _named(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
-    """Return files whose names are known."""
-    names = [fill(template, words) for template in source.files]
-    return [RemoteFile(f"{product.id}/{name}", fill(source.url, words | {"file": name})) for name in names]
 
 
 def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
@@ -379,21 +361,14 @@ def _links(way: Way, session: requests.Session, url: str, with_days: bool = True
 
 
 def _last_part(url: str) -> str:
-    """Return what an address ends with.
-
-    >>> _last_part("https://example.org/a/spei12.nc?sequence=14")
-    'spei12.nc'
-    """
+    """Return what an address ends with, without a query."""
     return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def search(
     way: Way, product: Product, words: Mapping[str, str], years: tuple[int, ...], tiles: tuple[str, ...]
 ) -> Iterator[RemoteFile]:
-    """Ask Earthdata's catalogue for a product's files, from the first to the last of the years; it needs no login.
-
-    ``words`` fill the templates; no ``years`` or ``tiles`` means all. Checksums are those of the metadata (UMM-G).
-    """
+    """Ask Earthdata's catalogue for a product's files, from the first to the last of the years; it needs no login."""
     import earthaccess  # it takes a while
 
     query = {key: fill(value, words) for key, value in way.collection.items()}
@@ -426,11 +401,7 @@ def search(
 
 
 def shown(url: str) -> str:
-    """Return an address as it may be printed: without its query; of one that may hold a password only the scheme.
-
-    >>> shown("https://example.org/a/b.nc?token=1"), shown("https://me:secret@example.org/a/b.nc")
-    ('https://example.org/a/b.nc', 'https://…')
-    """
+    """Return an address as it may be printed: without its query; of one that may hold a password only the scheme."""
     return re.split("[?#]", url)[0] if ADDRESS.fullmatch(url) else f"{url.partition(':')[0]}://…"
 
 
@@ -441,11 +412,7 @@ def check(url: str) -> None:
 
 
 def is_archive(url: str) -> bool:
-    """Say whether an address is one of NASA's archives', and may be shown a login.
-
-    >>> is_archive("https://data.lpdaac.earthdatacloud.nasa.gov/x"), is_archive("https://nasa.gov.example.org/x")
-    (True, False)
-    """
+    """Say whether an address is one of NASA's archives', and may be shown a login."""
     host = urlsplit(url).hostname or ""
     return host in ("127.0.0.1", "localhost") or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
 
@@ -454,12 +421,8 @@ class Session(requests.Session):
     """A session that asks no address without encryption, and shows a login to nobody but whom it is for.
 
     Left to itself, requests looks into ~/.netrc for every host, again at every redirect, and sends even what stands
-    there as ``default``; what it finds takes the place of a token.
-
-    Parameters
-    ----------
-    login : requests.Session, optional
-        One of earthaccess's. Its token is shown to the archives; so is its answer to Earthdata's own page, to that.
+    there as ``default``; what it finds takes the place of a token. The token of ``login``, a session of earthaccess's,
+    is shown to the archives; so is its answer to Earthdata's own page, to that.
     """
 
     def __init__(self, login: requests.Session | None = None) -> None:
@@ -493,12 +456,8 @@ def logged_in(way: Way) -> Session:
     earthaccess looks for the login in the environment (``EARTHDATA_TOKEN``, or ``EARTHDATA_USERNAME`` and
     ``EARTHDATA_PASSWORD``), then in ``~/.netrc``, where ``default`` does not count, and asks for it where somebody sits
     at a terminal. ``earthaccess.login`` is not called, since that goes on to show the token to an address of Amazon's
-    machines, without encryption, in order to learn whether it runs on one.
-
-    Raises
-    ------
-    FetchError
-        There is no login, or it is refused.
+    machines, without encryption, in order to learn whether it runs on one. FetchError where there is no login, or it is
+    refused.
     """
     import earthaccess
     from earthaccess.exceptions import LoginAttemptFailure, LoginStrategyUnavailable
@@ -550,11 +509,7 @@ def ask(way: Way, session: requests.Session, url: str) -> requests.Response:
 
 
 def misfit(name: str, begin: bytes) -> str:
-    r"""Say what a file is by its first bytes, if that isn't what its name promises; empty where it is.
-
-    >>> misfit("a.nc", b"CDF\x01"), misfit("a.nc", b"<!DOCTYPE html><title>Log in</title>")
-    ('', 'expected netCDF, found a web page (such as that of a login)')
-    """
+    """Say what a file is by its first bytes, if that isn't what its name promises; empty where it is."""
     promised, beginnings = BEGINNINGS.get(PurePath(name).suffix, ("a file", (b"",)))
     text = begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(b"<") and b"html" in text:
@@ -562,14 +517,11 @@ def misfit(name: str, begin: bytes) -> str:
     return "" if begin and begin.startswith(beginnings) else f"expected {promised}, found {begin[:4]!r} at its start"
 
 
-def _download(
-    url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, quiet: bool | None, stop: Event
-) -> None:
+def _download(url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, stop: Event) -> None:
     """Bring one file; with its keywords given, this is what pooch calls a downloader.
 
     ``target`` is the empty file that pooch made aside, ``name`` what it will be called, ``stop`` ends the download when
-    it is set; no bar is shown where it is to be ``quiet``, or for None where nobody sits at a terminal. After a
-    FetchError pooch does not try again, after a requests.ConnectionError it does.
+    it is set. After a FetchError pooch does not try again, after a requests.ConnectionError it does.
     """
     with ask(way, session, url) as answer:
         size, path = int(answer.headers.get("Content-Length", 0)), Path(target)
@@ -577,7 +529,7 @@ def _download(
             room = f"expected {size / 2**30:.1f} GiB of room, found {free / 2**30:.1f}"
             raise FetchError(f"{path.with_name(name)}: {room}; make room, or choose another folder")
         path.unlink()  # pooch's file is for its owner alone; a new one has the rights of any other
-        bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=quiet, leave=False)
+        bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=None, leave=False)
         try:
             with path.open("xb") as file, bar:
                 chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
@@ -595,9 +547,9 @@ def _download(
             raise requests.ConnectionError from None
 
 
-def carry_out(plan: Plan, folder: Path, *, connections: int = 2, progress: bool = True) -> list[Path]:
+def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
     """Bring what a plan wants into ``folder/<product id>``, and return its paths, sorted; see `get`."""
-    place, quiet = folder / plan.product.id, None if progress else True
+    place = folder / plan.product.id
     pooch.get_logger().setLevel("WARNING")  # it would announce each of thousands of files
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -606,7 +558,7 @@ def carry_out(plan: Plan, folder: Path, *, connections: int = 2, progress: bool 
             try:
                 missing = [file for file in plan.files if not _is_there(plan, folder, file, known, new)]
                 if missing:
-                    _bring(plan, folder, missing, known, new, connections, quiet)
+                    _bring(plan, folder, missing, known, new, connections)
             finally:
                 if new:
                     with FileLock(folder / ".checksums.json.lock"):  # others may have put theirs there meanwhile
@@ -642,19 +594,11 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
     if wrong:
         raise FetchError(f"{path}: {wrong}; remove it and run the same again")
     if not entry:
-        new[file.path] = _entry_of(path, file, plan.version)
+        _note(new, path, file, plan.version)
     return True
 
 
-def _bring(
-    plan: Plan,
-    folder: Path,
-    missing: list[RemoteFile],
-    known: dict[str, dict],
-    new: dict[str, dict],
-    connections: int,
-    quiet: bool | None,
-) -> None:
+def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int) -> None:
     """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
     session, stop = logged_in(plan.way) if plan.way.how == "earthdata" else Session(), Event()
     first = {
@@ -669,7 +613,7 @@ def _bring(
     )
 
     def one(file: RemoteFile) -> None:
-        downloader = partial(_download, way=plan.way, session=session, name=file.name, quiet=quiet, stop=stop)
+        downloader = partial(_download, way=plan.way, session=session, name=file.name, stop=stop)
         try:
             fetcher.fetch(file.path, downloader=downloader)
         except requests.RequestException:
@@ -678,9 +622,9 @@ def _bring(
         except ValueError as error:
             replaced = "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
             raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
-        new[file.path] = _entry_of(folder / file.path, file, plan.version)
+        _note(new, folder / file.path, file, plan.version)
 
-    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=quiet, leave=False) as bar:
+    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=None, leave=False) as bar:
         pool = ThreadPoolExecutor(connections)
         waiting = {pool.submit(one, file) for file in missing}
         try:
@@ -694,10 +638,10 @@ def _bring(
             pool.shutdown(cancel_futures=True)
 
 
-def _entry_of(path: Path, file: RemoteFile, version: str) -> dict:
-    """Hash a file that is there, and return its entry for the record."""
+def _note(new: dict[str, dict], path: Path, file: RemoteFile, version: str) -> None:
+    """Hash a file that is there, and enter it into what is to be recorded."""
     sha256, size = pooch.file_hash(path), path.stat().st_size
-    return {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
+    new[file.path] = {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
 
 
 def _recorded(folder: Path) -> dict[str, dict]:
@@ -715,19 +659,14 @@ def _recorded(folder: Path) -> dict[str, dict]:
 
 
 def verify(product: str | Product, folder: str | Path | None = None) -> list[str]:
-    """Compare a product's fetched files with their checksums; return what is wrong, a line a file.
-
-    FetchError where nothing of the product was fetched to the folder.
-    """
+    """Compare a product's fetched files with their checksums; return what is wrong, a line a file."""
     entry, folder, wrong = _entry(product), Path(folder or default_folder()), []
     recorded = {key: known["sha256"] for key, known in _recorded(folder).items() if key.startswith(f"{entry.id}/")}
     if not recorded:
         raise FetchError(f"{folder}: expected files of {entry.id} in checksums.json, found none; fetch it first")
     for key, expected in recorded.items():
         path = folder / key
-        if not path.is_file():
-            wrong.append(f"{path}: expected the file that checksums.json lists, found none; fetch {entry.id} again")
-        elif (found := pooch.file_hash(path)) != expected:
+        if (found := pooch.file_hash(path) if path.is_file() else "no file") != expected:
             remedy = f"it has changed since it was fetched, so remove it and fetch {entry.id} again"
             wrong.append(f"{path}: expected SHA-256 {expected}, found {found}; {remedy}")
     return wrong
@@ -740,11 +679,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _years_typed(text: str) -> list[int]:
-    """Read years as one types them.
-
-    >>> _years_typed("2000-2002,2010")
-    [2000, 2001, 2002, 2010]
-    """
+    """Read years as one types them, such as 2000-2002,2010."""
     spans = [re.fullmatch(r" *(\d{4})(?: *- *(\d{4}))? *", part) for part in text.split(",")]
     chosen = [year for span in spans if span for year in range(int(span[1]), int(span[2] or span[1]) + 1)]
     if not all(spans) or not chosen:
@@ -793,17 +728,14 @@ def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> i
             product_id, years=given.years, tiles=tiles, options=dict(o.partition("=")[::2] for o in given.options)
         )
         print(*todo.notes, sep="\n", end="\n" if todo.notes else "")
-        there = [file for file in todo.files if (folder / file.path).is_file()]
-        new, known = (f"{n} file{'' if n == 1 else 's'} to {place}, {len(there)} there already"
-                      for n in (len(todo.files) - len(there), len(todo.files)))  # fmt: skip
+        new = [file for file in todo.files if not (folder / file.path).is_file()]
         if given.dry_run:
             for file in todo.files:
-                state = "there" if file in there else "fetch"
-                print(f"{state}  {file.path.partition('/')[2]}  {shown(file.url)}")
-            print(f"{product_id}: {known}; nothing was fetched")
+                print(f"{'fetch' if file in new else 'there'}  {file.path.partition('/')[2]}  {shown(file.url)}")
         else:
             carry_out(todo, folder, connections=given.connections)
-            print(f"{product_id}: fetched {new}")
+        done = "would fetch" if given.dry_run else "fetched"
+        print(f"{product_id}: {done} {len(new)} of {len(todo.files)} files to {place}")
     return 0
 
 

@@ -21,7 +21,6 @@ January 1901 … Version: 2.5 …") and have no dates; later ones have a column 
 from __future__ import annotations
 
 import calendar
-import csv
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,16 +35,15 @@ from helpers.products.registry import DamagedFile, Product, ProductError, descri
 from helpers.products.site_table import (
     FETCH,
     LONGEST,
-    SAME_PLACE_KM,
-    YEARS,
-    names_of,
+    column_of,
     needed_of,
     numbers_of,
     one_file,
-    parse_text,
+    parse,
+    refuse,
     refuse_twice,
+    refuse_two_places,
     rows,
-    separator_of,
 )
 from helpers.space.grid import LAT, LON, together
 
@@ -72,10 +70,7 @@ def read(
     years: Iterable[int] | None = None,
     monthly: bool = False,
     allow_partial: bool = False,
-    month: int | None = None,
     scales: Iterable[int] | None = None,
-    lat: float | None = None,
-    lon: float | None = None,
     columns: Mapping[str, str] | None = None,
     precipitation: str | None = None,
 ) -> xr.Dataset:
@@ -89,12 +84,8 @@ def read(
         Give months instead of years (CRU TS, SPEI); ``pet`` is multiplied by the days of its month.
     allow_partial : bool
         Accept years with missing months (CRU TS).
-    month : int, optional
-        Month whose index each year gets, 1 to 12; by default December, as in the paper (SPEI).
     scales : iterable of int, optional
         Time scales to read, months; by default all that there are (SPEI).
-    lat, lon : float, optional
-        Place of a series, degrees, where neither its name nor its columns tell (SPEI).
     columns : mapping of str to str, optional
         Column names that differ from `COLUMNS` (tables at sites).
     precipitation : {"mm month-1", "mm d-1"}, optional
@@ -106,7 +97,7 @@ def read(
         CRU TS: ``mat`` (degC), ``map`` or ``pet`` (mm yr-1) on (year, lat, lon), or degC or mm month-1 on (time, lat,
         lon), where ``time`` is the first day of the month; ``incomplete_years`` names years that lack months.
         SPEI: ``spei12``, ``spei24``, … (1), one a scale, on the same dimensions; a series has one cell, with NaN for a
-        place that nobody tells. ``rests_on``: the version of CRU TS below, empty where it is not known.
+        place that its name does not tell. ``rests_on``: the version of CRU TS below, empty where it is not known.
         Both are lazy (dask) beyond 25.9 million cells.
         Tables: ``tmin``, ``tmax`` degC and ``precipitation`` mm month-1 on (site, time), NaN in months without a row;
         ``lat`` (site), degrees north. Time runs over all months from the first to the last of the table.
@@ -162,20 +153,15 @@ def _spei(
     paths: list[Path],
     *,
     years: Iterable[int],
-    month: int = 12,
     monthly: bool = False,
     scales: Iterable[int] | None = None,
-    lat: float | None = None,
-    lon: float | None = None,
 ) -> xr.Dataset:
-    if month not in range(1, 13):
-        raise ProductError(f"spei: expected month from 1 to 12, found {month!r}")
-    years, months = list(years), range(1, 13) if monthly else [month]
+    years, months = list(years), range(1, 13) if monthly else [12]
     points = [path for path in paths if compression.plain_name(path.name).lower().endswith((".csv", ".txt"))]
     if points and len(paths) > 1:
         raise ProductError(f"{points[0]}: expected a point series by itself, found {len(paths) - 1} more; give one")
     if points:
-        out, text = _place_series(points[0], years, months, monthly, {"lat": lat, "lon": lon}, scales)
+        out, text = _place_series(points[0], years, months, monthly, scales)
         told = {points[0]: (_version(r"version:?\s*v?", text), _version(r"CRU TS ?v?", text))}
     else:
         out, told, limits = {}, {}, registry.limits("spei12")
@@ -183,7 +169,7 @@ def _spei(
         def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
             return netcdf.within(values, *limits, path)
 
-        for scale, path in _of_scales(product, paths, scales).items():
+        for scale, path in _wanted(_files(product, paths), scales, paths[0].parent).items():
             series = netcdf.index(product.notes["variable"], [path])
             series.require("spei", years, months)
             out[f"spei{scale}"] = netcdf.fields(series, years, of_month, months=months, monthly=monthly)
@@ -200,9 +186,9 @@ def _spei(
     if not version:  # early files name only the CRU TS below them
         version = next((spei for spei, cru in known.items() if cru == rests_on), product.version)
     ds = describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
-    for values in ds.data_vars.values():
-        when = "each month" if monthly else calendar.month_name[month]
-        values.attrs["long_name"] = values.attrs["long_name"].replace("December", when)
+    if monthly:
+        for values in ds.data_vars.values():
+            values.attrs["long_name"] = values.attrs["long_name"].replace("December", "each month")
     return ds
 
 
@@ -211,19 +197,23 @@ def _version(before: str, text: str) -> str:
     return found[1] if found else ""
 
 
-def _of_scales(product: Product, paths: list[Path], scales: Iterable[int] | None) -> dict[int, Path]:
-    """Return the one file of each scale."""
-    told: dict[int, Path] = {}
+def _files(product: Product, paths: list[Path]) -> dict[int, list[Path]]:
+    """Return the files of each scale, as their names tell it."""
+    told: dict[int, list[Path]] = {}
     for path in paths:
-        scale = int(product.match(path)["scale"])
-        if scale in told and (scales is None or scale in scales):
-            raise ProductError(f"{path}: expected one file a time scale, found {told[scale].name} too; remove one")
-        told[scale] = path
-    wanted = set(told) if scales is None else set(scales)
-    if lacking := sorted(wanted - set(told)):
-        there = ", ".join(str(scale) for scale in sorted(told))
-        raise ProductError(f"{paths[0].parent}: expected SPEI over {lacking[0]} months, found {there}; add its file")
-    return {scale: told[scale] for scale in sorted(wanted)}
+        told.setdefault(int(product.match(path)["scale"]), []).append(path)
+    return told
+
+
+def _wanted(there: Mapping[int, list], scales: Iterable[int] | None, where: Path) -> dict[int, Path | str]:
+    """Return the one file, or column, of each scale that is asked for, by default of all."""
+    wanted = sorted(set(there if scales is None else scales))
+    for scale in wanted:
+        if len(of_scale := there.get(scale, [])) != 1:
+            found = " and ".join(str(getattr(each, "name", each)) for each in of_scale)
+            found = found or f"SPEI over {', '.join(map(str, sorted(there)))} months"
+            raise ProductError(f"{where}: expected SPEI over {scale} months once, found {found}; keep or add one")
+    return {scale: there[scale][0] for scale in wanted}
 
 
 def spei_remark(product: Product, version: str, climate_version: str) -> str:
@@ -244,118 +234,68 @@ def spei_remark(product: Product, version: str, climate_version: str) -> str:
 
 
 def _place_series(
-    path: Path,
-    years: list[int],
-    months: Iterable[int],
-    monthly: bool,
-    place: Mapping[str, float | None],
-    wanted_scales: Iterable[int] | None,
+    path: Path, years: list[int], months: Iterable[int], monthly: bool, wanted: Iterable[int] | None
 ) -> tuple[dict[str, xr.DataArray], str]:
     """Read the series of one place; return fields of one cell by name, and what stands above the table."""
     with compression.opened(path) as plain:
-        content = plain.read_bytes()
-    try:
-        lines = content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        lines = content.decode("latin-1").splitlines()  # the description holds a name with an accent
-
-    def has_scales(line: str) -> bool:
-        cut = line[:LONGEST]
-        return any(SCALE.match(name.strip()) for name in next(csv.reader([cut], delimiter=separator_of(cut)), []))
-
-    at = next((k for k, line in enumerate(lines) if has_scales(line)), None)
+        lines = plain.read_bytes().decode("utf-8-sig", "replace").splitlines()  # names have accents of any encoding
+    columns = [[cell.strip(' "') for cell in re.split(r"[,;\t|]", line[:LONGEST])] for line in lines]
+    at = next((k for k, cells in enumerate(columns) if any(map(SCALE.match, cells))), None)
     if at is None:
         raise DamagedFile(f"{path}: expected a table with columns such as SPEI12, found none; fetch it again")
-    above, table = " ".join(lines[:at]), parse_text("\n".join(lines[at:]), path, FETCH, at)
-    scales = _scales(table, path)
-    if lacking := sorted(set(wanted_scales or ()) - set(scales)):
-        there = ", ".join(str(scale) for scale in scales)
-        raise ProductError(f"{path}: expected SPEI over {lacking[0]} months, found {there}; give another file")
-    position = pd.Series(range(len(table)), index=_counted_months(table, above, path))
+    above, table = " ".join(lines[:at]), parse("\n".join(lines[at:]).encode(), path, FETCH, at)
+    of_name = re.search(r"spei[ _.-]?0*(\d{1,2})(?!\.?\d)", path.name, re.IGNORECASE)
+    scales: dict[int, list[str]] = {}
+    for name in table.columns:
+        if found := SCALE.match(name):
+            scale = found[1] or (of_name[1] if of_name else None)  # a column named SPEI alone has that of the file
+            if scale is None:
+                raise ProductError(f"{path}: expected a column such as SPEI12, found SPEI; rename it by its months")
+            scales.setdefault(int(scale), []).append(name)
+    position = pd.Series(range(len(table)), index=_months(table, above, path))
     when = [(year, month) for year in years for month in months]
     for year, month in when:
         if (count := (position.index == 12 * year + month - 1).sum()) != 1:
             raise ProductError(f"{path}: expected {year}-{month:02d} once, found it {count} times; check years")
     taken = position[[12 * year + month - 1 for year, month in when]].values
     first = netcdf.first_days(*zip(*when, strict=True)) if monthly else ("year", years, {"long_name": "calendar year"})
-    cell = {axis: _degrees(table, path, axis, given) for axis, given in place.items()}
-    coords = {first[0]: first, "lat": ("lat", [cell["lat"]], LAT), "lon": ("lon", [cell["lon"]], LON)}
+    named = re.search(r"spei_(-?\d+(?:\.\d+)?)_(-?\d+(?:\.\d+)?)(?=\.csv|\.txt)", path.name, re.IGNORECASE)
+    lon, lat = map(float, named.groups()) if named else (np.nan, np.nan)
+    if abs(lat) > 90 or abs(lon) > 360:  # numbers of another kind
+        lon, lat = np.nan, np.nan
+    lon = (lon + 180) % 360 - 180 if abs(lon) > 180 else lon
+    coords = {first[0]: first, "lat": ("lat", [lat], LAT), "lon": ("lon", [lon], LON)}
     fields = {}
-    for scale, column in scales.items():
-        if wanted_scales is None or scale in wanted_scales:
-            values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[taken].astype("float32")
-            fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
+    for scale, column in _wanted(scales, wanted, path).items():
+        values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[taken].astype("float32")
+        fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
     return fields, above
 
 
-def _scales(table: pd.DataFrame, path: Path) -> dict[int, str]:
-    """Return which column holds which scale; a column named SPEI alone has the scale of the file's name."""
-    scales: dict[int, str] = {}
-    of_name = re.search(r"spei[ _.-]?0*(\d{1,2})(?!\.?\d)", path.name, re.IGNORECASE)
-    for name in table.columns:
-        if found := SCALE.match(name):
-            scale = found[1] or (of_name[1] if of_name else None)
-            if scale is None:
-                raise ProductError(f"{path}: expected a column such as SPEI12, found SPEI; rename it by its months")
-            if int(scale) in scales:
-                raise ProductError(f"{path}: expected one column a time scale, found two of {scale}; remove one")
-            scales[int(scale)] = name
-    return scales
-
-
-def _column(table: pd.DataFrame, *names: str) -> str | None:
-    return next((column for name in names for column in table.columns if column.lower() == name), None)
-
-
-def _counted_months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
+def _months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
     """Return each row's month, counted from January of the year 0."""
-    year, month = _column(table, "year"), _column(table, "month")
-    if year and month:
-        of_year = needed_of(table, path, year, *YEARS, whole=True)
-        return 12 * of_year + needed_of(table, path, month, 1, 12, whole=True) - 1
-    counted = next((name for name in table.columns if re.match(r"days since \d", name, re.IGNORECASE)), None)
-    dates = _column(table, "dates", "date", "time") or counted
-    if counted and pd.to_numeric(table[counted], errors="coerce").notna().all():
-        days = pd.to_timedelta(needed_of(table, path, counted, 0, 200 * 366), unit="D")
-        try:
-            stamps = pd.Series(pd.Timestamp(counted[len("days since ") :]) + days)
-        except ValueError as error:
-            expected = "expected a column such as 'days since 1900-1-1'"
-            raise ProductError(f"{path}: {expected}, found {counted!r}; correct it") from error
-    elif dates:
-        texts, forms = table[dates].str.strip(), ("ISO8601", "%Y%m", "%Y%m%d", "%m/%Y", "%d/%m/%Y")
-        read_as = [pd.to_datetime(texts, format=form, errors="coerce") for form in forms]
-        stamps = min(read_as, key=lambda each: int(each.isna().sum()))
-        if stamps.isna().any():
-            row = stamps.index[stamps.isna()][0]
-            found = f"expected a date such as 2000-12-01, found {texts[row]!r}"
-            raise ProductError(f"{path}: row {row}, column {dates!r}: {found}; rewrite it")
-    else:
+    known = {name.lower(): name for name in table.columns}
+    counted = next((name for name in known if re.match(r"days since \d", name)), None)
+    dated = next((known[name] for name in ("dates", "date", "time", counted) if name in known), None)
+    if dated is None:
         month_names = "|".join(calendar.month_name[1:])
         start = re.search(rf"starting (?:on|in) ((?:{month_names}) \d{{4}})", above, re.IGNORECASE)
         if not start:
-            expected = "a column of dates, or of year and month, or 'starting on January 1901' above the header"
+            expected = "a column of dates, or 'starting on January 1901' above the header"
             raise ProductError(f"{path}: expected {expected}, found none; add one")
         first = pd.to_datetime(start[1], format="%B %Y")
         return 12 * first.year + first.month - 1 + np.arange(len(table))
+    texts = table[dated].str.strip()
+    if dated.lower() == counted and pd.to_numeric(texts, errors="coerce").notna().all():
+        days = needed_of(table, path, dated, 0, 200 * 366)
+        origin = pd.to_datetime(counted.removeprefix("days since "), errors="coerce")
+        if pd.isna(origin):
+            raise ProductError(f"{path}: expected a column such as 'days since 1900-1-1', found {dated!r}; correct it")
+        stamps = pd.Series(pd.to_datetime(days, unit="D", origin=origin))
+    else:
+        stamps = pd.to_datetime(texts, format="ISO8601", errors="coerce")
+        refuse(texts, path, stamps.isna().to_numpy(), "a date such as 2000-12-01", "rewrite it")
     return (12 * stamps.dt.year + stamps.dt.month - 1).to_numpy()
-
-
-def _degrees(table: pd.DataFrame, path: Path, axis: str, given: float | None) -> float:
-    """Return a latitude or a longitude: as given, or of the table's column, or of the file's name, or NaN."""
-    names, limit = {"lat": (("lat", "latitude"), 90), "lon": (("lon", "longitude", "long"), 360)}[axis]
-    named = re.search(r"spei_(-?\d+(?:\.\d+)?)_(-?\d+(?:\.\d+)?)(?=\.csv|\.txt)", path.name, re.IGNORECASE)
-    if given is None and (column := _column(table, *names)):
-        told = np.unique(needed_of(table, path, column, -limit, limit))
-        if told.size > 1:
-            raise ProductError(f"{path}: expected one place, found {told.size} of {column}; give one place a file")
-        given = told[0]
-    elif given is None:
-        given = named[2 if axis == "lat" else 1] if named else np.nan
-    degrees = float(given)
-    if abs(degrees) > limit:
-        raise ProductError(f"{path}: expected {axis} within ±{limit} degrees, found {degrees:g}; correct it")
-    return (degrees + 180) % 360 - 180 if axis == "lon" and not -180 <= degrees <= 180 else degrees
 
 
 # --- tables at sites -------------------------------------------------------------------------------------------------
@@ -370,48 +310,26 @@ def _sites(
 ) -> xr.Dataset:
     if precipitation not in RATES:
         raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
-    path, names = one_file(paths, product.id), _columns({} if columns is None else columns)
+    if unknown := [name for name in columns or () if name not in COLUMNS]:
+        found = f"expected columns for {', '.join(COLUMNS)}, found one for {unknown[0]!r}"
+        raise ProductError(f"columns (climate_columns in a profile): {found}; correct it")
+    path, names = one_file(paths, product.id), {name: str((columns or {}).get(name, name)).strip() for name in COLUMNS}
     table = rows(path)
-    frame = pd.DataFrame({"site": names_of(table, path, names["site"])})
-    frame["year"] = needed_of(table, path, names["year"], *YEARS, whole=True)
-    frame["month"] = needed_of(table, path, names["month"], 1, 12, whole=True)
-    frame["lat"] = needed_of(table, path, names["lat"], -90, 90)
+    frame = pd.DataFrame({name: column_of(table, path, name, names[name]) for name in COLUMNS[:-1]}, index=table.index)
     refuse_twice(frame[["site", "year", "month"]], path)
-    for name in ("tmin", "tmax"):
-        limits = registry.limits(name)
-        frame[name] = numbers_of(table, path, names[name], limits, 1.0, "is it in kelvin? write degrees Celsius")
-    if (wrong := frame["tmin"] > frame["tmax"]).any():
-        row = wrong.idxmax()
-        expected = f"expected {names['tmin']} no higher than {names['tmax']}"
-        found = f"found {frame.at[row, 'tmin']:g} and {frame.at[row, 'tmax']:g}; are the columns swapped?"
-        raise ProductError(f"{path}: row {row}: {expected}, {found}")
+    expected = f"no more than {names['tmax']}"
+    wrong = (frame["tmin"] > frame["tmax"]).to_numpy()
+    refuse(table[names["tmin"]], path, wrong, expected, "are the columns swapped?")
     shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
     limits, hint = registry.limits("precipitation"), f"it is read as {precipitation}; correct or empty it"
     frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits, shortest, hint)
-    lat = frame.groupby("site")["lat"].transform("first")
-    if (far := (frame["lat"] - lat).abs() > SAME_PLACE_KM / 111.0).any():
-        row = far.idxmax()
-        site = frame.at[row, "site"]
-        found = f"{lat[row]:g} in row {(frame['site'] == site).idxmax()} and {frame.at[row, 'lat']:g} in row {row}"
-        raise ProductError(f"{path}: site {site}: expected one latitude, found {found}; correct it")
+    refuse_two_places(frame[["site", "lat"]].assign(lon=0.0), path)
     frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
     every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")
     cube = frame.set_index(["site", "time"])[["tmin", "tmax", "precipitation"]].to_xarray().reindex(time=every)
     if precipitation == "mm d-1":
         cube["precipitation"] = cube["precipitation"] * cube["time"].dt.days_in_month
-    cube["lat"] = ("site", lat.groupby(frame["site"]).first().reindex(cube["site"].values).to_numpy())
+    cube["lat"] = ("site", frame.groupby("site")["lat"].first().reindex(cube["site"].values).to_numpy())
     cube = describe(cube.assign_coords(site=cube["site"].astype(str)), product, path.name)
     cube["lat"].attrs["units"] = "degrees_north"
     return cube
-
-
-def _columns(columns: Mapping[str, str]) -> dict[str, str]:
-    parameter = "columns (climate_columns in a profile)"
-    if not isinstance(columns, Mapping):
-        raise ProductError(f"{parameter}: expected our names and the table's, found {columns!r}; give a mapping")
-    for name, column in columns.items():
-        if name not in COLUMNS:
-            raise ProductError(f"{parameter}: {name!r} is unknown; known are {', '.join(COLUMNS)}")
-        if not isinstance(column, str):
-            raise ProductError(f"{parameter}: {name}: expected the name of a column, found {column!r}; quote it")
-    return dict(zip(COLUMNS, COLUMNS, strict=True)) | {name: column.strip() for name, column in columns.items()}

@@ -68,25 +68,13 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     """Open a NetCDF file lazily, on ``lat`` from north to south and ``lon`` from -180 to 180.
 
     While it is open no other thread can open one (see `helpers.workspace.LIBRARY`): load what is needed and leave.
-
-    Parameters
-    ----------
-    path : Path
-        The file as it came, packed or not: errors name it.
-    plain : Path, optional
-        An unpacked copy of it that is there already.
-
-    Yields
-    ------
-    Dataset
-        As it is stored (see `variable`); ``time``, if there is one, as the file counts it.
+    Errors name ``path``, also where ``plain`` is an unpacked copy of it; values, and ``time`` if there is one, are as
+    they are stored (see `variable`).
 
     Raises
     ------
-    DamagedFile
-        It cannot be read.
-    ProductError
-        It has no latitudes and longitudes, or they make no grid or are no degrees.
+    DamagedFile, ProductError
+        It cannot be read; it has no latitudes and longitudes, or they make no grid or are no degrees.
     """
     with compression.opened(plain or path) as file, reading(path), LIBRARY:
         try:
@@ -159,13 +147,8 @@ def _rows_and_columns(lat: xr.DataArray, lon: xr.DataArray, path: Path) -> dict[
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
-def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()) -> xr.DataArray:
-    """Return one variable as a lazy array, unpacked, with NaN for the fills that it declares.
-
-    Parameters
-    ----------
-    sum_over : iterable of str
-        Dimensions besides time, lat and lon that it may have; they come first. See `loaded`.
+def variable(ds: xr.Dataset, name: str, path: Path) -> xr.DataArray:
+    """Return one variable as a lazy array (time, lat, lon), unpacked, with NaN for the fills that it declares.
 
     Raises
     ------
@@ -180,15 +163,12 @@ def variable(ds: xr.Dataset, name: str, path: Path, sum_over: Iterable[str] = ()
         values = xr.conventions.decode_cf_variable(name, stored, decode_times=False)
     values = xr.DataArray(values, coords=ds[name].coords, name=name)
     values.attrs["valid_range"] = _stated_limits(stored.attrs)
-    if lacking := [axis for axis in AXES if axis not in values.dims]:
-        raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found it without {', '.join(lacking)}")
     values = values.squeeze([dim for dim in values.dims if dim not in AXES and values.sizes[dim] == 1], drop=True)
-    over = [dim for dim in values.dims if dim in set(sum_over)]
-    if other := [str(dim) for dim in values.dims if dim not in (*AXES, *over)]:
-        found = ", ".join(f"{dim} ({values.sizes[dim]})" for dim in other)
-        remedy = f"pass sum_over={other} if its parts add up to the cell"
-        raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found {found} too; {remedy}")
-    return values.transpose(*over, *AXES)
+    if set(values.dims) != set(AXES):
+        found = ", ".join(f"{dim} ({size})" for dim, size in values.sizes.items()) or "a single number"
+        remedy = "sum, average or choose over what it has besides, as by xarray, and give a file of that"
+        raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found {found}; {remedy}")
+    return values.transpose(*AXES)
 
 
 def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
@@ -225,35 +205,17 @@ def _stated_limits(attributes: Mapping) -> tuple[float, float]:
 
 
 def loaded(values: xr.DataArray) -> xr.DataArray:
-    """Read values that `variable` gave: float64, on time, lat and lon alone, NaN outside the range of the file.
-
-    Other dimensions, such as plant types whose parts make up the cell, are added up. A type that does not grow in a
-    cell (NaN) adds nothing; a cell where none grows has no value.
-    """
+    """Read values that `variable` gave: float64, NaN outside the range of the file."""
     values = values.load().astype("float64")
     low, high = values.attrs.pop("valid_range")
-    values = values.where((values >= low) & (values <= high))
-    over = [dim for dim in values.dims if dim not in AXES]
-    return values.sum(over, min_count=1, keep_attrs=True) if over else values
+    return values.where((values >= low) & (values <= high))
 
 
 def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.DataArray:
     """Return values with NaN for fills, also for those that the file does not declare.
 
-    Besides the numbers that `fills` knows, a fill is one number; several different numbers out of range are
-    something else, such as another unit.
-
-    Parameters
-    ----------
-    values : DataArray
-        Loaded; its name says what it is.
-    low, high : float
-        What a value may be.
-
-    Raises
-    ------
-    ProductError
-        Numbers that are no fill lie out of range.
+    Besides the numbers that `registry.fills` knows, a fill is one number; several different numbers beyond ``low`` and
+    ``high`` are something else, such as another unit, and a ProductError.
     """
     known = values.where(~fills(values.values, (low, high)))
     outside = (known < low) | (known > high)
@@ -270,15 +232,11 @@ def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.Data
 class Stamps(NamedTuple):
     """The time axis of one file."""
 
-    months: np.ndarray
-    """(time,) Counted from January of the year 0."""
+    months: np.ndarray  # (time,) counted from January of the year 0
     calendar: str
-    place: str
-    """Where in its step a stamp lies: "begin", "middle" or "end" by its bounds, "open" for a first instant without."""
-    lost: str
-    """Bounds that the axis names, and that are perhaps not there."""
-    late: bool
-    """The first stamp lies a step after the date that time is counted from."""
+    place: str  # of a stamp in its step: "begin", "middle", "end" by bounds, "open" for a first instant without
+    lost: str  # bounds that the axis names, and that are perhaps not there
+    late: bool  # the first stamp lies a step after the date that time is counted from
 
 
 def _stamps(ds: xr.Dataset, path: Path) -> Stamps:
@@ -363,37 +321,16 @@ def _reference(text: str) -> tuple[int, int, str]:
 
 @dataclass
 class Series:
-    """All steps of one variable.
+    """All steps of one variable: ``year`` and ``month`` of each, its ``file`` and ``position`` on that file's axis."""
 
-    Attributes
-    ----------
-    name : str
-        As it is stored.
-    lat, lon : ndarray
-        Centres of its cells.
-    attributes : dict
-        Global attributes of the first file.
-    sum_over : tuple of str
-        Dimensions that are added up.
-    files : list of Unpacked
-        In the order of their names.
-    calendars : list of str
-        Of each file.
-    steps : DataFrame
-        ``year`` and ``month`` of each step, number of its ``file``, and ``position`` along that file's time axis.
-    place : str
-        "end" or "begin" where no bounds say which of them stamps are; else empty.
-    """
-
-    name: str
+    name: str  # as it is stored
     lat: np.ndarray
     lon: np.ndarray
-    attributes: dict
-    sum_over: tuple[str, ...]
-    files: list[Unpacked]
-    calendars: list[str]
+    attributes: dict  # global ones, of the first file
+    files: list[Unpacked]  # in the order of their names
+    calendars: list[str]  # of each file
     steps: pd.DataFrame
-    place: str
+    place: str  # "end" or "begin" where no bounds say which of them stamps are; else empty
 
     @property
     def first(self) -> Path:
@@ -401,13 +338,7 @@ class Series:
         return self.files[0].path
 
     def is_yearly(self) -> bool:
-        """Tell a step a year from a step a month.
-
-        Raises
-        ------
-        ProductError
-            There is one step, and neither name nor attributes say what it stands for.
-        """
+        """Tell a step a year from a step a month; ProductError for one step of which nothing says what it is."""
         if self.steps["year"].duplicated().any():
             return False
         if len(self.steps) > 1:
@@ -425,15 +356,7 @@ class Series:
     ) -> dict[str, str]:
         """Refuse years of which there is no step, or, unless allowed, not each of some months (None: nobody asks).
 
-        Returns
-        -------
-        dict
-            An attribute that names the years that lack months, and how many they have; empty where none does.
-
-        Raises
-        ------
-        ProductError
-            Names the file, the year and the months.
+        Return an attribute that names the years that lack months, and how many they have; none where none does.
         """
         partial_years = []
         for year in years:
@@ -451,17 +374,8 @@ class Series:
         return {"incomplete_years": ", ".join(partial_years)} if partial_years else {}
 
 
-def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Series:
-    """Note which steps of a variable which file holds; nothing else is read.
-
-    Parameters
-    ----------
-    name : str
-        As it is stored.
-    paths : iterable of Path
-        Files that follow each other in time, on one grid.
-    sum_over : iterable of str
-        As in `variable`.
+def index(name: str, paths: Iterable[Path]) -> Series:
+    """Note which steps of a variable (by its stored name) which file holds; nothing else is read.
 
     Raises
     ------
@@ -473,10 +387,10 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
     for path in sorted(paths):
         file = Unpacked(path)
         with opening(path, file.plain) as ds:
-            variable(ds, name, path, sum_over)
+            variable(ds, name, path)
             stamps.append(_stamps(ds, path))
             lat, lon, attributes = ds["lat"].values, ds["lon"].values, dict(ds.attrs)
-        series = series or Series(name, lat, lon, attributes, tuple(sum_over), [], [], pd.DataFrame(), "")
+        series = series or Series(name, lat, lon, attributes, [], [], pd.DataFrame(), "")
         series.files.append(file)
         orders = same_labels(series.lat, lat), same_labels(series.lon, lon, round_the_globe=True)
         if not all(order is not None and (order == np.arange(order.size)).all() for order in orders):
@@ -495,10 +409,10 @@ def index(name: str, paths: Iterable[Path], sum_over: Iterable[str] = ()) -> Ser
     series.steps = pd.concat(tables, ignore_index=True)
     for _, same in series.steps[series.steps.duplicated(["year", "month"], keep=False)].groupby(["year", "month"]):
         (year, month, first, _), (_, _, other, _) = same.values[:2]
-        when, paths = f"{year}-{month:02d} of {name}", [series.files[k].path for k in (first, other)]
-        if first == other:
-            raise ProductError(f"{paths[0]}: expected {when} once, found it twice; fetch monthly or yearly values")
-        raise ProductError(f"{paths[1]}: holds {when}, which {paths[0]} holds too; remove one of the two")
+        here, there = (series.files[k].path for k in (other, first))
+        expected = f"{year}-{month:02d} of {name} once"
+        remedy = "fetch monthly or yearly values" if here == there else "remove one of the two files"
+        raise ProductError(f"{here}: expected {expected}, found it in {there} already; {remedy}")
     return series
 
 
@@ -530,13 +444,7 @@ def _place(stamps: list[Stamps], paths: list[Path]) -> str:
 
 
 def require_one_run(first: Mapping[str, object], other: Mapping[str, object], one: Path, path: Path) -> None:
-    """Refuse files whose global attributes tell of different models, or members of an ensemble.
-
-    Raises
-    ------
-    ProductError
-        Names both files, and what each tells.
-    """
+    """Refuse files whose global attributes tell of different models, or members of an ensemble."""
     for key in RUN:
         here, there = (str(about.get(key, "")).strip() for about in (first, other))
         # A version may stand behind a name; what is not told is no other.
@@ -616,8 +524,7 @@ def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, mo
     for k, own in steps.groupby("file"):
         file = series.files[k]
         with opening(file.path, file.plain) as ds:
-            stored = variable(ds, series.name, file.path, series.sum_over)
-            values = loaded(stored.isel(time=own["position"].values))
+            values = loaded(variable(ds, series.name, file.path).isel(time=own["position"].values))
         days = [cftime.datetime(year, m, 1, calendar=series.calendars[k]).daysinmonth for m in range(1, 13)]
         coords = {"time": own["month"].values, "lat": series.lat, "lon": series.lon, "days_of_year": sum(days)}
         values = values.assign_coords(days=("time", [days[month - 1] for month in own["month"]]), **coords)

@@ -31,9 +31,6 @@ from helpers.space.grid import together
 FAMILY = ("mstmip", "trendy", "cmip6")
 """Products of this family, in the order in which their models are shown."""
 
-CHOICES = ("experiment", "member", "grid_label")
-"""What a file's name tells besides its model, and what must be one in all files that are read together."""
-
 
 def models(product: Product, paths: Iterable[Path]) -> dict[str, list[Path]]:
     """Sort files by the model that their names tell; folders have many layouts, and tell it in none of them for sure.
@@ -97,11 +94,6 @@ def read(
     variable: str = "reco",
     model: str | None = None,
     experiment: str | Iterable[str] | None = None,
-    member: str | None = None,
-    grid_label: str | None = None,
-    variables: Iterable[str] | None = None,
-    sum_over: Iterable[str] = (),
-    allow_partial: bool = False,
     allow_missing: bool = False,
 ) -> xr.Dataset:
     """Read one model's annual respiration, or another of its fluxes, on its own grid.
@@ -112,16 +104,9 @@ def read(
         Calendar years.
     variable : {"reco", "ra", "rh", "gpp", "npp"}
         What to read.
-    model, experiment, member, grid_label : str, optional
+    model, experiment : str, optional
         Which of them, where ``paths`` holds several. Several experiments that follow each other in time, such as
         ``["historical", "ssp585"]``, may be read together.
-    variables : iterable of str, optional
-        What to add up, where a file names it in a way of its own; what is to be taken off has a minus before it, as in
-        ``["gpp", "-npp", "rh"]``. By default the first set of data/products.yml that is there.
-    sum_over : iterable of str
-        Dimensions besides time, lat and lon whose parts add up to the cell, such as plant types.
-    allow_partial : bool
-        Accept years with missing months.
     allow_missing : bool
         Leave out years that no file holds; one at least must be there.
 
@@ -129,8 +114,7 @@ def read(
     -------
     xarray.Dataset
         ``reco``, or the variable asked for (kg m-2 yr-1 of carbon), on (year, lat, lon); attributes ``model``,
-        ``stored_as``, ``product_version`` (experiment, member and grid as far as files tell them) and, where years lack
-        months, ``incomplete_years``.
+        ``stored_as`` and ``product_version`` (experiment, member and grid as far as files tell them).
 
     Raises
     ------
@@ -142,41 +126,40 @@ def read(
         model = next(iter(by_model))
     if model not in by_model:
         raise ProductError(f"{product.id}: expected model to be one of {', '.join(by_model)}, found {model!r}")
-    files, told = by_model[model], []
-    for key, wanted in zip(CHOICES, (experiment, member, grid_label), strict=True):
-        files, found = _chosen(product, files, key, wanted)
-        told += found
-    terms, holding = _set(product, files, variable, variables)
-    parts = {name: netcdf.index(name, holding[name], sum_over) for name in _names(terms)}
+    files, told = _of_one_run(product, by_model[model], experiment)
+    terms, holding = _set(product, files, variable)
+    parts = {name: netcdf.index(name, holding[name]) for name in _names(terms)}
     _refuse_other_runs(list(parts.values()), model if "table" in product.file.groupindex else None)
     years = list(years)
     there = [year for year in years if all((part.steps["year"] == year).any() for part in parts.values())]
-    wanted, fields, lacking = there if allow_missing and there else years, [], []
+    wanted, fields = there if allow_missing and there else years, []
     for name, part in parts.items():
         yearly = part.is_yearly()
-        lacking.append(part.require(name, wanted, () if yearly else range(1, 13), allow_partial))
+        part.require(name, wanted, () if yearly else range(1, 13))
         fields.append(netcdf.fields(part, wanted, partial(_of_step, yearly)))
     fields = together(*fields, names=[f"{part.first}: {name}" for name, part in parts.items()])
     total = sum(-field if term[0] == "-" else field for term, field in zip(terms, fields, strict=True))
-    attributes = {"model": model, "stored_as": _written(terms), **lacking[0]}
+    attributes = {"model": model, "stored_as": _written(terms)}
     ds = xr.Dataset({variable: total.astype("float32")}, attrs=attributes)
     return describe(ds, product, " ".join(told))
 
 
-def _chosen(product: Product, files: list[Path], key: str, wanted) -> tuple[list[Path], list[str]]:
-    """Keep the files of one experiment (member, grid), or of those that are asked for."""
-    told = {path: product.match(path).groupdict().get(key) for path in files}
-    examples = {value: path.name for path, value in reversed(told.items()) if value}
-    if wanted is not None:
-        wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-        if missing := [value for value in wanted if value not in examples]:
-            there = ", ".join(sorted(examples)) or "none in the names of files"
-            raise ProductError(f"{files[0].parent}: expected {key} {missing[0]!r}, found {there}; correct {key}")
-        return [path for path, value in told.items() if value in wanted], wanted
-    if len(examples) > 1:
-        named = ", ".join(f"{value} ({name})" for value, name in sorted(examples.items()))
-        raise ProductError(f"{files[0].parent}: expected one {key}, found {named}; keep one, or pass {key}='…'")
-    return files, sorted(examples)
+def _of_one_run(product: Product, files: list[Path], experiment) -> tuple[list[Path], list[str]]:
+    """Return the files of the experiments asked for, and what their names tell; refuse those of several runs."""
+    told = {path: product.match(path).groupdict() for path in files}
+    wanted = [experiment] if isinstance(experiment, str) else list(experiment or [])
+    there = {names["experiment"] for names in told.values()}
+    if unknown := set(wanted) - there:
+        found = f"found {', '.join(sorted(there))}; correct experiment"
+        raise ProductError(f"{files[0].parent}: expected experiment {unknown.pop()!r}, {found}")
+    files, runs = [path for path in files if not wanted or told[path]["experiment"] in wanted], wanted
+    for key in ("experiment", "member", "grid_label")[bool(wanted) :]:
+        examples = {told[path][key]: path.name for path in reversed(files) if told[path].get(key)}
+        if len(examples) > 1:
+            found = ", ".join(f"{value} ({name})" for value, name in sorted(examples.items()))
+            raise ProductError(f"{files[0].parent}: expected one {key}, found {found}; give the files of one alone")
+        runs = [*runs, *examples]
+    return files, runs
 
 
 def _names(terms: Iterable[str]) -> list[str]:
@@ -188,23 +171,19 @@ def _written(terms: Iterable[str]) -> str:
     return " + ".join(terms).replace("+ -", "- ")
 
 
-def _set(
-    product: Product, files: list[Path], variable: str, variables: Iterable[str] | None
-) -> tuple[list[str], dict[str, list[Path]]]:
+def _set(product: Product, files: list[Path], variable: str) -> tuple[list[str], dict[str, list[Path]]]:
     """Return which stored variables make the one asked for, with their signs, and which files hold each."""
     known = product.notes["sets"]
     if variable not in known:
         raise ProductError(f"{product.id}: expected variable to be one of {', '.join(known)}, found {variable!r}")
-    sets = [list(variables)] if variables else known[variable]
-    every = {name for terms in [*sets, *(t for of_one in known.values() for t in of_one)] for name in _names(terms)}
+    every = {name for sets in known.values() for terms in sets for name in _names(terms)}
     for holding in (_by_name(product, files, every), _by_content(files)):
-        for terms in sets:
+        for terms in known[variable]:
             if set(_names(terms)) <= set(holding):
                 return terms, holding
-    wanted, found = " or ".join(_written(terms) for terms in sets), ", ".join(holding) or "no gridded variable"
-    others = [name for name, of_one in known.items() if any(set(_names(terms)) <= set(holding) for terms in of_one)]
-    hint = f"variable='{others[0]}' is there, or name" if others else "name"
-    raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; {hint} them by variables=[…]")
+    wanted, found = " or ".join(map(_written, known[variable])), ", ".join(holding) or "no gridded variable"
+    remedy = f"name what it is made of among the sets of {product.id} in data/products.yml"
+    raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; {remedy}")
 
 
 def _by_name(product: Product, files: list[Path], every: set[str]) -> dict[str, list[Path]]:

@@ -77,9 +77,9 @@ def read(
     paths : sequence of one path
         A CSV file with a header, as it is or packed (.gz, or alone in a .zip).
     columns : mapping of str to str or nine str
-        For each variable, the column that holds it, or the nine columns of its 3x3 window. ``site``, ``year``,
-        ``lat``, ``lon`` and ``reco`` must be there; ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation,
-        number or name) may; every other name becomes a variable of its own.
+        For each variable, the column that holds it, or the nine columns of its 3x3 window. `REQUIRED` must be there;
+        ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation, number or name) may; every other name becomes a
+        variable of its own.
     factors : mapping of str to float, optional
         What a column's numbers are multiplied by: ``{"reco": 0.001}`` takes RECO from g to kg.
 
@@ -92,25 +92,26 @@ def read(
 
     Raises
     ------
-    ProductError
-        For a parameter that cannot be, a column that is not there, a cell that is no number or that its variable
-        cannot be, a site, year or place that is missing, a site-year twice, a site at two places.
-    DamagedFile
-        For a file that is empty or no text, or in which a row is cut short.
+    ProductError, DamagedFile
+        A parameter cannot be, a column is not there, a cell is no number or cannot be its variable's, a site, year or
+        place is missing, a site-year is there twice or a site at two places; the file is no whole table.
     """
     path = one_file(paths, product.id)
-    columns, factors = _checked(columns, factors or {})
+    columns, factors = _checked(columns), factors or {}
+    scaled = [name for name in columns if name not in PLAIN]
+    for name, factor in factors.items():
+        if name not in scaled or not (isinstance(factor, Real) and 0 < factor < np.inf):
+            expected = f"a number above 0, such as 0.001, for one of {', '.join(scaled)}"
+            raise ProductError(f"factors: {name}: expected {expected}, found {factor!r}; correct it")
     table = rows(path)
-    known = {name: _column(table, path, name, columns[name]) for name in PLAIN if name in columns}
+    known = {name: column_of(table, path, name, *columns[name]) for name in PLAIN if name in columns}
     known = pd.DataFrame({"igbp": np.int8(-1), **known}, index=table.index)
     refuse_twice(known[["site", "year"]], path)
-    _refuse_two_places(known[["site", "lat", "lon"]], path)
+    refuse_two_places(known[["site", "lat", "lon"]], path)
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
-    for name, column in columns.items():
-        if name not in PLAIN:
-            held = [column] if isinstance(column, str) else column
-            one = [_number(table, path, name, each, factors.get(name, 1.0)) for each in held]
-            variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
+    for name in scaled:
+        one = [_number(table, path, name, column, float(factors.get(name, 1))) for column in columns[name]]
+        variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
         coords={name: ("sample", known[name].to_numpy(str if name == "site" else None)) for name in PLAIN},
@@ -119,37 +120,29 @@ def read(
     for name in ds:
         ds[name].attrs.setdefault("units", "")
         if column := columns.get(name):
-            several = not isinstance(column, str)
-            ds[name].attrs["comment"] = f"columns {column[0]} to {column[-1]}" if several else f"column {column}"
+            several = f"columns {column[0]} to {column[-1]}"
+            ds[name].attrs["comment"] = several if len(column) > 1 else f"column {column[0]}"
     return ds
 
 
-def _checked(columns: Mapping, factors: Mapping) -> tuple[dict[str, str | list[str]], dict[str, float]]:
-    """Return columns without blanks around their names, and factors, of which every one can be."""
+def _checked(columns: Mapping) -> dict[str, list[str]]:
+    """Return each variable's column or nine columns, without blanks around their names."""
     if lacking := [name for name in REQUIRED if name not in columns]:
-        raise ProductError(
-            f"columns: expected a column for each of {', '.join(REQUIRED)}, found none for {lacking[0]!r}; name it"
-        )
-    stripped = {}
+        expected = f"expected a column for each of {', '.join(REQUIRED)}"
+        raise ProductError(f"columns: {expected}, found none for {lacking[0]!r}; name it")
+    held = {}
     for name, column in columns.items():
-        nine = isinstance(column, Sequence) and not isinstance(column, str)
-        held = list(column) if nine else [column]
-        texts = all(isinstance(each, str) and each.strip() for each in held)
-        if not texts or (nine and (len(held) != 9 or name in (*REQUIRED, *PLAIN))):
+        several = isinstance(column, Sequence) and not isinstance(column, str)
+        texts = list(column) if several else [column]
+        held[name] = [each.strip() for each in texts if isinstance(each, str) and each.strip()]
+        may_be_nine = name not in (*REQUIRED, *PLAIN)
+        if len(held[name]) != len(texts) or len(texts) not in (1, 9 if may_be_nine else 1) or name in DIMENSIONS:
             raise ProductError(
-                f"columns: {name}: expected one column, or for a predictor the nine of a 3x3 window from the "
-                f"north-west row by row, found {column!r}; write names, in quotes where they are numbers"
+                f"columns: {name}: expected one column, or for a predictor (called other than {', '.join(DIMENSIONS)}) "
+                f"the nine of a 3x3 window from the north-west row by row, found {column!r}; write names, in quotes "
+                "where they are numbers"
             )
-        if name in DIMENSIONS:
-            raise ProductError(f"columns: {name!r} is the name of a dimension; give the variable another name")
-        stripped[name] = [each.strip() for each in held] if nine else column.strip()
-    for name, factor in factors.items():
-        if name not in columns or name in PLAIN:
-            known = ", ".join(each for each in columns if each not in PLAIN)
-            raise ProductError(f"factors: expected variables of columns ({known}), found {name!r}; correct it")
-        if not (isinstance(factor, Real) and 0 < factor < np.inf):
-            raise ProductError(f"factors: {name}: expected a number above 0, found {factor!r}; write it like 0.001")
-    return stripped, {name: float(factor) for name, factor in factors.items()}
+    return held
 
 
 def _hint(name: str, factor: float) -> str:
@@ -167,17 +160,17 @@ def _hint(name: str, factor: float) -> str:
     return f"{name} is in {units if units not in ('', '1') else 'no unit'}: correct or empty it, or give a factor"
 
 
-def _refuse_two_places(here: pd.DataFrame, path: Path) -> None:
+def refuse_two_places(here: pd.DataFrame, path: Path) -> None:
     """Refuse a site (with lat, lon; the index tells rows) that stands at two places; a few metres are one tower's."""
     first = here.groupby("site")[["lat", "lon"]].transform("first")
     apart = SPHERE.inv(first["lon"], first["lat"], here["lon"], here["lat"])[2] / 1000
     if np.any(apart > SAME_PLACE_KM):
         row = here.index[int(np.argmax(apart > SAME_PLACE_KM))]
         site, lat, lon = here.loc[row]
+        at = f"{first.at[row, 'lat']:g}, {first.at[row, 'lon']:g} in row {here.index[here['site'] == site][0]}"
+        remedy = "correct one, or give two towers two names"
         raise ProductError(
-            f"{path}: site {site}: expected one place, found {first.at[row, 'lat']:g}, {first.at[row, 'lon']:g} in row "
-            f"{here.index[here['site'] == site][0]} and {lat:g}, {lon:g} in row {row}; correct one, or give two towers "
-            "two names"
+            f"{path}: site {site}: expected one place, found {at} and {lat:g}, {lon:g} in row {row}; {remedy}"
         )
 
 
@@ -188,37 +181,33 @@ def columns_of(
     *,
     drop_unnamed: bool = False,
 ) -> pd.DataFrame:
-    """Return some columns of a table of one's own, by the book's names; missing is NaN.
+    """Return some columns of a table of one's own, by the book's names and in its units (see `column_of`).
 
     Parameters
     ----------
     path : str or Path
         A CSV file with a header, as it is or packed.
     columns : mapping of str to str
-        Which column holds each variable. ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none);
-        ``year``, ``month``, ``lat`` and ``lon`` may not be missing; all others are numbers within what the registry
-        says that they can be.
+        Which column holds each variable.
     factors : mapping of str to float, optional
         What a column's numbers are multiplied by to reach the book's units.
     drop_unnamed : bool
         Leave out rows whose ``site`` is empty, in place of refusing them.
-
-    Raises
-    ------
-    ProductError, DamagedFile, FileNotFoundError
-        The file or a column is not there, or a cell is not what it should be.
     """
     path = one_file([path], "a table")
-    table = rows(path)
+    table, factors = rows(path), factors or {}
     if drop_unnamed:
         table = table[~_unnamed(_text(table, path, columns["site"]))]
-    factors = factors or {}
-    found = {name: _column(table, path, name, column, factors.get(name, 1.0)) for name, column in columns.items()}
+    found = {name: column_of(table, path, name, column, factors.get(name, 1.0)) for name, column in columns.items()}
     return pd.DataFrame(found, index=table.index)
 
 
-def _column(table: pd.DataFrame, path: Path, name: str, column: str, factor: float = 1.0) -> pd.Series | np.ndarray:
-    """Return a column as what its variable is: names, classes, numbers that may not be missing, or others."""
+def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: float = 1.0) -> pd.Series | np.ndarray:
+    """Return a column as what its variable is.
+
+    ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none), `NEEDED` numbers that may not be missing;
+    all others are numbers within what the registry says that they can be, NaN where they are missing.
+    """
     if name in ("site", "model"):
         return names_of(table, path, column)
     if name == "igbp":
@@ -249,7 +238,7 @@ def one_file(paths: Sequence[Path | str], product: str) -> Path:
 def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
     """Return a column of names, of which none may be missing."""
     text = _text(table, where, column)
-    _refuse(text, where, _unnamed(text), "a name", "fill it in, or remove the row")
+    refuse(text, where, _unnamed(text), "a name", "fill it in, or remove the row")
     return text
 
 
@@ -266,16 +255,9 @@ def numbers_of(
     Parameters
     ----------
     within : (float, float)
-        What the variable can be, in the book's units.
+        What the variable can be, in the book's units; for other numbers a ProductError says so, with the ``hint``.
     factor : float
         What the column's numbers are multiplied by to reach these units; the result is not.
-    hint : str
-        What to think of, and to do, where a number is outside the limits.
-
-    Raises
-    ------
-    ProductError
-        The column is not there; a cell is no number, or one that the variable cannot be.
     """
     text = _text(table, where, column)
     values = _numbers(table, where, text, EMPTY_IT)
@@ -287,7 +269,7 @@ def numbers_of(
     low, high = (limit / factor for limit in within)
     near = ROUNDING * (high - low) if np.isfinite(high - low) else 0.0
     wrong = ~gaps & ~((values >= low - near) & (values <= high + near))
-    _refuse(text, where, wrong, f"{low:g} to {high:g}", hint or EMPTY_IT)
+    refuse(text, where, wrong, f"{low:g} to {high:g}", hint or EMPTY_IT)
     return np.where(gaps, np.nan, np.clip(values, low, high))
 
 
@@ -304,16 +286,11 @@ def needed_of(
     """Return a column of numbers of which none may be missing: float64, or int64 if they are to be whole.
 
     A number within the limits is itself, and no mark of a gap: -99 is a longitude.
-
-    Raises
-    ------
-    ProductError
-        The column is not there; a cell is missing, no number, out of limits or not whole.
     """
     text = _text(table, where, column)
     values = _numbers(table, where, text, hint)
     wrong = ~((values >= low) & (values <= high)) | (whole & (values != np.floor(values)))
-    _refuse(text, where, wrong, f"a {'whole ' if whole else ''}number from {low:g} to {high:g}", hint)
+    refuse(text, where, wrong, f"a {'whole ' if whole else ''}number from {low:g} to {high:g}", hint)
     return values.astype("int64") if whole else values
 
 
@@ -321,7 +298,7 @@ def classes_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarra
     """Return a column of land cover as codes of IGBP, int8, -1 where there is no class."""
     text = _text(table, where, column)
     codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
-    _refuse(text, where, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
+    refuse(text, where, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
     return codes.to_numpy(dtype="int8")
 
 
@@ -341,7 +318,7 @@ def _text(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
     return table[column].str.strip()
 
 
-def _refuse(text: pd.Series, where: Path | str, wrong: np.ndarray, expected: str, remedy: str) -> None:
+def refuse(text: pd.Series, where: Path | str, wrong: np.ndarray, expected: str, remedy: str) -> None:
     """Refuse the first cell of a column that is wrong."""
     if np.any(wrong):
         at = int(np.argmax(wrong))
@@ -361,10 +338,10 @@ def _numbers(table: pd.DataFrame, where: Path | str, text: pd.Series, remedy: st
     plain = text.str.replace("\u2212", "-", regex=False)  # the minus of typesetters
     if table.attrs.get("separator", ",") != "," and text.str.contains(",", regex=False).any():
         points = text.str.contains(".", regex=False) & ~empty
-        _refuse(text, where, points.to_numpy(), "one decimal sign in the column", "write all numbers one way")
+        refuse(text, where, points.to_numpy(), "one decimal sign in the column", "write all numbers one way")
         plain = plain.str.replace(",", ".", regex=False)
     values = pd.to_numeric(plain.where(~empty), errors="coerce").to_numpy(dtype="float64")
-    _refuse(text, where, np.isnan(values) & ~empty.to_numpy(), "a number", remedy)
+    refuse(text, where, np.isnan(values) & ~empty.to_numpy(), "a number", remedy)
     return values
 
 
@@ -377,17 +354,15 @@ def rows(path: Path) -> pd.DataFrame:
         return parse(plain.read_bytes(), path)
 
 
-def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
+def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
     """Take a table apart, as text, and make sure that every row is whole.
 
     Parameters
     ----------
     content : bytes
-        The file's content, UTF-8, or UTF-16 with its mark.
+        UTF-8, or UTF-16 with its mark; of the file ``above`` lines stand before it.
     where : Path or str
-        What errors call the file.
-    remedy : str
-        What to do where a row is not whole.
+        What errors call the file; ``remedy`` is what they say to do where a row is not whole.
 
     Returns
     -------
@@ -396,33 +371,24 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFr
 
     Raises
     ------
-    DamagedFile
-        The file is empty or no text, or a row has more or fewer fields than the header.
-    ProductError
-        Two columns have one name.
+    DamagedFile, ProductError
+        The file is empty or no text, or a row has more or fewer fields than the header; two columns have one name.
     """
     wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+
+    def damaged(row: int | None, expected: str, found: str, remedy: str = remedy) -> DamagedFile:
+        return DamagedFile(f"{where}: {f'row {row}: ' if row else ''}expected {expected}, found {found}; {remedy}")
+
     if content.lstrip().startswith(b"<"):
-        raise DamagedFile(
-            f"{where}: expected a CSV file, found a web page; log in where it comes from and fetch it again"
-        )
+        raise damaged(None, "a CSV file", "a web page", "log in where it comes from and fetch it again")
     if content.startswith((b"PK", b"\x1f\x8b", b"\xd0\xcf")) or (b"\0" in content and not wide):
-        raise DamagedFile(
-            f"{where}: expected a CSV file, found something else, such as a workbook; check the path, or save it as CSV"
-        )
+        found = "something else, such as a workbook"
+        raise damaged(None, "a CSV file", found, "check the path, or save it as CSV")
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")
     except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        raise DamagedFile(
-            f"{where}: row {row}: expected a CSV file in UTF-8, found letters in "
-            "another encoding; save it as UTF-8 (in a spreadsheet: CSV UTF-8)"
-        ) from error
-    return parse_text(text, where, remedy)
-
-
-def parse_text(text: str, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
-    """Take the text of a table apart, of which ``above`` lines stand before its first; else as `parse`."""
+        row, found = content.count(b"\n", 0, error.start) + 1, "letters in another encoding"
+        raise damaged(row, "a CSV file in UTF-8", found, "save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
     stated = re.match(r"sep=(.)\r?\n", text)  # how spreadsheets state the separator
     if stated:
         text, above = text[stated.end() :], above + 1
@@ -436,25 +402,21 @@ def parse_text(text: str, where: Path | str, remedy: str = CORRECT, above: int =
                 lines.append(begins)
             begins = above + 1 + reader.line_num
     except csv.Error as error:
-        raise DamagedFile(
-            f"{where}: row {begins}: expected fields separated by {separator!r}, found a row that cannot be taken "
-            f"apart; {remedy}"
-        ) from error
+        raise damaged(begins, f"fields separated by {separator!r}", "a row that cannot be taken apart") from error
     if len(body) < 2:
-        raise DamagedFile(f"{where}: expected a header and at least one row, found an empty table; {remedy}")
+        raise damaged(None, "a header and at least one row", "an empty table")
     header = [name.strip() for name in body[0]]
     for line, row in zip(lines, body, strict=True):
         if len(row) != len(header):
             why = "the row is cut short" if len(row) < len(header) else f"a {separator!r} in a field needs quotes"
             if len(header) == 1 or header[0].startswith("#"):
                 why = f"the columns' names must stand in the first row, where {header[0][:40]!r} stands"
-            raise DamagedFile(f"{where}: row {line}: expected {len(header)} fields, found {len(row)}; {why}; {remedy}")
+            raise damaged(line, f"{len(header)} fields", str(len(row)), f"{why}; {remedy}")
     table = pd.DataFrame(body[1:], columns=header, index=lines[1:])
     table = table.loc[:, table.columns != ""]  # spreadsheets add columns without a name, and nobody can ask for one
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
-        found = (table.columns == twice[0]).sum()
-        raise ProductError(f"{where}: expected one column {twice[0]!r}, found {found}; rename one")
+        raise ProductError(f"{where}: expected one column {twice[0]!r}, found several; rename all but one")
     table.attrs["separator"] = separator
     return table
 

@@ -47,7 +47,10 @@ import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations
+from itertools import product as pairs_of
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -71,8 +74,7 @@ from helpers.products.site_table import (
     SAME_PLACE_KM,
     SPHERE,
     YEARS,
-    classes_of,
-    names_of,
+    column_of,
     needed_of,
     numbers_of,
     parse,
@@ -92,12 +94,17 @@ CONTRADICTED = "year repeated with other values"
 REPEATED = "year repeated with the same values"
 MISSING = "RECO missing"
 
-PARTITIONINGS = {None: ("reco", "reco_dt"), "night": ("reco",), "day": ("reco_dt",)}
-"""Which variables of the files a partitioning asks for."""
-
-PLACES = {"site": str, "lat": float, "lon": float, "igbp": int, "fault": str}
-"""Columns of a table of places: degrees, class (-1 unknown); or else, with no place, what is wrong, in a line."""
 LOCATION = ["LOCATION_LAT", "LOCATION_LONG"]
+
+
+class Place(NamedTuple):
+    """Where something says that a site stands; or else what is wrong in what it says, in a line."""
+
+    site: str
+    lat: float = np.nan
+    lon: float = np.nan
+    igbp: int = -1  # unknown
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,7 +119,7 @@ class Tower:
     release: str
     newness: tuple
     table: pd.DataFrame
-    places: pd.DataFrame
+    places: list[Place]
 
 
 def read(
@@ -138,19 +145,12 @@ def read(
     Raises
     ------
     ProductError, DamagedFile
-        The only file, or every one, is of another kind, lacks its columns, is damaged or holds what cannot be; a place
-        in ``sites.csv``, or a parameter, cannot be.
-
-    Warns
-    -----
-    UserWarning
-        One of several files is left out, for any of these reasons (`helpers.products.dropped` has the years that its
-        name tells); the place of a tower is unknown, or two; metadata cannot be read, or hold what cannot be; a file
-        lacks years that its name tells.
+        The only file, or every one, is of another kind, lacks its columns, is damaged or holds what cannot be (one of
+        several is left out with a warning); a place in ``sites.csv``, or a parameter, cannot be.
     """
-    if not (partitioning is None or isinstance(partitioning, str)) or partitioning not in PARTITIONINGS:
+    if partitioning not in (None, "night", "day"):
         raise ProductError(f"partitioning: expected 'night', 'day' or None, found {partitioning!r}; choose one")
-    reco, *_ = PARTITIONINGS[partitioning]
+    reco = "reco_dt" if partitioning == "day" else "reco"
     towers, unread = _towers(product, paths, (reco, "nee_qc"))
     table = pd.concat([tower.table for tower in towers], ignore_index=True)
     if years is not None:
@@ -285,7 +285,7 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
 
     ``needed`` are the variables that must be there; the product's others may.
     """
-    name, places = product.file.search(path.name), _places([])
+    name, places = product.file.search(path.name), []
     if not name:
         raise ProductError(
             f"{path}: expected a {product.id} file named like {product.example}; other time steps (BASE, HH), "
@@ -323,7 +323,7 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
 
 
 def _yearly_member(members: Mapping[str, str], path: Path, site: str) -> str:
-    """Return which member of a zip (by its name without folders) is the yearly file, which must be the site's."""
+    """Return which member of a zip is the yearly file, which must be the site's."""
     found = [member for member, base in members.items() if YEARLY.search(base)]
     if len(found) != 1:
         listed = ", ".join(list(members.values())[:4]) or "nothing"
@@ -357,15 +357,7 @@ def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str,
     return out
 
 
-# Places: tables of `PLACES`, from sites.csv and from metadata.
-
-
-def _places(rows: list[tuple]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(PLACES)).astype(PLACES)
-
-
-def _told(places: pd.DataFrame, site: str) -> pd.DataFrame:
-    return places[(places["site"] == site) & (places["fault"] == "")]
+# Places, from sites.csv and from metadata.
 
 
 def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
@@ -385,19 +377,17 @@ def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
         by_site.setdefault(tower.site, []).append(tower)
     found, lines, ambiguous = [], [], set()
     for site, files in by_site.items():
-        told = []
+        spots = []
         for tower in files:
             table, metadata = beside[tower.path.parent]
             for source in (table, tower.places, metadata):
-                lines += source.loc[(source["site"] == site) & (source["fault"] != ""), "fault"].tolist()
-                if len(here := _told(source, site)):
-                    told.append(here)
+                lines += [place.fault for place in source if place.site == site and place.fault]
+                if here := _told(source, site):
+                    spots += here
                     break
-        if not told:
-            continue
-        spots = pd.concat(told, ignore_index=True)
-        classes = set(spots["igbp"]) - {-1}
-        found.append((site, spots.at[0, "lat"], spots.at[0, "lon"], classes.pop() if len(classes) == 1 else -1))
+        if spots:
+            classes = {place.igbp for place in spots} - {-1}
+            found.append((*spots[0][:3], classes.pop() if len(classes) == 1 else -1))
         if line := _two_places(site, files, spots):
             ambiguous.add(site)
             lines.append(line)
@@ -406,37 +396,40 @@ def _located(towers: list[Tower]) -> tuple[pd.DataFrame, set[str]]:
     return pd.DataFrame(found, columns=["site", "lat", "lon", "igbp"]).set_index("site"), ambiguous
 
 
-def _two_places(site: str, files: list[Tower], spots: pd.DataFrame) -> str:
+def _told(places: list[Place], site: str) -> list[Place]:
+    return [place for place in places if place.site == site and not place.fault]
+
+
+def _two_places(site: str, files: list[Tower], spots: list[Place]) -> str:
     """Say so where a site is at two places, by its zips' own metadata or by what is told of it; else nothing."""
-    own = [here for tower in files if len(here := _told(tower.places, site))]
-    apart = _apart(spots, spots)
-    far = [spots.iloc[list(np.unravel_index(apart.argmax(), apart.shape))]] if apart.max() > SAME_PLACE_KM else []
-    far += [pd.concat([own[0][:1], other[:1]]) for other in own[1:] if _apart(own[0], other).min() > SAME_PLACE_KM]
+
+    def apart(pair: tuple[Place, Place]) -> float:
+        (_, lat, lon, *_), (_, to_lat, to_lon, *_) = pair
+        return SPHERE.inv(lon, lat, to_lon, to_lat)[2] / 1000
+
+    own = [here for tower in files if (here := _told(tower.places, site))]
+    pairs = [max(combinations(spots, 2), key=apart)] if len(spots) > 1 else []
+    pairs += [min(pairs_of(own[0], other), key=apart) for other in own[1:]]
+    far = [pair for pair in pairs if apart(pair) > SAME_PLACE_KM]
     if not far:
         return ""
-    one, other = (f"{lat:g}, {lon:g}" for lat, lon in far[-1][["lat", "lon"]].to_numpy())
+    one, other = (f"{place.lat:g}, {place.lon:g}" for place in far[-1])
     return (
         f"{files[0].path}: expected one place of {site}, found {one} and {other}; all its years are left out: keep the "
         "files of one tower, and write the right place, alone, into sites.csv beside them"
     )
 
 
-def _apart(here: pd.DataFrame, there: pd.DataFrame) -> np.ndarray:
-    """Return great-circle distances between all places here and all places there (km; here, there)."""
-    (lat, to_lat), (lon, to_lon) = (np.meshgrid(here[n], there[n], indexing="ij") for n in ("lat", "lon"))
-    return SPHERE.inv(lon, lat, to_lon, to_lat)[2] / 1000
-
-
-def _beside(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _beside(folder: Path) -> tuple[list[Place], list[Place]]:
     """Return the places in ``sites.csv``, and those in metadata, of a folder or else of the one above."""
     folders = (folder, folder.parent)
     tables = [path for path in (f / "sites.csv" for f in folders) if path.is_file()]
     metadata = [sorted(p for p in f.glob("*.csv") if METADATA.search(p.name)) for f in folders]
     told = _metadata({path: path.read_bytes for path in metadata[0] or metadata[1]})
-    return _sites(tables[0]) if tables else _places([]), told
+    return _sites(tables[0]) if tables else [], told
 
 
-def _sites(path: Path) -> pd.DataFrame:
+def _sites(path: Path) -> list[Place]:
     """Read a table of sites: columns site, latitude (or lat), longitude (or lon) and igbp if known, in any case."""
     table, short = rows(path), {"latitude": "lat", "longitude": "lon", "long": "lon", "site_id": "site"}
     table.columns = [short.get(name.lower(), name.lower()) for name in table]
@@ -444,24 +437,23 @@ def _sites(path: Path) -> pd.DataFrame:
     if lacking or table.columns.has_duplicates:
         fault = f"found none for {', '.join(sorted(lacking))}" if lacking else "found one of them twice"
         raise ProductError(f"{path}: expected columns site, lat, lon, igbp, {fault}; correct the header")
-    place = [needed_of(table, path, name, *bounds) for name, bounds in DEGREES.items()]
-    igbp = classes_of(table, path, "igbp") if "igbp" in table else np.full(len(table), -1)
-    return _places(list(zip(names_of(table, path, "site"), *place, igbp, [""] * len(table), strict=True)))
+    told = [name for name in ("site", *DEGREES, "igbp") if name in table]
+    return list(map(Place, *(column_of(table, path, name, name) for name in told)))
 
 
-def _metadata(contents: Mapping[Path | str, Callable[[], bytes]]) -> pd.DataFrame:
+def _metadata(contents: Mapping[Path | str, Callable[[], bytes]]) -> list[Place]:
     """Read all that metadata tell, each by what errors call it; warn of those that cannot be read."""
-    told = [_places([])]
+    told = []
     for where, content in contents.items():
         try:
             with reading(where):
-                told.append(_bif(content(), where))
+                told += _bif(content(), where)
         except ProductError as error:
             warnings.warn(f"{error}, or write the sites' places into sites.csv beside it", stacklevel=6)
-    return pd.concat(told, ignore_index=True)
+    return told
 
 
-def _bif(content: bytes, where: Path | str) -> pd.DataFrame:
+def _bif(content: bytes, where: Path | str) -> list[Place]:
     """Read the places in a BIF file, of one site or many; a site without both coordinates has none.
 
     A site can have several locations; rows of one GROUP_ID belong together. Values may hold commas that nobody quoted,
@@ -477,7 +469,7 @@ def _bif(content: bytes, where: Path | str) -> pd.DataFrame:
     table = pd.DataFrame([row[: len(header)] for row in body if len(row) >= len(header)], columns=header, dtype=str)
     table.columns = [name.strip().upper() for name in header]
     if not {"SITE_ID", "VARIABLE", "DATAVALUE"} <= set(table):
-        return _places([])
+        return []
     if table.columns.has_duplicates:
         raise DamagedFile(f"{where}: expected one column of each name, found {', '.join(table)}; rename the others")
     table = table.apply(lambda column: column.str.strip())
@@ -496,12 +488,12 @@ def _bif(content: bytes, where: Path | str) -> pd.DataFrame:
             fault = (
                 f"{where}: expected the IGBP class of {site}, found {' and '.join(map(repr, values))}, so that it is"
             )
-            out.append((site, np.nan, np.nan, -1, f"{fault} unknown; {remedy}"))
+            out.append(Place(site, fault=f"{fault} unknown; {remedy}"))
     for (site, *_), *spot in located[known].itertuples():
         lat, lon = (pd.to_numeric(x if separator == "," else x.replace(",", "."), errors="coerce") for x in spot)
         if abs(lat) <= 90 and abs(lon) <= 180:
-            out.append((site, lat, lon, igbp.get(site, -1), ""))
+            out.append(Place(site, lat, lon, igbp.get(site, -1)))
         else:
             fault = f"{where}: expected degrees of {site} within ±90 and ±180, found {spot[0]!r} and {spot[1]!r}"
-            out.append((site, np.nan, np.nan, -1, f"{fault}, so that this place counts for nothing; {remedy}"))
-    return _places(out)
+            out.append(Place(site, fault=f"{fault}, so that this place counts for nothing; {remedy}"))
+    return out
