@@ -185,9 +185,7 @@ def test_each_setting_of_the_page_is_as_the_profiles_have_it(profiles):
             sections = (content.get(chapter.stem) or {}, content.get("common") or {}, default)
             value = next(section[name] for section in sections if name in section)
             expected = f"{value:,}" if number in content.get("chapters", [number]) else "–"
-            assert shown.strip() == expected, (
-                f"how_to_run.md, {number}.{name}, {profile}: the profile has {expected}"
-            )
+            assert shown.strip() == expected, f"how_to_run.md, {number}.{name}, {profile}: the profile has {expected}"
 
 
 def test_the_chapters_of_profile_sites_are_as_told(profiles):

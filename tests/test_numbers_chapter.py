@@ -11,7 +11,7 @@ import xarray as xr
 
 from helpers import reported
 from helpers.stats import lags, skill
-from helpers.workspace import ROOT, Workspace
+from helpers.workspace import Workspace
 
 STEM = "13_numbers"
 BANDS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
@@ -108,7 +108,7 @@ def fields():
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_chapter, tmp_path_factory):
     """The workspace with what the chapter reads, and the chapter run on it."""
     folder = tmp_path_factory.mktemp("numbers")
     ws = Workspace("made", root=folder)
@@ -130,18 +130,8 @@ def made(tmp_path_factory):
     every |= {"applicability": fields(), "trends_honest": on_trends(), "table2": table2, "risk": risk}
     for name, value in every.items():
         ws.write(name, value)
-    run(folder)
+    run_chapter(STEM, folder, profile="made", site_draws=200)
     return every | {"numbers": ws.read("numbers"), "folder": folder}
-
-
-def run(folder, profile="made"):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        notebooks = ROOT / "notebooks"
-        papermill.execute_notebook(
-            notebooks / f"{STEM}.ipynb", folder / f"{STEM}.ipynb", {"profile": profile, "site_draws": 200},
-            cwd=notebooks, progress_bar=False, kernel_name="python3", log_output=False,
-        )  # fmt: skip
 
 
 @pytest.fixture
@@ -291,7 +281,7 @@ def test_the_papers_hedges_stay_with_its_numbers(made, number):
     assert ("< 0.01" in page or "&lt; 0.01" in page) and "about 60" in page and "0.0100" not in page
 
 
-def test_without_a_chapters_numbers_the_page_names_the_chapter(made, tmp_path):
+def test_without_a_chapters_numbers_the_page_names_the_chapter(made, run_chapter, tmp_path):
     Workspace("empty", root=tmp_path).write("table1", made["table1"])
     with pytest.raises(papermill.PapermillExecutionError, match="08_splits_and_leakage"):
-        run(tmp_path, "empty")
+        run_chapter(STEM, tmp_path, profile="empty", site_draws=200)

