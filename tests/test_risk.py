@@ -121,11 +121,3 @@ def test_probabilities_of_orders_agree_with_a_slow_count_and_with_chance():
     assert each == pytest.approx({order: slow.count(order) / 400 for order in each})
     chance = shares(np.random.default_rng(3).random((20_000, 4)))
     assert risk.order_probability(chance, ["Brazil", "USA", "China"]) == pytest.approx(1 / factorial(3), abs=0.01)
-
-
-def test_regions_without_shares_are_named():
-    drawn = random_shares()
-    drawn[3, 1] = np.nan
-    with pytest.raises(ValueError, match="found none in China; leave them out"):
-        risk.ranked(drawn)
-    assert risk.order_probability(drawn, ["USA", "Europe"]) > 0
