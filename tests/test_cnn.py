@@ -14,11 +14,7 @@ from helpers.stats import skill
 CHANNELS = ("mat", "map", "npp", "spei12")
 SMALL = {"widths": [5, 7, 6], "kernel": 3}
 N = 120
-TRIO = [
-    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
-    cnn.Member("CNN2", CHANNELS, 5),
-    cnn.Member("CNN2", CHANNELS, 6),
-]
+TRIO = [cnn.Member("CNN1", ("mat", "map", "npp"), 5), cnn.Member("CNN2", CHANNELS, 5), cnn.Member("CNN2", CHANNELS, 6)]
 FIVE = [
     cnn.Member("CNN1", ("mat", "map", "npp"), 5),
     cnn.Member("CNN2", CHANNELS, 5, weight_decay=3.0),

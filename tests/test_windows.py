@@ -49,10 +49,7 @@ def slow_window(field, lat, lon, fill="centre"):
 
 
 inside_a_cell = st.tuples(
-    st.integers(0, GRID.shape[0] - 1),
-    st.integers(0, GRID.shape[1] - 1),
-    st.floats(-4.9, 4.9),
-    st.floats(-4.9, 4.9),
+    st.integers(0, GRID.shape[0] - 1), st.integers(0, GRID.shape[1] - 1), st.floats(-4.9, 4.9), st.floats(-4.9, 4.9)
 )
 
 
