@@ -109,25 +109,6 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
     assert (ensemble.kernels[0][0][:, 3] == 0).all(), "a channel that CNN1 may not see got a weight"
 
 
-def test_initial_weights_are_those_of_pytorch_layers_after_the_same_seed():
-    ensemble = cnn.Ensemble(TRIO, CHANNELS, SMALL)
-    for i, m in enumerate(TRIO):
-        torch.manual_seed(m.seed)
-        for own, stock in zip(ensemble.weights(i).values(), plain(len(m.channels)).state_dict().values(), strict=True):
-            torch.testing.assert_close(own, stock, atol=1e-7, rtol=0)
-
-
-def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
-    architecture = {"widths": [5, 7, 6], "kernel": 1, "window": 1}
-    centre = data[0].isel(dy=[1], dx=[1])
-    ensemble, found = keep((centre, data[1]), masks, architecture=architecture)
-    weights, x = list(ensemble.weights(1).values()), ensemble.standardise(torch.tensor(centre.values))[1, :, :, 0, 0]
-    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
-        x = torch.relu(x @ kernel.flatten(1).T + bias)
-    out = np.isfinite(found.predicted[1])
-    np.testing.assert_allclose((x[:, 0] * ensemble.scale[1]).numpy()[out], found.predicted[1][out], atol=1e-5)
-
-
 def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
     ensemble, _ = draw(data, iterations=1)
     hole = data[0].copy()
@@ -297,14 +278,6 @@ def test_no_test_sample_leaks_into_weights_or_predictions_of_others(data, masks)
         assert (found.predicted[i, tested[1::2]] == after.predicted[i, tested[1::2]]).all()
         assert (found.predicted[i, tested[::2]] != after.predicted[i, tested[::2]]).any()
         assert found.best[i] == after.best[i] and (found.loss[i] == after.loss[i]).all()
-
-
-def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
-    windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
-    windows[:, 1] = 0.1
-    ensemble, found = keep((windows, target), masks)
-    assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
-    assert np.isfinite(found.loss).all()
 
 
 def test_a_network_on_a_ridge_starts_at_scikit_learns_and_learns_what_it_leaves(data, tmp_path):

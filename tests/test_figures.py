@@ -19,7 +19,6 @@ from scipy.optimize import minimize
 from helpers import figures
 from helpers.figures import charts
 from helpers.space import regions
-from helpers.stats import significance
 
 
 @pytest.fixture(autouse=True)
@@ -105,12 +104,6 @@ class TestMaps:
         classes = (fine * 3).astype("int8")
         ax = figures.categories(classes, dict.fromkeys(range(3), "red"), dict.fromkeys(range(3), ""))
         assert ax.collections[-1].get_array().reshape(720, 1440)[3, 4] == classes[17, 22]
-
-    def test_places_are_counted_by_class_and_stand_where_they_are(self):
-        names = {code: abbreviation for code, (abbreviation, _) in regions.IGBP.items()}
-        ax = figures.points([10, 20, 30], [0, 0, 179.9], [4, 1, 4], figures.IGBP_COLOURS, names, size=200)
-        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["ENF (1)", "DBF (2)"]
-        assert self.pixel(ax, 20, 0) == figures.IGBP_COLOURS[1].lower()
 
     def test_windows_of_a_cut_out_see_fewest_and_most_cells_of_the_coarse_product(self, ax):
         field = self.field(1.0)
@@ -233,21 +226,6 @@ class TestIntervals:
         assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index) and ax.yaxis_inverted()
         assert [t.get_text() for t in ax.figure.legends[0].get_texts()] == ["paper", "seed protocol", "honest"]
 
-    def test_sizes_and_powers_stand_in_the_rows_of_their_tests(self):
-        rng = np.random.default_rng(1)
-        cases = [(rho, trend) for rho in (0.0, 0.3) for trend in (0.0, 0.1)]
-        rates = pd.concat(significance.simulated_size(rho, 19, 0.1, 200, rng, trend) for rho, trend in cases)
-        left, right = figures.size_and_power(rates, significance.METHODS, 0.1, "pre_whitening")
-        for rho, trend in cases:
-            drawn = self.named(right if trend else left)[f"memory {rho:g}"]
-            rows = (
-                rates[(rates.rho == rho) & (rates.trend == trend)].set_index("method").loc[list(significance.METHODS)]
-            )
-            np.testing.assert_allclose(drawn[:, 0], 100 * rows.rate)
-            np.testing.assert_array_equal(np.rint(drawn[:, 1]), np.arange(len(significance.METHODS)))
-        bold = [text.get_text() for text in left.get_yticklabels() if text.get_fontweight() == "bold"]
-        assert bold == [significance.METHODS["pre_whitening"]] and left.yaxis_inverted()
-
     def test_shares_stand_in_groups_the_largest_on_top(self):
         names = [("band", "south"), ("band", "north"), ("biome", "ENF"), ("biome", "GRA")]
         table = pd.DataFrame({"median": [0.4, 0.7, 0.3, 0.55]}, pd.MultiIndex.from_tuples(names))
@@ -288,8 +266,3 @@ class TestTables:
         assert [a["scope"] for tag, a in html.tags if tag == "th"] == ["col"] * 4
         assert "<b>" in html.texts and ("b", {}) not in html.tags  # names are text, never markup
         assert {"Scores", "12,000", "12.3%", "–", "yes", "no"} <= set(html.texts)
-
-    def test_numbers_stand_to_the_right_also_those_that_are_text(self):
-        frame = self.FRAME.assign(about=["about 0.87", "1.2 %"])
-        style = figures.table(frame)._repr_html_().split("</style>")[0]
-        assert [f"td.col{k} {{\n  text-align: right" in style for k in range(5)] == [False, True, True, False, True]

@@ -105,20 +105,6 @@ def test_only_a_run_on_real_data_is_kept(tmp_path, given, artefact, found):
         measured.check_real(todo)
 
 
-def test_only_chapters_that_make_something_must_be_fresh(monkeypatch, tmp_path):
-    """The page that draws the kept numbers is made anew after they were written, and must not stand in the way."""
-    why = {"14_b": "data file changed", "08_a": None}
-    maker, page = (SimpleNamespace(stem=stem, writes=made) for stem, made in (("08_a", {"ladder"}), ("14_b", set())))
-    todo = SimpleNamespace(profile=SimpleNamespace(name="sites"), book=Book(tmp_path, tmp_path, tmp_path))
-    monkeypatch.setattr(measured.runner, "examine", lambda plan, _: [(c, why[c.stem], {}) for c in (maker, page)])
-    measured.check_fresh(todo)
-    why["08_a"] = "its code changed"
-    with pytest.raises(
-        UserError, match="08_a: stale .its code changed.; run python -m helpers.run --profile sites fir"
-    ):
-        measured.check_fresh(todo)
-
-
 def kilometres(lat, lon, to_lat, to_lon):
     """Great-circle distance, by the angle between unit vectors."""
     a, b = (

@@ -278,9 +278,8 @@ def made_world(seed, c=1.0, sites=60, draws=40):
 
 
 def test_intervals_hold_the_truth_and_without_what_towers_tell_they_do_not(monkeypatch):
-    """60 worlds; of 100, intervals of 90 % held the truth in 91, and 55 when they were told of no error."""
+    """30 worlds; of 100, intervals of 90 % held the truth in 91, and 55 when they were told of no error."""
     monkeypatch.setattr(realised, "COMMON", 0.0)  # these worlds have no such error
-    worlds = [made_world(seed) for seed in range(60)]
+    worlds = [made_world(seed) for seed in range(30)]
     held, placebo = (sum(w[k][0] <= w[0] <= w[k][1] for w in worlds) for k in (1, 2))
-    assert held >= 45, (held, placebo)
-    assert placebo < held - 12, (held, placebo)
+    assert held >= 23 and placebo < held - 6, (held, placebo)

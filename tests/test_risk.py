@@ -41,7 +41,7 @@ def test_faster_shares_by_hand_follow_area_where_cells_would_say_otherwise():
     assert small.npp_faster_pixel[0] > 0.5 and small.verdict[0] == risk.RISK
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     gap=arrays("float64", (4, 5), elements=st.one_of(st.just(np.nan), st.just(0.0), st.floats(-1, 1))),
     flags=arrays("int8", (4, 5), elements=st.integers(0, 2)),

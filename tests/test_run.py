@@ -125,14 +125,6 @@ def test_only_runs_on_nothing_but_what_the_left_out_chapters_noted(mini, harm, f
     assert mini.ran("--only", "02", "03") == ["02"]
 
 
-def test_an_artefact_of_a_chapter_outside_the_profile_counts_only_if_a_run_made_it(mini):
-    mini.profile("demo", "chapters: ['03']\n")
-    assert mini.ran("--force") == ["03"]
-    (mini.outputs() / "scaled" / "1.txt").write_text("1")
-    done = mini.run()
-    assert done.returncode == 2 and "profile demo does not run that chapter; add it to its chapters" in done.stderr
-
-
 def test_an_input_that_alters_while_its_chapter_runs_leaves_everything_as_it_was(mini, made_once):
     cells = list(CHAPTERS["03_total"])
     cells[3] += '\n(ws.folder / "scaled/0.txt").write_text("9")'

@@ -99,16 +99,6 @@ def test_scores_on_the_small_planet_are_those_of_others(planet):
     check_scores(ws.read("validation"), ws.read("validation_scores"), min_years=2)
 
 
-def test_years_that_a_model_does_not_hold_can_be_left_out(exact):
-    paths = exact[1]["mstmip"]
-    kept = products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004, 2050], allow_missing=True)
-    assert kept.year.values.tolist() == [2003]
-    with pytest.raises(products.ProductError, match="2004"):
-        products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004])
-    with pytest.raises(products.ProductError, match="2050"):
-        products.read("mstmip", paths, model="DEMO-ARID", years=[2050], allow_missing=True)
-
-
 @pytest.fixture(scope="module")
 def sites(sites_profile, real_samples, run_chapter, tmp_path_factory):
     """Chapters 2 and 4 of profile ``sites`` with brief training; a function that runs chapter 4 with other values."""
@@ -146,6 +136,7 @@ def test_ozflux_is_met_by_a_network_that_saw_no_australian_tower(sites, real_dat
     np.testing.assert_allclose(validation.simulated[0], expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_without_a_held_out_continent_only_towers_far_from_training_are_left(sites):
     ws, validate = sites
     validation, _ = validate(held_out="")

@@ -53,7 +53,7 @@ inside_a_cell = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     places=st.lists(inside_a_cell, min_size=1, max_size=8),
     sea=st.sampled_from([0.0, 0.3, 0.7]),
