@@ -18,6 +18,11 @@ from helpers.workspace import ROOT, Workspace
 NOTEBOOKS = ROOT / "notebooks"
 
 
+def pytest_collection_modifyitems(items):
+    """Begin with the chain, which takes longest: whoever shares files out among processes would else wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_chain.py")
+
+
 @pytest.fixture(autouse=True)
 def no_thread_goes_on():
     """Wait for threads that dask left at work: a block that fails ends a computation, and the others go on with theirs.

@@ -19,8 +19,8 @@ from helpers.space.grid import Grid
 from helpers.workspace import Workspace
 
 BRIEF = {
-    "ladder_folds": 3, "ladder_deals": 3, "network_deals": 2, "ladder_networks": 2, "frozen_iterations": 60,
-    "redrawn_iterations": 150, "random_cells": 200, "forest_trees": 20, "honest_iterations": 15, "inner_folds": 3,
+    "ladder_folds": 3, "ladder_deals": 2, "network_deals": 2, "ladder_networks": 1, "frozen_iterations": 40,
+    "redrawn_iterations": 60, "random_cells": 100, "forest_trees": 15, "honest_iterations": 15, "inner_folds": 3,
     "site_draws": 200,
 }  # fmt: skip
 PLACES, YEARS = 40, 5
