@@ -31,6 +31,8 @@ PACKAGE = {
     "accessors": "import cf_xarray\nimport numpy as np\ndef idle():\n    return np.pi",
     "family/__init__": "from importlib import import_module\ndef read(name):\n"
     "    return import_module(f'helpers.family.{name}').read()",
+    "held": "from importlib import import_module\ndef read(name):\n"
+    "    family = import_module(f'helpers.family.{name}')\n    return family.read()",
     "family/one": "def read():\n    return helper()\ndef helper(): pass\ndef idle(): pass",
     "family/two": "def read(): pass",
     "files": "from helpers.workspace import DATA\ndef towns():\n    return (DATA / 'towns' / 'all.csv').read_text()",
@@ -82,6 +84,7 @@ ROUTES = {
     "a class that its parent may know": ("import helpers.child", "child", "return 1", "return 2"),
     "a module's name as text": ("run(['-m', 'helpers.plain'])", "plain", "IDLE = 3", "IDLE = 4"),
     "a family of modules": ("from helpers import family\nfamily.read('two')", "family/one", "(): pass", "(): return 1"),
+    "a family held in a name": ("import helpers.held\nhelpers.held.read('two')", "family/one", "(): pass", "(): 1"),
     "all, where a module's name is computed": ("import importlib\nimportlib.import_module(x)", "table", "'a'", "'b'"),
 }  # fmt: skip
 
