@@ -13,8 +13,10 @@ data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-201
 	@.venv/bin/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \
 		$(if $(TILES),--tiles $(TILES)) $(if $(TO),--to "$(TO)") $(if $(SET),--set $(SET)) $(FETCH)
 
-# One thread a process, and a process a core: tests that count threads set their own.
-TESTED = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile
+# One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
+# the longest first (tests/conftest.py), not those of most tests.
+TESTED = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile \
+	--no-loadscope-reorder
 
 test: .venv/.ready  ## style, units, the tiny book end to end, its notebooks again, its pages: what each change must pass
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .

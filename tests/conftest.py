@@ -6,10 +6,21 @@ from pathlib import Path
 from threading import Barrier
 
 import dask.threaded
+import papermill
 import pytest
+import yaml
 from local_server import server  # noqa: F401 (a fixture)
 from miniature import Miniature
 from small_planet import exact, world  # noqa: F401 (fixtures)
+
+from helpers.workspace import ROOT, Workspace
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the chain, which takes longest: whoever shares files out among processes would else wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_chain.py")
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +53,35 @@ def outputs(tmp_path, monkeypatch):
     """Send all workspaces of one test to a folder of its own."""
     monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path / "outputs"))
     return tmp_path / "outputs"
+
+
+@pytest.fixture(scope="session")
+def run_chapter():
+    """Return a function that executes a chapter with some values, in the workspaces of a folder."""
+
+    def run(stem, folder, **values):
+        how = {"cwd": NOTEBOOKS, "kernel_name": "python3", "progress_bar": False}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("RECO_OUTPUTS", str(folder))
+            return papermill.execute_notebook(NOTEBOOKS / f"{stem}.ipynb", folder / f"{stem}.ipynb", values, **how)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def sites_profile(real_data):
+    """Profile ``sites``, with the folder of real data in its place."""
+    text = (NOTEBOOKS / "profiles" / "sites.yml").read_text(encoding="utf-8")
+    return yaml.safe_load(text.replace("${RECO_REAL_DATA}", real_data.as_posix()))
+
+
+@pytest.fixture(scope="session")
+def real_samples(sites_profile, run_chapter, tmp_path_factory):
+    """Workspace in which chapter 2 has run on the real table of site-years: to read, or to copy."""
+    values = sites_profile["common"] | sites_profile["02_site_sampling"]
+    folder = tmp_path_factory.mktemp("real")
+    run_chapter("02_site_sampling", folder, profile="sites", **values)
+    return Workspace("sites", root=folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LinearRegression
 
@@ -48,7 +45,7 @@ def data(seed, n=40, cells=60, predictors=5):
     return train, new, rng.uniform(0, 3, predictors), rng.integers(0, 5, n)
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_index_is_that_of_a_slow_loop(seed):
     train, new, weights, folds = data(seed)
     new[3], weights[1] = train[7], 0.0
@@ -60,21 +57,6 @@ def test_index_is_that_of_a_slow_loop(seed):
     alone = applicability.training_dissimilarity(train, None, weights)
     np.testing.assert_allclose(alone, slow_training_index(train.tolist(), range(40), weights), rtol=1e-9)
     assert (own >= alone).all()
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    train=arrays(float, (12, 3), elements=st.floats(-5, 5, width=16)),
-    scale=arrays(float, 3, elements=st.sampled_from([-8.0, 0.125, 1.0, 32.0])),
-    factor=st.sampled_from([0.25, 4.0]),
-)
-def test_units_offsets_and_scale_of_weights_do_not_matter(train, scale, factor):
-    assume((np.ptp(train, axis=0) > 0.1).all())
-    new, weights = np.random.default_rng(1).normal(size=(30, 3)) * 4, np.array([1.0, 0.5, 2.0])
-    plain = applicability.dissimilarity_index(train, new, weights)
-    other = applicability.dissimilarity_index(train * scale + 7, new * scale + 7, weights * factor)
-    np.testing.assert_allclose(other, plain, rtol=1e-6, atol=1e-9)
-    assert (plain >= 0).all() and (applicability.dissimilarity_index(train, train, weights) == 0).all()
 
 
 def test_years_of_a_tower_make_a_sample_look_familiar():
@@ -105,9 +87,9 @@ def test_large_maps_are_read_in_chunks_from_disk(tmp_path, monkeypatch):
 # --- threshold -------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=80, deadline=None)
-@given(values=st.lists(st.floats(0, 100), min_size=1, max_size=30))
-def test_threshold_is_the_upper_whisker(values):
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 30])
+def test_threshold_is_the_upper_whisker(n):
+    values = np.random.default_rng(n).gamma(0.7, 10, n).tolist()
     ordered = sorted(values)
 
     def quantile(q):
@@ -136,6 +118,7 @@ def test_importance_is_that_of_scikit_learn_on_one_held_out_fold():
         lambda fold, z: model.predict(z), x[150:], y[150:], np.zeros(150, int), rng, 300
     )
     np.testing.assert_allclose(ours, theirs.importances_mean, atol=0.05 * theirs.importances_mean.max())
+    assert applicability.importance_weights([3.0, -0.1, 1.0]).tolist() == [0.75, 0.0, 0.25]
 
 
 def test_importance_shuffles_within_folds_whole_windows_and_asks_each_model():
@@ -154,37 +137,6 @@ def test_importance_shuffles_within_folds_whole_windows_and_asks_each_model():
         applicability.permutation_importance(predict, windows, y, folds, np.random.default_rng(1), 5) for _ in range(2)
     )
     assert first[0] > 0 and first[1] == 0 and (first == second).all() and set(asked) == {3, 8}
-
-
-def test_weights_from_importance_are_never_negative():
-    assert applicability.importance_weights([3.0, -0.1, 1.0]).tolist() == [0.75, 0.0, 0.25]
-
-
-TRAIN = [[0.0, 1.0], [1.0, 3.0], [2.0, 2.0]]
-
-
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda a: a.dissimilarity_index([*TRAIN, [np.nan, 0.0]], TRAIN), "train: expected finite predictors"),
-        (lambda a: a.dissimilarity_index(TRAIN[:1], TRAIN), "train: expected (sample, predictor) with 2 samples"),
-        (lambda a: a.dissimilarity_index([[0.1, 1.0]] * 3, TRAIN), "the same value in every sample of column 0"),
-        (lambda a: a.dissimilarity_index(TRAIN, [[0.0]]), "new: expected (cell, predictor) with 2 predictors, found"),
-        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [1.0, -1.0]), "weights: expected 2 finite weights of zero or"),
-        (lambda a: a.dissimilarity_index(TRAIN, TRAIN, [0.0, 0.0]), "found all in one point"),
-        (lambda a: a.training_dissimilarity(TRAIN, [1, 1, 1]), "folds: expected 2 or more, found 1"),
-        (lambda a: a.importance_weights([-1.0, 0.0]), "importance: expected a finite value a predictor"),
-        (
-            lambda a: a.permutation_importance(lambda k, x: x, np.array(TRAIN), [0, 1, 0], [0, 0, 0], None),
-            "predict: expected 3",
-        ),
-        (lambda a: a.by_index([1.0, np.nan], {"a": [1.0, 2.0]}), "values: expected finite values, found some in index"),
-    ],
-)
-def test_every_fault_is_one_line(call, words):
-    with pytest.raises(ValueError) as error:
-        call(applicability)
-    assert words in str(error.value) and "\n" not in str(error.value)
 
 
 # --- errors in the order of the index, against a slow walk along the sorted places -----------------------------------

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import xarray as xr
 
 from helpers import cnn
 from helpers.space import regions, windows
 from helpers.stats import splits
-from helpers.workspace import ROOT, Workspace
+from helpers.workspace import Workspace
 
-NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {"fold_networks": 1, "fold_iterations": 30, "shuffles": 1, "deals": 2, "random_cells": 60, "site_draws": 100}
 CHANNELS = ["mat", "map", "npp", "spei12", "soc_0"]
 YEARS = np.arange(2001, 2005)
@@ -70,33 +68,27 @@ def train(ws, samples, fields):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_chapter, tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp("small"), np.random.default_rng(8)
     predictors, static = make_fields(rng)
     fields = predictors.assign(soc_0=static.soc_0)
     samples, towers = cut(fields, rng, 40, "T"), cut(fields, rng, 12, "V")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        ws = Workspace("trial")
-        for name, content in {"predictors": predictors, "static": static, "samples": samples}.items():
-            ws.write(name, content)
-        train(ws, samples, fields)
-        simulated = np.stack([towers.reco.values, towers.reco.values * 0.5]).astype("float32")
-        told = xr.Dataset({"simulated": (("model", "sample"), simulated), "observed": towers.reco.astype("float32")})
-        scores = [("kNNDM", model, "r2", *ends) for model, ends in SCORES.items()]
-        ws.write("ladder", pd.DataFrame(scores, columns=["split", "model", "metric", "value", "low", "high"]))
-        pairs = [("kNNDM", "all settings", "ridge", "r2", -0.3, -0.4, -0.2, 0.001, 10, "worse")]
-        columns = ["split", "model", "against", "metric", "value", "low", "high", "p", "deals", "verdict"]
-        ws.write("ladder_differences", pd.DataFrame(pairs, columns=columns))
-        ws.write("oof", out_of_fold(samples, rng))
-        ws.write("validation", told.assign_coords(model=["CNN-SPEIopt", "HALF"]))
-        papermill.execute_notebook(
-            NOTEBOOKS / "10_applicability.ipynb", folder / "10.ipynb", {"profile": "trial", **BRIEF},
-            cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
-        )  # fmt: skip
-        artefacts = {name: ws.read(name) for name in ("applicability", "applicability_numbers", "reco_honest", "reco")}
-        made = {"fields": fields, "samples": samples, "static": static, "folder": ws.folder}
-        return artefacts | made
+    ws = Workspace("trial", root=folder)
+    train(ws, samples, fields)
+    simulated = np.stack([towers.reco.values, towers.reco.values * 0.5]).astype("float32")
+    told = xr.Dataset({"simulated": (("model", "sample"), simulated), "observed": towers.reco.astype("float32")})
+    scores = [("kNNDM", model, "r2", *ends) for model, ends in SCORES.items()]
+    columns = ["split", "model", "metric", "value", "low", "high"]
+    pairs = [("kNNDM", "all settings", "r2", -0.3, -0.4, -0.2, "ridge", 0.001, 10, "worse")]
+    written = {"predictors": predictors, "static": static, "samples": samples, "oof": out_of_fold(samples, rng)}
+    written |= {"ladder": pd.DataFrame(scores, columns=columns)}
+    written |= {"ladder_differences": pd.DataFrame(pairs, columns=[*columns, "against", "p", "deals", "verdict"])}
+    written |= {"validation": told.assign_coords(model=["CNN-SPEIopt", "HALF"])}
+    for name, content in written.items():
+        ws.write(name, content)
+    run_chapter("10_applicability", folder, profile="trial", **BRIEF)
+    artefacts = {name: ws.read(name) for name in ("applicability", "applicability_numbers", "reco_honest", "reco")}
+    return artefacts | {"fields": fields, "samples": samples, "static": static, "folder": ws.folder}
 
 
 def out_of_fold(samples, rng):

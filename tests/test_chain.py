@@ -88,11 +88,8 @@ def test_predictors_and_static_keep_their_form(artefacts):
 
 def test_samples_are_whole_windows(artefacts):
     samples = artefacts["samples"]
-    assert samples.window.dims == ("sample", "predictor", "dy", "dx")
-    assert samples.window.shape[2:] == (3, 3)
-    assert samples.window.dtype == np.float32
-    assert np.isfinite(samples.window).all()
-    assert np.isfinite(samples.reco).all()
+    assert samples.window.dims == ("sample", "predictor", "dy", "dx") and samples.window.shape[2:] == (3, 3)
+    assert samples.window.dtype == np.float32 and np.isfinite(samples.window).all() and np.isfinite(samples.reco).all()
     assert {"site", "year", "lat", "lon", "igbp", "qc"} <= set(samples.coords)
     pairs = pd.MultiIndex.from_arrays([samples.site.values, samples.year.values])
     assert pairs.is_unique
@@ -150,7 +147,9 @@ def test_pages_show_no_progress_no_warning_and_no_path_of_this_machine(tiny):
 
 
 def test_the_pages_need_no_network(tiny):
-    loaded = re.compile(r"<(script|img|iframe|link)[^>]*\s(src|href)=[\"'](https?:)?//[^\"']+\.(js|css|png|svg|woff2?)")
+    loaded = re.compile(
+        r"<(script|img|iframe|source|link)[^>]*\s(src|href)=[\"'](https?:)?//[^\"']+\.(js|css|png|svg|woff2?)"
+    )
     pages = list(tiny.html.rglob("*.html"))
     assert len(pages) > len(STEMS)
     for page in pages:

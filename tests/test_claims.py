@@ -107,35 +107,15 @@ def test_the_papers_own_numbers_meet_its_claims_and_each_claim_has_its_test(chap
     ("chapter", "quantity", "where", "value", "claim", "expected"),
     [
         ("03", "gain in test R²", "CNN2", 0.01, "spei12_no_help", "does not hold"),
-        ("03", "gain in test R²", "CNN5 over the next best", 0.0001, "cnn5_best", "open"),
         ("03", "half width over seeds", "CNN3", np.nan, "spei24_helps", "open"),
         ("03", "gain in test R²", "CNN4", np.nan, "spei36_helps", "not testable here"),
         ("03", "dead networks", None, 1, "stable", "does not hold"),
         ("04", "process models that are as good", None, 1, "cnn_best_at_sites", "does not hold"),
-        ("04", "process models with r < 0", None, 0, "others_low_r", "does not hold"),
-        ("04", "p of the CNN", None, 0.02, "only_cnn_captures", "does not hold"),
         ("04", "process models not below the observed mean STDEV", None, np.nan, "others_low_sd", "not testable here"),
         ("05", "mean RECO (kg C m-2 yr-1)", "savanna", 7.0, "rainforest_highest", "does not hold"),
         ("05", "scatter of members", "tropical rainforest", 1.0, "rainforest_highest", "open"),
-        (
-            "05",
-            "process model less CNN, mean, either way (%)",
-            "more than half of the models",
-            21,
-            "mean_close",
-            "open",
-        ),
-        (
-            "05",
-            "process model less CNN, STDEV (%)",
-            "the model nearest the CNN",
-            -40,
-            "stdev_much_higher",
-            "does not hold",
-        ),
         ("07", "NPP grows faster (% of land)", GLOBE, 30, "global_npp_dominates", "does not hold"),
         ("07", "NPP grows faster (% of land)", "China", 60, "economies_order", "does not hold"),
-        ("07", "NPP grows faster (% of land)", "EBF", 45, "ebf_smallest", "does not hold"),
         ("07", "NPP leads, China and India apart (points)", None, 5, "china_india_differ", "does not hold"),
     ],
 )
@@ -151,9 +131,6 @@ def test_a_changed_number_turns_its_claim(chapter, quantity, where, value, claim
         ((GLOBE, "RECO"), "p", 0.2, "global_reco_rises", "open"),
         ((GLOBE, "RECO"), "z_slope", -0.1, "global_reco_rises", "does not hold"),
         ((GLOBE, "NPP"), "z_slope", 0.141, "global_npp_faster_slope", "does not hold"),
-        ((NORTH, "NPP"), "z_slope", 0.12, "north_npp_much_faster", "does not hold"),
-        ((TROPICS, "RECO"), "z_slope", 0.05, "tropics_rates_close", "does not hold"),
-        ((SOUTH, "NPP"), "z_slope", 0.15, "south_rises_weakly", "does not hold"),
         ((SOUTH, "NPP"), "p", 0.3, "south_rises_weakly", "open"),
     ],
 )
@@ -183,7 +160,6 @@ def test_a_trend_passes_its_margin_where_its_p_value_passes_the_level():
     [
         ([3.0, 3.0], [1.0, 1.0], 1.0, "holds"),
         ([3.0, 1.5], [1.0, 1.0], 1.0, "open"),
-        ([3.0, 0.5], [1.0, 1.0], 1.0, "open"),
         ([1.5, -0.5], [1.0, 1.0], 1.0, "does not hold"),
         ([3.0, 1.0], [1.0, 1.0], 0.0, "open"),
         ([3.0, 3.0], [1.0, 1.0], np.nan, "open"),
@@ -235,22 +211,14 @@ def planet():
     return static, xr.DataArray(land, dims=("lat", "lon"), coords=static.coords)
 
 
-def test_part_is_a_share_of_area_and_knows_places_bands_and_economies(planet):
-    static, land = planet
-    part = claims.parts(static, land)
-    north_of_45 = xr.DataArray(np.broadcast_to((GRID.lat > 45)[:, None], GRID.shape), dims=("lat", "lon"))
-    inside = land & (static.band == 0)
-    slow = 100 * float(static.area.where(inside & north_of_45).sum() / static.area.where(inside).sum())
-    assert part(north_of_45, NORTH) == pytest.approx(slow)
-    assert part(north_of_45, "Amazonia", "Brazil") == 0
-    assert 0 < part(north_of_45, "China", "Europe") < 100
-    assert np.isnan(claims.parts(static, land & False)(north_of_45, GLOBE))
-
-
 def test_claims_on_places_are_decided_on_their_own_land(planet):
     """Every place that a claim names is known; NPP falls in named ones alone; RECO leads over 45 %, in none."""
     static, land = planet
     part, boxes = claims.parts(static, land), regions.places(GRID.lat, GRID.lon)
+    north_of_45 = xr.DataArray(np.broadcast_to((GRID.lat > 45)[:, None], GRID.shape), dims=("lat", "lon"))
+    inside = land & (static.band == 0)
+    slow = 100 * float(static.area.where(inside & north_of_45).sum() / static.area.where(inside).sum())
+    assert part(north_of_45, NORTH) == pytest.approx(slow) and part(north_of_45, "Amazonia", "Brazil") == 0
     falls = xr.DataArray(boxes["Amazonia"] | boxes["Central Europe"], dims=("lat", "lon"))
     for where, expected in ((falls, "holds"), (~falls, "does not hold")):
         numbers = dict.fromkeys(("NPP falls (% of land)", "NPP-RECO+ (% of land)"), partial(part, where))

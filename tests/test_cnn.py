@@ -14,11 +14,7 @@ from helpers.stats import skill
 CHANNELS = ("mat", "map", "npp", "spei12")
 SMALL = {"widths": [5, 7, 6], "kernel": 3}
 N = 120
-TRIO = [
-    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
-    cnn.Member("CNN2", CHANNELS, 5),
-    cnn.Member("CNN2", CHANNELS, 6),
-]
+TRIO = [cnn.Member("CNN1", ("mat", "map", "npp"), 5), cnn.Member("CNN2", CHANNELS, 5), cnn.Member("CNN2", CHANNELS, 6)]
 FIVE = [
     cnn.Member("CNN1", ("mat", "map", "npp"), 5),
     cnn.Member("CNN2", CHANNELS, 5, weight_decay=3.0),
@@ -90,7 +86,7 @@ def keep(data, masks, iterations=40, members=FIVE, **changes):
 # Layers
 
 
-@pytest.mark.parametrize(("kernel", "widths"), [(1, [3, 4]), (3, [5, 7, 6]), (5, [3, 4])])
+@pytest.mark.parametrize(("kernel", "widths"), [(1, [3, 4]), (3, [5, 7, 6])])
 def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam(kernel, widths):
     architecture = {"widths": widths, "kernel": kernel}
     ensemble = cnn.Ensemble(TRIO, CHANNELS, architecture)
@@ -113,51 +109,21 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
     assert (ensemble.kernels[0][0][:, 3] == 0).all(), "a channel that CNN1 may not see got a weight"
 
 
-def test_initial_weights_are_those_of_pytorch_layers_after_the_same_seed():
-    ensemble = cnn.Ensemble(TRIO, CHANNELS, SMALL)
-    for i, m in enumerate(TRIO):
-        torch.manual_seed(m.seed)
-        for own, stock in zip(ensemble.weights(i).values(), plain(len(m.channels)).state_dict().values(), strict=True):
-            torch.testing.assert_close(own, stock, atol=1e-7, rtol=0)
-
-
-def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
-    architecture = {"widths": [5, 7, 6], "kernel": 1, "window": 1}
-    centre = data[0].isel(dy=[1], dx=[1])
-    ensemble, found = keep((centre, data[1]), masks, architecture=architecture)
-    weights, x = list(ensemble.weights(1).values()), ensemble.standardise(torch.tensor(centre.values))[1, :, :, 0, 0]
-    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
-        x = torch.relu(x @ kernel.flatten(1).T + bias)
-    out = np.isfinite(found.predicted[1])
-    np.testing.assert_allclose((x[:, 0] * ensemble.scale[1]).numpy()[out], found.predicted[1][out], atol=1e-5)
-
-
 def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
     ensemble, _ = draw(data, iterations=1)
     hole = data[0].copy()
     hole[3, 2, 0, 0] = np.nan
     training, validation = masks
-    empty = validation & (np.arange(5) != 2)[:, None]
     refused = [
         (lambda: cnn.predict(ensemble, hole), "missing ones in npp"),
-        (lambda: cnn.predict(ensemble, data[0].sel(predictor=["mat", "npp"])), "found none called map, spei12"),
-        (lambda: cnn.predict(ensemble, data[0].values[:, :3]), r"shape \(sample, 4, 3, 3\), found \(120, 3, 3, 3\)"),
         (lambda: draw(data, [cnn.Member("CNN9", ("mat", "gpp"), 1)]), "none called gpp"),
         (lambda: draw((data[0], data[1][1:])), r"target: expected shape \(120,\) or \(3, 120\), found \(119,\)"),
         (lambda: draw((data[0], np.where(np.arange(N) == 4, np.nan, data[1]))), "target: expected finite .* found 1"),
         (lambda: draw(data, split=lambda n, g: torch.ones(n, dtype=torch.bool)), "split: .* with 120 true"),
-        (lambda: draw(data, split=lambda n, g: torch.ones(n)), "split: .* found torch.float32"),
-        (lambda: draw(data, validation=training), "split: expected a mask that stays"),
         (lambda: draw(data, architecture={"widths": [4, 4], "kernel": 2}), "architecture.kernel"),
-        (lambda: draw(data, architecture={"widths": [4, 0], "kernel": 3}), "architecture.widths"),
-        (lambda: draw(data, architecture={"width": [4], "kernel": 3}), "architecture: expected the keys"),
         (lambda: keep(data, (training, training)), "validation: expected no training sample, found"),
-        (lambda: keep(data, (training, empty)), "validation: expected .* at least one sample a member, .* with 0"),
-        (lambda: keep(data, (training.astype(float), validation)), "split: expected a bool mask .* found float64"),
         (lambda: keep(data, (training[:, 1:], validation)), r"split: .* shape \(5, 120\) .* found .* \(5, 119\)"),
-        (lambda: keep(data, masks, check=0), "check: expected a whole number of 1 or more, found 0"),
         (lambda: keep(data, masks, permutation=(training * 1, ["spei13"])), "permutation: .* spei13"),
-        (lambda: cnn.Member("x", CHANNELS, weight_decay=-1.0), "weight_decay: expected a number of 0 or more, found"),
         (lambda: cnn.nested(*data[:3], data[3] % 3, TRIO, seeds=[1], iterations=1), "inner: .* found 4 and 2"),
     ]
     for call, words in refused:
@@ -211,12 +177,6 @@ def test_models_of_one_seed_share_their_splits_and_seeds_differ(data):
     ours, (one, two) = cnn.re_drawn(), (torch.Generator().manual_seed(3) for _ in range(2))
     drawn = ours(N, one)
     assert drawn.sum() == round(N * 10 / 13) and (drawn == (torch.randperm(N, generator=two) < 92)).all()
-
-
-def test_the_ensemble_learns_targets_of_its_members_own(data):
-    targets = np.stack([data[1], 8 - data[1], 2 * data[1]])
-    ensemble, _ = draw((data[0], targets), iterations=400, learning_rate=0.01)
-    assert (skill.r2(targets, cnn.predict(ensemble, data[0])) > 0.8).all()
 
 
 def test_dead_members_are_found(data):
@@ -320,20 +280,6 @@ def test_no_test_sample_leaks_into_weights_or_predictions_of_others(data, masks)
         assert found.best[i] == after.best[i] and (found.loss[i] == after.loss[i]).all()
 
 
-def test_validation_samples_decide_when_to_stop_and_nothing_else(data, masks):
-    _, without = keep(data, masks, validation=None, iterations=15)
-    _, found = keep(changed(data, np.flatnonzero(masks[1][0])), masks, iterations=15)
-    np.testing.assert_array_equal(without.loss[0, 0], found.loss[0, 0])
-
-
-def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
-    windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
-    windows[:, 1] = 0.1
-    ensemble, found = keep((windows, target), masks)
-    assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
-    assert np.isfinite(found.loss).all()
-
-
 def test_a_network_on_a_ridge_starts_at_scikit_learns_and_learns_what_it_leaves(data, tmp_path):
     train, penalty = np.random.default_rng(0).random((2, N)) < [[0.4], [0.7]], [3.0, 40.0]
     members = [cnn.Member("all", CHANNELS, 1, ridge=3.0), cnn.Member("three", CHANNELS[1:], 2, ridge=40.0)]
@@ -420,8 +366,6 @@ def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
     refused("model: expected one of CNN1, CNN2, found 'CNN7'", "CNN7", ValueError)
     index, path = tmp_path / "models.json", tmp_path / "CNN2.safetensors"
     said, whole = index.read_text(), path.read_bytes()
-    index.write_text(said.replace("5,", "9,", 1))  # the first width
-    refused("CNN2.safetensors: not the tensors of models.json")
     index.write_text(said[:-30])
     refused("models.json: not readable as the index")
     index.write_text(said)

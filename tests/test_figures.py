@@ -12,16 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from scipy.optimize import minimize
 
 from helpers import figures
-from helpers.figures import charts, tables
+from helpers.figures import charts
 from helpers.space import regions
-from helpers.stats import lags, significance
 
 
 @pytest.fixture(autouse=True)
@@ -76,18 +73,17 @@ class TestMaps:
         for lon in (20.0, 178.0):
             assert self.pixel(ax, 5.0, lon) == to_hex(figures.SEQUENTIAL(1.0)[:3])
 
-    @pytest.mark.parametrize(("diverging", "colour"), [(False, "land"), (True, "blank")])
-    def test_land_without_a_value_is_grey_and_sea_is_white(self, diverging, colour):
-        ax = figures.world(self.field(value=np.nan), label="x (1)", diverging=diverging)
-        assert self.pixel(ax, 23.0, 10.0) == figures.COLOURS[colour].lower()
-        assert self.pixel(ax, 0.0, -140.0) == "#ffffff"
+    def test_land_without_a_value_is_grey_and_sea_is_white(self):
+        for diverging, colour in ((False, "land"), (True, "blank")):
+            ax = figures.world(self.field(value=np.nan), label="x (1)", diverging=diverging)
+            assert self.pixel(ax, 23.0, 10.0) == figures.COLOURS[colour].lower()
+            assert self.pixel(ax, 0.0, -140.0) == "#ffffff"
 
     @pytest.mark.parametrize(
         ("values", "options", "ends", "arrows"),
         [
             ([0.0, 1, 2, 3, 4], {}, (0.0, 3.92), "max"),
             ([10.0, 10.5, 11], {}, (10.02, 10.98), "both"),
-            ([-4.0, 1.0], {"diverging": True, "vmax": 3.0}, (-3.0, 3.0), "min"),
             ([-4.0, 1.0, 1.0], {"diverging": True}, (-3.8, 3.8), "min"),
             ([1.0, 1.2], {"vmin": 0.5, "vmax": 1.5}, (0.5, 1.5), "neither"),
         ],
@@ -109,19 +105,6 @@ class TestMaps:
         ax = figures.categories(classes, dict.fromkeys(range(3), "red"), dict.fromkeys(range(3), ""))
         assert ax.collections[-1].get_array().reshape(720, 1440)[3, 4] == classes[17, 22]
 
-    def test_classes_have_their_colours_and_names(self):
-        flags = self.field(value=1.0).astype("int8")
-        flags[:, flags.lon > 0] = 3
-        ax = figures.categories(flags, {1: "#D55E00", 3: "#009E73"}, {1: "one", 3: "three"})
-        assert (self.pixel(ax, 5, -60), self.pixel(ax, 5, 20)) == ("#d55e00", "#009e73")
-        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["one", "three"]
-
-    def test_places_are_counted_by_class_and_stand_where_they_are(self):
-        names = {code: abbreviation for code, (abbreviation, _) in regions.IGBP.items()}
-        ax = figures.points([10, 20, 30], [0, 0, 179.9], [4, 1, 4], figures.IGBP_COLOURS, names, size=200)
-        assert [t.get_text() for t in ax.get_legend().get_texts()] == ["ENF (1)", "DBF (2)"]
-        assert self.pixel(ax, 20, 0) == figures.IGBP_COLOURS[1].lower()
-
     def test_windows_of_a_cut_out_see_fewest_and_most_cells_of_the_coarse_product(self, ax):
         field = self.field(1.0)
         block = np.floor(np.add.outer(field.lat.values // 5, 100 * (field.lon.values // 5)))
@@ -138,28 +121,6 @@ class TestMaps:
 
 
 class TestCharts:
-    def test_panels_share_square_axes_with_a_line_of_equality(self):
-        panels = {"CNN": ([0.5, 2.0], [1.0, 3.0]), "model": ([1.0], [1.5]), "none": ([], [])}
-        axes = figures.scatters(panels, what="RECO", notes={"CNN": "r = -0.50"}, kinds={"model": "process model"})
-        assert len(axes) == len(axes[0].figure.axes) == 3
-        assert len({(ax.get_xlim(), ax.get_ylim()) for ax in axes}) == 1 and axes[0].get_xlim() == axes[0].get_ylim()
-        line = axes[0].lines[0].get_xydata()
-        np.testing.assert_array_equal(line[:, 0], line[:, 1])
-        np.testing.assert_array_equal(axes[0].collections[0].get_offsets(), [[0.5, 1.0], [2.0, 3.0]])
-        assert axes[0].get_title(loc="left") == "CNN\nr = −0.50"
-        colours = [to_hex(ax.collections[0].get_facecolor()[0][:3]) for ax in axes[:2]]
-        assert colours == [figures.COLOURS["cnn"].lower(), figures.COLOURS["models"].lower()]
-
-    def test_bars_start_at_zero_and_carry_their_notes(self, ax):
-        values = {"CNN": 2.0, "model": -1.0, "none": np.nan}
-        figures.bars(ax, values, label="x", notes={"model": "−150%"}, marks={"model": 2.5})
-        assert [bar.get_width() for bar in ax.patches][:2] == [2.0, -1.0]
-        assert [t.get_text() for t in ax.texts] == ["−150%"]
-        assert ax.get_xlim()[0] < -1 < 2.5 < ax.get_xlim()[1]
-        line = next(s for s in ax.collections[0].get_segments() if len(s))
-        assert (line[:, 0] == 2.5).all() and line[:, 1].mean() == 1.0  # across the second bar
-        assert ax.yaxis_inverted()
-
     def test_the_plane_of_spread_and_timing_shows_skill_as_it_is(self, ax):
         columns = ["ratio", "r", "low", "high", "kind"]
         rows = {"one": (0.9, 0.8, 0.7, 0.9, "CNN"), "other": (1.6, 0.3, -0.1, 0.5, "process model")}
@@ -180,25 +141,17 @@ class TestCircles:
             npp_faster_area=share, analysed_m2=np.asarray(area) * 1e12
         )
 
-    @settings(max_examples=50, deadline=None)
-    @given(st.lists(st.floats(0, 100), min_size=1, max_size=12))
-    def test_spread_keeps_the_gap_and_the_order(self, positions):
-        moved = charts.spread(positions, gap=2.0)
-        assert (np.diff(np.sort(moved)) >= 2.0 - 1e-9).all()
-        assert (np.diff(moved[np.argsort(positions, kind="stable")]) > 0).all()
-
     def test_spread_moves_as_little_as_a_general_optimiser(self):
-        positions, gap = np.array([3.0, 3.1, 3.2, 9.0, 9.5, 20.0]), 1.0
+        positions, gap = np.array([3.0, 3.1, 3.2, 9.0, 9.5, 20.0]), 1.0  # in their order, and the gap is kept
         limits = [{"type": "ineq", "fun": lambda x, k=k: x[k + 1] - x[k] - gap} for k in range(len(positions) - 1)]
         oracle = minimize(
             lambda x: ((x - positions) ** 2).sum(), positions, constraints=limits, options={"ftol": 1e-12}
         )
         np.testing.assert_allclose(charts.spread(positions, gap), oracle.x, atol=1e-4)
 
-    @pytest.mark.parametrize("width", [0.004, 0.07])
-    def test_no_two_labels_overlap_and_all_stay_in_the_figure(self, width):
+    def test_no_two_labels_overlap_and_all_stay_in_the_figure(self):
         rng = np.random.default_rng(0)
-        ax = figures.faster(self.table(rng.normal(0.6, width, 16), rng.uniform(0.1, 20, 16)))
+        ax = figures.faster(self.table(rng.normal(0.6, 0.004, 16), rng.uniform(0.1, 20, 16)))
         ax.figure.canvas.draw()
         boxes = [Text.get_window_extent(text) for text in ax.texts]  # the words, without their lines
         assert len(boxes) == 17  # sixteen names and the scale
@@ -273,46 +226,6 @@ class TestIntervals:
         assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index) and ax.yaxis_inverted()
         assert [t.get_text() for t in ax.figure.legends[0].get_texts()] == ["paper", "seed protocol", "honest"]
 
-    @pytest.fixture
-    def gains(self):
-        values = [("all", "CNN2", 0.3, 0.01), ("all", "CNN3", -0.2, 0.5), ("anomalies", "CNN2", 0.1, 0.9)]
-        rows = [("grouped", s, m, "CNN1", g, g - 0.1, g + 0.1, p) for s, m, g, p in values]
-        return pd.DataFrame(rows, columns=["protocol", "score", "model", "reference", "gain", "low", "high", "p_holm"])
-
-    def test_gains_stand_at_their_values_filled_where_sure(self, gains):
-        more = pd.concat([gains, gains.iloc[:1].assign(protocol="within sites", model="water")])
-        axes = figures.paired_gains(more, ["grouped"], {"all": "all site-years", "anomalies": "anomalies"}, 0.05)
-        upper, lower = axes[:, 0]
-        assert [t.get_text() for t in upper.get_yticklabels()] == ["CNN2 over CNN1", "CNN3 over CNN1"]
-        assert (self.marks(upper, True), self.marks(upper, False)) == ([[0.3, 0]], [[-0.2, 1]])
-        assert self.segments(upper.collections[0])[0] == pytest.approx([0.2, 0.4])
-        assert not self.marks(lower, True)
-
-    def test_worlds_are_counted_in_per_cent_and_filled_where_right(self):
-        rates = lags.counts_over_worlds()[1]
-        axes = figures.worlds_found(rates, lags.YEARS)
-        assert len(axes) == rates.protocol.nunique()
-        for ax, (_, own) in zip(axes, rates.groupby("protocol", sort=False), strict=True):
-            for right in (True, False):
-                shares = [x for x, _ in self.marks(ax, filled=right)]
-                assert sorted(shares) == pytest.approx(sorted(100 * own.share[own.right == right]))
-        assert not rates[rates.back < 0].right.any(), "the placebo is never right"
-
-    def test_sizes_and_powers_stand_in_the_rows_of_their_tests(self):
-        rng = np.random.default_rng(1)
-        cases = [(rho, trend) for rho in (0.0, 0.3) for trend in (0.0, 0.1)]
-        rates = pd.concat(significance.simulated_size(rho, 19, 0.1, 200, rng, trend) for rho, trend in cases)
-        left, right = figures.size_and_power(rates, significance.METHODS, 0.1, "pre_whitening")
-        for rho, trend in cases:
-            drawn = self.named(right if trend else left)[f"memory {rho:g}"]
-            rows = (
-                rates[(rates.rho == rho) & (rates.trend == trend)].set_index("method").loc[list(significance.METHODS)]
-            )
-            np.testing.assert_allclose(drawn[:, 0], 100 * rows.rate)
-            np.testing.assert_array_equal(np.rint(drawn[:, 1]), np.arange(len(significance.METHODS)))
-        bold = [text.get_text() for text in left.get_yticklabels() if text.get_fontweight() == "bold"]
-        assert bold == [significance.METHODS["pre_whitening"]] and left.yaxis_inverted()
-
     def test_shares_stand_in_groups_the_largest_on_top(self):
         names = [("band", "south"), ("band", "north"), ("biome", "ENF"), ("biome", "GRA")]
         table = pd.DataFrame({"median": [0.4, 0.7, 0.3, 0.55]}, pd.MultiIndex.from_tuples(names))
@@ -353,28 +266,3 @@ class TestTables:
         assert [a["scope"] for tag, a in html.tags if tag == "th"] == ["col"] * 4
         assert "<b>" in html.texts and ("b", {}) not in html.tags  # names are text, never markup
         assert {"Scores", "12,000", "12.3%", "–", "yes", "no"} <= set(html.texts)
-
-    def test_numbers_stand_to_the_right_also_those_that_are_text(self):
-        frame = self.FRAME.assign(about=["about 0.87", "1.2 %"])
-        style = figures.table(frame)._repr_html_().split("</style>")[0]
-        assert [f"td.col{k} {{\n  text-align: right" in style for k in range(5)] == [False, True, True, False, True]
-
-    def test_levels_are_grouped(self):
-        columns = pd.MultiIndex.from_product([["Global", "Tropics"], ["rise", "fall"]])
-        rows = pd.MultiIndex.from_tuples([("RECO", "all"), ("RECO", "p < 0.1"), ("NPP", "all")], names=["", "cells"])
-        html = Cells(figures.table(pd.DataFrame(np.ones((3, 4)), rows, columns))._repr_html_())
-        spans = [(a.get("colspan"), a.get("rowspan")) for tag, a in html.tags if {"colspan", "rowspan"} & set(a)]
-        assert spans == [("2", None), ("2", None), (None, "2")]
-        assert len([1 for tag, _ in html.tags if tag == "td"]) == 3 * 4
-        assert {"cells", "p < 0.1"} <= set(html.texts)
-
-    def test_a_format_for_no_column_is_refused(self):
-        with pytest.raises(ValueError, match="formats: .* found slope"):
-            figures.table(self.FRAME, formats={"slope": ".2f"})
-
-    @pytest.mark.parametrize(
-        ("value", "text"),
-        [(0, "0"), (0.0, "0.00"), (-1234.5, "-1,234"), (2.5e-5, "2.50e-05"), (np.int8(3), "3"), (None, "–")],
-    )
-    def test_numbers_are_written_to_three_digits(self, value, text):
-        assert tables.show(value) == text

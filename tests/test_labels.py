@@ -82,23 +82,13 @@ def with_last(value, kind=object):
 
 BAD = {
     "NaN": (with_last(np.nan, float), "nan for sample 7"),
-    "two NaN": (np.array([*GOOD[:-2], np.nan, np.nan]), r"nan for sample 6 \(from 0; 2 such"),
     "a fraction": (with_last(2.5, float), "2.5 for sample 7"),
     "minus one": (with_last(-1, int), "-1 for sample 7"),
-    "None": (with_last(None), "None for sample 7"),
     "NaN among text": (["a", "a", "b", "b", "c", "c", "d", np.nan], "'nan' for sample 7"),
-    "NaN among objects": (np.array(["a", "a", "b", "b", "c", "c", "d", np.nan], object), "nan for sample 7"),
-    "blank text": (["a", "a", "b", "b", "c", "c", "d", ""], "'' for sample 7"),
     "blanks": (["a", "a", "b", "b", "c", "c", "d", "  "], "'  ' for sample 7"),
-    "NA as text": (["a", "a", "b", "b", "c", "c", "d", "NA"], "'NA' for sample 7"),
     "a gap as text": (["a", "a", "b", "b", "c", "c", "d", "-9999"], "'-9999' for sample 7"),
-    "minus one as text": ([*"0011223", "-1"], "'-1' for sample 7"),
     "NA": (pd.Series([*GOOD[:-1], None], dtype="Int64"), "nan for sample 7"),
     "no category": (pd.Series(pd.Categorical(["a", "a", "b", "b", "c", "c", "d", None])), "nan for sample 7"),
-    "masked": (np.ma.masked_equal([*GOOD[:-1], 9], 9), "9 for sample 7"),
-    "no date": (np.array(["2001", "2002"] * 3 + ["2003", "NaT"], "datetime64[Y]"), "None for sample 7"),
-    "text and numbers": (with_last("d"), "'d' for sample 7"),
-    "complex": (np.array(GOOD) + 1j, "sample 0"),
 }
 
 
@@ -111,30 +101,19 @@ def test_a_label_that_is_none_is_refused_and_whoever_takes_labels_asks():
         assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("taker", TAKERS)
-def test_whole_numbers_mean_the_same_in_every_form(taker):
-    labels = YEAR if "year" in taker else GOOD  # years are numbers, in the sums of trends as well
-    wanted = TAKERS[taker](np.array(labels))
-    forms = [list(labels), np.array(labels, float), np.array(labels, object), pd.Series(labels, dtype="Int64")]
-    for given in [*forms, xr.DataArray(np.array(labels, "uint16")), np.ma.masked_array(labels)]:
-        found = TAKERS[taker](given)
-        np.testing.assert_array_equal(np.asarray(found, float), np.asarray(wanted, float))
-
-
-def test_text_dates_and_truths_are_labels():
-    text, dates = ["b", "a", "b"], np.array(["2002", "2001", "2002"], "datetime64[Y]")
+def test_labels_mean_the_same_in_every_form():
+    numbers, text = np.array(GOOD), ["b", "a", "b"]
+    forms = [GOOD, numbers.astype(float), numbers.astype(object), pd.Series(GOOD, dtype="Int64")]
+    for given in [*forms, xr.DataArray(numbers.astype("uint16")), np.ma.masked_array(numbers)]:
+        assert [each.tolist() for each in indexed(given)] == [[0, 1, 2, 3], GOOD]
     forms = [text, np.array(text, object), np.array([b"b", b"a", b"b"]), pd.Series(text, dtype="category")]
-    cases = [(form, ["a", "b"]) for form in [*forms, pd.Series(text, dtype="string")]]
-    for labels, distinct in [*cases, ([True, False, True], [False, True]), (dates, sorted(set(dates.tolist())))]:
-        found, which = indexed(labels)
-        assert found.tolist() == distinct and which.tolist() == [1, 0, 1]
+    for given in [*forms, pd.Series(text, dtype="string")]:
+        assert [each.tolist() for each in indexed(given)] == [["a", "b"], [1, 0, 1]]
 
 
 def test_numbers_that_are_no_longer_told_apart_are_no_labels():
     for labels, found in (
         ([1e20, 2e20, 3e20, 1], r"found 1e\+20 for sample 0 \(from 0; 3 such"),
-        ([1.0, 2.0**54], "found 1.8014398509481984e.16 for sample 1"),
-        (np.array([1, 2**25], "float32"), "for sample 1"),
         ([1, 10**20], "sample 0"),
     ):
         with pytest.raises(ValueError, match=f"groups: expected text or a whole number .*{found}"):

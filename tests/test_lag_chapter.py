@@ -1,12 +1,12 @@
 """Chapter 9: on made samples whose RECO answers last year's water alone, and the real table by other code."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import statsmodels.api as sm
 import xarray as xr
-import yaml
 from scipy import stats
 
 from helpers import products
@@ -15,7 +15,6 @@ from helpers.stats import spei, splits
 from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 from helpers.workspace import ROOT, Workspace
 
-NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {
     "lag_networks": 1, "redrawn_networks": 2, "lag_folds": 3, "lag_iterations": 12, "permutations": 3,
     "curve_scales": [12, 24], "curve_networks": 1, "worlds": 0, "site_draws": 200,
@@ -23,17 +22,10 @@ BRIEF = {
 
 
 def test_of_the_kept_numbers_only_those_of_the_lag_make_the_chapter_stale():
-    (found,) = (c for c in chapters.discover(NOTEBOOKS) if c.stem == "09_is_there_a_lag")
+    (found,) = (c for c in chapters.discover(ROOT / "notebooks") if c.stem == "09_is_there_a_lag")
     _, data = reach.of_cells(found.trees, ROOT)
     numbers = [path for path in data if path.parent.name in ("measured", "made")]
     assert numbers == [ROOT / "data" / "made" / "lag_power.csv"]
-
-
-def run(stem, folder, **values):
-    papermill.execute_notebook(
-        NOTEBOOKS / f"{stem}.ipynb", folder / f"{stem}.ipynb", values,
-        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
 
 
 def make_samples(folder, rng):
@@ -67,15 +59,13 @@ def make_samples(folder, rng):
 
 
 @pytest.fixture(scope="module")
-def chapter(tmp_path_factory):
+def chapter(run_chapter, tmp_path_factory):
     """What the chapter leaves behind where last year's water is all that counts."""
     folder = tmp_path_factory.mktemp("lag")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        ws = Workspace("trial")
-        ws.write("samples", make_samples(folder, np.random.default_rng(3)))
-        run("09_is_there_a_lag", folder, profile="trial", climate_table=str(folder / "climate.csv"), **BRIEF)
-        return ws.read("lag"), ws.read("lag_curve")
+    ws = Workspace("trial", root=folder)
+    ws.write("samples", make_samples(folder, np.random.default_rng(3)))
+    run_chapter("09_is_there_a_lag", folder, profile="trial", climate_table=str(folder / "climate.csv"), **BRIEF)
+    return ws.read("lag"), ws.read("lag_curve")
 
 
 class TestChapter:
@@ -115,15 +105,14 @@ class TestChapter:
         assert curve.months.tolist() == [12, 24] and curve.n.tolist() == [192, 192] and (curve.seeds == 1).all()
 
 
-def test_on_the_real_table_the_slopes_are_those_of_statsmodels_with_a_dummy_a_site(real_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path))
-    profile = (NOTEBOOKS / "profiles" / "sites.yml").read_text().replace("${RECO_REAL_DATA}", str(real_data))
-    profile = yaml.safe_load(profile)
-    run("02_site_sampling", tmp_path, profile="trial", **profile["common"], **profile["02_site_sampling"])
-    run("09_is_there_a_lag", tmp_path, profile="trial", **profile["09_is_there_a_lag"] | BRIEF)
-    ws = Workspace("trial")
+@pytest.mark.long
+def test_on_the_real_table_the_slopes_are_those_of_statsmodels_with_a_dummy_a_site(
+    sites_profile, real_samples, run_chapter, tmp_path
+):
+    shutil.copytree(real_samples.folder, tmp_path / "trial")
+    climate, ws = sites_profile["09_is_there_a_lag"], Workspace("trial", root=tmp_path)
+    run_chapter("09_is_there_a_lag", tmp_path, profile="trial", **climate | BRIEF)
     slopes, samples = ws.read("lag").query("score == 'slope'").set_index(["protocol", "model"]), ws.read("samples")
-    climate = profile["09_is_there_a_lag"]
     options = {"columns": climate["climate_columns"], "precipitation": climate["climate_rain"]}
     water = spei.scales_at(products.read("site_climate", climate["climate_table"], **options), [12])[0].to_pandas()
     x = pd.DataFrame(samples.window.values[:, :, 1, 1].astype("float64"), columns=samples.predictor.values)

@@ -5,6 +5,7 @@ import re
 
 import papermill
 import pytest
+import yaml
 
 from helpers import workspace
 from helpers.run import chapters, pages
@@ -49,12 +50,6 @@ def test_the_parameters_are_all_seen_by_papermill_with_type_and_help(chapter):
     assert chapter.parameters["profile"].default == "demo"
 
 
-def test_the_source_stores_no_outputs(chapter):
-    for cell in code_cells(chapter):
-        assert cell.outputs == []
-        assert cell.execution_count is None
-
-
 def test_the_page_has_its_sections_in_order(chapter):
     text = prose(chapter)
     assert len(headings(text, 1)) == 1
@@ -91,27 +86,17 @@ def test_cells_that_draw_say_what_they_show(chapter):
         assert len(image.get("alt", "").split()) >= 5, figure["name"]
         names.append(figure["name"])
     assert len(names) == len(set(names))
-
-
-def test_cells_that_plot_end_by_showing(chapter):
     for cell in code_cells(chapter):
         if PLOTS.search(cell.source) and not cell.source.lstrip().startswith("def "):
             assert "plt.show()" in cell.source, cell.source
 
 
-def test_no_cell_hides_its_value_by_a_semicolon(chapter):
-    """Not every way of running a notebook heeds it: the value would come back when the chapter is run again."""
-    assert not [cell.source for cell in code_cells(chapter) if cell.source.rstrip().endswith(";")]
-
-
-def test_nothing_tells_the_time_or_draws_without_a_seed(chapter):
-    text = "\n".join(cell.source for cell in code_cells(chapter))
-    found = re.findall(
-        r"time\.(?:time|perf_counter|monotonic)\(|datetime\.now|np\.random\.(?!default_rng|Generator)\w+", text
-    )
-    assert not found
-    assert "default_rng()" not in text
-    assert "tqdm.auto" not in text
+def test_a_source_stores_no_outputs_and_gives_the_same_ones_each_time(chapter):
+    """Not every way of running a notebook heeds a semicolon that hides a value: it would come back."""
+    cells = code_cells(chapter)
+    assert not [cell for cell in cells if cell.outputs or cell.execution_count or cell.source.rstrip().endswith(";")]
+    changing = r"time\.(?:time|perf_counter|monotonic)\(|datetime\.now|np\.random\.(?!default_rng|Generator)\w+"
+    assert not re.findall(rf"{changing}|default_rng\(\)|tqdm\.auto", "\n".join(cell.source for cell in cells))
 
 
 METHODS = {"read": "reads", "has": "asks", "path": "asks", "write": "writes", "writing": "writes", "drop": "writes"}
@@ -173,3 +158,38 @@ def test_every_profile_names_parameters_that_exist(path, monkeypatch, tmp_path):
         monkeypatch.setenv(variable, str(tmp_path))
     profile = chapters.load(book, path.stem)
     assert set(chapters.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}
+
+
+# --- the page on running the book
+
+PAGE = (workspace.ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
+COLUMNS = ("tiny", "demo", "sites", "paper")
+ROWS = re.findall(r"^\| `(\d\d)\.(\w+)` \|[^|]+\|(.+)\|$", PAGE, re.MULTILINE)
+BY_NUMBER = {chapter.stem[:2]: chapter for chapter in CHAPTERS}
+
+
+@pytest.fixture(scope="module")
+def profiles():
+    folder = workspace.ROOT / "notebooks" / "profiles"
+    return {name: yaml.safe_load((folder / f"{name}.yml").read_text(encoding="utf-8")) for name in COLUMNS}
+
+
+def test_each_setting_of_the_page_is_as_the_profiles_have_it(profiles):
+    assert {number for number, *_ in ROWS} >= {"08", "09", "10", "11"}
+    assert len(ROWS) == len({row[:2] for row in ROWS})
+    for number, name, cells in ROWS:
+        chapter = BY_NUMBER[number]
+        for profile, shown in zip(COLUMNS, cells.split("|"), strict=True):
+            content = profiles[profile]
+            default = {name: chapter.parameters[name].default}
+            sections = (content.get(chapter.stem) or {}, content.get("common") or {}, default)
+            value = next(section[name] for section in sections if name in section)
+            expected = f"{value:,}" if number in content.get("chapters", [number]) else "–"
+            assert shown.strip() == expected, f"how_to_run.md, {number}.{name}, {profile}: the profile has {expected}"
+
+
+def test_the_chapters_of_profile_sites_are_as_told(profiles):
+    told = re.search(r"^\| `sites` \|[^|]+\| ([^|]+) \|", PAGE, re.MULTILINE)[1]
+    spans = [part.split(" to ") for part in told.split(", ")]
+    numbers = [f"{n:02d}" for ends in spans for n in range(int(ends[0]), int(ends[-1]) + 1)]
+    assert numbers == profiles["sites"]["chapters"]

@@ -38,14 +38,11 @@ def test_a_planet_that_was_scored_is_not_made_again_unless_by_other_code(tmp_pat
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: subprocess.CompletedProcess([], 1, "", ""))
     with pytest.raises(UserError, match="no_lag-303: stopped without a word"):
         planets.one("no lag", 303, tmp_path, "abd")
-
-
-def test_a_planet_that_fails_says_which_and_why_and_keeps_nothing(tmp_path, monkeypatch):
     failed = subprocess.CompletedProcess([], 1, "[1/9] 01: running\n", "helpers.run: 01: cell 3: no disk\n")
     monkeypatch.setattr(subprocess, "run", lambda *a, **k: failed)
     with pytest.raises(UserError, match=r"easy-302: helpers.run: 01: cell 3: no disk"):
         planets.one("easy", 302, tmp_path, "abc")
-    assert not list(tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["no_lag-303.csv"]
 
 
 def test_each_kind_of_planet_sets_parameters_that_chapter_1_has():

@@ -1,18 +1,17 @@
 """Chapter 12: on a made land whose respiration is a straight line of its predictors, and real land by other code."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import xarray as xr
-import yaml
 from sklearn.linear_model import RidgeCV
 from sklearn.metrics import mean_squared_error
 from sklearn.neighbors import BallTree
 
-from helpers.workspace import ROOT, Workspace
+from helpers.workspace import Workspace
 
-NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {
     "land_folds": 3,
     "land_iterations": 30,
@@ -22,13 +21,6 @@ BRIEF = {
     "site_draws": 100,
     "total_draws": 2,
 }
-
-
-def run(stem, folder, **values):
-    papermill.execute_notebook(
-        NOTEBOOKS / f"{stem}.ipynb", folder / f"{stem}.ipynb", values,
-        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
 
 
 def make_grids(rng):
@@ -62,7 +54,7 @@ def at(grids, where):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_chapter, tmp_path_factory):
     """The chapter's table on a made land: its towers see their cells exactly, and no winter."""
     folder, rng = tmp_path_factory.mktemp("land"), np.random.default_rng(3)
     grids = make_grids(rng)
@@ -85,16 +77,12 @@ def made(tmp_path_factory):
     samples = xr.Dataset({"window": (("sample", "predictor", "dy", "dx"), window)}, {"predictor": used})
     samples = samples.assign_coords({k: ("sample", v) for k, v in (where | {"site": names}).items()})
     samples["reco"] = "sample", respired(own).to_numpy()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        ws = Workspace("trial")
-        ws.write("samples", samples)
-        ws.write("validation", make_validation(rng))
-        files = {"grids_file": "grids.nc", "medians_table": "medians.csv", "climate_table": "climate.csv"}
-        files |= {"fluxes_table": "fluxes.csv", "simulated_table": "simulated.csv"}
-        files = {k: str(folder / v) for k, v in files.items()}
-        run("12_real_land", folder, profile="trial", **files, **BRIEF)
-        return grids, ws.read("real_land"), len(own), ws.read("tower_years")
+    ws = Workspace("trial", root=folder)
+    ws.write("samples", samples)
+    ws.write("validation", make_validation(rng))
+    files = {f"{name}_table": str(folder / f"{name}.csv") for name in ("medians", "climate", "fluxes", "simulated")}
+    run_chapter("12_real_land", folder, profile="trial", grids_file=str(folder / "grids.nc"), **files, **BRIEF)
+    return grids, ws.read("real_land"), len(own), ws.read("tower_years")
 
 
 def make_fluxes(rng, sites=30, years=8):
@@ -208,20 +196,17 @@ def far_from_towers(sites, towers):
 
 
 @pytest.fixture(scope="module")
-def real(real_data, tmp_path_factory):
+def real(sites_profile, real_samples, run_chapter, tmp_path_factory):
     """The chapter's tables on real land, and the samples of chapter 2."""
     folder = tmp_path_factory.mktemp("real")
-    profile = (NOTEBOOKS / "profiles" / "sites.yml").read_text().replace("${RECO_REAL_DATA}", str(real_data))
-    profile = yaml.safe_load(profile)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        run("02_site_sampling", folder, profile="trial", **profile["common"], **profile["02_site_sampling"])
-        ws = Workspace("trial")
-        ws.write("validation", make_validation(np.random.default_rng(3)))
-        run("12_real_land", folder, profile="trial", **profile["12_real_land"], **BRIEF)
-        return ws.read("real_land"), ws.read("tower_years"), ws.read("samples")
+    shutil.copytree(real_samples.folder, folder / "trial")
+    ws = Workspace("trial", root=folder)
+    ws.write("validation", make_validation(np.random.default_rng(3)))
+    run_chapter("12_real_land", folder, profile="trial", **sites_profile["12_real_land"], **BRIEF)
+    return ws.read("real_land"), ws.read("tower_years"), ws.read("samples")
 
 
+@pytest.mark.long
 def test_on_real_land_the_errors_and_the_total_are_those_of_plain_scikit_learn(real, real_data):
     table, _, samples = real
     channels = ["mat", "map", "ppfd", "soc_0_30", "fapar"]
@@ -248,6 +233,7 @@ def test_on_real_land_the_errors_and_the_total_are_those_of_plain_scikit_learn(r
     assert value(table, "mean, by area", "land", "ridge, cells").value == pytest.approx(mean, rel=1e-3)
 
 
+@pytest.mark.long
 def test_on_real_towers_the_years_are_those_of_plain_pandas(real, real_data):
     years = real[1]
     flux = pd.read_csv(real_data / "fluxnet2015_annual_fluxes.csv").dropna(subset=["site", "reco_nt", "reco_dt"])

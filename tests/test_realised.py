@@ -109,15 +109,6 @@ def test_cleaned_slopes_are_nearer_the_truth_and_so_are_shares():
     assert (np.abs(share - truth) < np.abs((found.slope > 0).mean(("lat", "lon")).values - truth)).all()
 
 
-def test_without_noise_nothing_is_taken_out():
-    _, maps, counted = slopes_with_noise(np.random.default_rng(4), 0.0, *grid(12))
-    found = realised.series_of_maps(maps, counted).assign_attrs(stt=float(DX @ DX))
-    found["noise"] = 0 * found.noise
-    clean = realised.cleaned(found)
-    np.testing.assert_allclose(clean.slope, found.slope / found.sigma, rtol=1e-6)
-    np.testing.assert_allclose(clean.root, 0, atol=1e-6)
-
-
 def towers(seed, sites=60, years=6, c=0.4, length=900.0, private=0.5, b=0.7, smooth=False):
     """Return made years of towers: b times what is predicted, an error that neighbours share, and one of their own."""
     rng = np.random.default_rng(seed)
@@ -156,11 +147,6 @@ def test_noise_of_single_towers_is_no_error_that_is_shared_nor_one_of_calibratio
     assert loud.shared < 0.12
 
 
-def test_years_that_towers_do_not_share_leave_the_shared_error_as_large():
-    few, many = (told(16, sites=100, years=years, private=0.1, b=1.0).shared for years in (3, 9))
-    assert few > 0.9 * many and few == pytest.approx(0.4, abs=0.1) and many == pytest.approx(0.4, abs=0.06)
-
-
 def test_places_are_drawn_anew_and_few_towers_are_refused():
     years = towers(0)
     errors = realised.tower_errors(years, 30, np.random.default_rng(1))
@@ -187,17 +173,7 @@ def test_waves_have_the_covariance_that_they_promise():
         np.testing.assert_allclose(np.cov(fields.T), np.exp(-apart / length), atol=0.06)
 
 
-def test_waves_are_the_same_in_one_block_and_in_many():
-    rng, waves = np.random.default_rng(6), Waves(4, np.random.default_rng(7))
-    lat, lon, length = rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50), np.array([500.0, 900.0, 500.0, 1500.0])
-    parts = [waves.at(lat[k], lon[k], length) for k in (slice(0, 1), slice(1, 30), slice(30, 50))]
-    whole = waves.at(lat, lon, length)
-    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-11)
-    np.testing.assert_array_equal(whole[[0, 2]], waves.at(lat, lon, np.full(4, 500.0))[[0, 2]])
-
-
-@pytest.mark.parametrize("lazy", [False, True])
-@pytest.mark.parametrize(("cells", "rows"), [(1, 1), (37, 5), (4000, 60)])
+@pytest.mark.parametrize(("cells", "rows", "lazy"), [(37, 5, True), (4000, 60, False)])
 def test_blocks_hold_each_counted_cell_once_and_in_its_place(noisy, cells, rows, lazy, monkeypatch):
     maps, counted = noisy
     counted[4:8] = False
@@ -225,6 +201,7 @@ def errors():
     return realised.tower_errors(towers(0), 60, np.random.default_rng(1))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("cells", [4000, 37])
 def test_the_same_seed_gives_the_same_bytes_on_one_thread_and_two(noisy, errors, cells):
     with threadpool_limits(1):
@@ -243,12 +220,6 @@ def test_a_map_that_is_silent_on_a_cell_leaves_any_slope_to_it(noisy, errors):
     assert silent.any() and all(slopes[name].notnull().all() for name in slopes)
     rises = (slopes.reco > 0).mean("draw")
     assert float(rises[silent].std()) < 0.6 * float(rises[~silent].std()), "no draw knows where it is silent"
-
-
-def test_a_map_that_is_silent_everywhere_is_refused(noisy, errors):
-    maps, counted = noisy
-    with pytest.raises(ValueError, match="^reco, npp: expected cells in which both have slopes"):
-        drawn(maps.assign(reco=maps.reco * np.nan), counted, errors)
 
 
 def test_cells_without_reco_leave_the_covariance_of_the_others_as_it_is():
@@ -307,9 +278,8 @@ def made_world(seed, c=1.0, sites=60, draws=40):
 
 
 def test_intervals_hold_the_truth_and_without_what_towers_tell_they_do_not(monkeypatch):
-    """60 worlds; of 100, intervals of 90 % held the truth in 91, and 55 when they were told of no error."""
+    """30 worlds; of 100, intervals of 90 % held the truth in 91, and 55 when they were told of no error."""
     monkeypatch.setattr(realised, "COMMON", 0.0)  # these worlds have no such error
-    worlds = [made_world(seed) for seed in range(60)]
+    worlds = [made_world(seed) for seed in range(30)]
     held, placebo = (sum(w[k][0] <= w[0] <= w[k][1] for w in worlds) for k in (1, 2))
-    assert held >= 45, (held, placebo)
-    assert placebo < held - 12, (held, placebo)
+    assert held >= 23 and placebo < held - 6, (held, placebo)

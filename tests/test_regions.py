@@ -6,8 +6,6 @@ import json
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from helpers import products
 from helpers.products import ProductError
@@ -33,14 +31,10 @@ def quarter():
     return lat, lon, regions.land(lat, lon), regions.economies(lat, lon), regions.cell_area(lat, lon)
 
 
-@settings(deadline=None, max_examples=20)
-@given(st.sampled_from([5.0, 3.0, 1.0, 0.5, 12.0]), st.booleans())
-def test_areas_sum_to_the_sphere(resolution, ascending):
-    lat, lon = centres(resolution, ascending)
-    assert regions.cell_area(lat, lon).sum() == pytest.approx(4 * np.pi * 6371007.181**2, rel=1e-12)
-
-
-def test_area_of_one_cell_against_a_slow_integral():
+def test_areas_sum_to_the_sphere_and_one_cell_is_a_slow_integral():
+    for resolution, ascending in ((5.0, False), (0.5, True), (12.0, True)):
+        lat, lon = centres(resolution, ascending)
+        assert regions.cell_area(lat, lon).sum() == pytest.approx(4 * np.pi * 6371007.181**2, rel=1e-12)
     fine = np.radians(np.linspace(40, 41, 200_001))
     slow = regions.RADIUS**2 * np.radians(2.0) * np.trapezoid(np.cos(fine), fine)
     area = regions.cell_area([41.5, 40.5], [-1.0, 1.0])
@@ -62,65 +56,34 @@ def test_area_of_one_cell_against_a_slow_integral():
     ],
 )
 def test_economies_have_their_published_areas(quarter, name, land_area, total):
-    *_, flags, area = quarter
+    *_, land, flags, area = quarter
+    assert area[land].sum() / 1e12 == pytest.approx(148.9, rel=0.02)  # without ice shelves (1.5), with lakes
+    assert (land[flags > 0]).mean() > 0.999  # an economy is on land
     flag = regions.ECONOMIES.index(name) + 1
     assert land_area * 0.99 < area[flags == flag].sum() / 1e12 < total * 1.01
 
 
-def test_land_has_its_published_area(quarter):
-    _, _, land, flags, area = quarter
-    assert area[land].sum() / 1e12 == pytest.approx(148.9, rel=0.02)  # without ice shelves (1.5), with lakes
-    assert (land[flags > 0]).mean() > 0.999  # an economy is on land
+BELONGING = {
+    "": [(4, -53), (28.3, -16.6), (78.5, 16), (-21.1, 55.5), (64.3, -51), (54.7, 21.2), (55.7, 37.6), (39.9, 32.9)],
+    "Brazil": [(2, -52)],
+    "Europe (without Russia)": [(48.9, 2.3), (42.6, 21.0), (64.2, -21.2), (70.0, 25.0)],
+    "United States": [(64.8, -147.7), (52.9, 172.9)],
+    "China": [(29.6, 91.1)],
+    "India": [(21.1, 79.1)],
+}
+"""To none: French Guiana, Tenerife, Svalbard, Reunion, Nuuk, Kaliningrad, Moscow, Ankara. Amapa; Paris, Pristina,
+Reykjavik, North Cape; Fairbanks and Attu, across the date line; Lhasa; Nagpur."""
+LAND = [(67, 179.4), (66.5, -175.5), (-17.8, 178.0), (72, -42), (-89.9, 0), (-75, 20), (10, 20)]
+SEA = [(42, 50.5), (0, -150), (60, 179.9), (89.9, 0)]
+"""Chukotka on both sides of the date line, Fiji, Greenland, Antarctica, Chad; the Caspian Sea and three oceans."""
 
 
-@pytest.mark.parametrize(
-    ("place", "lat_lon", "expected"),
-    [
-        ("French Guiana", (4, -53), ""),
-        ("Tenerife", (28.3, -16.6), ""),
-        ("Svalbard", (78.5, 16), ""),
-        ("Reunion", (-21.1, 55.5), ""),
-        ("Nuuk", (64.3, -51), ""),
-        ("Kaliningrad", (54.7, 21.2), ""),
-        ("Moscow", (55.7, 37.6), ""),
-        ("Ankara", (39.9, 32.9), ""),
-        ("Cayenne's neighbour Amapa", (2, -52), "Brazil"),
-        ("Paris", (48.9, 2.3), "Europe (without Russia)"),
-        ("Pristina", (42.6, 21.0), "Europe (without Russia)"),
-        ("Reykjavik", (64.2, -21.2), "Europe (without Russia)"),
-        ("North Cape", (70.0, 25.0), "Europe (without Russia)"),
-        ("Hokkaido", (43.4, 142.8), ""),
-        ("Fairbanks", (64.8, -147.7), "United States"),
-        ("Attu, across the date line", (52.9, 172.9), "United States"),
-        ("Lhasa", (29.6, 91.1), "China"),
-        ("Nagpur", (21.1, 79.1), "India"),
-    ],
-)
-def test_places_belong_where_they_belong(quarter, place, lat_lon, expected):
-    lat, lon, _, flags, _ = quarter
-    meanings = ("", *regions.ECONOMIES)
-    assert meanings[at(flags, lat, lon, lat_lon)] == expected, place
-
-
-@pytest.mark.parametrize(
-    ("lat_lon", "expected"),
-    [
-        ((67, 179.4), True),  # Chukotka west and east of the date line
-        ((66.5, -175.5), True),
-        ((-17.8, 178.0), True),  # Fiji
-        ((72, -42), True),  # Greenland
-        ((-89.9, 0), True),
-        ((-75, 20), True),
-        ((42, 50.5), False),  # Caspian Sea
-        ((0, -150), False),
-        ((60, 179.9), False),
-        ((10, 20), True),
-        ((89.9, 0), False),
-    ],
-)
-def test_land_and_sea(quarter, lat_lon, expected):
-    lat, lon, land, _, _ = quarter
-    assert at(land, lat, lon, lat_lon) == expected
+def test_places_belong_where_they_belong_and_land_is_no_sea(quarter):
+    lat, lon, land, flags, _ = quarter
+    for name, places in BELONGING.items():
+        found = {("", *regions.ECONOMIES)[at(flags, lat, lon, place)] for place in places}
+        assert found == {name}
+    assert all(at(land, lat, lon, place) for place in LAND) and not any(at(land, lat, lon, place) for place in SEA)
 
 
 def test_mask_is_the_test_of_each_cell_centre():
@@ -130,17 +93,8 @@ def test_mask_is_the_test_of_each_cell_centre():
     np.testing.assert_array_equal(regions.land(lat, lon), slow)
 
 
-def test_a_part_of_the_world_in_either_direction_equals_the_same_part_of_the_whole():
-    lat, lon = centres(1.0)
-    part = regions.economies(lat[60:20:-1], lon[100:220])
-    np.testing.assert_array_equal(part, regions.economies(lat, lon)[60:20:-1, 100:220])
-
-
-def test_bands_meet_at_thirty_degrees():
+def test_bands_meet_at_thirty_degrees_and_shares_are_those_of_counting_by_hand():
     assert regions.band([30.01, 30.0, -30.0, -30.01, 90, -90]).tolist() == [0, 1, 1, 2, 0, 2]
-
-
-def test_group_shares_against_counting_by_hand():
     mask = np.array([[True, False], [True, True]])
     area = np.array([[1.0, 2.0], [4.0, 8.0]])
     within = np.array([[True, True], [True, False]])
@@ -198,3 +152,56 @@ def test_geojson_as_natural_earth_gives_it_is_read_too_and_other_files_are_named
         path.write_text(text)
         with pytest.raises(ProductError, match=r"countries-50m\.geojson: expected outlines as GeoJSON"):
             products.read("natural_earth", path, grid=Grid(5))
+
+
+def test_the_parts_of_the_world_say_what_their_flags_mean():
+    target = Grid(5)
+    parts = regions.parts(target.lat, target.lon)
+    assert float(parts.area.sum()) == pytest.approx(4 * np.pi * 6371007.181**2)
+    named = {}
+    for name in ("band", "economy"):
+        words = parts[name].attrs["flag_meanings"].split()
+        assert parts[name].dtype == np.int8 and len(words) == len(parts[name].attrs["flag_values"])
+        named[name] = dict(zip(words, parts[name].attrs["flag_values"], strict=True))
+    at = {"lat": -7.5, "lon": -52.5}  # in Amazonia
+    assert parts.economy.sel(at) == named["economy"]["Brazil"]
+    assert parts.band.sel(at) == named["band"]["Tropics"]
+    assert parts.economy.sel(lat=62.5, lon=-107.5) == named["economy"]["none"]  # in Canada
+    assert parts.band.sel(lat=62.5, lon=-107.5) == named["band"]["Northern_Extra-tropics"]
+
+
+# --- the boxes of the places that the paper names
+
+TOWNS = {
+    "Amazonia": ("Manaus", -3.12, -60.02),
+    "US west coast": ("Portland, Oregon", 45.52, -122.68),
+    "Eastern North America": ("Pittsburgh", 40.44, -79.99),
+    "Central North America": ("Kansas City", 39.10, -94.58),
+    "North America": ("Winnipeg", 49.90, -97.14),
+    "Southern tip of North America": ("Guatemala City", 14.63, -90.51),
+    "Eastern Brazil": ("Salvador", -12.97, -38.50),
+    "Central South America": ("Filadelfia, Chaco", -22.35, -60.03),
+    "Europe": ("Prague", 50.08, 14.44),
+    "Central Europe": ("Vienna", 48.21, 16.37),
+    "Central Russia": ("Krasnoyarsk", 56.01, 92.87),
+    "South-western Russia": ("Volgograd", 48.71, 44.51),
+    "Central Africa": ("Kisangani", 0.52, 25.19),
+    "Eastern India": ("Bhubaneswar", 20.30, 85.82),
+    "North-eastern China": ("Harbin", 45.80, 126.53),
+    "South-eastern China": ("Guangzhou", 23.13, 113.26),
+    "South-east Asia": ("Singapore", 1.35, 103.82),
+}
+
+
+def test_every_town_lies_in_its_box_and_its_antipode_does_not():
+    assert set(TOWNS) == set(regions.places([0.0], [0.0]))
+    for place, (_, lat, lon) in TOWNS.items():
+        assert regions.places([lat], [lon])[place].all()
+        assert not regions.places([-lat], [lon - 180 * np.sign(lon)])[place].any()
+
+
+def test_every_box_holds_land_even_on_the_coarsest_grid():
+    grid = Grid(3.0)
+    land = regions.land(grid.lat, grid.lon)
+    for place, inside in regions.places(grid.lat, grid.lon).items():
+        assert (inside & land).sum() >= 3, place

@@ -56,50 +56,28 @@ def test_each_layer_goes_over_the_one_before(book):
     assert [chosen[s].values["seed"] for s in ("01_first", "02_second")] == [4, 4]
     assert [chosen[s].values["rate"] for s in ("01_first", "02_second")] == [0.2, 1.0]
     assert resolve(book, text, "02_second.seed=9")["01_first"].values["seed"] == 3
+    assert resolve(book, "01_first: {seed: 1, rate: 1}\n")["01_first"].changed == {"profile": "trial", "rate": 1.0}
 
 
-def test_the_workspace_is_the_profile_and_only_what_differs_is_passed_on(book):
-    chosen = resolve(book, "01_first: {seed: 1, rate: 1}\n")["01_first"]
-    assert chosen.values["profile"] == "trial"
-    assert chosen.changed == {"profile": "trial", "rate": 1.0}
-
-
-@pytest.mark.parametrize(
-    ("override", "value"),
-    [
-        ("rate=1e-3", 1e-3),
-        ("rate=2", 2.0),
-        ("flag=true", True),
-        ("names=[x, y]", ["x", "y"]),
-        ("sizes={b: 2}", {"b": 2}),
-    ],
-)
-def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book, override, value):
-    found = resolve(book, "", override)["01_first"].values[override.split("=")[0]]
-    assert found == value
-    assert type(found) is type(value)
+def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
+    values = {"rate=1e-3": 1e-3, "rate=2": 2.0, "flag=true": True, "names=[x, y]": ["x", "y"], "sizes={b: 2}": {"b": 2}}
+    for override, value in values.items():
+        found = resolve(book, "", override)["01_first"].values[override.split("=")[0]]
+        assert found == value and type(found) is type(value)
 
 
 @pytest.mark.parametrize(
     ("text", "overrides", "message"),
     [
         ("common: {sed: 2}", (), "common: there is no parameter 'sed'; did you mean 'seed'?"),
-        ("03_third: {seed: 2}", (), "03_third: there is no parameter 'seed'"),
         ("01_first: {profile: demo}", (), "there is no parameter 'profile'"),
         ("09_ninth: {seed: 2}", (), "there is no chapter '09_ninth'; the chapters are 01_first, 02_second, 03_third"),
-        ("chapters: ['08']", (), "there is no chapter '08'"),
-        ("chapters: 3", (), "chapters: expected list, found int 3"),
         ("01_first: {seed: 2.5}", (), "01_first.seed: expected int, found float 2.5"),
         ("01_first: {seed: true}", (), "01_first.seed: expected int, found bool True"),
-        ("01_first: {rate: .inf}", (), "01_first.rate: expected float, found float inf"),
         ("", ("batch=-1",), "--set batch=-1: expected 1 or more, found -1; give a greater number"),
         ("common: {seed: [}", (), "expected YAML"),
-        ("just words", (), "expected names and values, found str"),
         ("", ("seed",), "--set seed: expected name=value"),
-        ("", ("sed=1",), "--set sed=1: there is no parameter 'sed'; did you mean 'seed'?"),
-        ("", ("09.seed=1",), "there is no chapter '09' in this run"),
         ("", ("profile=x",), "chosen by --profile x"),
-        ("", ("names=[",), "expected list, found '['"),
         ("common: {site_table: no.csv}", (), "01_first.site_table: expected a file, found nothing at"),
         ("common: {native_folder: '${NOT_SET_HERE}/x'}", (), "needs the variable NOT_SET_HERE, which is not set"),
     ],
@@ -128,13 +106,9 @@ def test_paths_outside_are_found_from_the_book_and_variables_filled_in(book, mon
     assert chosen.shown["site_table"] == "${SOMEWHERE}/sites.csv"
     with pytest.raises(UserError, match="native_folder: expected a folder, found something else"):
         resolve(book, "common: {native_folder: there/sites.csv}")
-
-
-def test_a_path_on_the_command_line_is_found_from_where_one_stands(book, tmp_path, monkeypatch):
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "elsewhere" / "my.csv").write_text("x")
-    monkeypatch.chdir(tmp_path / "elsewhere")
-    assert resolve(book, "", "site_table=my.csv")["01_first"].outside["site_table"] == tmp_path / "elsewhere" / "my.csv"
+    monkeypatch.chdir(book.root / "there")  # on the command line, from where one stands
+    chosen = resolve(book, "", "site_table=sites.csv")["01_first"]
+    assert chosen.outside["site_table"] == book.root / "there" / "sites.csv"
 
 
 def test_a_chapter_that_lacks_a_path_it_needs_is_left_out_unless_the_profile_lists_it(book):
@@ -152,9 +126,7 @@ def test_a_chapter_that_lacks_a_path_it_needs_is_left_out_unless_the_profile_lis
     ("line", "message"),
     [
         ("wrong: tuple = ()  # no", "expected a type among int, float, str, bool, list, dict, found tuple"),
-        ("wrong = 3  # no", "found None; annotate it"),
         ("wrong: int = 3 * 4  # no", "expected a literal, found 3 * 4"),
-        ("wrong: int = 'x'  # no", "expected int, found str 'x'"),
         ("wrong: int = 3  # no, a = b", "expected one line"),
     ],
 )
@@ -165,20 +137,13 @@ def test_a_parameter_that_cannot_be_set_is_named(book, line, message):
     assert message in str(caught.value)
 
 
-def test_chapters_are_chosen_by_stem_or_number_and_keep_the_reading_order(book):
-    everything = chapters.discover(book.notebooks)
-    assert [c.stem for c in chapters.choose(everything, ["3", "01_first"], "x")] == ["01_first", "03_third"]
-
-
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
         ("03_third: {}", "", "03_third: found no entry; write one"),
         ("03_third: {}", "03_third: {}\n09_ninth: {}", "09_ninth: found no such notebook; drop the entry"),
-        ("03_third: {}", "03_third: {reeds: [x]}", "03_third: expected reads, .* found reeds"),
         ("03_third: {}", "03_third: {reads: [x]}", "03_third: reads x, which no chapter writes"),
         ("03_third: {}", "03_third: {writes: {x: {file: x.csv}}}", "03_third: x: expected .* with file and holds"),
-        ("03_third: {}", "03_third: {", "chapters.yml: expected YAML"),
         ("site_table: file", "site_tabel: file", "01_first: paths: site_tabel: found no such parameter"),
     ],
 )

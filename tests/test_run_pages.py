@@ -36,17 +36,10 @@ def text(book, profile, page):
     return " ".join(re.sub(r"<[^>]+>", " ", article).split())
 
 
-def test_the_command_prints_where_the_book_is_and_builds_once(site):
+def test_a_page_shows_outputs_but_no_progress(site):
     done = site.run(pages=True)
     index = site.root / "_build" / "demo" / "html" / "index.html"
-    assert index.is_file()
-    assert done.stdout == (
-        "profile demo: nothing to do, 4 of 4 chapters were fresh and the pages are up to date\n"
-        f"the book is at {index}\n"
-    )
-
-
-def test_a_page_shows_outputs_but_no_progress(site):
+    assert index.is_file() and done.stdout.endswith(f"the pages are up to date\nthe book is at {index}\n")
     page = text(site, "demo", "notebooks/04_apart")
     assert "seen" in page
     assert "working" not in page.replace('"working"', "")
@@ -92,18 +85,11 @@ def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
         assert not entry.doi or f"(https://doi.org/{entry.doi})" in sources
         for field in entry.fields:
             assert f"| {key} | `{field.name}`" in variables
-    assert (
-        "| mod17a3hgf | `npp` | annual net primary production (carbon) | kg m-2 yr-1 | Npp_500m | 0.0001 |" in variables
-    )
-    assert "`gpp` (not in all versions)" in variables
     bibliography = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
     assert all(f"{{{entry.citation}," in bibliography for entry in known.values() if entry.citation)
 
 
-def test_no_page_loads_anything_from_the_network(site):
-    loaded = re.compile(r"""<(?:script|img|iframe|source)[^>]*\ssrc=["'](?:https?:)?//|<link[^>]*rel=["'](?:stylesheet|preload|icon)["'][^>]*href=["'](?:https?:)?//""")  # noqa: E501  # fmt: skip
-    for path in (site.root / "_build" / "demo" / "html").rglob("*.html"):
-        assert not loaded.search(path.read_text()), path
+def test_equations_show_without_a_network(site):
     page = (site.root / "_build" / "demo" / "html" / "notebooks" / "01_numbers.html").read_text()
     mathjax = re.search(r'src="([^"]*tex-chtml\.js)', page)[1]
     assert (site.root / "_build/demo/html/notebooks" / mathjax).resolve().is_file()
@@ -162,14 +148,15 @@ def test_a_marker_without_a_table_and_a_page_that_is_missing_are_named(mini, tmp
 @pytest.mark.parametrize(
     ("given", "plain"),
     [
-        ("[there](../notebooks/05_map.ipynb#x)", "there"),
-        ("[](05_map)", "*5. Map*"),
-        ("{doc}`the map <../notebooks/05_map>`", "the map"),
+        (
+            "[there](../notebooks/05_map.ipynb#x) [](05_map) {doc}`the map <../notebooks/05_map>`",
+            "there *5. Map* the map",
+        ),
         ("{numref}`Fig. %s <fig-1a>`", "(in *5. Map*, which this run leaves out)"),
-        ("{eq}`area` {ref}`a place <place>`", "(in *5. Map*, which this run leaves out) (in *5. Map*, which this run leaves out)"),  # noqa: E501
+        ("{eq}`area`", "(in *5. Map*, which this run leaves out)"),
         ("[a](03_cnn.ipynb) {numref}`fig-9` {doc}`06_x` ![](05_map.png)", None),
     ],
-)  # fmt: skip
+)
 def test_mentions_of_an_absent_chapter_become_words(tmp_path, given, plain):
     made = notebook("05_map", "x = 1", words="(place)=\n## Place\n\n$$\na\n$$ (area)")
     made.cells[0].source = made.cells[0].source.replace("# 05. Map", "# 5. Map")

@@ -92,6 +92,7 @@ def made_by(processes, tmp_path):
     return {folder.name: digests(folder) for folder in tmp_path.iterdir()}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("source", [PLANET, TRAINING], ids=["planet", "training on kept splits"])
 def test_threads_kernels_and_places_leave_every_byte(tmp_path, source):
     running = [start(tmp_path / machine, machine, "-c", source, str(tmp_path / machine)) for machine in MACHINES]

@@ -82,12 +82,6 @@ def world():
     return World(2021)
 
 
-def test_there_is_little_to_learn_by_heart(world):
-    distinct = len(np.unique(world.window.values.reshape(len(world.lot), -1), axis=0))
-    assert distinct == PLACES <= 200
-    assert world.lot.min() > 0
-
-
 def test_the_split_that_is_drawn_anew_calls_noise_nearly_perfect(world):
     members = [cnn.Member("noise", CHANNELS, seed) for seed in SEEDS]
     how = {"split": cnn.re_drawn(), "iterations": 400, "progress": False}
@@ -105,7 +99,7 @@ def test_networks_know_nothing_of_noise_at_unseen_places(world):
         assert skill.r2(world.lot, told).mean() <= 0, rule
 
 
-@pytest.mark.parametrize("deal", range(5))
+@pytest.mark.parametrize("deal", range(3))
 def test_neighbours_know_nothing_of_noise_at_unseen_places(deal):
     world = World(100 + deal)
     for rule, folds in world.folds(np.random.default_rng(deal)).items():

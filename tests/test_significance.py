@@ -61,13 +61,12 @@ def test_mann_kendall_agrees_with_pymannkendall_on_ties_and_on_float32_far_from_
         tied = (noise(seed=1) / step).round() * step
         agree(tied.isel(cell=(tied.max("year") > tied.min("year")).values), variant)
     agree((1000 + noise(seed=4)).astype("float32"), variant)
-
-
-def test_a_variance_below_zero_is_undefined_as_it_is_for_pymannkendall():
-    y = xr.DataArray(np.random.default_rng(0).normal(size=(2000, 19)), coords={"year": YEARS}, dims=("cell", "year"))
-    below = significance.mann_kendall(y, "hamed_rao").outcome.values == trends.UNDEFINED
-    assert below.sum() > 5
-    agree(y[below], "hamed_rao")
+    if variant == "hamed_rao":  # whose variance may lie below zero, which leaves the test undefined
+        normal = np.random.default_rng(0).normal(size=(2000, 19))
+        y = xr.DataArray(normal, coords={"year": YEARS}, dims=("cell", "year"))
+        below = significance.mann_kendall(y, variant).outcome.values == trends.UNDEFINED
+        assert below.sum() > 5
+        agree(y[below], variant)
 
 
 @every_variant
@@ -109,14 +108,6 @@ def test_adjusted_least_squares_agree_with_statsmodels(rho, corrected):
             se = oracle.bse[1] * np.sqrt(17 / dof)
             p = 2 * stats.t.sf(abs(oracle.params[1] / se), dof)
             assert ours == pytest.approx([oracle.params[1], r1, dof, se, p], rel=1e-8)
-
-
-@pytest.mark.parametrize(("rho", "plain", "corrected"), [(0.0, -2 / 19, 0.0), (0.3, 0.113, 0.277), (0.5, 0.249, 0.448)])
-def test_how_far_r1_lies_below_the_memory_of_19_years(rho, plain, corrected):
-    """-2 / n and none without memory, by algebra; the others are what the docstring states."""
-    y = noise(cells=40_000, rho=rho)
-    assert float(significance.ols_ar1(y).r1.mean()) == pytest.approx(plain, abs=0.004)
-    assert float(significance.ols_ar1(y, corrected=True).r1.mean()) == pytest.approx(corrected, abs=0.005)
 
 
 @pytest.mark.parametrize(("rho", "expected"), [(0.0, 0.914), (0.3, 0.857), (0.5, 0.819)])
@@ -177,11 +168,6 @@ def test_every_test_takes_gaps_lines_lazy_maps_and_blocks_alike(method, monkeypa
     xr.testing.assert_allclose(significance.p_values(y, method), whole, rtol=1e-12)
 
 
-def test_an_unknown_method_is_named():
-    with pytest.raises(ValueError, match="method: expected one of ols, .* found 'spearman'"):
-        significance.p_values(cube(), "spearman")
-
-
 # Many tests at once.
 
 
@@ -189,8 +175,7 @@ def field(values):
     return xr.DataArray(np.asarray(values), dims=("lat", "lon"))
 
 
-@pytest.mark.parametrize("alpha", [0.01, 0.05, 0.1])
-@pytest.mark.parametrize("trending", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize(("alpha", "trending"), [(0.05, 0.0), (0.1, 0.3), (0.01, 1.0)])
 def test_fdr_agrees_with_statsmodels_and_with_the_formula_of_wilks(alpha, trending):
     rng = np.random.default_rng(0)
     p = field(np.where(rng.random((12, 20)) < trending, rng.beta(0.05, 4, (12, 20)), rng.random((12, 20))))
@@ -202,6 +187,8 @@ def test_fdr_agrees_with_statsmodels_and_with_the_formula_of_wilks(alpha, trendi
     passing = [value for i, value in enumerate(ordered, start=1) if value <= i / len(ordered) * 2 * alpha]
     assert judged.attrs["threshold"] == max(passing, default=0.0)
     assert not (judged & ~counted).any() and not significance.fdr(p, counted & False, alpha).any()
+    with pytest.raises(ValueError, match="alpha: expected .* found 0.6"):
+        significance.fdr(p, counted, 0.6)
 
 
 def test_twice_the_level_keeps_a_map_of_correlated_cells():
@@ -212,15 +199,6 @@ def test_twice_the_level_keeps_a_map_of_correlated_cells():
     p = 2 * stats.norm.sf(np.abs(rng.normal(size=(500, 25)) @ waves.T))
     shown = sum(bool(significance.fdr(field(m[None]), field(m[None]) < 2, 0.1).any()) for m in p)
     assert 0.02 < shown / 500 < 0.12
-
-
-def test_what_cannot_be_judged_is_refused():
-    p = field([[0.01, np.nan, 0.5]])
-    with pytest.raises(ValueError, match="p: expected .* found none in 1"):
-        significance.fdr(p, field([[True] * 3]), 0.1)
-    for alpha in (0, 0.6):
-        with pytest.raises(ValueError, match=f"alpha: expected .* found {alpha}"):
-            significance.fdr(p, p > 0, alpha)
 
 
 def check(table, gpp, area, method, alpha):
@@ -424,14 +402,6 @@ def test_power_on_maps_agrees_with_a_slow_count():
     np.testing.assert_allclose(row.astype(float), np.mean(found, axis=0), rtol=1e-9)
     with pytest.raises(ValueError, match="part, trend: expected"):
         on_maps(trend=0.0)
-
-
-def test_made_maps_have_unit_variance_memory_and_alike_neighbours():
-    maps = significance._made_maps(0.5, 19, 60, np.random.default_rng(0)).reshape(19, 60, 25, 40)
-    assert maps.var() == pytest.approx(1, abs=0.02)
-    assert (maps[1:] * maps[:-1]).mean() == pytest.approx(0.5, abs=0.02)
-    for axis in (2, 3):
-        assert (maps * np.roll(maps, 1, axis)).mean() == pytest.approx(0.894, abs=0.01)
 
 
 def test_a_map_without_trend_is_called_as_seldom_as_promised_and_whitening_finds_none_that_has():

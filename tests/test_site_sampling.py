@@ -1,31 +1,13 @@
 """Chapter 2 on the real table of site-years, whose samples pandas alone would choose, and on an untidy folder."""
 
-import os
-
 import numpy as np
 import pandas as pd
 import papermill
 import pytest
-import yaml
 from tower_files import sites, steady, write, yearly
 
 from helpers.space.grid import Grid
-from helpers.workspace import ROOT, Workspace
-
-NOTEBOOK = ROOT / "notebooks" / "02_site_sampling.ipynb"
-
-
-def values_of_profile_sites(folder):
-    """What profile ``sites`` gives chapter 2, with ``folder`` in the place of RECO_REAL_DATA."""
-    text = (ROOT / "notebooks" / "profiles" / "sites.yml").read_text(encoding="utf-8")
-    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", folder.as_posix()))
-    return profile["common"] | profile["02_site_sampling"] | {"profile": "sites"}
-
-
-def run(tmp_path, **values):
-    papermill.execute_notebook(
-        NOTEBOOK, tmp_path / "run.ipynb", values, cwd=NOTEBOOK.parent, kernel_name="python3", progress_bar=False
-    )
+from helpers.workspace import Workspace
 
 
 def expected(folder):
@@ -37,9 +19,8 @@ def expected(folder):
     return table[good & (table.year >= 2003) & table.site.isin(climate)]
 
 
-def test_real_table_gives_790_site_years_of_140_sites(real_data, outputs, tmp_path):
-    run(tmp_path, **values_of_profile_sites(real_data))
-    ws, chosen = Workspace("sites"), expected(real_data)
+def test_real_table_gives_790_site_years_of_140_sites(real_data, real_samples):
+    ws, chosen = real_samples, expected(real_data)
     samples, dropped = ws.read("samples"), ws.read("dropped")
     assert samples.sizes["sample"] == len(chosen) == 790 and len(set(samples.site.values)) == 140
     assert set(zip(samples.site.values, samples.year.values, strict=True)) == set(
@@ -57,23 +38,22 @@ def test_real_table_gives_790_site_years_of_140_sites(real_data, outputs, tmp_pa
     assert ws.read("site_years").sizes["sample"] == 1436
 
 
-def test_a_table_cut_short_stops_the_chapter_in_one_line(real_data, outputs, tmp_path):
-    values = values_of_profile_sites(real_data)
+def test_a_table_cut_short_stops_the_chapter_in_one_line(real_data, sites_profile, run_chapter, tmp_path):
     content = (real_data / "fluxnet2015_site_years.csv").read_bytes()[:100_000]
-    values["towers_table"] = os.fspath(tmp_path / "cut.csv")
     (tmp_path / "cut.csv").write_bytes(content[: content.rindex(b",")])
+    values = sites_profile["common"] | sites_profile["02_site_sampling"] | {"towers_table": str(tmp_path / "cut.csv")}
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        run(tmp_path, **values)
+        run_chapter("02_site_sampling", tmp_path, profile="sites", **values)
     assert error.value.ename == "DamagedFile" and "cut.csv: row" in error.value.evalue
-    assert "\n" not in error.value.evalue and not Workspace("sites").has("samples")
+    assert "\n" not in error.value.evalue and not Workspace("sites", root=tmp_path).has("samples")
 
 
 @pytest.fixture
-def untidy(outputs, tmp_path):
+def untidy(tmp_path):
     """Workspace with a planet of one predictor, and a folder of tower files with all that can be wrong in one."""
     grid = Grid(10)
     field = (grid.like().fillna(1.0) + grid.like().fillna(0.0).lat / 100).expand_dims(year=[2001, 2002, 2003])
-    ws = Workspace("small")
+    ws = Workspace("small", root=tmp_path)
     ws.write("predictors", field.astype("float32").assign_attrs(units="degC").to_dataset(name="mat"))
     ws.write("static", grid.like().fillna(4).astype("int8").to_dataset(name="igbp"))
     write(tmp_path, "AA-One", table=steady(2001, 2003, 400.0))
@@ -85,7 +65,7 @@ def untidy(outputs, tmp_path):
     return ws, {"profile": "small", "data_folder": str(tmp_path), "channels": ["mat"]}
 
 
-def test_the_losses_add_up_from_the_rows_of_the_files(untidy, tmp_path):
+def test_the_losses_add_up_from_the_rows_of_the_files(untidy, run_chapter, tmp_path):
     ws, values = untidy
     sites(
         tmp_path,
@@ -93,7 +73,7 @@ def test_the_losses_add_up_from_the_rows_of_the_files(untidy, tmp_path):
         ("DD-Two", 50, 1, "EBF"),
         **{"AA-One": (51.5, 10.25, "DBF"), "BB-Two": (0.5, 20.0, "EBF"), "CC-Tri": (-33.0, 150.0, "WSA")},
     )
-    run(tmp_path, **values)
+    run_chapter("02_site_sampling", tmp_path, **values)
     samples, dropped = ws.read("samples"), ws.read("dropped").set_index("rule")
     assert [*zip(samples.site.values, samples.year.values, samples.reco.values.round(3), strict=True)] == [
         *[("AA-One", year, 0.4) for year in (2001, 2002, 2003)],
@@ -106,9 +86,9 @@ def test_the_losses_add_up_from_the_rows_of_the_files(untidy, tmp_path):
     assert dropped["lost"].sum() + samples.sizes["sample"] == 15  # rows in all files
 
 
-def test_a_tower_that_nobody_places_stops_the_chapter_in_one_line(untidy, tmp_path):
+def test_a_tower_that_nobody_places_stops_the_chapter_in_one_line(untidy, run_chapter, tmp_path):
     ws, values = untidy
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        run(tmp_path, **values)
+        run_chapter("02_site_sampling", tmp_path, **values)
     assert error.value.ename == "ValueError" and "the place of BB-Two, CC-Tri" in error.value.evalue
     assert "\n" not in error.value.evalue and not ws.has("samples")

@@ -116,13 +116,6 @@ def test_calibration_years_alone_decide_the_fit():
     assert spei(wetter, NO_PET, 3, **early).sel(time=slice("2011", None)).mean() > 1
 
 
-def test_dask_and_numpy_agree():
-    rain = gamma_rain(15, (4, 3), seed=4)
-    lazy = spei(rain.chunk({"lat": 2, "time": 50}), NO_PET, 24)
-    assert lazy.chunks is not None
-    np.testing.assert_array_equal(lazy.compute(), spei(rain, NO_PET, 24))
-
-
 def test_a_lazy_cube_is_cut_into_whole_series_of_few_cells():
     time = pd.date_range("1901-01", periods=1440, freq="MS")
     cube = xr.DataArray(
@@ -131,6 +124,8 @@ def test_a_lazy_cube_is_cut_into_whole_series_of_few_cells():
         coords={"time": time},
     )
     index = spei(cube, cube, 12)
+    rain = gamma_rain(15, (4, 3), seed=4)
+    np.testing.assert_array_equal(spei(rain.chunk({"lat": 2, "time": 50}), NO_PET, 24), spei(rain, NO_PET, 24))
     assert index.chunksizes["time"] == (1440,)
     largest = 1440 * max(index.chunksizes["lat"]) * max(index.chunksizes["lon"]) * 8
     assert largest <= 2 * 16 * 2**20
@@ -142,24 +137,11 @@ def test_missing_months_spoil_only_the_sums_that_hold_them():
     gap[100] = np.nan
     index = spei(gap, NO_PET, 6)
     assert np.flatnonzero(np.isnan(index)).tolist() == [*range(5), *range(100, 106)]
-
-
-def test_too_few_years_or_no_variation_gives_missing():
-    assert np.isnan(spei(gamma_rain(3), NO_PET, 1)).all()
-    assert np.isnan(spei(monthly(np.full(240, 7.3)), NO_PET, 12)).all()
-
-
-@pytest.mark.parametrize("change", [dict(scale=0), dict(scale=121), dict(scale=1.5), dict(calibration=(1800, 1810))])
-def test_bad_arguments_are_refused(change):
-    with pytest.raises(ValueError, match=f"{next(iter(change))}: expected .*found"):
-        spei(gamma_rain(10), NO_PET, **{"scale": 12, **change})
-
-
-def test_december_takes_decembers():
-    index = monthly(np.arange(30.0), start="2001-06")
-    picked = december(index)
-    assert picked.dims[0] == "year"
-    assert picked.year.values.tolist() == [2001, 2002] and picked.values.tolist() == [6, 18]
+    decembers = december(index)
+    assert decembers.year.values.tolist() == list(range(1990, 2020))
+    np.testing.assert_array_equal(decembers, index[11::12])
+    assert np.isnan(spei(gamma_rain(3), NO_PET, 1)).all(), "too few years"
+    assert np.isnan(spei(monthly(np.full(240, 7.3)), NO_PET, 12)).all(), "no variation"
 
 
 # --- potential evapotranspiration ------------------------------------------------------------------------------------
@@ -188,19 +170,8 @@ def test_hargreaves_of_fao56_example_20():
     assert extraterrestrial_radiation(196, 45 + 43 / 60) == pytest.approx(40.6, abs=0.06)
     july = monthly([14.8], start="2001-07"), monthly([26.6], start="2001-07")
     assert float(hargreaves(*july, 45 + 43 / 60)[0]) / 31 == pytest.approx(5.0, abs=0.05)
-
-
-def test_hargreaves_never_negative_and_broadcasts_over_latitude():
-    lat = xr.DataArray([-80.0, 0.0, 80.0], dims="lat", coords={"lat": [-80.0, 0.0, 80.0]})
-    cold = monthly(np.full((3, 24), -60.0)).assign_coords(lat=lat.values)
-    pet = hargreaves(cold, cold + 20, lat)
-    assert pet.dims == ("lat", "time") and pet.shape == (3, 24) and (pet == 0).all()
-    warm = hargreaves(cold + 80, cold + 90, lat)
-    assert (warm.sel(lat=0.0) > 100).all() and float(warm.sel(lat=80.0)[11]) == 0  # polar night
-    swapped = hargreaves(cold + 90, cold + 80, lat)  # minimum above maximum: no range, not a NaN
-    assert (swapped == 0).all()
-    given_mean = hargreaves(cold + 80, cold + 90, lat, tmean=cold + 85)
-    np.testing.assert_allclose(given_mean, warm)
+    swapped = hargreaves(*july[::-1], 45.0)  # minimum above maximum: no range, not a NaN
+    assert float(swapped[0]) == 0
 
 
 def test_precipitation_and_pet_meet_on_the_same_cells_and_months():
@@ -224,9 +195,6 @@ def test_precipitation_and_pet_meet_on_the_same_cells_and_months():
     ("change", "words"),
     [
         (lambda rain: rain.assign_coords(time=np.arange(rain.time.size)), "time: expected dates along it"),
-        (lambda rain: rain.rename(time="month"), "time: expected a dimension 'time', found month"),
-        (lambda rain: rain.to_dataset(name="rain"), "precipitation: expected one field, found a Dataset of rain"),
-        (lambda rain: rain.drop_isel(time=4), "break before 1990-06"),
         (lambda rain: rain.assign_coords(time=NOLEAP).drop_isel(time=4), "break before 1990-06"),
     ],
 )

@@ -1,11 +1,11 @@
 """Chapter 8: on made samples that a straight line explains, and the ladder worked out again with scikit-learn alone."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import xarray as xr
-import yaml
 from sklearn.ensemble import ExtraTreesRegressor, HistGradientBoostingRegressor, RandomForestRegressor
 from sklearn.linear_model import Ridge
 from sklearn.metrics import r2_score, root_mean_squared_error
@@ -16,22 +16,14 @@ from sklearn.preprocessing import StandardScaler
 from helpers import cnn
 from helpers.space import windows
 from helpers.space.grid import Grid
-from helpers.workspace import ROOT, Workspace
+from helpers.workspace import Workspace
 
-NOTEBOOKS = ROOT / "notebooks"
 BRIEF = {
-    "ladder_folds": 3, "ladder_deals": 3, "network_deals": 2, "ladder_networks": 2, "frozen_iterations": 60,
-    "redrawn_iterations": 150, "random_cells": 200, "forest_trees": 20, "honest_iterations": 15, "inner_folds": 3,
+    "ladder_folds": 3, "ladder_deals": 2, "network_deals": 2, "ladder_networks": 1, "frozen_iterations": 40,
+    "redrawn_iterations": 60, "random_cells": 100, "forest_trees": 15, "honest_iterations": 15, "inner_folds": 3,
     "site_draws": 200,
 }  # fmt: skip
 PLACES, YEARS = 40, 5
-
-
-def run(stem, folder, **values):
-    papermill.execute_notebook(
-        NOTEBOOKS / f"{stem}.ipynb", folder / f"{stem}.ipynb", values,
-        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
 
 
 def make_samples(rng):
@@ -65,15 +57,13 @@ def publish(ws, samples):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(run_chapter, tmp_path_factory):
     folder, (samples, place) = tmp_path_factory.mktemp("ladder"), make_samples(np.random.default_rng(8))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(folder))
-        ws = Workspace("trial")
-        ws.write("samples", samples)
-        publish(ws, samples)
-        run("08_splits_and_leakage", folder, profile="trial", **BRIEF)
-        return ws, samples, place
+    ws = Workspace("trial", root=folder)
+    ws.write("samples", samples)
+    publish(ws, samples)
+    run_chapter("08_splits_and_leakage", folder, profile="trial", **BRIEF)
+    return ws, samples, place
 
 
 def value(table, split, model, metric="r2"):
@@ -201,17 +191,15 @@ def test_the_honest_networks_can_be_loaded_and_agree_on_what_they_are(made):
     assert r2_score(samples.reco.values, said) > 0.7, "one setting in five has hardly begun"
 
 
-def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(tmp_path, monkeypatch, real_data):
-    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path))
-    text = (NOTEBOOKS / "profiles" / "sites.yml").read_text(encoding="utf-8")
-    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", real_data.as_posix()))
-    run("02_site_sampling", tmp_path, profile="real", **profile["common"], **profile["02_site_sampling"])
-    ws = Workspace("real")
+@pytest.mark.long
+def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(real_samples, run_chapter, tmp_path):
+    shutil.copytree(real_samples.folder, tmp_path / "real")
+    ws = Workspace("real", root=tmp_path)
     samples = ws.read("samples")
     publish(ws, samples)
     brief = {"ladder_folds": 5, "ladder_networks": 1, "frozen_iterations": 10, "redrawn_iterations": 60}
     brief |= {"ladder_deals": 2, "network_deals": 1, "honest_iterations": 5, "honest_rungs": ["sites"]}
-    run("08_splits_and_leakage", tmp_path, profile="real", **BRIEF | brief)
+    run_chapter("08_splits_and_leakage", tmp_path, profile="real", **BRIEF | brief)
     ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
     for split in ("random", "sites"):
         for model, said in by_scikit_learn(samples, oof, split, 0, 3, 20).items():

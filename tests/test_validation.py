@@ -1,27 +1,17 @@
 """Chapter 4: only independent towers, each model's own cells and years, scores as others compute them."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import xarray as xr
-import yaml
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
 from helpers import cnn, products
 from helpers.products import process_models
-from helpers.workspace import ROOT, Workspace
-
-NOTEBOOKS = ROOT / "notebooks"
-
-
-def run(stem, tmp_path, **values):
-    """Execute a chapter."""
-    papermill.execute_notebook(
-        NOTEBOOKS / f"{stem}.ipynb", tmp_path / f"{stem}.ipynb", values,
-        cwd=NOTEBOOKS, kernel_name="python3", progress_bar=False,
-    )  # fmt: skip
+from helpers.workspace import Workspace
 
 
 def brief(samples, steps=15):
@@ -64,20 +54,18 @@ def check_scores(validation, scores, min_years):
 
 
 @pytest.fixture(scope="module")
-def planet(exact, tmp_path_factory):
+def planet(exact, run_chapter, tmp_path_factory):
     """Chapter 4 on a small planet without error, whose maps are its truth; process models end early."""
     folder, files, truth = exact
     tmp_path = tmp_path_factory.mktemp("validation")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(tmp_path))
-        ws = Workspace("small")
-        names = ["mat", "map", "lai", "npp", "spei12"]
-        ws.write("predictors", truth[names].astype("float32"))
-        ws.write("static", truth[["igbp"]].astype("int8"))
-        run("02_site_sampling", tmp_path, profile="small", data_folder=str(folder), channels=names, min_qc=0.0)
-        train(ws)
-        run("04_validation", tmp_path, profile="small", data_folder=str(folder), min_qc=0.0, min_years=2)
-        yield ws, folder
+    ws, names = Workspace("small", root=tmp_path), ["mat", "map", "lai", "npp", "spei12"]
+    ws.write("predictors", truth[names].astype("float32"))
+    ws.write("static", truth[["igbp"]].astype("int8"))
+    values = {"profile": "small", "data_folder": str(folder), "min_qc": 0.0}
+    run_chapter("02_site_sampling", tmp_path, channels=names, **values)
+    train(ws)
+    run_chapter("04_validation", tmp_path, min_years=2, **values)
+    return ws, folder
 
 
 def test_the_two_towers_that_only_look_independent_are_refused(planet):
@@ -111,33 +99,19 @@ def test_scores_on_the_small_planet_are_those_of_others(planet):
     check_scores(ws.read("validation"), ws.read("validation_scores"), min_years=2)
 
 
-def test_years_that_a_model_does_not_hold_can_be_left_out(exact):
-    paths = exact[1]["mstmip"]
-    kept = products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004, 2050], allow_missing=True)
-    assert kept.year.values.tolist() == [2003]
-    with pytest.raises(products.ProductError, match="2004"):
-        products.read("mstmip", paths, model="DEMO-ARID", years=[2003, 2004])
-    with pytest.raises(products.ProductError, match="2050"):
-        products.read("mstmip", paths, model="DEMO-ARID", years=[2050], allow_missing=True)
-
-
 @pytest.fixture(scope="module")
-def sites(real_data, tmp_path_factory):
+def sites(sites_profile, real_samples, run_chapter, tmp_path_factory):
     """Chapters 2 and 4 of profile ``sites`` with brief training; a function that runs chapter 4 with other values."""
-    tmp_path = tmp_path_factory.mktemp("sites")
-    text = (NOTEBOOKS / "profiles" / "sites.yml").read_text(encoding="utf-8")
-    profile = yaml.safe_load(text.replace("${RECO_REAL_DATA}", real_data.as_posix()))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RECO_OUTPUTS", str(tmp_path))
-        run("02_site_sampling", tmp_path, profile="sites", **profile["common"], **profile["02_site_sampling"])
-        ws = Workspace("sites")
-        train(ws)
+    folder = tmp_path_factory.mktemp("validated")
+    shutil.copytree(real_samples.folder, folder / "sites")
+    ws = Workspace("sites", root=folder)
+    train(ws)
 
-        def validate(**values):
-            run("04_validation", tmp_path, **({"profile": "sites"} | profile["04_validation"] | values))
-            return ws.read("validation"), ws.read("validation_scores")
+    def validate(**values):
+        run_chapter("04_validation", folder, **({"profile": "sites"} | sites_profile["04_validation"] | values))
+        return ws.read("validation"), ws.read("validation_scores")
 
-        yield ws, validate
+    return ws, validate
 
 
 def test_ozflux_is_met_by_a_network_that_saw_no_australian_tower(sites, real_data):
@@ -162,6 +136,7 @@ def test_ozflux_is_met_by_a_network_that_saw_no_australian_tower(sites, real_dat
     np.testing.assert_allclose(validation.simulated[0], expected, rtol=1e-5)
 
 
+@pytest.mark.long
 def test_without_a_held_out_continent_only_towers_far_from_training_are_left(sites):
     ws, validate = sites
     validation, _ = validate(held_out="")

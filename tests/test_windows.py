@@ -49,14 +49,11 @@ def slow_window(field, lat, lon, fill="centre"):
 
 
 inside_a_cell = st.tuples(
-    st.integers(0, GRID.shape[0] - 1),
-    st.integers(0, GRID.shape[1] - 1),
-    st.floats(-4.9, 4.9),
-    st.floats(-4.9, 4.9),
+    st.integers(0, GRID.shape[0] - 1), st.integers(0, GRID.shape[1] - 1), st.floats(-4.9, 4.9), st.floats(-4.9, 4.9)
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     places=st.lists(inside_a_cell, min_size=1, max_size=8),
     sea=st.sampled_from([0.0, 0.3, 0.7]),
@@ -87,21 +84,16 @@ def test_each_year_gets_its_own_field_and_static_fields_serve_all():
     xr.testing.assert_identical(lazy, windows)
 
 
-@pytest.mark.parametrize(
-    ("lon", "columns"), [(179.99, [165, 175, -175]), (180.0, [175, -175, -165]), (540.0, [175, -175, -165])]
-)
-def test_rows_run_from_north_to_south_and_columns_to_the_east_across_the_date_line(lon, columns):
-    window = at_points(coordinates(), [-33.0], [lon])[0]  # 180° is the western edge of the last column
-    np.testing.assert_array_equal(window.sel(predictor="lat_of"), np.tile([[-25], [-35], [-45]], (1, 3)))
-    np.testing.assert_array_equal(window.sel(predictor="lon_of"), np.tile(columns, (3, 1)))
-
-
-@pytest.mark.parametrize(("lat", "row", "beyond"), [(90.0, 85, 0), (-88.0, -85, 2), (-90.0, -85, 2)])
-def test_beyond_a_pole_there_is_no_neighbour(lat, row, beyond):
-    raw = at_points(coordinates(), [lat], [5.0], fill="nan").sel(predictor="lat_of")[0]
-    assert np.isnan(raw[beyond]).all() and np.isfinite(raw).sum() == 6 and raw[1, 1] == row
-    filled = at_points(coordinates(), [lat], [5.0])
-    assert (filled.sel(predictor="lat_of")[0, beyond] == row).all() and filled.filled_neighbours == 6
+def test_rows_run_from_north_to_south_and_columns_to_the_east_across_the_date_line_but_no_pole():
+    for lon, columns in ((179.99, [165, 175, -175]), (180.0, [175, -175, -165]), (540.0, [175, -175, -165])):
+        window = at_points(coordinates(), [-33.0], [lon])[0]  # 180° is the western edge of the last column
+        np.testing.assert_array_equal(window.sel(predictor="lat_of"), np.tile([[-25], [-35], [-45]], (1, 3)))
+        np.testing.assert_array_equal(window.sel(predictor="lon_of"), np.tile(columns, (3, 1)))
+    for lat, row, beyond in ((90.0, 85, 0), (-88.0, -85, 2), (-90.0, -85, 2)):
+        raw = at_points(coordinates(), [lat], [5.0], fill="nan").sel(predictor="lat_of")[0]
+        assert np.isnan(raw[beyond]).all() and np.isfinite(raw).sum() == 6 and raw[1, 1] == row
+        filled = at_points(coordinates(), [lat], [5.0])
+        assert (filled.sel(predictor="lat_of")[0, beyond] == row).all() and filled.filled_neighbours == 6
 
 
 def test_edges_belong_to_the_south_east():
@@ -141,15 +133,11 @@ def test_a_regional_grid_ends_and_does_not_wrap():
 
 
 def test_bad_arguments_are_refused_in_one_line():
-    table = xr.Dataset({"a": ("sample", [1.0])})
     refused = [
         (lambda: at_points(world(), [91.0], [0.0]), "lat: expected −90 to 90"),
-        (lambda: at_points(world(), [1.0], [0.0], fill="zero"), "fill: expected one of"),
         (lambda: at_points(world(years=[2001]), [1.0], [0.0]), "years: expected the year"),
         (lambda: at_points(world().sortby("lat"), [1.0], [0.0]), "lat: expected .* descending"),
-        (lambda: around(table, table, ["a", "c"]), "'c' is no variable"),
         (lambda: next(strips(world(), ["c"])), "'c' is no variable"),
-        (lambda: next(strips(world(years=[2001]), ["a"], 2005)), "year: expected one of 2001 to 2001"),
     ]
     for call, words in refused:
         with pytest.raises(ValueError, match=words) as error:
@@ -175,7 +163,7 @@ def test_towers_get_windows_of_maps_or_of_a_table_with_neighbours_or_without():
 # --- whole grids -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rows", "fill"), [(0, "centre"), (1, "drop"), (5, "nan"), (18, "centre"), (100, "nan")])
+@pytest.mark.parametrize(("rows", "fill"), [(0, "centre"), (5, "nan"), (100, "drop")])
 def test_strips_agree_with_points_at_every_cell(rows, fill):
     ds = world(years=(2001, 2002), sea=0.3, seed=3)
     lat, lon = (c.ravel() for c in np.meshgrid(GRID.lat, GRID.lon, indexing="ij"))
@@ -188,9 +176,3 @@ def test_strips_agree_with_points_at_every_cell(rows, fill):
         seen += range(part.start, part.stop)
     assert seen == list(range(GRID.shape[0]))
     np.testing.assert_array_equal(whole, expected)
-
-
-def test_strips_stay_small_and_one_of_sea_is_empty():
-    ds = world(1.0)
-    sizes = [w.nbytes for _, _, w in strips(ds.where(ds.lat < 0), ["a", "b"], rows=10)]
-    assert sizes == 9 * [0] + 9 * [10 * 360 * 2 * 9 * 4]

@@ -102,10 +102,10 @@ class Statement:
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
                 first = _beginning(node.args[0]) if node.args else ("", True)
                 text, more = first if first[0].startswith(PACKAGE) else (PACKAGE, True)
-                if taken or text not in found:
+                if taken or not found.get(text, ("", False, ""))[2]:
                     found[text] = (text, more, taken)
             elif isinstance(node, ast.JoinedStr) and (text := _beginning(node)[0]).startswith(f"{PACKAGE}."):
-                found.setdefault(text, (text, True, ""))
+                found[text] = found[text] if found.get(text, ("", False, ""))[1] else (text, True, "")
         return list(found.values())
 
 
