@@ -2,8 +2,7 @@
 
 import pytest
 
-from helpers import demo
-from helpers.demo import carbon, planet
+from helpers.demo import carbon, earth, planet
 
 SMALL = {
     "resolution": 6.0,
@@ -19,7 +18,7 @@ SMALL = {
 def exact(tmp_path_factory):
     """A small planet seen without error: folder, files, truth."""
     folder = tmp_path_factory.mktemp("exact")
-    files, truth = demo.build(folder, seed=7, noise=0.0, tower_noise=0.0, **SMALL)
+    files, truth = earth.build(folder, seed=7, noise=0.0, tower_noise=0.0, **SMALL)
     return folder, files, truth
 
 

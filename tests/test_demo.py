@@ -17,8 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from small_planet import SMALL, WHOLE
 
-from helpers import demo, products
-from helpers.demo import carbon, climate, files, planet, towers, worlds
+from helpers import products
+from helpers.demo import carbon, climate, earth, files, planet, towers, worlds
 from helpers.demo.carbon import HARD
 from helpers.products import towers as flux
 from helpers.space import regions
@@ -217,16 +217,16 @@ def test_another_seed_makes_another_planet():
 def test_a_wrong_parameter_is_refused_by_name_before_anything_is_written(exact, tmp_path):
     for change in ({"climate_factor": 7}, {"resolution": 4.0}, {"climate_start": 1999}):
         with pytest.raises(ValueError, match=f"^{next(iter(change))}: expected"):
-            demo.build(tmp_path / "new", seed=1, **(SMALL | change))
+            earth.build(tmp_path / "new", seed=1, **(SMALL | change))
     assert not (tmp_path / "new").exists()
     with pytest.raises(FileExistsError, match="cru_tmp"):  # a folder that holds products
-        demo.build(exact[0], seed=7, **SMALL)
+        earth.build(exact[0], seed=7, **SMALL)
 
 
 def test_the_page_states_the_sizes_that_the_code_uses():
     page = (ROOT / "book" / "demo_earth.md").read_text(encoding="utf-8")
     stated = {name: float(size) for name, size in re.findall(r"^\| `(\w+)` \| ([\d.]+)", page, re.MULTILINE)}
-    assert stated == demo.NOISE
+    assert stated == earth.NOISE
     assert all(name in page for name in files.STANDS)
 
 

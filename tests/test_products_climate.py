@@ -250,7 +250,11 @@ def test_decimal_commas_and_fills_of_a_series(tmp_path):
         ("date,spei12,spei_12\n2000-12-01,1,1\n", "expected SPEI over 12 months once, found spei12 and", ProductError),
         ("date,spei\n2000-12-01,1\n", "expected a column such as SPEI12, found SPEI", ProductError),
         ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
-        ("days since 1900-13-1,spei12\n36000,1\n", "expected a column such as 'days since 1900-1-1', found", ProductError),
+        (
+            "days since 1900-13-1,spei12\n36000,1\n",
+            "expected a column such as 'days since 1900-1-1', found",
+            ProductError,
+        ),
         ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found '55'; fetch", ProductError),
     ],
 )

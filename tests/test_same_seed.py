@@ -31,8 +31,8 @@ MACHINES = {"1": threads(1), "2": threads(2), "8": threads(8), "elsewhere": thre
 PLANET = f"""
 import sys
 from pathlib import Path
-from helpers import demo
-_, truth = demo.build(Path(sys.argv[1]) / "native", seed=7, **{SMALL!r})
+from helpers.demo import earth
+_, truth = earth.build(Path(sys.argv[1]) / "native", seed=7, **{SMALL!r})
 truth.to_netcdf(Path(sys.argv[1]) / "truth.nc")
 """
 

@@ -98,7 +98,7 @@ def make(
     climate_start: int,
     sizes: Variety = EASY,
 ) -> Planet:
-    """Make the planet; see `helpers.demo.build` for the parameters."""
+    """Make the planet; see `helpers.demo.earth.build` for the parameters."""
     grid, coarse = Grid(resolution), Grid(resolution * climate_factor)
     land = regions.land(grid.lat, grid.lon) & (grid.lat > -60)[:, None]
     rows, cols = np.nonzero(land)

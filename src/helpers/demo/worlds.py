@@ -74,7 +74,7 @@ def plant(planet: Planet, lag_weights: Sequence[float]) -> Planet:
     ----------
     planet : Planet
     lag_weights : sequence of float
-        Of the water of this year, the last, and so on; see `helpers.demo.build`.
+        Of the water of this year, the last, and so on; see `helpers.demo.earth.build`.
     """
     p, weights = planet, tuple(lag_weights)
     rh, pools = respire(p.ground, p.monthly, p.water, weights, p.own)
