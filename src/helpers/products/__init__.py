@@ -154,8 +154,7 @@ def pixel(product_id: str, path: str | Path) -> str:
     ProductError
         The product has no pixels, or the file does not say how large they are.
     """
-    from helpers.products import hdf4, netcdf, rasters
-
+    hdf4, netcdf, rasters = (import_module(f"helpers.products.{kind}") for kind in ("hdf4", "netcdf", "rasters"))
     path, field = Path(path), (*registry.product(product_id).fields, None)[0]
     ending = Path(compression.plain_name(path.name)).suffix
     if ending in (".nc", ".nc4"):
