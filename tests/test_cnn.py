@@ -109,6 +109,17 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
     assert (ensemble.kernels[0][0][:, 3] == 0).all(), "a channel that CNN1 may not see got a weight"
 
 
+def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
+    architecture = {"widths": [5, 7, 6], "kernel": 1, "window": 1}
+    centre = data[0].isel(dy=[1], dx=[1])
+    ensemble, found = keep((centre, data[1]), masks, architecture=architecture)
+    weights, x = list(ensemble.weights(1).values()), ensemble.standardise(torch.tensor(centre.values))[1, :, :, 0, 0]
+    for kernel, bias in zip(weights[::2], weights[1::2], strict=True):
+        x = torch.relu(x @ kernel.flatten(1).T + bias)
+    out = np.isfinite(found.predicted[1])
+    np.testing.assert_allclose((x[:, 0] * ensemble.scale[1]).numpy()[out], found.predicted[1][out], atol=1e-5)
+
+
 def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
     ensemble, _ = draw(data, iterations=1)
     hole = data[0].copy()

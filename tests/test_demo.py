@@ -140,6 +140,32 @@ def test_fetch_counts_land_upwind_across_the_date_line():
     assert (got[~land] == 0).all()
 
 
+def test_series_remember_as_stated():
+    lat, lon = np.array([0.0]), np.array([0.0])
+    values = np.concatenate(
+        [climate.series(lat, lon, 1000, 200, climate.stream(s, "y"), memory=0.6)[:, 0] for s in range(40)]
+    ).reshape(40, 200)
+    lagged = (values[:, 1:] * values[:, :-1]).mean() / (values**2).mean()
+    assert lagged == pytest.approx(0.6, abs=0.05)
+    assert (values**2).mean() == pytest.approx(1, abs=0.15)
+
+
+def test_light_use_in_one_month_by_hand():
+    gpp = carbon.photosynthesis(*(np.array([[v]]) for v in (100.0, 0.5, 0.8)), *(np.array([v]) for v in (1.2, 1.1, 30)))
+    # 100 W m-2 over 30 days are 259.2 MJ m-2
+    assert gpp[0, 0] == pytest.approx(259.2 * 0.5 * 0.8 * 1.2 * 1.1 / 1000)
+
+
+def test_lag_factor_against_a_loop():
+    z = np.random.default_rng(2).standard_normal((7, 3))
+    weights = (0.1, 0.2, -0.05)
+    got = carbon.lag_factor(z, weights)
+    for year in range(7):
+        expected = sum(w * z[year - k] for k, w in enumerate(weights) if year >= k)
+        np.testing.assert_allclose(got[year], np.exp(expected))
+    assert (carbon.lag_factor(z, (0.0, 0.0, 0.0)) == 1).all()
+
+
 def test_lloyd_taylor_against_the_paper_and_its_closed_form():
     # Their equation 11 is scaled to 1 at 10 °C; its relative slope there is 308.56 / 56.02².
     assert carbon.lloyd_taylor(np.array(10.0)) == pytest.approx(1)
@@ -206,6 +232,16 @@ def test_planted_lag_comes_back_by_regression_and_nothing_else_differs_without_i
     for weight, coefficient in zip(LAG, found[:3], strict=True):
         assert 0.3 * weight < coefficient < 1.2 * weight
     assert abs(found[3]) < 0.05  # nothing was planted three years back but the litter's echo
+
+
+def test_averaging_to_the_coarse_grid_keeps_totals(world):
+    values = world.annual("npp", total=True)
+    coarse = world.aggregate(values, world.coarse)
+    ones = world.aggregate(np.ones((1, world.lat.size)), world.coarse)
+    assert np.nanmin(ones) == pytest.approx(1) and np.nanmax(ones) == pytest.approx(1)
+    down = ((90 - world.lat) // world.coarse.resolution).astype(int)
+    right = ((world.lon + 180) // world.coarse.resolution).astype(int)
+    np.testing.assert_allclose((coarse[:, down, right] * world.area).sum(axis=1), (values * world.area).sum(axis=1))
 
 
 def test_another_seed_makes_another_planet():

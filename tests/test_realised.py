@@ -109,6 +109,15 @@ def test_cleaned_slopes_are_nearer_the_truth_and_so_are_shares():
     assert (np.abs(share - truth) < np.abs((found.slope > 0).mean(("lat", "lon")).values - truth)).all()
 
 
+def test_without_noise_nothing_is_taken_out():
+    _, maps, counted = slopes_with_noise(np.random.default_rng(4), 0.0, *grid(12))
+    found = realised.series_of_maps(maps, counted).assign_attrs(stt=float(DX @ DX))
+    found["noise"] = 0 * found.noise
+    clean = realised.cleaned(found)
+    np.testing.assert_allclose(clean.slope, found.slope / found.sigma, rtol=1e-6)
+    np.testing.assert_allclose(clean.root, 0, atol=1e-6)
+
+
 def towers(seed, sites=60, years=6, c=0.4, length=900.0, private=0.5, b=0.7, smooth=False):
     """Return made years of towers: b times what is predicted, an error that neighbours share, and one of their own."""
     rng = np.random.default_rng(seed)
@@ -145,6 +154,11 @@ def test_noise_of_single_towers_is_no_error_that_is_shared_nor_one_of_calibratio
     quiet, loud = (told(c=0.0, private=p, years=years, b=1.0) for p in (0.0, 1.0))
     assert quiet.shared == pytest.approx(0, abs=1e-12)
     assert loud.shared < 0.12
+
+
+def test_years_that_towers_do_not_share_leave_the_shared_error_as_large():
+    few, many = (told(16, sites=100, years=years, private=0.1, b=1.0).shared for years in (3, 9))
+    assert few > 0.9 * many and few == pytest.approx(0.4, abs=0.1) and many == pytest.approx(0.4, abs=0.06)
 
 
 def test_places_are_drawn_anew_and_few_towers_are_refused():

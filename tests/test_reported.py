@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from helpers import reported
 from helpers.workspace import ROOT
@@ -104,6 +105,31 @@ def test_repeated_numbers_equal_the_table_cell_they_name():
     repeated = [row for row in rows("numbers") if row["repeats"]]
     assert len(repeated) == 12 + 16 + 12
     assert [cells[row["repeats"]] for row in repeated] == [row["value"] for row in repeated]
+
+
+def test_the_excess_shares_in_words_agree_with_table2():
+    up = reported.table("table2").query("subset == 'all' and direction == 'increase'")
+    wide = up.pivot(index="band", columns="variable", values="percent")
+    excess = wide["npp"] - wide["reco"]
+    assert excess["Northern Extra-tropics"] == pytest.approx(reported.number("north_excess"), abs=1)
+    assert excess["Southern Extra-tropics"] == pytest.approx(reported.number("south_excess"), abs=1)
+    assert excess["Tropics"] < reported.number("tropics_excess")
+
+
+def test_validation_r2_is_of_no_one_kind():
+    sd = reported.number("cnn_rmse") / np.sqrt(1 - reported.number("cnn_r2"))
+    best, worst = (1 - (reported.number(f"others_rmse_{end}") / sd) ** 2 for end in ("min", "max"))
+    assert best == pytest.approx(reported.number("others_r2_max"), abs=0.001)
+    assert worst == pytest.approx(-0.73, abs=0.005) and reported.number("others_r2_min") > 0
+
+
+def test_the_slopes_and_their_significance_agree_as_z_scores_of_19_years():
+    years = np.arange(19)
+    for band in ("global", "north", "tropics"):
+        for variable in ("reco", "npp"):
+            r = reported.number(f"{band}_{variable}_slope") * years.std()
+            p = 2 * stats.t.sf(r * np.sqrt(17 / (1 - r**2)), 17)
+            assert 0 < r < 1 and p < reported.number(f"{band}_{variable}_p")
 
 
 def computed(chapter, value=math.pi):

@@ -110,6 +110,14 @@ def test_adjusted_least_squares_agree_with_statsmodels(rho, corrected):
             assert ours == pytest.approx([oracle.params[1], r1, dof, se, p], rel=1e-8)
 
 
+@pytest.mark.parametrize(("rho", "plain", "corrected"), [(0.0, -2 / 19, 0.0), (0.3, 0.113, 0.277), (0.5, 0.249, 0.448)])
+def test_how_far_r1_lies_below_the_memory_of_19_years(rho, plain, corrected):
+    """-2 / n and none without memory, by algebra; the others are what the docstring states."""
+    y = noise(cells=40_000, rho=rho)
+    assert float(significance.ols_ar1(y).r1.mean()) == pytest.approx(plain, abs=0.004)
+    assert float(significance.ols_ar1(y, corrected=True).r1.mean()) == pytest.approx(corrected, abs=0.005)
+
+
 @pytest.mark.parametrize(("rho", "expected"), [(0.0, 0.914), (0.3, 0.857), (0.5, 0.819)])
 def test_how_often_the_interval_of_90_percent_holds_the_true_slope(rho, expected):
     """6,000 made totals, each a region of one cell: the shares that the docstring states."""

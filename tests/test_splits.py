@@ -70,6 +70,18 @@ def test_distances_are_those_of_scikit_learn():
     np.testing.assert_allclose(splits.nearest_distances([0.0], [0.0], [0.0], [180.0]), np.pi * splits.RADIUS_KM)
 
 
+@settings(max_examples=40, deadline=None)
+@given(values=st.lists(st.integers(0, 8), min_size=1, max_size=20), seed=st.integers(0, 99))
+def test_distribution_with_weights(values, seed):
+    weight = np.random.default_rng(seed).integers(0, 3, len(values)).astype(float)
+    weight[0] += 1
+    x, share = splits.weighted_ecdf(values, weight)
+    assert x.tolist() == sorted(set(values)) and share[-1] == 1
+    for at, part in zip(x, share, strict=True):
+        below = sum(w for v, w in zip(values, weight, strict=True) if v <= at)
+        assert part == pytest.approx(below / weight.sum())
+
+
 LABELS = st.lists(st.sampled_from("abcdefghij"), min_size=4, max_size=60).filter(lambda labels: len(set(labels)) > 3)
 
 

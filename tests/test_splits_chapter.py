@@ -202,7 +202,7 @@ def test_on_the_real_table_the_ladder_is_that_of_scikit_learn(real_samples, run_
     run_chapter("08_splits_and_leakage", tmp_path, profile="real", **BRIEF | brief)
     ladder, oof, y = ws.read("ladder"), ws.read("oof"), samples.reco.values
     for split in ("random", "sites"):
-        for model, said in by_scikit_learn(samples, oof, split, 0, 3, 20).items():
+        for model, said in by_scikit_learn(samples, oof, split, 0, 3, BRIEF["forest_trees"]).items():
             found = oof.predicted.sel(split=split, model=model).values
             assert r2_score(y, found) == pytest.approx(r2_score(y, said), abs=1e-6), (split, model)
     assert value(ladder, "sites", "ridge").value < value(ladder, "sites", "site's own mean").value
