@@ -158,3 +158,12 @@ def test_parts_of_equal_weight_are_filled_in_the_order_of_the_index():
     assert found["index"].tolist() == [20 * (5 * k + 2) for k in range(10)] and np.allclose(
         found.twice, 2 * found["index"]
     )
+
+
+@pytest.mark.parametrize("scale", [[-8.0, 0.125, 1.0, 32.0, 1.0], [1.0, 1.0, 0.125, 32.0, -8.0]])
+def test_units_offsets_and_the_scale_of_weights_do_not_matter(scale):
+    train, new = data(4)[:2]
+    weights = np.array([1.0, 0.5, 2.0, 1.0, 0.1])
+    plain = applicability.dissimilarity_index(train, new, weights)
+    other = applicability.dissimilarity_index(train * scale + 7, new * scale + 7, 4 * weights)
+    np.testing.assert_allclose(other, plain, rtol=1e-6, atol=1e-9)

@@ -162,10 +162,11 @@ def same_tree(one: Path, two: Path) -> bool:
     return names[0] == names[1] and not any(filecmp.cmpfiles(one, two, names[0], shallow=False)[1:])
 
 
-def test_the_chapters_run_again_give_the_same_outputs_and_artefacts(tiny, tmp_path):
+@pytest.mark.parametrize("part", [STEMS[:7], pytest.param(STEMS[7:], marks=pytest.mark.long)], ids=["I", "II"])
+def test_the_chapters_run_again_give_the_same_outputs_and_artefacts(tiny, tmp_path, part):
     """By nbval, strictly, on a copy of the workspace; progress apart."""
     shutil.copytree(tiny.outputs / "tiny", tmp_path / "tiny")
-    pages = [f"tiny/chapters/{stem}.ipynb" for stem in STEMS]
+    pages = [f"tiny/chapters/{stem}.ipynb" for stem in part]
     options = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", str(ROOT / "tests" / "nbval_sanitize.cfg")]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options, *pages],

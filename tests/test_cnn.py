@@ -499,3 +499,21 @@ def test_series_move_among_sites_whole_and_in_order():
                 years = np.sort(YEARS[SITES[run[0]] == SITES])  # a run leaves no year of its series out
                 first = np.searchsorted(years, YEARS[run[0]])
                 assert (years[first : first + len(run)] == YEARS[run]).all()
+
+
+def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
+    windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
+    windows[:, 1] = 0.1
+    ensemble, found = keep((windows, target), masks)
+    assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
+    assert np.isfinite(found.loss).any() and not np.isinf(found.loss).any()
+
+
+def test_validation_samples_only_decide_when_to_stop(data, masks):
+    """The weights at the best look are those of a training without validation that ends there."""
+    stopped, found = keep(data, masks)
+    said = cnn.predict(stopped, data[0])
+    for member, steps in enumerate(found.best):
+        one = masks[0][member : member + 1], None
+        alone, _ = keep(data, one, iterations=int(steps), members=FIVE[member : member + 1])
+        np.testing.assert_allclose(cnn.predict(alone, data[0])[0], said[member], atol=1e-4)

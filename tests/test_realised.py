@@ -187,6 +187,15 @@ def test_waves_have_the_covariance_that_they_promise():
         np.testing.assert_allclose(np.cov(fields.T), np.exp(-apart / length), atol=0.06)
 
 
+def test_waves_are_the_same_in_one_block_and_in_many():
+    rng, waves = np.random.default_rng(6), Waves(4, np.random.default_rng(7))
+    lat, lon, length = rng.uniform(-90, 90, 50), rng.uniform(-180, 180, 50), np.array([500.0, 900.0, 500.0, 1500.0])
+    parts = [waves.at(lat[k], lon[k], length) for k in (slice(0, 1), slice(1, 30), slice(30, 50))]
+    whole = waves.at(lat, lon, length)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, rtol=1e-11)
+    np.testing.assert_array_equal(whole[[0, 2]], waves.at(lat, lon, np.full(4, 500.0))[[0, 2]])
+
+
 @pytest.mark.parametrize(("cells", "rows", "lazy"), [(37, 5, True), (4000, 60, False)])
 def test_blocks_hold_each_counted_cell_once_and_in_its_place(noisy, cells, rows, lazy, monkeypatch):
     maps, counted = noisy
@@ -234,6 +243,12 @@ def test_a_map_that_is_silent_on_a_cell_leaves_any_slope_to_it(noisy, errors):
     assert silent.any() and all(slopes[name].notnull().all() for name in slopes)
     rises = (slopes.reco > 0).mean("draw")
     assert float(rises[silent].std()) < 0.6 * float(rises[~silent].std()), "no draw knows where it is silent"
+
+
+def test_a_map_that_is_silent_everywhere_is_refused(noisy, errors):
+    maps, counted = noisy
+    with pytest.raises(ValueError, match="^reco, npp: expected cells in which both have slopes"):
+        drawn(maps.assign(reco=maps.reco * np.nan), counted, errors)
 
 
 def test_cells_without_reco_leave_the_covariance_of_the_others_as_it_is():
