@@ -97,6 +97,7 @@ def run(book, profile):
     return Workspace("mine", root=book.outputs)
 
 
+@pytest.mark.long
 def test_the_example_of_the_page_runs(book):
     profile, table = example("To use a table of your own"), site_years()
     table = table.assign(qc=0.9, cover="Evergreen Needleleaf Forests")
