@@ -94,7 +94,7 @@ def test_a_tower_is_read_where_the_tour_says(exact):
     [
         ("01", ["products.read"]),
         ("02", ["windows.around"]),
-        ("03", ["cnn.train", "skill.r2"]),
+        ("03", ["cnn.train", "skill.SCORES"]),
         ("06", ["trends.ols", "figures.world"]),
         ("07", ["risk.table", "figures.world"]),
     ],

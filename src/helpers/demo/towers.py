@@ -63,7 +63,7 @@ def network(planet: Planet, towers: int, validation: int, site_effect: float) ->
         How many train and how many validate. The second list holds two more: one known under the same identifier in
         the first, and one that stands within a kilometre of a tower of it under another name. Both must be refused.
     site_effect : float
-        Standard deviation of the log factor; what it is from year to year (`variety.Variety`) goes in proportion.
+        Standard deviation of the log factor; what it is from year to year (`carbon.Variety`) goes in proportion.
 
     Returns
     -------

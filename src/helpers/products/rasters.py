@@ -259,7 +259,7 @@ def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "flo
     rasters : iterable of Raster
         NaN where there is no value.
     method : {"nearest", "average", "bilinear"}
-        As in `resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
+        As in `grid.resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
 
     Returns
     -------

@@ -2,7 +2,7 @@
 
 Towers, tables of site-years, of monthly climate, of sites, and series of SPEI share what stands here. Fields may be
 separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
-one that its variable can be, and what is missing is missing, however it is written (see `missing`).
+one that its variable can be, and what is missing is missing, however it is written (see `registry.fills`).
 
 A table of site-years gives predictors at the towers themselves, so no map is needed. Most are known at the point only;
 where nine columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
@@ -88,7 +88,7 @@ def read(
     Dataset (sample)
         The structure of tower products: ``reco``, ``reco_dt`` (kg m-2 yr-1), ``nee_qc`` (1), all NaN where the table
         has no such column; coordinates ``site``, ``year``, ``lat``, ``lon``, ``igbp`` (int8, -1 missing). Besides, the
-        table's own variables, (sample) or (sample, dy, dx). Numbers that mark gaps are NaN (see `missing`).
+        table's own variables, (sample) or (sample, dy, dx). Numbers that mark gaps are NaN (see `registry.fills`).
 
     Raises
     ------
