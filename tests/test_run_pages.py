@@ -1,4 +1,4 @@
-"""The pages of a profile: words of the sources, outputs of the run, tables, and nothing from the network."""
+"""The pages of a profile: words of the sources, outputs of the run, and tables."""
 
 import os
 import re

@@ -95,6 +95,19 @@ def test_a_change_at_the_end_of_a_route_counts(route):
     assert reached(cell)[0] != reached(cell, {module: PACKAGE[module].replace(old, new)})[0]
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("two = 2\nclass Kind:\n    two = two", "two = 3\nclass Kind:\n    two = two"),
+        ("SEEN = {}\nclass Kind:\n    SEEN['a'] = 1", "SEEN = {}\nclass Kind:\n    SEEN['a'] = 2"),
+        ("Kind, SEEN = [], {}\none, SEEN['a'] = 1, 2", "Kind, SEEN = [], {}\none, SEEN['a'] = 1, 3"),
+    ],
+)
+def test_what_a_class_takes_from_its_module_and_what_loading_writes_count(old, new):
+    cell = "from helpers.plain import Kind\nKind"
+    assert reached(cell, {"plain": old})[0] != reached(cell, {"plain": new})[0]
+
+
 STANDING = {
     "a function that isn't called": ("plain", "return x\n", "return 2 * x\n"),
     "a constant that isn't used": ("plain", "IDLE = 3", "IDLE = 4"),

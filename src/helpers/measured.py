@@ -27,7 +27,7 @@ from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import Digests
 from helpers.space import regions
 from helpers.stats import significance
-from helpers.workspace import DATA, ROOT, DeclarationError, Workspace, artefacts, writing
+from helpers.workspace import DATA, ROOT, Workspace, artefacts, writing
 
 FOLDER = DATA / "measured"
 MADE = DATA / "made"
@@ -186,7 +186,7 @@ def report(command: str, work: Callable[[], list[Path]]) -> int:
     try:
         for path in work():
             print(path.relative_to(ROOT))
-    except (UserError, DeclarationError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     return 0

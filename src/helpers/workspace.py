@@ -52,8 +52,8 @@ class DamagedArtefact(OSError):
     """An artefact is there but cannot be read; the message names it and the chapter that makes it anew."""
 
 
-class DeclarationError(ValueError):
-    """``notebooks/chapters.yml`` is not as it must be; the message is one line."""
+class UserError(Exception):
+    """Something that the reader can put right; shown as one line, without a traceback."""
 
 
 @dataclass(frozen=True)
@@ -85,27 +85,34 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
 
     Raises
     ------
-    DeclarationError
+    UserError
         The file is no YAML of this form.
     """
     path = notebooks / DECLARED
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, OSError) as error:
-        raise DeclarationError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
-    entries = {stem: entry or {} for stem, entry in entries.items()} if isinstance(entries, dict) else {}
+    except (yaml.YAMLError, ValueError, OSError) as error:  # a date that is none is a ValueError
+        raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+    if not isinstance(entries, dict):
+        raise UserError(f"{path}: expected a chapter's stem and what it declares, found {entries!r:.40}; correct it")
+    entries = {str(stem): {} if entry is None else entry for stem, entry in entries.items()}
+    for stem, entry in entries.items():
+        if not isinstance(entry, dict):
+            raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {entry!r:.40}; correct it")
+        for key, value in entry.items():
+            names = isinstance(value, KINDS.get(key, ())) and all(isinstance(each, str) for each in value)
+            if not names or (key == "paths" and not {*value.values()} <= {"file", "folder"}):
+                raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
     made = [name for entry in entries.values() for name in entry.get("writes", ())]
     for stem, entry in entries.items():
-        for key, value in entry.items():
-            if not isinstance(value, KINDS.get(key, ())):
-                raise DeclarationError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
-        for name in entry.get("writes", ()):
-            if made.count(name) > 1 or set(entry["writes"][name]) != {"file", "holds"}:
-                raise DeclarationError(
+        for name, about in entry.get("writes", {}).items():
+            told = isinstance(about, dict) and set(about) == {"file", "holds"}
+            if made.count(name) > 1 or not told or not all(isinstance(each, str) for each in about.values()):
+                raise UserError(
                     f"{path}: {stem}: {name}: expected an artefact that no other chapter writes, with file and holds"
                 )
         for name in {*entry.get("reads", ()), *entry.get("reads_if_there", ())} - set(made):
-            raise DeclarationError(f"{path}: {stem}: reads {name}, which no chapter writes; correct it")
+            raise UserError(f"{path}: {stem}: reads {name}, which no chapter writes; correct it")
     return entries
 
 

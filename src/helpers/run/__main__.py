@@ -237,7 +237,7 @@ def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -
     with log.open("a", encoding="utf-8") as file:
         file.write(f"{error}\n")
     if not isinstance(error, PapermillExecutionError):
-        cause = str(error).splitlines()[0]
+        cause = (str(error).splitlines() or [type(error).__name__])[0]
         return f"{chapter.stem}: the kernel stopped ({cause}); was there enough memory? The log is {log}"
     tags = [cell.metadata.get("tags", []) for cell in chapter.notebook.cells]
     at = next((i for i, names in enumerate(tags) if "parameters" in names), -1)
@@ -305,7 +305,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ChapterFailed as error:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1
-    except (UserError, workspace.DeclarationError, OSError) as error:
+    except (UserError, OSError) as error:
         print(f"helpers.run: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

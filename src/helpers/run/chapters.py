@@ -25,16 +25,13 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
 from helpers import workspace
+from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 LEAST = re.compile(r"[(;] ?(\d+) or more\b")
 """How the comment of a number says what the least allowed one is, which the page of parameters shows too."""
 VARIABLE = re.compile(r"\$\{(\w+)\}")
-
-
-class UserError(Exception):
-    """Something that the reader can put right; shown as one line, without a traceback."""
 
 
 class ChapterFailed(UserError):
@@ -114,7 +111,7 @@ def typed(value: Any, kind: str, place: str) -> Any:
     (1.0, 0.001)
     """
     if kind == "float" and isinstance(value, int | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, OverflowError):
             value = float(value)
     if type(value) is not TYPES[kind] or (kind == "float" and not math.isfinite(value)):
         raise UserError(f"{place}: expected {kind}, found {type(value).__name__} {value!r}; give a value of that type")
@@ -319,7 +316,7 @@ def load(book: Book, name: str) -> Profile:
         raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected names and values, found {type(content).__name__}; correct it")
@@ -371,7 +368,7 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
 
 def _unknown(name: str, known: set[str], place: str) -> UserError:
     """Make the error for a name that no chapter has, with the nearest that exists."""
-    near = difflib.get_close_matches(name, sorted(known), n=1)
+    near = difflib.get_close_matches(str(name), sorted(known), n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(sorted(known)) or 'none'}"
     return UserError(f"{place}: there is no parameter {name!r}; {hint}")
 
@@ -410,7 +407,7 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
         if parameter.type != "str":
             try:
                 read = yaml.safe_load(value)
-            except yaml.YAMLError as error:
+            except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
                 raise UserError(
                     f"{place}: expected {parameter.type}, found {value!r}; write it as YAML, such as [1, 2]"
                 ) from error

@@ -57,7 +57,7 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
     paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
-    paths += [book.root / "requirements.txt", book.root / "src" / "helpers" / "run"]
+    paths += [book.root / "requirements.txt", *(book.root / "src" / "helpers" / room for room in ("run", "products"))]
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     paths += sorted(book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}

@@ -119,7 +119,7 @@ def _beginning(node: ast.expr) -> tuple[str, bool]:
 
 def _outer(table: symtable.SymbolTable) -> set[str]:
     """Return the names of a statement that no function in it has as its own, and those that it imports."""
-    top = table.get_type() == "module"
+    top = table.get_type() in ("module", "class")  # a class may take a name of the module's and call its own the same
     names = {s.get_name() for s in table.get_symbols()
              if s.is_global() or s.is_imported() or (top and s.is_referenced())}  # fmt: skip
     return names.union(*(_outer(inner) for inner in table.get_children()))
@@ -133,6 +133,14 @@ def _called(node: ast.AST) -> Iterator[ast.expr]:
     inner = [node.args] if isinstance(node, FUNCTION | ast.Lambda) else ast.iter_child_nodes(node)
     for child in inner:
         yield from _called(child)
+
+
+def _alters(node: ast.AST) -> bool:
+    """Say whether a statement, when it runs, writes into something that is there, as ``table["a"] = 1`` does."""
+    if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store | ast.Del):
+        return True
+    inner = [] if isinstance(node, FUNCTION | ast.Lambda) else ast.iter_child_nodes(node)
+    return any(map(_alters, inner))
 
 
 def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
@@ -172,11 +180,7 @@ class Module:
             return False
         above = [*getattr(tree, "bases", []), *getattr(tree, "keywords", [])]
         parents = [chain[0] for node in above for chain in _chains(node)]
-        targets = getattr(tree, "targets", [getattr(tree, "target", None)])
-        defines = isinstance(tree, FUNCTION | ast.ClassDef) or (
-            isinstance(tree, ast.Assign | ast.AnnAssign)
-            and all(isinstance(target, ast.Name | ast.Tuple | ast.List) for target in targets)
-        )
+        defines = isinstance(tree, FUNCTION | ast.ClassDef | ast.Assign | ast.AnnAssign) and not _alters(tree)
         known = any(name in self.bound or self.is_ours(name) for name in parents)  # a parent may know its children
         return not defines or known or not all(map(self._harmless, _called(tree)))
 
