@@ -231,3 +231,8 @@ def test_claims_on_places_are_decided_on_their_own_land(planet):
     for where, expected in ((leads, "does not hold"), (land, "holds")):
         numbers = {"RECO leads (% of land)": partial(part, where), "NPP leads (% of land)": partial(part, where)}
         assert verdicts(claims.read("07", sinks() | numbers))["north_risk_places"] == expected
+
+
+def test_of_a_known_part_and_an_unknown_one_the_unknown_is_named():
+    parts = [claims.Part("known", 1.0, 0.0), claims.Part("unknown", np.nan, 0.0)]
+    assert claims.judge({"one": parts}) == {"one": ("not testable here", "unknown: not known here")}

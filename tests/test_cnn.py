@@ -473,34 +473,6 @@ def test_networks_for_maps_are_trained_on_all_samples_and_can_be_one_model(data,
     np.testing.assert_allclose(said[:3], apart[[0, 6, 12]], atol=1e-5)
 
 
-# Permutations of drought among samples: what moves, what stays, and how often.
-
-
-SITES = np.array(["B", "A", "C", "A", "B", "A", "D", "B", "C", "E"])
-YEARS = np.array([2003, 2001, 2005, 2000, 2001, 2004, 2009, 2002, 2001, 2002])
-
-
-def test_within_a_site_all_orders_are_equally_likely():
-    moved, alone = cnn.within(SITES, 12000, np.random.default_rng(0))
-    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (SITES[moved] == SITES).all() and alone == 2
-    _, counts = np.unique(moved[:, SITES == "A"], axis=0, return_counts=True)
-    assert len(counts) == 6 and (abs(counts - 2000) < 4 * np.sqrt(12000 / 6 * 5 / 6)).all()
-
-
-def test_series_move_among_sites_whole_and_in_order():
-    moved, own = cnn.among_sites(SITES, YEARS, 300, np.random.default_rng(5))
-    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (own == (SITES[moved] == SITES).sum(-1)).all()
-    assert abs(own.mean() - 2.4) < 0.5, "chance keeps about the sum of squared shares: (9 + 9 + 4 + 1 + 1) / 10"
-    for copy in moved[:50]:
-        for site in set(SITES):
-            given_to = np.flatnonzero(site == SITES)
-            taken = copy[given_to[np.argsort(YEARS[given_to])]]  # rows in the order of the receiving site's years
-            for run in np.split(taken, np.flatnonzero(SITES[taken][1:] != SITES[taken][:-1]) + 1):
-                years = np.sort(YEARS[SITES[run[0]] == SITES])  # a run leaves no year of its series out
-                first = np.searchsorted(years, YEARS[run[0]])
-                assert (years[first : first + len(run)] == YEARS[run]).all()
-
-
 def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
     windows, target = data[0].copy(deep=True), np.full(N, 0.7, "f4")
     windows[:, 1] = 0.1

@@ -227,3 +227,31 @@ class TestVerdict:
         row = table.loc[(TOTAL, LAST)]
         assert (row.estimate, row.low, row.high, row.placebo) == pytest.approx((0.03, 0.02, 0.04, 0.02))
         assert (row["found where planted"], row["claimed where not"]) == ("10 of 20", "0 of 20")
+
+
+# Permutations of drought among samples: what moves, what stays, and how often.
+
+
+SITES = np.array(["B", "A", "C", "A", "B", "A", "D", "B", "C", "E"])
+WHEN = np.array([2003, 2001, 2005, 2000, 2001, 2004, 2009, 2002, 2001, 2002])
+
+
+def test_within_a_site_all_orders_are_equally_likely():
+    moved, alone = lags.shuffled_within(SITES, 12000, np.random.default_rng(0))
+    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (SITES[moved] == SITES).all() and alone == 2
+    _, counts = np.unique(moved[:, SITES == "A"], axis=0, return_counts=True)
+    assert len(counts) == 6 and (abs(counts - 2000) < 4 * np.sqrt(12000 / 6 * 5 / 6)).all()
+
+
+def test_series_move_among_sites_whole_and_in_order():
+    moved, own = lags.dealt_among_sites(SITES, WHEN, 300, np.random.default_rng(5))
+    assert (np.sort(moved, axis=-1) == np.arange(10)).all() and (own == (SITES[moved] == SITES).sum(-1)).all()
+    assert abs(own.mean() - 2.4) < 0.5, "chance keeps about the sum of squared shares: (9 + 9 + 4 + 1 + 1) / 10"
+    for copy in moved[:50]:
+        for site in set(SITES):
+            given_to = np.flatnonzero(site == SITES)
+            taken = copy[given_to[np.argsort(WHEN[given_to])]]  # rows in the order of the receiving site's years
+            for run in np.split(taken, np.flatnonzero(SITES[taken][1:] != SITES[taken][:-1]) + 1):
+                years = np.sort(WHEN[SITES[run[0]] == SITES])  # a run leaves no year of its series out
+                first = np.searchsorted(years, WHEN[run[0]])
+                assert (years[first : first + len(run)] == WHEN[run]).all()

@@ -59,7 +59,7 @@ def plain_network(x, y, tested, seed):
 
 def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
     window, target, site, folds = made
-    rows = np.concatenate([np.arange(40)[None], cnn.within(site, 2, np.random.default_rng(1))[0]])
+    rows = np.concatenate([np.arange(40)[None], lags.shuffled_within(site, 2, np.random.default_rng(1))[0]])
     models = {f"copy {k}": ["mat", "npp", "spei"] for k in range(3)}
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
     told = paired_networks.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
@@ -92,7 +92,7 @@ def test_models_of_a_seed_share_folds_and_one_more_model_changes_none(made):
 
 def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_scored_where_tested(made):
     window, target, site, _ = made
-    rows = cnn.within(site, 2, np.random.default_rng(1))[0]
+    rows = lags.shuffled_within(site, 2, np.random.default_rng(1))[0]
     options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4}
     models = {f"copy {k}": ["mat", "spei"] for k in range(2)}
     predicted, tested = paired_networks.redrawn(
@@ -117,3 +117,12 @@ def test_added_channels_fill_the_window_and_replace_their_namesakes(made):
     assert more.predictor.values.tolist() == ["mat", "npp", "spei", "extra"] and more.dtype == "float32"
     assert (more.sel(predictor="spei").values == np.arange(40)[:, None, None]).all()
     assert (more.sel(predictor="npp").values == window.sel(predictor="npp").values).all()
+
+
+def test_a_training_that_diverges_is_told_and_not_taken_for_a_respiration_of_zero(made):
+    window, target, _, folds = made
+    with pytest.raises(ValueError, match="^loss: expected finite predictions, found 40 others"):
+        paired_networks.out_of_fold(
+            window, target, {"one": ["mat"]}, folds[:1], [7], iterations=3, progress=False,
+            loss=lambda predicted, observed: predicted * float("nan"),
+        )  # fmt: skip

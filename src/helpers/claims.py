@@ -153,13 +153,14 @@ def judge(
         if isinstance(claim, tuple):
             found[name] = claim
             continue
+        if unknown := [part for part in claim if np.isnan(part.gap)]:
+            found[name] = ("not testable here", f"{unknown[0].what}: not known here")
+            continue
         known = [(part, _margin(part, [other[name][k] for other in left_out])) for k, part in enumerate(claim)]
         # the part that fails by most, or passes by least, in units of its margin
         passed = [part.gap / margin if margin else part.gap and np.copysign(np.inf, part.gap) for part, margin in known]
         decides, margin = known[int(np.argmin(np.nan_to_num(passed, nan=-np.inf)))]
-        if np.isnan([part.gap for part, _ in known]).any():
-            found[name] = ("not testable here", f"{decides.what}: not known here")
-        elif any(part.gap < -margin for part, margin in known):
+        if any(part.gap < -margin for part, margin in known):
             found[name] = ("does not hold", decides.shown(margin))
         else:
             sure = all(part.gap > margin for part, margin in known)

@@ -8,7 +8,7 @@ seed, in channels, in the samples they learn from, and many of them learn in the
 from helpers.cnn.nested_cv import Chosen, Nested, choose, nested
 from helpers.cnn.network import ARCHITECTURE, WINDOW, Ensemble, Member, predict
 from helpers.cnn.storage import DamagedModel, load, save
-from helpers.cnn.training import Fit, History, among_sites, re_drawn, squared_error, train, within
+from helpers.cnn.training import Fit, History, re_drawn, squared_error, train
 
 __all__ = [
     "ARCHITECTURE",
@@ -20,7 +20,6 @@ __all__ = [
     "History",
     "Member",
     "Nested",
-    "among_sites",
     "choose",
     "load",
     "nested",
@@ -29,5 +28,4 @@ __all__ = [
     "save",
     "squared_error",
     "train",
-    "within",
 ]

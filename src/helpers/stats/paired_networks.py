@@ -115,6 +115,11 @@ def out_of_fold(
     DataArray (model, seed, sample)
         In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
         they stay in.
+
+    Raises
+    ------
+    ValueError
+        A training diverged.
     """
     masks = np.stack([train_masks(each) for each in folds])
     number, (_, k, samples) = len(models), masks.shape
@@ -130,7 +135,10 @@ def out_of_fold(
         target = np.repeat(target, len(seeds) * k, axis=0)
     _, fit = cnn.train(window, target, members, training, **options)
     # each sample is out of one fold of a seed, and missing in the others
-    predicted = np.nansum(fit.predicted.reshape(number, len(seeds), k, -1), axis=2, dtype="float64")
+    predicted = fit.predicted.reshape(number, len(seeds), k, -1)
+    if wrong := int((np.isfinite(predicted).sum(axis=2) != 1).sum()):
+        raise ValueError(f"loss: expected finite predictions, found {wrong} others: training diverged; scale it down")
+    predicted = np.nansum(predicted, axis=2, dtype="float64")
     out = xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
     return out.assign_attrs(dead=int(fit.dead.sum()))
 
