@@ -413,6 +413,20 @@ def test_a_slip_is_told_in_one_line(run):
         assert err.startswith(f"helpers.fetch: {said}")
 
 
+def test_several_come_at_one_time_and_one_failure_ends_the_rest(get, server, tmp_path):
+    names = [f"GLASS04B01.V42.A2001{day:03}.2020313.hdf" for day in range(1, 13)]
+    serve_glass(server, PAR, 2001, names)
+    gone = server.pages.pop(f"{PAR}2001/{names[3]}")
+    with pytest.raises(fetch.FetchError, match=f"{names[3]}: expected it to be there, found nothing"):
+        get(here("glass_par", server), years=[2001], connections=1)
+    came = {path.name for path in tmp_path.rglob("*.hdf")}
+    assert names[3] not in came
+    server.pages[f"{PAR}2001/{names[3]}"] = gone
+    server.asked.clear()
+    assert len(get(here("glass_par", server), years=[2001], connections=4)) == 12
+    assert not came & {path.rsplit("/", 1)[-1] for path in server.paths()}
+
+
 def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
     server.put(CRU, GZIP + bytes(2**24), half_way=lambda: os.kill(os.getpid(), signal.SIGINT))
     said = "helpers.fetch: stopped; whole files stay, and the same command fetches the others\n"

@@ -222,3 +222,11 @@ def test_fields_meet_whatever_the_order_of_their_dimensions():
         g.together(a, a.drop_vars("lat").isel(lat=[0, 1]), names=("a", "b"))
     mixed = xr.DataArray([1.0, 2.0], {"k": np.array(["a", None], object)}, ("k",))
     assert (np.subtract(*g.together(mixed, mixed.isel(k=[1, 0]))) == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8"])
+@pytest.mark.parametrize("method", ["nearest", "mode"])
+def test_outside_a_field_that_has_no_number_for_it_is_minus_one(kind, method):
+    field = xr.DataArray(np.ones((2, 2), kind), {"lat": [15.0, 5.0], "lon": [5.0, 15.0]}, ("lat", "lon"))
+    back = g.resample(field, g.Grid(10), method)
+    assert (back == 1).sum() == 4 and (back == -1).sum() == back.size - 4

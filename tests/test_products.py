@@ -1,6 +1,7 @@
 """The door to product files, tried on real bytes where they are at hand, and on what users get wrong."""
 
 import calendar
+import json
 import shutil
 
 import netCDF4
@@ -10,7 +11,7 @@ from pyhdf.SD import SD
 from pyproj import Transformer
 
 from helpers import products
-from helpers.products import hdf4
+from helpers.products import hdf4, registry
 from helpers.space.grid import RADIUS, Grid
 
 CRU = "cru_ts4.01.1901.2016.SouthGlacier.{}.dat.nc"
@@ -150,3 +151,41 @@ def test_a_century_of_real_months_is_what_another_library_reads(real_data):
         assert back.sizes["time"] == 12 * 116 and back.time.dt.day.values.max() == 1
         assert back.attrs["units"] == {"tmp": "degC", "pre": "mm month-1"}[stored]
         assert back.attrs["source"].endswith("version 4.01")
+
+
+@pytest.mark.parametrize(
+    ("product", "selection", "words"),
+    [
+        ("cru_tmp", {"years": []}, r"cru_tmp: years: expected calendar years, .* found \[\]"),
+        ("cru_tmp", {}, "cru_tmp: expected years, found none; pass years=…"),
+        (
+            "cru_tmp",
+            {"years": [2000], "scales": [12]},
+            "selection 'scales' is unknown; known are years, monthly, allow_partial",
+        ),
+    ],
+)
+def test_what_a_reader_must_be_told_and_what_it_does_not_know_is_said_at_the_door(tmp_path, product, selection, words):
+    path = tmp_path / registry.product(product).example
+    path.touch()
+    with pytest.raises(products.ProductError, match=words):
+        products.read(product, path, **selection)
+
+
+def test_an_outline_without_a_shape_is_left_out_and_what_is_no_outline_is_told(tmp_path):
+    path, square = (
+        tmp_path / "land-110m.geojson",
+        {"type": "Polygon", "coordinates": [[[0, 0], [40, 0], [40, 40], [0, 0]]]},
+    )
+    every = [{"type": "Feature", "properties": {}, "geometry": shape} for shape in (square, None)]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": every}))
+    assert products.read("natural_earth", path, grid=Grid(10)).land.any()
+    for broken in (
+        {"type": "FeatureCollection"},
+        {"type": "FeatureCollection", "features": [{"geometry": {"type": "?"}}]},
+    ):
+        path.write_text(json.dumps(broken))
+        with pytest.raises(
+            products.ProductError, match=r"json: expected outlines as GeoJSON, found others; fetch it again$"
+        ):
+            products.read("natural_earth", path, grid=Grid(10))

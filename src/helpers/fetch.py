@@ -242,10 +242,8 @@ def get(
         process fetches the product. Files that have come stay.
     """
     entry, folder = _entry(product), Path(folder or default_folder())
-    if way(entry).by_hand:
-        by_hand = [p for p in (folder / entry.id).rglob("*") if p.is_file() and entry.file.search(p.name)]
-        if by_hand:
-            return sorted(by_hand)
+    if way(entry).by_hand and (by_hand := products.files_of(entry, folder / entry.id)[0]):
+        return sorted(by_hand)
     todo = plan(entry, years=years, tiles=tiles, options=options)
     for note in todo.notes:
         warnings.warn(note, stacklevel=2)
@@ -653,7 +651,9 @@ def _recorded(folder: Path) -> dict[str, dict]:
         return {}
     except ValueError:
         content = None
-    if not isinstance(content, dict) or not all({"sha256", "bytes"} <= {*e} for e in content.values()):
+    if not isinstance(content, dict) or not all(
+        isinstance(entry, dict) and {"sha256", "bytes"} <= {*entry} for entry in content.values()
+    ):
         raise FetchError(f"{path}: expected checksums as JSON, cannot read it; move it away and run the same again")
     return content
 

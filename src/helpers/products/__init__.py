@@ -119,6 +119,9 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     known = [name for name in parameters if name not in ("product", "paths")]
     if unknown := [name for name in selection if name not in known]:
         raise ProductError(f"{product_id}: selection {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    lacking = [name for name, each in parameters.items() if name in known and each.default is each.empty]
+    if lacking := [name for name in lacking if name not in selection]:
+        raise ProductError(f"{product_id}: expected {lacking[0]}, found none; pass {lacking[0]}=…")
     if "method" in selection and selection["method"] not in ("nearest", "average", "bilinear"):
         raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {selection['method']!r}")
     if selection.get("years") is not None:
@@ -134,7 +137,7 @@ def _calendar_years(product_id: str, years: Iterable[int]) -> list[int]:
         whole = [int(year) for year in given if not isinstance(year, str)]
     except (TypeError, ValueError, OverflowError):
         given, whole = None, []
-    if given != whole:
+    if given != whole or not whole:
         raise ProductError(
             f"{product_id}: years: expected calendar years, such as [2000, 2001], or None, found {years!r}; give a list"
         )
@@ -155,7 +158,8 @@ def pixel(product_id: str, path: str | Path) -> str:
         The product has no pixels, or the file does not say how large they are.
     """
     hdf4, netcdf, rasters = (import_module(f"helpers.products.{kind}") for kind in ("hdf4", "netcdf", "rasters"))
-    path, field = Path(path), (*registry.product(product_id).fields, None)[0]
+    path, field = Path(path), next(iter(registry.product(product_id).fields), None)
+    name, eos_grid = (field.stored, field.grid) if field else (None, None)
     ending = Path(compression.plain_name(path.name)).suffix
     if ending in (".nc", ".nc4"):
         with netcdf.opening(path) as ds:
@@ -163,7 +167,7 @@ def pixel(product_id: str, path: str | Path) -> str:
                 raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
             height, geographic = grid.of(ds).resolution, True
     elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
-        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, field.stored, field.grid))
+        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, name, eos_grid))
         with hdf or rasters.opening(path) as one:
             height, geographic = abs(one.transform.e), one.geographic
     else:

@@ -21,7 +21,6 @@ January 1901 … Version: 2.5 …") and have no dates; later ones have a column 
 from __future__ import annotations
 
 import calendar
-import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -63,67 +62,35 @@ COLUMNS = ("site", "year", "month", "lat", "tmin", "tmax", "precipitation")
 RATES = ("mm d-1", "mm month-1")
 
 
-def read(
-    product: Product,
-    paths: list[Path],
-    *,
-    years: Iterable[int] | None = None,
-    monthly: bool = False,
-    allow_partial: bool = False,
-    scales: Iterable[int] | None = None,
-    columns: Mapping[str, str] | None = None,
-    precipitation: str | None = None,
+# --- CRU TS ----------------------------------------------------------------------------------------------------------
+
+
+def read_cru(
+    product: Product, paths: list[Path], *, years: Iterable[int], monthly: bool = False, allow_partial: bool = False
 ) -> xr.Dataset:
-    """Read one of these products.
+    """Read CRU TS.
 
     Parameters
     ----------
     years : iterable of int
-        Calendar years (CRU TS, SPEI).
+        Calendar years.
     monthly : bool
-        Give months instead of years (CRU TS, SPEI); ``pet`` is multiplied by the days of its month.
+        Give months instead of years; ``pet`` is multiplied by the days of its month.
     allow_partial : bool
-        Accept years with missing months (CRU TS).
-    scales : iterable of int, optional
-        Time scales to read, months; by default all that there are (SPEI).
-    columns : mapping of str to str, optional
-        Column names that differ from `COLUMNS` (tables at sites).
-    precipitation : {"mm month-1", "mm d-1"}, optional
-        Unit of the precipitation in the file, a sum by default (tables at sites).
+        Accept years with missing months.
 
     Returns
     -------
     xarray.Dataset
-        CRU TS: ``mat`` (degC), ``map`` or ``pet`` (mm yr-1) on (year, lat, lon), or degC or mm month-1 on (time, lat,
-        lon), where ``time`` is the first day of the month; ``incomplete_years`` names years that lack months.
-        SPEI: ``spei12``, ``spei24``, … (1), one a scale, on the same dimensions; a series has one cell, with NaN for a
-        place that its name does not tell. ``rests_on``: the version of CRU TS below, empty where it is not known.
-        Both are lazy (dask) beyond 25.9 million cells.
-        Tables: ``tmin``, ``tmax`` degC and ``precipitation`` mm month-1 on (site, time), NaN in months without a row;
-        ``lat`` (site), degrees north. Time runs over all months from the first to the last of the table.
+        ``mat`` (degC), ``map`` or ``pet`` (mm yr-1) on (year, lat, lon), or degC or mm month-1 on (time, lat, lon),
+        where ``time`` is the first day of the month; ``incomplete_years`` names years that lack months. Lazy (dask)
+        beyond 25.9 million cells.
 
     Raises
     ------
     ProductError
-        A year, month, scale or column is not there or there twice, files are of several versions or hold another
-        quantity, a cell of a table is no number or cannot be, or an argument is none of this product.
-    DamagedFile
-        A table is empty, none at all, or a row of it is cut short.
+        A year or month is not there or there twice, or a file is of another version or quantity.
     """
-    asked = {name: value for name, value in locals().items() if value is not None and value is not False}
-    reader = {"spei": _spei, "site_climate": _sites}.get(product.id, _cru)
-    known = inspect.signature(reader).parameters
-    if unknown := [name for name in asked if name not in known]:
-        raise ProductError(f"{product.id}: selection {unknown[0]!r} is unknown; known are {', '.join([*known][2:])}")
-    return reader(**asked)
-
-
-# --- CRU TS ----------------------------------------------------------------------------------------------------------
-
-
-def _cru(
-    product: Product, paths: list[Path], *, years: Iterable[int], monthly: bool = False, allow_partial: bool = False
-) -> xr.Dataset:
     (field,) = product.fields
     years = list(years)
 
@@ -148,7 +115,7 @@ def _cru(
 # --- SPEI ------------------------------------------------------------------------------------------------------------
 
 
-def _spei(
+def read_spei(
     product: Product,
     paths: list[Path],
     *,
@@ -156,6 +123,29 @@ def _spei(
     monthly: bool = False,
     scales: Iterable[int] | None = None,
 ) -> xr.Dataset:
+    """Read SPEIbase, or a point series of it.
+
+    Parameters
+    ----------
+    years : iterable of int
+        Calendar years, of which the index of December is given.
+    monthly : bool
+        Give all months.
+    scales : iterable of int, optional
+        Time scales to read, months; by default all that there are.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``spei12``, ``spei24``, … (1), one a scale, on (year, lat, lon) or (time, lat, lon); a series has one cell, with
+        NaN for a place that its name does not tell. ``rests_on``: the version of CRU TS below, empty where it is not
+        known. Lazy (dask) beyond 25.9 million cells.
+
+    Raises
+    ------
+    ProductError
+        A year, month or scale is not there or there twice, or a file is not what it should be.
+    """
     years, months = list(years), range(1, 13) if monthly else [12]
     points = [path for path in paths if compression.plain_name(path.name).lower().endswith((".csv", ".txt"))]
     if points and len(paths) > 1:
@@ -301,13 +291,35 @@ def _months(table: pd.DataFrame, above: str, path: Path) -> np.ndarray:
 # --- tables at sites -------------------------------------------------------------------------------------------------
 
 
-def _sites(
+def read_sites(
     product: Product,
     paths: Sequence[Path | str],
     *,
     columns: Mapping[str, str] | None = None,
     precipitation: str = "mm month-1",
 ) -> xr.Dataset:
+    """Read a table of monthly climate at sites.
+
+    Parameters
+    ----------
+    columns : mapping of str to str, optional
+        Column names that differ from `COLUMNS`.
+    precipitation : {"mm month-1", "mm d-1"}
+        Unit of the precipitation in the file.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``tmin``, ``tmax`` degC and ``precipitation`` mm month-1 on (site, time), NaN in months without a row; ``lat``
+        (site), degrees north. Time runs over all months from the first to the last of the table.
+
+    Raises
+    ------
+    ProductError
+        A column is not there, or a cell is no number or cannot be.
+    DamagedFile
+        The table is empty, none at all, or a row of it is cut short.
+    """
     if precipitation not in RATES:
         raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
     if unknown := [name for name in columns or () if name not in COLUMNS]:

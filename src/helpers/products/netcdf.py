@@ -246,10 +246,12 @@ def _stamps(ds: xr.Dataset, path: Path) -> Stamps:
     anew = "write its times anew as 'days since' a date, such as by 'cdo setreftime,1900-01-01,00:00:00,days'"
     if time.dtype.kind not in "iuf":
         raise ProductError(f"{path}: expected times as numbers, found {np.ravel(time)[:1]!s:.40}; {anew}")
-    stamps = time.astype("float64") * float(about.get("scale_factor", 1.0)) + float(about.get("add_offset", 0.0))
+    about = _with_numbers(ds["time"].variable, "time", path).attrs
+    packed = float(about.get("scale_factor", 1.0)), float(about.get("add_offset", 0.0))
+    stamps = time.astype("float64") * packed[0] + packed[1]
     if not (stamps.size and np.isfinite(stamps).all()):
         raise ProductError(f"{path}: expected times in {units!r}, found some missing; fetch it again")
-    stamps, place = _middle(ds, stamps, (lost, *BOUNDS))
+    stamps, place = _middle(ds, stamps, packed, (lost, *BOUNDS))
     try:
         months, firsts, reference = _months(stamps, units, cal)
     except (ValueError, OverflowError) as error:
@@ -261,12 +263,14 @@ def _stamps(ds: xr.Dataset, path: Path) -> Stamps:
     return Stamps(months, cal, place, lost, bool(late))
 
 
-def _middle(ds: xr.Dataset, stamps: np.ndarray, names: Iterable[str]) -> tuple[np.ndarray, str]:
+def _middle(
+    ds: xr.Dataset, stamps: np.ndarray, packed: tuple[float, float], names: Iterable[str]
+) -> tuple[np.ndarray, str]:
     """Return numbers halfway between bounds, and where between them the stamps are; these, and nothing, without."""
     for name in names:
         bounds = ds.variables.get(name)
         if bounds is not None and bounds.shape == (stamps.size, 2):
-            begin, end = bounds.values.astype("float64").T
+            begin, end = (bounds.values.astype("float64") * packed[0] + packed[1]).T  # as their axis (CF, section 7.1)
             if ((end > begin) & (begin <= stamps) & (stamps <= end)).all():
                 place = "end" if (stamps == end).all() else "begin" if (stamps == begin).all() else "middle"
                 return (begin + end) / 2, place
@@ -487,10 +491,9 @@ def fields(
     Raises
     ------
     ProductError
-        There are no years, or one has no value in any cell.
+        A year has no value in any cell.
     """
-    if not (years := list(years)):
-        raise ProductError(f"{series.first}: expected at least one year, found none; pass years=[…]")
+    years = list(years)
     steps = series.steps[series.steps["month"].isin([*months])]
     of_years = [steps[steps["year"] == year].sort_values("month") for year in years]
     cells = series.lat.size, series.lon.size

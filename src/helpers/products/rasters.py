@@ -26,6 +26,7 @@ import dask
 import dask.array
 import numpy as np
 import rasterio
+import shapely
 import xarray as xr
 from pyproj import Transformer
 from rasterio import Affine
@@ -222,9 +223,13 @@ def _whole(plain: Path) -> rasterio.DatasetReader:
                 length = BYTES.get(kind, 0) * several
                 held = take(value if length > inline else at + tag.size - inline, length)
                 if name in PLACES + SIZES:
+                    if not length:  # of an unknown kind, or empty
+                        raise EOFError
                     lists[name] = np.frombuffer(held, f"{order}u{BYTES[kind]}").astype("u8")
             for places, sizes in zip(PLACES, SIZES, strict=True):
                 if places in lists and sizes in lists:
+                    if lists[places].size != lists[sizes].size:
+                        raise EOFError
                     take(int((lists[places] + lists[sizes]).max()), 0)
             (place,) = link.unpack(take(begin + number * tag.size, link.size))
     return rasterio.open(plain)
@@ -605,8 +610,8 @@ def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Data
     with opened(paths[0], (".json", ".geojson")) as plain:
         try:
             outlines = regions.outlines(plain)
-        except ValueError as error:
-            raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others ({error})") from None
+        except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):
+            raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others; fetch it again") from None
     names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]
     codes = [
         next((c for k in ("ISO_N3", "ISO_N3_EH") if (c := str(about.get(k))).isdigit()), "") for _, about in outlines

@@ -226,8 +226,6 @@ def choose(
         lies before the version begins or has no files; or dates of it are missing, in any tile that any year has.
     """
     years = list(years)
-    if not years:
-        raise ProductError(f"{product.id}: expected at least one year, found none; pass years=[...]")
     files = pd.DataFrame([{"tile": ""} | product.match(path).groupdict("") | {"path": path} for path in paths])
     files["date"] = pd.to_datetime(files.year + files.day, format="%Y%j", errors="coerce")
     if (wrong := files.date.dt.year != files.year.astype(int)).any():

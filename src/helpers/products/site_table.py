@@ -37,6 +37,7 @@ from helpers.products.registry import (
     limits,
     reading,
 )
+from helpers.space.grid import RADIUS
 
 SEPARATORS = ",;\t|"
 LONGEST = 100_000
@@ -55,7 +56,7 @@ NEEDED = {"year": YEARS, "month": (1, 12), **DEGREES}
 
 SAME_PLACE_KM = 1.0
 """Places no further apart than this are one tower's, written with fewer digits or after a move of the mast."""
-SPHERE = Geod(a=6371007.181, f=0)
+SPHERE = Geod(a=RADIUS, f=0)
 
 REQUIRED = ("site", "year", "lat", "lon", "reco")
 PLAIN = ("site", "year", "lat", "lon", "igbp")

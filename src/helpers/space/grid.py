@@ -105,11 +105,6 @@ class Cells:
         """Height of a cell (degrees)."""
         return float(abs(self.lat[-1] - self.lat[0]) / (self.lat.size - 1))
 
-    def like(self) -> xr.DataArray:
-        """Return an empty field of these cells, as `Grid.like` does."""
-        coords = {"lat": ("lat", self.lat, LAT), "lon": ("lon", self.lon, LON)}
-        return xr.DataArray(np.full(self.shape, np.nan, dtype="float32"), dims=("lat", "lon"), coords=coords)
-
 
 def of(obj) -> Cells:
     """Return the cells that a Dataset or DataArray stands on."""
@@ -330,6 +325,8 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
         return obj.map(lambda a: resample(a, grid, method) if {"lat", "lon"} <= set(a.dims) else a, keep_attrs=True)
     if method in ("average", "bilinear") and codes(obj.attrs):
         raise ValueError(f"method: expected nearest or mode for the classes of {obj.name}, found {method!r}; pass one")
+    if obj.dtype.kind in "bu":  # which have no number for cells outside the source
+        obj = obj.astype(np.result_type(obj.dtype, "int16"), keep_attrs=True)
     if np.array_equal(obj["lat"], grid.lat) and np.array_equal(obj["lon"], grid.lon):
         return obj
     down, across = (weights(obj[axis].values, getattr(grid, axis), method, axis) for axis in ("lat", "lon"))

@@ -79,6 +79,7 @@ def outlines(path: Path) -> list[tuple[shapely.Geometry, dict]]:
     return [
         (shapely.geometry.shape(feature["geometry"]), {k.upper(): v for k, v in (feature["properties"] or {}).items()})
         for feature in content["features"]
+        if feature["geometry"] is not None  # which GeoJSON allows
     ]
 
 
