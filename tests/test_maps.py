@@ -13,7 +13,7 @@ def cube(resolution=10, years=6, seed=0, holes=0.0):
     values = rng.random((years, *g.shape))
     values[:, rng.random(g.shape) < holes] = np.nan
     return xr.DataArray(
-        values, coords={"year": np.arange(2000, 2000 + years), **g.like().coords}, dims=("year", "lat", "lon")
+        values, coords={"year": np.arange(2000, 2000 + years), **grid.empty(g).coords}, dims=("year", "lat", "lon")
     )
 
 

@@ -19,7 +19,7 @@ from tower_files import bif, sites, steady, surroundings, write, yearly, zipped
 from helpers import products
 from helpers.products import DamagedFile, ProductError, towers
 from helpers.space import windows
-from helpers.space.grid import Grid
+from helpers.space.grid import Grid, empty
 from helpers.space.regions import IGBP_CODES
 
 PLACE = {"AA-One": (51.5, 10.25, "DBF")}
@@ -259,7 +259,7 @@ def test_towers_nobody_places_are_warned_of_and_get_no_window(tmp_path):
     with pytest.warns(UserWarning, match=r"BB-Two.*the place of BB-Two and of 1 more sites in sites\.csv") as seen:
         back = products.read("fluxnet2015", paths)
     assert len(seen) == 1 and np.isnan(back.lat.values).tolist() == [False] * 3 + [True] * 6
-    maps = Grid(10).like().fillna(1.0).to_dataset(name="mat")
+    maps = empty(Grid(10)).fillna(1.0).to_dataset(name="mat")
     with pytest.raises(ValueError, match="towers: expected the place of BB-Two, CC-Tri, found none .*sites.csv"):
         windows.around(back, maps, ["mat"])
     assert (windows.around(back.isel(sample=slice(0, 3)), maps, ["mat"]) == 1).all()

@@ -6,7 +6,7 @@ import papermill
 import pytest
 from tower_files import sites, steady, write, yearly
 
-from helpers.space.grid import Grid
+from helpers.space.grid import Grid, empty
 from helpers.workspace import Workspace
 
 
@@ -52,10 +52,10 @@ def test_a_table_cut_short_stops_the_chapter_in_one_line(real_data, sites_profil
 def untidy(tmp_path):
     """Workspace with a planet of one predictor, and a folder of tower files with all that can be wrong in one."""
     grid = Grid(10)
-    field = (grid.like().fillna(1.0) + grid.like().fillna(0.0).lat / 100).expand_dims(year=[2001, 2002, 2003])
+    field = (empty(grid).fillna(1.0) + empty(grid).fillna(0.0).lat / 100).expand_dims(year=[2001, 2002, 2003])
     ws = Workspace("small", root=tmp_path)
     ws.write("predictors", field.astype("float32").assign_attrs(units="degC").to_dataset(name="mat"))
-    ws.write("static", grid.like().fillna(4).astype("int8").to_dataset(name="igbp"))
+    ws.write("static", empty(grid).fillna(4).astype("int8").to_dataset(name="igbp"))
     write(tmp_path, "AA-One", table=steady(2001, 2003, 400.0))
     write(tmp_path, "AA-One", "SUBSET", steady(2001, 2002, 300.0), "1-3", (2001, 2002))
     write(tmp_path, "BB-Two", table=pd.concat([steady(2001, 2003, 600.0), steady(2003, 2003, 900.0)]))

@@ -12,7 +12,7 @@ from scipy import sparse
 from helpers.demo import carbon, climate
 from helpers.demo.carbon import EASY, Peculiar, Variety
 from helpers.space import regions
-from helpers.space.grid import Grid
+from helpers.space.grid import Grid, empty
 from helpers.stats.spei import december, spei
 
 PAST = 0.97
@@ -189,7 +189,7 @@ def truth(planet: Planet) -> xr.Dataset:
         "carbon": (p.pools.sum(axis=0)[recorded], "kg m-2", "carbon in biomass, litter and soil"),
         "export": (carbon.exported(p.pools, p.own)[recorded], "kg m-2 yr-1", "carbon that left as smoke"),
     }
-    out = p.grid.like().to_dataset(name="reco").assign_coords(year=p.product_years)
+    out = empty(p.grid).to_dataset(name="reco").assign_coords(year=p.product_years)
     for name, (values, units, long_name) in fields.items():
         out[name] = (("year", "lat", "lon"), p.spread(values), {"units": units, "long_name": long_name})
     wet, dry = (p.aggregate(p.monthly[name], p.coarse) for name in ("pre", "pet"))

@@ -44,7 +44,7 @@ from helpers.products.site_table import (
     refuse_two_places,
     rows,
 )
-from helpers.space.grid import LAT, LON, together
+from helpers.space.grid import coords, together
 
 UNITS = {
     "tmp": r"(deg(rees?)?[ _]?|°)?c(elsius)?",
@@ -254,11 +254,11 @@ def _place_series(
     if abs(lat) > 90 or abs(lon) > 360:  # numbers of another kind
         lon, lat = np.nan, np.nan
     lon = (lon + 180) % 360 - 180 if abs(lon) > 180 else lon
-    coords = {first[0]: first, "lat": ("lat", [lat], LAT), "lon": ("lon", [lon], LON)}
+    at = {first[0]: first} | coords([lat], [lon])
     fields = {}
     for scale, column in _wanted(scales, wanted, path).items():
         values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[taken].astype("float32")
-        fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], coords, (first[0], "lat", "lon"))
+        fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], at, (first[0], "lat", "lon"))
     return fields, above
 
 

@@ -36,7 +36,7 @@ import xarray as xr
 from helpers.products import compression
 from helpers.products.compression import Unpacked
 from helpers.products.registry import ProductError, fills, reading
-from helpers.space.grid import LAT, LON, SAME, normalise_lat_lon, same_labels
+from helpers.space.grid import SAME, coords, normalise_lat_lon, same_labels
 from helpers.workspace import LIBRARY
 
 AXES = ("time", "lat", "lon")
@@ -506,13 +506,13 @@ def fields(
         blocks = (dask.delayed(one, pure=False, traverse=False)() for one in work)
         lazy = [dask.array.from_delayed(*block, dtype="float32") for block in zip(blocks, shapes, strict=True)]
         joined = dask.array.concatenate(lazy)
-    coords = {"lat": ("lat", series.lat, LAT), "lon": ("lon", series.lon, LON)}
     if monthly:
         every = pd.concat(of_years)
         first = first_days(every["year"], every["month"])
     else:
         first = ("year", years, {"long_name": "calendar year"})
-    return xr.DataArray(joined, dims=(first[0], "lat", "lon"), coords={first[0]: first} | coords)
+    at = {first[0]: first} | coords(series.lat, series.lon)
+    return xr.DataArray(joined, at, (first[0], "lat", "lon"))
 
 
 def first_days(years: Iterable[int], months: Iterable[int]) -> tuple[str, pd.DatetimeIndex, dict]:

@@ -38,7 +38,7 @@ from helpers.products import registry
 from helpers.products.compression import opened
 from helpers.products.registry import Field, Product, ProductError, describe
 from helpers.space import regions
-from helpers.space.grid import LAT, LEAST, LON, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
+from helpers.space.grid import LEAST, RADIUS, Cells, Grid, coords, empty, weighted_mean, weighted_sums, weights
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
 """The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
@@ -480,10 +480,10 @@ def read_soil(
                 f"{path}: expected the pixels of {first.path.name}, {first.shape}, found others, {place.shape}; "
                 "keep one resolution"
             )
-        shape, coords = (grid.shape, grid.like().coords) if grid else (place.shape, _own_cells(place))
+        shape, at = (grid.shape, coords(grid.lat, grid.lon)) if grid else (place.shape, _own_cells(place))
         values = dask.delayed(_values, pure=True)(str(path), known[name], grid, method)
         lazy = dask.array.from_delayed(values, shape, dtype="float32")
-        found[name] = xr.DataArray(lazy, dims=("lat", "lon"), coords=coords)
+        found[name] = xr.DataArray(lazy, dims=("lat", "lon"), coords=at)
     if missing := [name for name in asked if name not in found]:
         there = ", ".join(path.name for path in files.values()) or "files of other layers"
         raise ProductError(
@@ -535,7 +535,7 @@ def _own_cells(raster: Raster) -> dict:
     if not raster.geographic:
         found = raster.crs.to_string()[:60]
         raise ProductError(f"{raster.path}: expected latitude and longitude, found {found}; pass grid=Grid(resolution)")
-    return {"lat": ("lat", raster.cells.lat, LAT), "lon": ("lon", raster.cells.lon, LON)}
+    return coords(raster.cells.lat, raster.cells.lon)
 
 
 def at_depths(ds: xr.Dataset) -> xr.Dataset:
@@ -620,7 +620,7 @@ def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Data
     numbers = [int(code or WITHOUT_CODE + without.index(name)) for name, code in zip(names, codes, strict=True)]
     shapes = [shape for shape, _ in outlines]
     land = regions.burn([(shape, 1) for shape in shapes], grid.lat, grid.lon).astype(bool)
-    ds = grid.like().to_dataset(name="land").assign(land=(("lat", "lon"), land))
+    ds = empty(grid).to_dataset(name="land").assign(land=(("lat", "lon"), land))
     if any(names):
         drawn = regions.burn(list(zip(shapes, numbers, strict=True)), grid.lat, grid.lon, "int16")
         ds = ds.assign(country=(("lat", "lon"), drawn))

@@ -42,7 +42,7 @@ import xarray as xr
 from helpers.products import compression, hdf4, rasters
 from helpers.products.rasters import Raster, mosaic
 from helpers.products.registry import Field, Product, ProductError, describe, first_year
-from helpers.space.grid import LAT, LON, Cells, Grid, codes
+from helpers.space.grid import Cells, Grid, codes, coords
 
 # Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
 # time loses little, and holds the fields of one.
@@ -110,9 +110,9 @@ def read(
             values = maps[0]()[None]
         else:
             values = da.stack([da.from_delayed(dask.delayed(m, traverse=False)(), cells.shape, dtype) for m in maps])
-        coords = {"year": ("year", list(of_years), {"long_name": "calendar year"})}
-        coords |= {"lat": ("lat", cells.lat, LAT), "lon": ("lon", cells.lon, LON)}
-        found[field.name] = xr.DataArray(values, dims=("year", "lat", "lon"), coords=coords)
+        years = {"year": ("year", list(of_years), {"long_name": "calendar year"})}
+        at = years | coords(cells.lat, cells.lon)
+        found[field.name] = xr.DataArray(values, dims=("year", "lat", "lon"), coords=at)
     return describe(xr.Dataset(found), product, product.match(first).groupdict().get("version") or "")
 
 
@@ -392,12 +392,11 @@ def read_field(
             f"{entry.fill}; valid {entry.valid}); leave it out, or pass allow_empty=True"
         )
     called = name or re.sub(r"\W+", "_", first.name).strip("_")
-    coords = {"lat": ("lat", cells.lat, LAT), "lon": ("lon", cells.lon, LON)}
     core = "".join(str(text) for key, text in sorted(first.metadata.items()) if key.startswith("CoreMetadata."))
     told = [re.search(rf'OBJECT\s*=\s*{key}\b.*?VALUE\s*=\s*"?([^"\n]*)"?', core, re.DOTALL) for key in CORE]
     short, version, day = (found[1].strip() if found else "" for found in told)
     source = f"{short} version {version}" if short else "a file of the user's"
-    ds = describe(xr.Dataset({called: (("lat", "lon"), values)}, coords=coords), product, source)
+    ds = describe(xr.Dataset({called: (("lat", "lon"), values)}, coords(cells.lat, cells.lon)), product, source)
     stated = {key: str(first.attributes[key]).strip("\0 ") for key in ("long_name", "units") if key in first.attributes}
     decoding = {"decoding": entry.rule, "stored_fill": str(entry.fill), "stored_valid_range": str(entry.valid)}
     ds[called].attrs = {"source": source, "stored_name": first.name, "eos_grid": first.grid} | decoding | stated

@@ -79,14 +79,6 @@ class Grid:
         step = 180 / self.shape[0]
         return Affine(step, 0, -180, 0, -step, 90)
 
-    def like(self) -> xr.DataArray:
-        """Return an empty field of the grid: (lat, lon) float32, all NaN, with CF coordinates."""
-        return xr.DataArray(
-            np.full(self.shape, np.nan, dtype="float32"),
-            dims=("lat", "lon"),
-            coords={"lat": ("lat", self.lat, LAT), "lon": ("lon", self.lon, LON)},
-        )
-
 
 @dataclass(frozen=True, eq=False)
 class Cells:
@@ -109,6 +101,16 @@ class Cells:
 def of(obj) -> Cells:
     """Return the cells that a Dataset or DataArray stands on."""
     return Cells(obj["lat"].values.astype("float64"), obj["lon"].values.astype("float64"))
+
+
+def coords(lat: np.ndarray, lon: np.ndarray) -> dict:
+    """Return CF coordinates of rows at latitudes ``lat`` and columns at longitudes ``lon`` (degrees)."""
+    return {"lat": ("lat", lat, LAT), "lon": ("lon", lon, LON)}
+
+
+def empty(cells: Grid | Cells) -> xr.DataArray:
+    """Return a field of these cells: (lat, lon) float32, all NaN, with CF coordinates."""
+    return xr.DataArray(np.full(cells.shape, np.nan, "float32"), coords(cells.lat, cells.lon), ("lat", "lon"))
 
 
 def normalise_lat_lon(obj):
@@ -330,12 +332,12 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
     if np.array_equal(obj["lat"], grid.lat) and np.array_equal(obj["lon"], grid.lon):
         return obj
     down, across = (weights(obj[axis].values, getattr(grid, axis), method, axis) for axis in ("lat", "lon"))
-    coords = {"lat": ("lat", grid.lat, LAT), "lon": ("lon", grid.lon, LON)}
+    at = coords(grid.lat, grid.lon)
     if method == "nearest":  # each row of the weights has a single one, or none
         inside = [np.diff(weights.indptr) > 0 for weights in (down, across)]
         rows, columns = (np.zeros(one.size, int) for one in inside)
         rows[inside[0]], columns[inside[1]] = down.indices, across.indices
-        out = obj.isel(lat=rows, lon=columns).assign_coords(coords)
+        out = obj.isel(lat=rows, lon=columns).assign_coords(at)
         known = xr.DataArray(inside[0][:, None] & inside[1], dims=("lat", "lon"))
         return out if known.all() else out.where(known, -1 if obj.dtype.kind in "iu" else np.nan).transpose(*obj.dims)
     out = xr.apply_ufunc(
@@ -350,7 +352,7 @@ def resample(obj, grid: Grid | Cells, method: str = "nearest"):
         dask_gufunc_kwargs={"output_sizes": {"lat": grid.shape[0], "lon": grid.shape[1]}},
         keep_attrs=True,
     )
-    return out.assign_coords(coords)
+    return out.assign_coords(at)
 
 
 LEAST = {"nearest": 0.5, "average": 1e-9, "bilinear": 0.5, "mode": 1e-9}

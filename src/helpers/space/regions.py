@@ -22,7 +22,7 @@ import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.space.grid import LAT, LON, RADIUS, together
+from helpers.space.grid import RADIUS, coords, together
 from helpers.workspace import DATA
 
 OUTLINES = DATA / "natural_earth"
@@ -211,8 +211,8 @@ def parts(lat: ArrayLike, lon: ArrayLike) -> xr.Dataset:
         words = " ".join(meaning.replace(" ", "_") for meaning in meanings)
         fields[name] = codes
         about[name] = {"long_name": long_name, "flag_values": list(range(len(meanings))), "flag_meanings": words}
-    coords = {"lat": ("lat", np.asarray(lat), LAT), "lon": ("lon", np.asarray(lon), LON)}
-    return xr.Dataset({name: (("lat", "lon"), field, about[name]) for name, field in fields.items()}, coords)
+    maps = {name: (("lat", "lon"), field, about[name]) for name, field in fields.items()}
+    return xr.Dataset(maps, coords(np.asarray(lat), np.asarray(lon)))
 
 
 def places(lat: ArrayLike, lon: ArrayLike) -> dict[str, np.ndarray]:
