@@ -114,6 +114,19 @@ def claims(chapter: str | None = None) -> pd.DataFrame:
     return _of_chapter("claims", chapter).reset_index(drop=True)
 
 
+def answers() -> pd.DataFrame:
+    """Return the paper's ten main claims and what each of them needs.
+
+    Returns
+    -------
+    DataFrame
+        id, claim (in our words), measure, quantity and where (a row of chapter 13's numbers; empty where it is worked
+        out there), least and most (float, the range that the number must lie in; NaN where it has no end), chapters.
+    """
+    text = _read("answers")
+    return text.assign(**{end: pd.to_numeric(text[end], errors="coerce") for end in ("least", "most")})
+
+
 def literature() -> pd.DataFrame:
     """Return what others found that land takes up and gives off in a year, over the globe.
 

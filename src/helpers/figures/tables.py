@@ -71,8 +71,8 @@ class Table:
         rules, head = [{"selector": "td, th", "props": "text-align: left"}], f"th.level{self.texts.columns.nlevels - 1}"
         for i, (_, column) in enumerate(self.texts.items()):
             if len(column) and all(NUMBER.fullmatch(text) for text in column):
-                props = "text-align: right; white-space: nowrap"
-                rules.append({"selector": f"td.col{i}, {head}.col{i}", "props": props})
+                rules.append({"selector": f"td.col{i}, {head}.col{i}", "props": "text-align: right"})
+                rules.append({"selector": f"td.col{i}", "props": "white-space: nowrap"})
         return rules
 
 

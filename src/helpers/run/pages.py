@@ -2,11 +2,14 @@
 
 Words come from the source notebooks, outputs from the executed ones, so an edit of prose shows without a new run.
 Progress bars and warnings of libraries stay out of the pages. A mention of a chapter that the profile leaves out
-becomes plain words. A prose page holds a marker such as ``<!-- table: parameters -->`` where a table goes.
+becomes plain words. A prose page holds a marker such as ``<!-- table: parameters -->`` where a table goes, and
+``<!-- image: fig-13-answers -->`` where a figure of a chapter is shown again; what stands between ``<!-- with
+13_numbers -->`` and ``<!-- end -->`` is left out where a profile leaves that chapter out.
 """
 
 from __future__ import annotations
 
+import base64
 import copy
 import dataclasses
 import math
@@ -34,6 +37,8 @@ DOCUMENT = re.compile(r"\{doc\}`(?:([^`<]*?)\s*<)?(?:[^`>\s]*/)?(\d\d_\w+?)(?:\.
 REFERENCE = re.compile(r"\{(?:numref|ref|eq|math:numref)\}`(?:[^`<]*<)?([^`<>]+)>?`")
 LABEL = re.compile(r"^\((\S+)\)=\s*$|^\$\$\s*\((\S+)\)\s*$|^:(?:name|label): *(\S+)\s*$", re.MULTILINE)
 MARKER = re.compile(r"<!-- table: (\w+) -->")
+PART = re.compile(r"<!-- with (\d\d_\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
+IMAGE = re.compile(r"<!-- image: ([\w-]+) -->")
 ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
 OFFERED = 30 * 2**20
 """Artefacts over this many bytes are not copied into the pages: the table says where they are."""
@@ -153,6 +158,8 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
             if name not in tables:
                 raise UserError(f"book/{path.name}: there is no table {name!r}; the tables are {', '.join(tables)}")
             text = text.replace(f"<!-- table: {name} -->", tables[name]())
+        text = PART.sub(lambda part: part[2] if (pages / "notebooks" / f"{part[1]}.ipynb").is_file() else "", text)
+        text = IMAGE.sub(lambda name: image(name[1], pages), text)
         path.write_text(in_words(text, missing), encoding="utf-8")
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
@@ -184,6 +191,25 @@ def page(chapter: Chapter, executed: Path, profile: str, settings: Settings) -> 
             cell.outputs = [output for output in cell.outputs if output.get("name") not in silent]
     shown.metadata.pop("papermill", None)
     return shown
+
+
+def image(name: str, pages: Path) -> str:
+    """Show a figure of a chapter on a prose page: write its image below ``pages/book``, return it in Markdown.
+
+    Raises
+    ------
+    UserError
+        No page of a chapter that lies in ``pages`` draws a figure of that name.
+    """
+    for path in sorted((pages / "notebooks").glob("*.ipynb")):
+        for cell in nbformat.read(path, as_version=4).cells:
+            about = cell.metadata.get("mystnb", {})
+            drawn = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+            if about.get("figure", {}).get("name") == name and drawn:
+                (pages / "book" / f"{name}.png").write_bytes(base64.b64decode(drawn[0]))
+                alt, caption = (" ".join(text.split()) for text in (about["image"]["alt"], about["figure"]["caption"]))
+                return f"```{{image}} {name}.png\n:alt: {alt}\n```\n\n*{caption}*"
+    raise UserError(f"book: there is no figure {name!r} in the chapters of this run; correct the marker")
 
 
 def _values_cell(cell: nbformat.NotebookNode, profile: str, settings: Settings) -> nbformat.NotebookNode:
