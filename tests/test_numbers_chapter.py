@@ -257,6 +257,33 @@ def test_the_papers_hedges_stay_with_its_numbers(made, number):
     assert ("< 0.01" in page or "&lt; 0.01" in page) and "about 60" in page and "0.0100" not in page
 
 
+def test_verdicts_are_read_off_intervals_of_real_towers_or_of_this_run(made):
+    table = Workspace("made", root=made["folder"]).read("answers").set_index("id")
+    assert len(table) == len(reported.answers()) and set(table.verdict) <= set(reported.VERDICTS)
+    for row in table.to_dict("records"):
+        kind = "real " if np.isfinite(row["real value"]) else ""
+        assert row["rests on"] == ("real towers" if kind else "this run")
+        low, high = row[f"{kind}low"], row[f"{kind}high"]
+        least, most = (x if np.isfinite(x) else sign * np.inf for x, sign in ((row["least"], -1), (row["most"], 1)))
+        inside = [least < x < most for x in (low, high)]
+        missed = high < least or low > most
+        expected = "holds" if all(inside) else "does not hold" if missed else "open"
+        assert row["verdict"] == (expected if np.isfinite(low) else "open")
+    assert table.loc["score", ["low", "high"]].tolist() == made["numbers"].iloc[4][["low", "high"]].tolist()
+
+
+def test_what_the_first_page_says_of_real_towers_is_kept_so():
+    kept = {n: reported.aggregates(reported.DATA / f"measured/sites_{n}.csv")[1] for n in ("ladder", "lag", "scales")}
+    r2 = kept["ladder"].query("metric == 'r2'").set_index(["split", "model"]).value
+    assert r2["re-drawn", "CNN1 on noise"] > 0.95, "scores as high on random numbers"
+    assert r2["sites", "CNN-SPEIopt"] < 0.3 < 0.95 < r2["re-drawn", "CNN-SPEIopt"], "keeps little of it"
+    slope = kept["lag"].query(f"protocol == '{lags.TOTAL}' and null == 'none'")
+    assert ((slope.low < 0) & (slope.high > 0)).all(), "leave a lag open"
+    assert r2["kNNDM", "honest CNN"] > 0.2, "the mean can be learned roughly"
+    years = kept["scales"].query("split == 'sites' and metric == 'r2' and scale == 'within sites'")
+    assert years.value.max() < 0.15, "changes from year to year hardly"
+
+
 def test_without_a_chapters_numbers_the_page_names_the_chapter(made, run_chapter, tmp_path):
     Workspace("empty", root=tmp_path).write("table1", made["table1"])
     with pytest.raises(papermill.PapermillExecutionError, match="08_splits_and_leakage"):
