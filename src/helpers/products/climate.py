@@ -66,14 +66,19 @@ RATES = ("mm d-1", "mm month-1")
 
 
 def read_cru(
-    product: Product, paths: list[Path], *, years: Iterable[int], monthly: bool = False, allow_partial: bool = False
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int] | None = None,
+    monthly: bool = False,
+    allow_partial: bool = False,
 ) -> xr.Dataset:
     """Read CRU TS.
 
     Parameters
     ----------
-    years : iterable of int
-        Calendar years.
+    years : iterable of int, optional
+        Calendar years; by default from the first to the last of the files.
     monthly : bool
         Give months instead of years; ``pet`` is multiplied by the days of its month.
     allow_partial : bool
@@ -92,7 +97,6 @@ def read_cru(
         A year or month is not there or there twice, or a file is of another version or quantity.
     """
     (field,) = product.fields
-    years = list(years)
 
     def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
         units = str(values.attrs.get("units", "")).strip()
@@ -103,6 +107,8 @@ def read_cru(
         return known * known["days"] if field.stored == "pet" else known
 
     series = netcdf.index(field.stored, paths)
+    held = series.steps["year"]
+    years = range(held.min(), held.max() + 1) if years is None else list(years)
     lacking = series.require(product.id, years, allow_partial=allow_partial)
     values = netcdf.fields(series, years, of_month, mean=field.stored == "tmp", monthly=monthly)
     ds = describe(xr.Dataset({field.name: values}), product, ", ".join(product.versions(paths))).assign_attrs(lacking)

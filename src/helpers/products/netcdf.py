@@ -36,15 +36,12 @@ import xarray as xr
 from helpers.products import compression
 from helpers.products.compression import Unpacked
 from helpers.products.registry import ProductError, fills, reading
+from helpers.space import grid
 from helpers.space.grid import SAME, coords, normalise_lat_lon, same_labels
 from helpers.workspace import LIBRARY
 
 AXES = ("time", "lat", "lon")
-NAMES = {
-    "lat": ("lat", "latitude", "nav_lat", "lats"),
-    "lon": ("lon", "longitude", "nav_lon", "lons"),
-    "time": ("time", "time_counter", "times", "t"),
-}
+NAMES = grid.NAMES | {"time": ("time", "time_counter", "times", "t")}
 UNITS = {"lat": r"degrees?_?n(orth)?$", "lon": r"degrees?_?e(ast)?$", "time": r"\w+ since |(day|month|year) as %Y"}
 BOUNDS = ("time_bnds", "time_bounds", "time_bnd", "bounds_time", "time_counter_bounds")
 """What the bounds of time are called: the attribute that names them gets lost before they do."""

@@ -25,7 +25,7 @@ import yaml
 from pyhdf.error import HDF4Error
 from rasterio.errors import RasterioError
 
-from helpers.space.regions import IGBP
+from helpers.space.regions import IGBP, IGBP_CODES
 from helpers.stats.labels import GAPS
 from helpers.workspace import DATA
 
@@ -381,9 +381,6 @@ def _odd(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 # Land cover classes of IGBP, and the many ways in which tables of towers write them.
 
-IGBP_SHORT = tuple(abbreviation for abbreviation, _ in IGBP.values())
-"""In the order of their codes, 0 to 16."""
-
 EDITIONS = {
     "Water": 0,
     "Closed shrub": 6,
@@ -406,7 +403,7 @@ EDITIONS = {
 }
 """Names of other editions of the legend, and short ones."""
 
-IGBP_EXPECTED = f"one of {', '.join(IGBP_SHORT)} (or its number or name)"
+IGBP_EXPECTED = f"one of {', '.join(IGBP_CODES)} (or its number or name)"
 """What a class may be, for messages."""
 
 NO_CLASS = (-1, 254, 255)
@@ -430,12 +427,11 @@ def _letters(text: str) -> str:
     return "".join(re.sub("(?<=...)s$", "", word) for word in words).replace("leaved", "leaf")
 
 
-SHORT = {abbreviation: code for code, abbreviation in enumerate(IGBP_SHORT)} | {"BAR": 16}
 LONG = {_letters(name): code for code, (_, name) in IGBP.items()} | {_letters(n): code for n, code in EDITIONS.items()}
 
 
 def _named(text: str) -> int | None:
-    short = SHORT.get(re.sub(r"[\W\d_]+", "", text).upper())
+    short = (IGBP_CODES | {"BAR": 16}).get(re.sub(r"[\W\d_]+", "", text).upper())
     return LONG.get(_letters(text)) if short is None else short
 
 

@@ -59,7 +59,6 @@ import xarray as xr
 from helpers.products import compression
 from helpers.products.registry import (
     GAP_TEXTS,
-    IGBP_SHORT,
     DamagedFile,
     Product,
     ProductError,
@@ -81,6 +80,7 @@ from helpers.products.site_table import (
     rows,
     separator_of,
 )
+from helpers.space.regions import IGBP_CODES
 
 YEARLY = re.compile(
     r"_(?:FLUXNET(?:2015)?_(?:FULLSET|SUBSET|FLUXMET)_YY_\d{4}-\d{4}_.+|FLUXNET_YY_(?:INTERIM_)?L2)\.csv$", re.I
@@ -263,7 +263,7 @@ def _dataset(kept: pd.DataFrame, places: pd.DataFrame) -> xr.Dataset:
     where = places.astype("float64").reindex(kept["site"])
     north = {"units": "degrees_north", "standard_name": "latitude"}
     east = {"units": "degrees_east", "standard_name": "longitude"}
-    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(IGBP_SHORT)}
+    flags = {"flag_values": np.arange(len(IGBP_CODES), dtype="int8"), "flag_meanings": " ".join(IGBP_CODES)}
     igbp = where["igbp"].fillna(-1).to_numpy("int8")
     return xr.Dataset(
         {name: ("sample", kept[name].to_numpy("float64")) for name in ("reco", "reco_dt", "nee_qc")},
