@@ -191,7 +191,7 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
 
 def streams_of(path, name):
     """Return the place of every deflated chunk of a field."""
-    return rasters.deflated(path, SD(str(path)).select(name).ref())
+    return rasters.require_undamaged(path, SD(str(path)).select(name).ref())
 
 
 def overwritten(path, place, copy):

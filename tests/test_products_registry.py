@@ -52,7 +52,7 @@ def test_climate_and_models_take_packed_files():
 def test_a_slip_is_told_by_its_name(change, message, monkeypatch):
     content = yaml.safe_load(products.REGISTRY.read_text(encoding="utf-8"))
     change(content["products"]["spei"])
-    monkeypatch.setattr(products, "_content", lambda: content)
+    monkeypatch.setattr(products, "CONTENT", content)
     with pytest.raises(ProductError, match=rf"products\.yml: product 'spei': .*{message}.*; correct the entry$"):
         products.product.__wrapped__("spei")
 

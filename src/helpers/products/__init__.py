@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 REGISTRY = DATA / "products.yml"
+CONTENT = yaml.load(REGISTRY.read_text(encoding="utf-8"), yaml.CSafeLoader)
 
 
 # What the book knows about each product and variable.
@@ -164,14 +165,9 @@ class Product:
         return found
 
 
-@lru_cache
-def _content() -> dict:
-    return yaml.safe_load(REGISTRY.read_text(encoding="utf-8"))
-
-
 def products() -> dict[str, Product]:
     """Return every known product by its id, in the registry's order."""
-    return {product_id: product(product_id) for product_id in _content()["products"]}
+    return {product_id: product(product_id) for product_id in CONTENT["products"]}
 
 
 @lru_cache
@@ -183,7 +179,7 @@ def product(product_id: str) -> Product:
     ProductError
         The id is unknown, and the message lists those that are known; or a key of its entry is lacking or unknown.
     """
-    known = _content()["products"]
+    known = CONTENT["products"]
     if product_id not in known:
         raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(known)}")
     about = known[product_id]
@@ -198,22 +194,17 @@ def product(product_id: str) -> Product:
         raise ProductError(f"{REGISTRY}: product {product_id!r}: {error}; correct the entry") from error
 
 
-def _canonical(name: str) -> tuple[dict, str]:
-    """Return what the registry says of a variable, or of its family (``spei{}``), and the number of its name."""
-    canonical, number = _content()["canonical"], re.search(r"\d*$", name)[0]
-    own = canonical.get(name)
-    return (own, "") if own is not None else (canonical.get(f"{name.removesuffix(number)}{{}}", {}), number)
-
-
 def attributes(name: str) -> dict:
-    """Return a canonical variable's CF attributes; those of a scale, such as ``spei12``, for any scale.
+    """Return a canonical variable's CF attributes, and its ``limits``; those of a scale, such as ``spei12``, for any.
 
     >>> attributes("spei3")["long_name"]
     'drought index SPEI over the 3 months to December'
     """
-    about, number = _canonical(name)
-    about = {key: value for key, value in about.items() if key != "limits"}
-    return about | {"long_name": about["long_name"].format(number)} if number and about else about
+    canonical, number = CONTENT["canonical"], re.search(r"\d*$", name)[0]
+    if name in canonical or f"{name.removesuffix(number)}{{}}" not in canonical:
+        return canonical.get(name, {})
+    about = canonical[f"{name.removesuffix(number)}{{}}"]
+    return about | {"long_name": about["long_name"].format(number)}
 
 
 def limits(name: str) -> tuple[float, float]:
@@ -222,7 +213,7 @@ def limits(name: str) -> tuple[float, float]:
     >>> limits("mat"), limits("spei6"), limits("my_own")
     ((-90.0, 60.0), (-40.0, 40.0), (-inf, inf))
     """
-    low, high = _canonical(name)[0].get("limits", (-np.inf, np.inf))
+    low, high = attributes(name).get("limits", (-np.inf, np.inf))
     return float(low), float(high)
 
 
@@ -232,7 +223,8 @@ def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
     source = f"{entry.title}, version {version}"
     ds.attrs = {"product": entry.id, "product_version": version, "source": source, "references": entry.doi} | ds.attrs
     for name in ds.data_vars:
-        ds[name].attrs = {**attributes(name), "source": source}
+        about = attributes(name) | {"source": source}
+        ds[name].attrs = {key: value for key, value in about.items() if key != "limits"}
     return ds
 
 
@@ -270,17 +262,16 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
     entry, folder = product(product_id), Path(folder)
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
-    place = _place(entry, folder)
-    paths, _, lines = files_of(entry, place)
+    paths, _, lines = files_of(entry, folder)
     if not paths:
         others = (product(name) for name in entry.notes.get("mistaken_for", ()))
         alike = [(path, other.id) for other in others for path in files_of(other, folder)[0]]
         instead = f"{alike[0][0].name} is another product: read it as {alike[0][1]}. " if alike else ""
-        expected = f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}"
+        expected = f"{folder}: expected files named like {entry.example}, found none. {instead}{entry.get}"
         raise FileNotFoundError(lines[0] if lines else expected)
     for line in lines:
         warnings.warn(line, stacklevel=2)
-    _one_of_each(entry, place, paths)
+    _one_of_each(entry, paths)
     return paths
 
 
@@ -314,7 +305,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         files += find(product_id, path) if path.is_dir() else [path]
         if entry.of_towers and path.is_dir():
-            unread |= files_of(entry, _place(entry, path))[1]
+            unread |= files_of(entry, path)[1]
     if not files:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
     for path in files:
@@ -322,7 +313,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
         if path.suffix.lower() in UNREAD or path.name.lower().endswith(".tar.gz"):
             raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")
-    _one_of_each(entry, files[0].parent, files)
+    _one_of_each(entry, files)
     family = import_module(f"helpers.products.{entry.family}")
     reader = getattr(family, entry.reader)
     parameters = inspect.signature(reader).parameters
@@ -441,13 +432,10 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
 # Which files of a folder are a product's, and which would be if they were unpacked, whole, or named otherwise.
 
 
-def _place(entry: Product, folder: Path) -> Path:
-    """Return the product's own folder in a folder of products, or that folder itself."""
-    return folder / entry.id if (folder / entry.id).is_dir() else folder
-
-
 def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str], list[str]]:
-    """Look for a product's files in a folder, behind links too, but not among what systems and editors hide there.
+    """Look for a product's files in its own folder of a folder of products, or else in that folder itself.
+
+    Links are followed; what systems and editors hide there is not looked at.
 
     Returns
     -------
@@ -459,7 +447,8 @@ def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str],
         What to say of these: a line each for towers, one for maps, of which a missing one is told by its date.
     """
     every, seen = [], set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    own = folder / entry.id if (folder / entry.id).is_dir() else folder
+    for place, folders, names in os.walk(own, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name != "__MACOSX"]
         every += [] if real in seen else [Path(place) / name for name in (*folders, *names) if name[0] != "."]
@@ -509,7 +498,7 @@ def _remedy(entry: Product, path: Path) -> str:
     return "unpack it" if any(map(alike, names)) else ""
 
 
-def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
+def _one_of_each(entry: Product, paths: list[Path]) -> None:
     """Refuse files of several versions, and a packed map beside its unpacked copy."""
     examples, plain = {}, {}
     for path in paths:
@@ -521,4 +510,4 @@ def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
     told = sorted((version, name) for version, name in examples.items() if version)
     if len(told) > 1:
         named = " and ".join(f"{version} (such as {name})" for version, name in told)
-        raise ProductError(f"{place}: expected one version of {entry.id}, found {named}; keep one")
+        raise ProductError(f"{paths[0].parent}: expected one version of {entry.id}, found {named}; keep one")

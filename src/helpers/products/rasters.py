@@ -345,29 +345,19 @@ DEFLATE = 4
 BUFFER = 2**20
 
 
-def require_undamaged(plain: Path, reference: int) -> None:
-    """Inflate the compressed data of one field, by its reference number in the file, and compare their checksums.
+def require_undamaged(plain: Path, reference: int) -> list[tuple[int, int]]:
+    """Inflate each deflated chunk of a data set, by its reference number in the file, and compare its checksum.
 
-    What is compressed in a way that is not known here is left to the library.
+    Returns
+    -------
+    list of (int, int)
+        Offset and length of each chunk. What is compressed in a way that is not known here is left to the library.
 
     Raises
     ------
     zlib.error, struct.error
         The data, or the file's own directory, are damaged.
     """
-    places = deflated(plain, reference)
-    with plain.open("rb") as stream:
-        for offset, length in places:
-            stream.seek(offset)
-            machine = zlib.decompressobj()  # which compares the checksum at the end
-            for begin in range(0, length, BUFFER):
-                machine.decompress(stream.read(min(BUFFER, length - begin)))
-            if not machine.eof:
-                raise zlib.error("compressed data end too early")
-
-
-def deflated(plain: Path, reference: int) -> list[tuple[int, int]]:
-    """Return offset and length of every deflated chunk of a data set, by its reference number in the file."""
     with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
         elements: dict[tuple[int, int], tuple[int, int]] = {}
         block, seen = 4, set()
@@ -394,6 +384,12 @@ def deflated(plain: Path, reference: int) -> list[tuple[int, int]]:
             elif kind == DEFLATED:
                 _, _, data, _, way = struct.unpack_from(">HiHHH", memory, offset + 2)
                 found += [elements[COMPRESSED, data]] if way == DEFLATE and (COMPRESSED, data) in elements else []
+        for offset, length in found:
+            machine = zlib.decompressobj()  # which compares the checksum at the end
+            for begin in range(offset, offset + length, BUFFER):
+                machine.decompress(memory[begin : min(begin + BUFFER, offset + length)])
+            if not machine.eof:
+                raise zlib.error("compressed data end too early")
         return found
 
 
