@@ -341,10 +341,8 @@ def test_one_process_a_product(get, tmp_path):
 @pytest.fixture
 def run(server, tmp_path, monkeypatch, capsys):
     """Run the command line on the test's server; return its status, its words and its complaints."""
-    entries, product = products.products(), cru(server)
-    monkeypatch.setattr(
-        products, "product", lambda key: product if key == "cru_tmp" else products.registry.product(key)
-    )
+    entries, product, entry_of = products.products(), cru(server), products.product
+    monkeypatch.setattr(products, "product", lambda key: product if key == "cru_tmp" else entry_of(key))
     monkeypatch.setattr(products, "products", lambda: entries)
     monkeypatch.setenv("RECO_PRODUCTS", str(tmp_path / "here"))
 

@@ -11,7 +11,7 @@ from pyhdf.SD import SD
 from pyproj import Transformer
 
 from helpers import products
-from helpers.products import hdf4, registry
+from helpers.products import rasters
 from helpers.space.grid import RADIUS, Grid
 
 CRU = "cru_ts4.01.1901.2016.SouthGlacier.{}.dat.nc"
@@ -42,7 +42,7 @@ def test_a_year_of_cru_is_the_mean_weighted_by_days_or_the_sum_of_months(real_da
 
 def test_a_real_sinusoidal_tile_lies_where_its_name_says(real_data):
     path = next((real_data / "native").glob("MOD09GA*h14v17*"))
-    grids = hdf4.eos_grids(SD(str(path)).attributes(), path)
+    grids = rasters.eos_grids(SD(str(path)).attributes(), path)
     side = np.pi * RADIUS / 18  # a tile is ten degrees of a meridian; h counts from -180 degrees, v from the north pole
     for grid in grids:
         assert grid.transform @ (0, 0) == pytest.approx(((14 - 18) * side, (9 - 17) * side), abs=1)
@@ -157,7 +157,7 @@ def test_a_century_of_real_months_is_what_another_library_reads(real_data):
     ("product", "selection", "words"),
     [
         ("cru_tmp", {"years": []}, r"cru_tmp: years: expected calendar years, .* found \[\]"),
-        ("cru_tmp", {}, "cru_tmp: expected years, found none; pass years=…"),
+        ("spei", {}, "spei: expected years, found none; pass years=…"),
         (
             "cru_tmp",
             {"years": [2000], "scales": [12]},
@@ -166,7 +166,7 @@ def test_a_century_of_real_months_is_what_another_library_reads(real_data):
     ],
 )
 def test_what_a_reader_must_be_told_and_what_it_does_not_know_is_said_at_the_door(tmp_path, product, selection, words):
-    path = tmp_path / registry.product(product).example
+    path = tmp_path / products.product(product).example
     path.touch()
     with pytest.raises(products.ProductError, match=words):
         products.read(product, path, **selection)

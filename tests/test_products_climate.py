@@ -9,7 +9,6 @@ from netcdf_files import FILL, months, write
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError
-from helpers.products.climate import spei_remark
 
 # --- CRU TS ----------------------------------------------------------------------------------------------------------
 
@@ -143,13 +142,6 @@ def test_files_of_two_versions_or_of_one_scale_are_refused(tmp_path):
     write(tmp_path / "spei_12.nc", "spei", np.zeros((12, 2, 4), "f4"), months(2000, 2000))
     with pytest.raises(ProductError, match=r"SPEI over 12 months once, found spei12\.nc and spei_12\.nc; keep"):
         products.read("spei", tmp_path, years=[2000])
-
-
-def test_a_drought_index_of_another_climate_gets_a_remark():
-    entry = products.product("spei")
-    said = spei_remark(entry, "2.6", "4.05")
-    assert "2.6 rests on CRU TS 4.03" in said and "4.05" in said and "SPEIbase 2.7 matches" in said
-    assert spei_remark(entry, "2.7", "4.05") == "" and spei_remark(entry, "9.9", "4.05") == ""
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from netcdf_files import months, write
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, compression
+from helpers.products import DamagedFile, ProductError, files
 
 DATA = bytes(range(256)) * 40
 
@@ -24,7 +24,7 @@ def zipped(path, members, method=zipfile.ZIP_DEFLATED):
 
 
 def refused(path, message, kind=DamagedFile):
-    with pytest.raises(kind, match=message) as found, compression.opened(path):
+    with pytest.raises(kind, match=message) as found, files.opened(path):
         pass
     assert str(found.value).startswith(f"{path}: ") and "\n" not in str(found.value)
 
@@ -33,7 +33,7 @@ def refused(path, message, kind=DamagedFile):
 def test_what_is_packed_is_unpacked_for_a_while(tmp_path, suffix, way):
     path = tmp_path / f"a{suffix}.{way}"
     path.write_bytes(gzip.compress(DATA)) if way.lower() == "gz" else zipped(path, {f"b/a{suffix}": DATA})
-    with compression.opened(str(path)) as plain:
+    with files.opened(str(path)) as plain:
         assert plain.read_bytes() == DATA and plain.suffix == suffix
         assert tmp_path not in plain.parents and stat.S_IMODE(plain.parent.stat().st_mode) & 0o077 == 0
     assert not plain.parent.exists()
@@ -55,7 +55,7 @@ def test_no_member_leaves_the_folder(tmp_path, name):
     (tmp_path / "inner").mkdir()
     path = zipped(tmp_path / "inner" / "a.zip", {name: DATA})
     before = sorted(tmp_path.parent.rglob("escaped*"))
-    with compression.opened(path) as plain:
+    with files.opened(path) as plain:
         assert plain.name == "data.nc" and plain.read_bytes() == DATA
     assert sorted(tmp_path.parent.rglob("escaped*")) == before
 
@@ -90,7 +90,7 @@ def test_random_damage_is_told_or_harmless(tmp_path, way):
         damaged[rng.integers(damaged.size, size=3)] = rng.integers(256, size=3)
         path.write_bytes(damaged.tobytes())
         try:
-            with compression.opened(path) as plain:
+            with files.opened(path) as plain:
                 assert plain.read_bytes() == DATA
         except ProductError as error:
             told += 1
@@ -100,7 +100,7 @@ def test_random_damage_is_told_or_harmless(tmp_path, way):
 
 @pytest.mark.parametrize("way", ["gz", "zip"])
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch, way):
-    monkeypatch.setattr(compression, "SMALL", 2**16)
+    monkeypatch.setattr(files, "SMALL", 2**16)
     path, content = tmp_path / f"a.nc.{way}", bytes(2**24)
     path.write_bytes(gzip.compress(content)) if way == "gz" else zipped(path, {"a.nc": content})
     refused(path, r"packed bytes that unpack to \d+ or more; fetch it again")
@@ -110,13 +110,13 @@ def test_a_full_disk_is_not_taken_for_a_damaged_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(compression, "_copy", full)
+    monkeypatch.setattr(files, "_copy", full)
     refused(zipped(tmp_path / "a.nc.zip", {"a.nc": DATA}), "the disk is full; make room", ProductError)
 
 
 def test_what_is_kept_lies_there_until_it_is_let_go(tmp_path):
     (tmp_path / "a.nc.gz").write_bytes(gzip.compress(DATA))
-    unpacked = compression.Unpacked(tmp_path / "a.nc.gz")
+    unpacked = files.Unpacked(tmp_path / "a.nc.gz")
     plain = unpacked.plain
     assert plain.read_bytes() == DATA and unpacked.path == tmp_path / "a.nc.gz"
     del unpacked

@@ -15,9 +15,8 @@ from pyhdf.SD import SD
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, hdf4
+from helpers.products import DamagedFile, Field, ProductError, rasters
 from helpers.products.rasters import Raster
-from helpers.products.registry import Field
 from helpers.space.grid import Grid
 
 FIELD = Field("x", "X", scale=0.1, valid=(0, 100), fill=(255,))
@@ -27,12 +26,14 @@ NDVI = "1 km monthly NDVI"
 
 
 def grids_of(path):
-    return hdf4.eos_grids(SD(str(path)).attributes(), path)
+    return rasters.eos_grids(SD(str(path)).attributes(), path)
 
 
 def decoded(stored, attributes, field, path=Path("a.hdf")):
     about = {"path": path, "attributes": attributes}
-    return hdf4.decode(Raster(stored.__getitem__, stored.shape, Affine.identity(), hdf4.DEGREES, **about), field).stored
+    return rasters.decode(
+        Raster(stored.__getitem__, stored.shape, Affine.identity(), rasters.DEGREES, **about), field
+    ).stored
 
 
 def zipped(content, name="GLASS.hdf"):
@@ -55,7 +56,7 @@ def test_the_right_one_of_two_grids_is_taken_even_where_the_text_is_cut_in_two(t
     one = grid_text(1, "coarse", (6, 8), ["Y"], tile_corners(18, 8))
     two = grid_text(2, "fine", (3, 4), ["X"], tile_corners(0, 17), origin=False)
     path = write(tmp_path / "a.hdf", RAW, struct(one, two), parts=3)
-    raster = hdf4.read(path, "X")
+    raster = rasters.read_hdf4(path, "X")
     assert (raster.grid, raster.shape) == ("fine", (3, 4)) and not raster.geographic
     assert raster.transform @ (0, 0) == pytest.approx((-18 * TILE, -8 * TILE))
     assert raster.transform @ (4, 3) == pytest.approx((-17 * TILE, -9 * TILE))
@@ -65,14 +66,14 @@ def test_the_right_one_of_two_grids_is_taken_even_where_the_text_is_cut_in_two(t
 def test_a_field_on_two_grids_is_told_apart_by_the_grids_name(tmp_path):
     texts = [grid_text(k, f"g{k}", (3, 4), ["X"], tile_corners(k, 8)) for k in (1, 2)]
     path = write(tmp_path / "a.hdf", RAW, struct(*texts))
-    assert hdf4.read(path, "X", "g2").transform.c == pytest.approx(-16 * TILE)
+    assert rasters.read_hdf4(path, "X", "g2").transform.c == pytest.approx(-16 * TILE)
     with pytest.raises(ProductError, match=r"a\.hdf: 'X' stands on several grids \(g1, g2\); pass eos_grid="):
-        hdf4.read(path, "X")
+        rasters.read_hdf4(path, "X")
     with pytest.raises(ProductError, match="expected a field 'X', found grid g1: X; grid g2: X") as error:
-        hdf4.read(path, "X", "g3")
+        rasters.read_hdf4(path, "X", "g3")
     assert "\n" not in str(error.value)
     one = write(tmp_path / "b.hdf", RAW, struct(texts[0]))  # versions may call the one grid that there is otherwise
-    assert hdf4.read(one, "X", "g3").grid == "g1"
+    assert rasters.read_hdf4(one, "X", "g3").grid == "g1"
 
 
 @pytest.mark.parametrize(
@@ -185,12 +186,12 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
     for size in np.random.default_rng(5).integers(4, len(whole), 60):
         path.write_bytes(whole[:size])
         with pytest.raises(DamagedFile, match="cut.hdf: .*fetch it again"):
-            hdf4.read(path, NDVI)
+            rasters.read_hdf4(path, NDVI)
 
 
 def streams_of(path, name):
     """Return the place of every deflated chunk of a field."""
-    return hdf4.deflated(path, SD(str(path)).select(name).ref())
+    return rasters.require_undamaged(path, SD(str(path)).select(name).ref())
 
 
 def overwritten(path, place, copy):
@@ -208,8 +209,10 @@ def test_damage_that_the_library_passes_over_is_seen(tmp_path, share):
     bad = overwritten(path, offset + int(share * length), tmp_path / "bad.hdf")
     cut_short = r"bad.hdf: cannot be read; it is damaged, cut short"
     with pytest.raises(DamagedFile, match=cut_short):
-        hdf4.read(bad, NDVI)
-    assert (hdf4.read(bad, "1 km monthly pixel reliability").stored == 0).all()  # the other field of the file is whole
+        rasters.read_hdf4(bad, NDVI)
+    assert (
+        rasters.read_hdf4(bad, "1 km monthly pixel reliability").stored == 0
+    ).all()  # the other field of the file is whole
 
 
 @pytest.mark.parametrize("name", ["MOD09GA*h14v17*.hdf", "MOD15A2_all_fill.hdf"])
@@ -229,5 +232,5 @@ def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
     offset, length = max(streams_of(path, "SolarZenith_1"), key=lambda chunk: chunk[1])
     bad = overwritten(path, offset + length // 2, tmp_path / "bad.hdf")
     with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"):
-        hdf4.read(bad, "SolarZenith_1")
-    hdf4.read(bad, "SolarAzimuth_1")
+        rasters.read_hdf4(bad, "SolarZenith_1")
+    rasters.read_hdf4(bad, "SolarAzimuth_1")

@@ -10,7 +10,7 @@ import xarray as xr
 from netcdf_files import months, write
 
 from helpers import products
-from helpers.products import ProductError, process_models
+from helpers.products import ProductError, configured
 
 RATE = 2.0e-8
 YEAR = 365 * 86400
@@ -226,7 +226,7 @@ def test_models_are_told_apart_by_their_names_in_any_layout(tmp_path, layout):
         folder = tmp_path / "trendy" / layout.format(name)
         one(folder, f"{name}_S3_ra.nc", "ra")
         one(folder, f"{name.lower()}_S3_rh.nc", "rh", values=rate * RATE)
-    assert process_models.configured(tmp_path) == {"A": "trendy", "B-2.0": "trendy"}
+    assert configured(tmp_path) == {"A": "trendy", "B-2.0": "trendy"}
     with pytest.raises(ProductError, match=r"trendy: expected model to be one of A, B-2\.0, found None"):
         read(tmp_path)
     np.testing.assert_allclose(read(tmp_path, model="B-2.0") / read(tmp_path, model="A"), 1.5, rtol=1e-6)
@@ -348,19 +348,19 @@ def native(tmp_path):
 
 
 def test_models_of_the_folder_or_those_named(native, tmp_path_factory):
-    assert process_models.configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
-    assert list(process_models.configured(native, {"trendy": ["C"], "mstmip": ["B"]})) == ["C", "B"]
-    assert process_models.configured(tmp_path_factory.mktemp("empty")) == {}
+    assert configured(native) == {"A": "mstmip", "B": "mstmip", "C": "trendy"}
+    assert list(configured(native, {"trendy": ["C"], "mstmip": ["B"]})) == ["C", "B"]
+    assert configured(tmp_path_factory.mktemp("empty")) == {}
 
 
 def test_a_model_that_is_unknown_or_of_two_products_is_refused(native):
     with pytest.raises(ProductError, match="among mstmip, trendy"):
-        process_models.configured(native, {"cmip": ["A"]})
+        configured(native, {"cmip": ["A"]})
     with pytest.raises(ProductError, match="process model 'Z', found A, B"):
-        process_models.configured(native, {"mstmip": ["Z"]})
+        configured(native, {"mstmip": ["Z"]})
     (native / "trendy" / "A_S3_ra.nc").touch()
     with pytest.raises(ProductError, match="A is in mstmip and in trendy; name the models of one of them"):
-        process_models.configured(native)
+        configured(native)
 
 
 @pytest.mark.parametrize("name", ["D_S3_ra.nc.tar.gz", "D_s3_ra.nc", "ra_D_S3.nc"])
@@ -368,7 +368,7 @@ def test_a_model_whose_files_are_not_read_is_told(native, name):
     """It would vanish from the comparison without a word."""
     (native / "trendy" / name).touch()
     with pytest.warns(UserWarning, match=f"{name}.*: expected a file named like CABLE-POP_S3_rh.nc.*left out"):
-        assert "D" not in process_models.configured(native)
+        assert "D" not in configured(native)
 
 
 def test_what_systems_hide_is_no_model_and_what_lies_behind_links_is(native, tmp_path_factory):
@@ -378,4 +378,4 @@ def test_what_systems_hide_is_no_model_and_what_lies_behind_links_is(native, tmp
     disk = tmp_path_factory.mktemp("disk")
     (disk / "G_S3_ra.nc").touch()
     (native / "trendy" / "G").symlink_to(disk)
-    assert set(process_models.configured(native)) == {"A", "B", "C", "G"}
+    assert set(configured(native)) == {"A", "B", "C", "G"}

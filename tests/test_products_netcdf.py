@@ -104,7 +104,7 @@ def test_one_cell_is_a_grid_of_one(tmp_path, rain, dims):
     back = read(own_axes(tmp_path / NAME, values.reshape(24, *[1] * len(dims[2])), axes))
     assert back.shape == (2, 1, 1) and (back.lat.item(), back.lon.item()) == (47.25, -7.75)
     np.testing.assert_allclose(back.values.ravel(), values.reshape(2, 12).sum(axis=1), rtol=1e-6)
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: holds one row of cells"):
+    with pytest.raises(ValueError, match=r"pre\.dat\.nc: lat: expected two or more evenly spaced cell centres"):
         products.pixel("cru_pre", tmp_path / NAME)
 
 

@@ -1,13 +1,12 @@
 """The registry of products: every entry is whole, a slip is told in one line, and its tables say what it says."""
 
 import re
-from dataclasses import replace
 
 import pytest
 import yaml
 
 from helpers import products
-from helpers.products import ProductError, registry
+from helpers.products import ProductError
 from helpers.workspace import ROOT
 
 ENTRIES = products.products().values()
@@ -24,7 +23,7 @@ def test_an_entry_is_whole(entry):
     assert not entry.version or entry.citation, "what is published is cited"
     assert all(isinstance(year, int) for year in entry.starts.values())
     for field in entry.fields:
-        about = registry.attributes(field.name)
+        about = products.attributes(field.name)
         assert about["units"] and about["long_name"], f"{field.name} is not canonical"
 
 
@@ -51,28 +50,14 @@ def test_climate_and_models_take_packed_files():
     ],
 )
 def test_a_slip_is_told_by_its_name(change, message, monkeypatch):
-    content = yaml.safe_load(registry.REGISTRY.read_text(encoding="utf-8"))
+    content = yaml.safe_load(products.REGISTRY.read_text(encoding="utf-8"))
     change(content["products"]["spei"])
-    monkeypatch.setattr(registry, "_content", lambda: content)
+    monkeypatch.setattr(products, "CONTENT", content)
     with pytest.raises(ProductError, match=rf"products\.yml: product 'spei': .*{message}.*; correct the entry$"):
-        registry.product.__wrapped__("spei")
-
-
-def test_a_first_year_is_told_where_a_version_has_one():
-    late = replace(products.product("spei"), starts={"9.9": 1950})
-    assert products.first_year(late, "9.9") == 1950 and products.first_year(late, "2.6") is None
+        products.product.__wrapped__("spei")
 
 
 def test_attributes_of_any_scale():
-    assert registry.attributes("spei48")["long_name"] == "drought index SPEI over the 48 months to December"
-    assert registry.attributes("soc_15")["long_name"] == "soil organic carbon content at 15 cm"
-    assert registry.attributes("tas") == {}
-
-
-def test_the_table_of_variables_says_how_each_is_stored():
-    table = products.variables_table().set_index(["product", "variable"])
-    lai, pet = table.loc[("glass_lai", "lai")], table.loc[("cru_pet", "pet")]
-    stored = ["units", "stored as", "scale", "valid", "fill"]
-    assert lai[stored].tolist() == ["m2 m-2", "LAI", 0.1, "0 to 100", "255"]
-    assert pet["stored units"] == "mm/day" and pet["units"] == "mm yr-1"
-    assert set(products.variables_table(["cmip6"])["variable"]) == {"reco", "ra", "rh", "gpp", "npp"}
+    assert products.attributes("spei48")["long_name"] == "drought index SPEI over the 48 months to December"
+    assert products.attributes("soc_15")["long_name"] == "soil organic carbon content at 15 cm"
+    assert products.attributes("tas") == {}

@@ -7,7 +7,7 @@ import rasterio
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import ProductError, rasters
+from helpers.products import ProductError, land
 from helpers.space.grid import Grid
 
 OLD, NEW = "ORCDRC_M_sl{}_250m_ll.tif", "soc_{}cm_mean_5000.tif"
@@ -98,7 +98,7 @@ def test_soilgrids_two_is_another_quantity(tmp_path):
 
 
 def test_a_file_too_large_to_read_whole_asks_for_a_grid(layers, monkeypatch):
-    monkeypatch.setattr(rasters, "LARGEST", 100)
+    monkeypatch.setattr(land, "LARGEST", 100)
     with pytest.raises(ProductError, match=r"30x60 cells are too many to read whole; pass grid=Grid\(resolution\)"):
         one(layers[0] / OLD.format(1))
 
@@ -138,8 +138,8 @@ def test_soilgrids_two_gives_tenths_over_intervals(intervals, method):
 
 def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
     folder, _ = intervals
-    back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5))
-    at = rasters.at_depths(back)
+    paths = products.find("soilgrids2", folder)
+    at = products.read("soilgrids2", paths, grid=Grid(5), at_depths=True)
     assert list(at) == ["soc_0", "soc_5", "soc_15", "soc_30"] and dask.is_dask_collection(at.soc_5.data)
     means = np.array([103.7, 83.7, 63.7, 43.7])
     for name, depth in (("soc_0", 0), ("soc_5", 5), ("soc_15", 15), ("soc_30", 30)):
@@ -150,7 +150,7 @@ def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
     assert "0.333 soc_15_30 + 0.667" not in at.soc_30.attrs["comment"]
     assert "0.667 soc_15_30 + 0.333 soc_30_60" in at.soc_30.attrs["comment"]
     with pytest.raises(ProductError, match="expected soc_0_5, .*found no soc_30_60; read all four"):
-        rasters.at_depths(back.drop_vars("soc_30_60"))
+        products.read("soilgrids2", paths, grid=Grid(5), layers=["soc_0_5", "soc_5_15", "soc_15_30"], at_depths=True)
 
 
 def test_soilgrids_two_is_read_on_degrees_too_and_checks_its_files(tmp_path):

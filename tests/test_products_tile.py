@@ -10,7 +10,7 @@ from pyhdf.SD import SD, SDC
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import ProductError, hdf4, satellite
+from helpers.products import ProductError, land, rasters
 from helpers.space.grid import Grid
 
 SINU = f"+proj=sinu +R={RADIUS} +units=m"
@@ -160,7 +160,7 @@ def test_a_layer_is_chosen_along_a_further_dimension(tmp_path, axis):
     stored = np.random.default_rng(4).integers(0, 1000, (12, 12, 3)).astype("int16")
     text = struct(grid_text(1, "MOD_Grid_BRDF", (12, 12), ["Parameters"], tile_corners(18, 4)))
     path = write_hdf(tmp_path / "a.hdf", {"Parameters": (np.moveaxis(stored, 2, axis), {})}, text)
-    np.testing.assert_array_equal(hdf4.read(path, layer=1).stored, stored[:, :, 1])
+    np.testing.assert_array_equal(rasters.read_hdf4(path, layer=1).stored, stored[:, :, 1])
     for layer in (None, 3, -1):
         with pytest.raises(ProductError, match=r"a\.hdf: 'Parameters' has the dimensions .*of 3, found layer="):
             read(path, layer=layer, grid=Grid(1))
@@ -230,29 +230,29 @@ def test_a_picture_of_classes_has_no_mean(tmp_path):
 def test_values_are_those_of_the_guides(field, dtype, said, stored, values):
     names = ("scale_factor", "add_offset", "valid_range", "_FillValue")
     attributes = {name: value for name, value in zip(names, said, strict=True) if value is not None}
-    back = satellite.entry_of(attributes, field).decode(np.array(stored, dtype))
+    back = land.entry_of(attributes, field).decode(np.array(stored, dtype))
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, np.array(values, float), rtol=1e-6)
     as_text = {name.upper(): str(value).strip("()[]") for name, value in attributes.items()}  # as GeoTIFF tags are
-    np.testing.assert_array_equal(satellite.entry_of(as_text, field).decode(np.array(stored, dtype)), back)
+    np.testing.assert_array_equal(land.entry_of(as_text, field).decode(np.array(stored, dtype)), back)
 
 
 def test_the_caller_decides_where_the_file_is_wrong():
     attributes = {"scale_factor": 10000.0, "add_offset": 7.0, "valid_range": [0, 10], "_FillValue": 3}
     stored = np.array([3, 5, 500], "int16")
-    rule = satellite.entry_of(attributes, "a", scale=2, offset=1, valid=(0, 1000), fill=[5, 6])
+    rule = land.entry_of(attributes, "a", scale=2, offset=1, valid=(0, 1000), fill=[5, 6])
     np.testing.assert_array_equal(rule.decode(stored), [7, np.nan, 1001])
     assert rule.rule == "value = stored x 2 + 1"
     np.testing.assert_allclose(
-        satellite.entry_of(attributes, "a", scale=1, offset=0, valid=(-np.inf, np.inf)).decode(stored), [np.nan, 5, 500]
+        land.entry_of(attributes, "a", scale=1, offset=0, valid=(-np.inf, np.inf)).decode(stored), [np.nan, 5, 500]
     )
 
 
 def test_what_gdal_keeps_with_a_band_multiplies_unless_tags_say_more():
     stored = np.array([4], "int16")
     gdal = {"gdal_scale": 10.0, "gdal_offset": 2.0}
-    assert satellite.entry_of(gdal, "a").decode(stored) == 42
-    assert satellite.entry_of({"scale_factor": "10"}, "a").decode(stored) == np.float32(0.4)
+    assert land.entry_of(gdal, "a").decode(stored) == 42
+    assert land.entry_of({"scale_factor": "10"}, "a").decode(stored) == np.float32(0.4)
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ def test_what_gdal_keeps_with_a_band_multiplies_unless_tags_say_more():
 )
 def test_what_cannot_be_understood_names_the_parameter_that_helps(attributes, message):
     with pytest.raises(ProductError, match=message):
-        satellite.entry_of(attributes, "a")
+        land.entry_of(attributes, "a")
 
 
 def test_an_export_on_degrees_is_read_by_its_tags(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from scipy import special, stats
 
-from helpers.stats import paired_networks
+from helpers import products
 from helpers.stats.spei import (
     FIFTEENTH,
     december,
@@ -212,7 +212,9 @@ class TestClimateAtSites:
         sites = xr.Dataset(coords={"site": ["a", "b"]})
         where = truth.reco[0].stack(cell=("lat", "lon")).dropna("cell").isel(cell=[3, -9])
         lat, lon = (xr.DataArray(where[c].values, {"site": sites.site}, "site") for c in ("lat", "lon"))
-        climate = paired_networks.monthly_climate(folder, lat, lon)
+        months = [products.read(p, products.find(p, folder), monthly=True) for p in ("cru_pre", "cru_pet")]
+        climate = xr.merge(months).rename(map="precipitation").sel(lat=lat, lon=lon, method="nearest")
+        climate = climate.drop_vars(["lat", "lon"]).transpose("site", "time").load()
         index = scales_at(climate, [12, 24])
         assert index.dims == ("scale", "year", "site")
         for k, scale in enumerate((12, 24)):

@@ -47,11 +47,11 @@ def test_overlapping_windows_are_one_place(cells, cyclic):
 
 def test_table_and_map_agree():
     rng = np.random.default_rng(6)
-    lat, lon = rng.uniform(-90, 90, 300), rng.uniform(-180, 180, 300)
+    lat, lon = rng.uniform(60, 61, 300), rng.uniform(-180, -178, 300)
     lat[:2], lon[:2] = 65.0, (179.99, -179.99)
-    mesh = Grid(1.5)
+    mesh = Grid(0.05)
     by_cell = splits.place_groups(*windows.cells(mesh.lat, mesh.lon, lat, lon), n_columns=mesh.shape[1])
-    by_table = splits.window_groups(lat, lon, cell=1.5)
+    by_table = splits.window_groups(lat, lon)
     assert by_table.tolist() == by_cell.tolist() and by_table[0] == by_table[1]
     a, b = splits.window_groups([89.98, 89.98], [0.0, 180.0])
     assert a != b, "rows do not reach across a pole"
@@ -422,10 +422,10 @@ def test_places_of_the_real_table(real_towers):
     kept = real_towers[real_towers.kept]
     at, before = ((table.latitude.to_numpy(), table.longitude.to_numpy()) for table in (kept, real_towers))
     assert len(kept) == 790 and kept.site.nunique() == 140
-    places = splits.window_groups(*at, cell=0.05)
+    places = splits.window_groups(*at)
     assert len(set(places)) == 111  # windows of 3 × 3 cells that share a cell
     assert real_towers.site.nunique() == 148  # before the rules on soil and SPEI
-    assert len(set(splits.window_groups(*before, cell=0.05))) == 114
+    assert len(set(splits.window_groups(*before))) == 114
     assert splits.divided(places, kept.site.to_numpy()).size == 0
 
 

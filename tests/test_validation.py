@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
 from helpers import cnn, products
-from helpers.products import process_models
+from helpers.products import configured
 from helpers.workspace import Workspace
 
 
@@ -83,7 +83,7 @@ def test_the_two_towers_that_only_look_independent_are_refused(planet):
 def test_each_process_model_is_read_at_the_towers_own_cell_and_year(planet):
     ws, folder = planet
     validation = ws.read("validation")
-    chosen = process_models.configured(folder)
+    chosen = configured(folder)
     assert validation.model.values.tolist()[1:] == list(chosen) and len(chosen) == 6
     years = sorted(set(validation.year.values))
     for name, product in chosen.items():

@@ -6,7 +6,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.space.grid import Grid
+from helpers.space.grid import Grid, resample
 from helpers.space.windows import around, at_points, cells, strips
 
 GRID = Grid(10)
@@ -176,3 +176,13 @@ def test_strips_agree_with_points_at_every_cell(rows, fill):
         seen += range(part.start, part.stop)
     assert seen == list(range(GRID.shape[0]))
     np.testing.assert_array_equal(whole, expected)
+
+
+@pytest.mark.parametrize(("columns", "whole"), [(72, True), (72.3, False)])
+def test_longitudes_go_round_the_globe_for_windows_as_for_resampling(columns, whole):
+    lon = np.arange(72) * 360 / columns - 177.5
+    ds = xr.Dataset({"a": (("lat", "lon"), np.ones((36, 72)))}, {"lat": np.arange(87.5, -90, -5), "lon": lon})
+    window = at_points(ds, [2.5], [lon[0]], fill="nan")[0, 0]
+    _, _, strip = next(strips(ds, ["a"], rows=36, fill="nan"))
+    beyond = resample(ds.a, Grid(1), "nearest").sel(lat=2.5, lon=179.5)  # past the last cell's edge, if there is a gap
+    assert [bool(np.isfinite(x)) for x in (window[1, 0], strip[72, 0, 1, 0], beyond)] == [whole] * 3

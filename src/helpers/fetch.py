@@ -52,8 +52,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from helpers import products, workspace
-from helpers.products import first_year
-from helpers.products.registry import Product
+from helpers.products import Product
 
 HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
 EARTHDATA = "https://urs.earthdata.nasa.gov"
@@ -305,7 +304,7 @@ def _years(
     years = sorted(set(range(source.years[0], source.years[-1] + 1) if asked is None else map(int, asked)))
     if not years:
         raise FetchError(f"{product.id}: expected at least one year, found none; give some, such as 2000-2018")
-    first = first_year(product, version) or years[0]
+    first = product.starts.get(version) or years[0]
     early = [year for year in years if year < first]
     if not early:
         return tuple(years), []

@@ -1,8 +1,8 @@
 """The one door to product files: native file in, canonical Dataset out.
 
-``read("cru_tmp", paths, years=[2000])`` finds the product in data/products.yml, calls the reader of its family, and
-gives back variables with the book's names, units and CF attributes. What a family's file looks like stands at the top
-of its module: `climate`, `satellite`, `rasters`, `towers`, `process_models`, ….
+``read("cru_tmp", paths, years=[2000])`` looks the product up in data/products.yml, where all facts about it stand,
+calls the reader of its family, and gives back variables with the book's names, units and CF attributes. What a family's
+file looks like stands at the top of its module: `climate`, `land`, `towers`, `netcdf`, `site_table`.
 
 >>> product("cru_tmp").example
 'cru_ts4.05.1901.2020.tmp.dat.nc'
@@ -16,31 +16,219 @@ import json
 import os
 import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 
-from helpers.products import compression, registry
-from helpers.products.compression import ADDED, ENDINGS
-from helpers.products.registry import DamagedFile, Product, ProductError, first_year, product, products, variables_table
+from helpers.products.files import (
+    ADDED,
+    DATA_ENDINGS,
+    ENDINGS,
+    PACKED,
+    UNFINISHED,
+    UNREAD,
+    DamagedFile,
+    ProductError,
+    members,
+    plain_name,
+)
 from helpers.space import grid
+from helpers.workspace import DATA
 
 __all__ = [
     "DamagedFile",
     "Product",
     "ProductError",
+    "configured",
     "dropped",
     "find",
-    "first_year",
     "pixel",
     "product",
     "products",
     "read",
-    "variables_table",
 ]
+
+REGISTRY = DATA / "products.yml"
+CONTENT = yaml.load(REGISTRY.read_text(encoding="utf-8"), yaml.CSafeLoader)
+
+
+# What the book knows about each product and variable.
+
+
+@dataclass(frozen=True)
+class Field:
+    """How one variable is stored in a product's files.
+
+    Parameters
+    ----------
+    name : str
+        Canonical name: ``mat``, ``npp``, ….
+    stored : str
+        Name inside the file.
+    units : str
+        What the file says that its numbers, or these times the scale, are in; empty where it is not known.
+    scale : float
+        What a stored number is multiplied by.
+    valid : tuple of float or None
+        Least and greatest stored number that is a value; beyond lie fills and classes.
+    fill : tuple of float
+        Stored numbers that mean "no value", besides those that the file itself declares.
+    grid : str or None
+        HDF-EOS grid that holds it, where a file has several.
+    optional : bool
+        Some versions do not have it.
+    coverage : float
+        Least share of the year with a value, for the year to have one.
+    """
+
+    name: str
+    stored: str
+    units: str = ""
+    scale: float = 1.0
+    valid: tuple[float, float] | None = None
+    fill: tuple[float, ...] = ()
+    grid: str | None = None
+    optional: bool = False
+    coverage: float = 1.0
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product: where it comes from, what its files are called, what they hold.
+
+    ``file`` matches a file's name; its named groups (``version``, ``year``, ``day``, ``tile``, …) say what the name
+    tells. ``family`` is the module that reads it, ``reader`` its function. ``starts`` gives the first year of versions
+    that begin later than others, ``fetch`` how the product is downloaded.
+    """
+
+    id: str
+    family: str
+    title: str
+    version: str
+    file: re.Pattern[str]
+    example: str
+    native: str
+    step: str
+    licence: str
+    get: str
+    rule: str
+    fields: tuple[Field, ...]
+    reader: str = "read"
+    doi: str = ""
+    citation: str = ""
+    superseded_by: str = ""
+    predictors: str = ""
+    starts: dict[str, int] = field(default_factory=dict, compare=False)
+    fetch: dict = field(default_factory=dict, compare=False)
+    notes: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def of_towers(self) -> bool:
+        """Whether each file is a site's: one left out is a site lost, and of two the reader settles which to keep."""
+        return "site" in self.file.groupindex
+
+    def match(self, path: Path) -> re.Match[str]:
+        """Match a file's name.
+
+        Raises
+        ------
+        ProductError
+            The name is not one of this product.
+        """
+        found = self.file.search(path.name)
+        if not found:
+            raise ProductError(f"{path}: expected a {self.id} file named like {self.example}; check the product id")
+        return found
+
+    def versions(self, paths: Iterable[Path]) -> list[str]:
+        """Return the versions that the files' names tell, sorted; empty where names carry none."""
+        told = (self.match(path).groupdict().get("version") for path in paths)
+        return sorted({version for version in told if version})
+
+    def models(self, paths: Iterable[Path]) -> dict[str, list[Path]]:
+        """Sort files by the process model that their names tell; folders have many layouts, and none tells it surely.
+
+        Names that differ in capitals only are one model's, by the first of them.
+        """
+        found: dict[str, list[Path]] = {}
+        spelling: dict[str, str] = {}
+        for path in sorted(paths):
+            name = self.match(path)["model"]
+            found.setdefault(spelling.setdefault(name.casefold(), name), []).append(path)
+        return found
+
+
+def products() -> dict[str, Product]:
+    """Return every known product by its id, in the registry's order."""
+    return {product_id: product(product_id) for product_id in CONTENT["products"]}
+
+
+@lru_cache
+def product(product_id: str) -> Product:
+    """Return one product.
+
+    Raises
+    ------
+    ProductError
+        The id is unknown, and the message lists those that are known; or a key of its entry is lacking or unknown.
+    """
+    known = CONTENT["products"]
+    if product_id not in known:
+        raise ProductError(f"product {product_id!r} is unknown; known are {', '.join(known)}")
+    about = known[product_id]
+    try:
+        stored = {
+            name: {key: tuple(map(float, told)) if isinstance(told, list) else told for key, told in spec.items()}
+            for name, spec in about["fields"].items()
+        }
+        fields = tuple(Field(name, **spec) for name, spec in stored.items())
+        return Product(id=product_id, **{**about, "fields": fields, "file": re.compile(about["file"])})
+    except (TypeError, KeyError, re.error) as error:
+        raise ProductError(f"{REGISTRY}: product {product_id!r}: {error}; correct the entry") from error
+
+
+def attributes(name: str) -> dict:
+    """Return a canonical variable's CF attributes, and its ``limits``; those of a scale, such as ``spei12``, for any.
+
+    >>> attributes("spei3")["long_name"]
+    'drought index SPEI over the 3 months to December'
+    """
+    canonical, number = CONTENT["canonical"], re.search(r"\d*$", name)[0]
+    if name in canonical or f"{name.removesuffix(number)}{{}}" not in canonical:
+        return canonical.get(name, {})
+    about = canonical[f"{name.removesuffix(number)}{{}}"]
+    return about | {"long_name": about["long_name"].format(number)}
+
+
+def limits(name: str) -> tuple[float, float]:
+    """Return the least and the greatest that a canonical variable can be, in its units; no limits for other names.
+
+    >>> limits("mat"), limits("spei6"), limits("my_own")
+    ((-90.0, 60.0), (-40.0, 40.0), (-inf, inf))
+    """
+    low, high = attributes(name).get("limits", (-np.inf, np.inf))
+    return float(low), float(high)
+
+
+def describe(ds: xr.Dataset, entry: Product, version: str = "") -> xr.Dataset:
+    """Give a Dataset of canonical variables its CF attributes, and say which product and version it comes from."""
+    version = version or entry.version
+    source = f"{entry.title}, version {version}"
+    ds.attrs = {"product": entry.id, "product_version": version, "source": source, "references": entry.doi} | ds.attrs
+    for name in ds.data_vars:
+        about = attributes(name) | {"source": source}
+        ds[name].attrs = {key: value for key, value in about.items() if key != "limits"}
+    return ds
+
+
+# Reading.
 
 
 def find(product_id: str, folder: str | Path) -> list[Path]:
@@ -71,7 +259,20 @@ def find(product_id: str, folder: str | Path) -> list[Path]:
         Besides, there are files of the product that are packed or spelled in a way that is not read, or unfinished
         downloads: a line each for towers, else one.
     """
-    return _find(registry.product(product_id), Path(folder))[0]
+    entry, folder = product(product_id), Path(folder)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
+    paths, _, lines = files_of(entry, folder)
+    if not paths:
+        others = (product(name) for name in entry.notes.get("mistaken_for", ()))
+        alike = [(path, other.id) for other in others for path in files_of(other, folder)[0]]
+        instead = f"{alike[0][0].name} is another product: read it as {alike[0][1]}. " if alike else ""
+        expected = f"{folder}: expected files named like {entry.example}, found none. {instead}{entry.get}"
+        raise FileNotFoundError(lines[0] if lines else expected)
+    for line in lines:
+        warnings.warn(line, stacklevel=2)
+    _one_of_each(entry, paths)
+    return paths
 
 
 def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection) -> xr.Dataset:
@@ -99,20 +300,20 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     FileNotFoundError
         A file is missing.
     """
-    entry = registry.product(product_id)
+    entry = product(product_id)
     files, unread = [], {}
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
-        inside, left = _find(entry, path) if path.is_dir() else ([path], {})
-        files += inside
-        unread |= left
+        files += find(product_id, path) if path.is_dir() else [path]
+        if entry.of_towers and path.is_dir():
+            unread |= files_of(entry, path)[1]
     if not files:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
     for path in files:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
-        if path.suffix.lower() in compression.UNREAD or path.name.lower().endswith(".tar.gz"):
+        if path.suffix.lower() in UNREAD or path.name.lower().endswith(".tar.gz"):
             raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")
-    _one_of_each(entry, files[0].parent, files)
+    _one_of_each(entry, files)
     family = import_module(f"helpers.products.{entry.family}")
     reader = getattr(family, entry.reader)
     parameters = inspect.signature(reader).parameters
@@ -124,24 +325,17 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
         raise ProductError(f"{product_id}: expected {lacking[0]}, found none; pass {lacking[0]}=…")
     if "method" in selection and selection["method"] not in ("nearest", "average", "bilinear"):
         raise ProductError(f"method: expected nearest, average or bilinear for numbers, found {selection['method']!r}")
-    if selection.get("years") is not None:
-        selection["years"] = _calendar_years(product_id, selection["years"])
+    if (years := selection.get("years")) is not None:
+        try:
+            given = [*years]
+            selection["years"] = [int(year) for year in given]
+        except (TypeError, ValueError, OverflowError):
+            given = None
+        if not given or given != selection["years"]:
+            expected = "years: expected calendar years, such as [2000, 2001], or None"
+            raise ProductError(f"{product_id}: {expected}, found {years!r}; give a list")
     ds = reader(*((entry,) if "product" in parameters else ()), files, **selection)
-    return family.with_unread(ds, unread, selection.get("years")) if unread and entry.of_towers else ds
-
-
-def _calendar_years(product_id: str, years: Iterable[int]) -> list[int]:
-    """Return years as a list of whole numbers, and refuse what is none."""
-    try:
-        given = list(years)
-        whole = [int(year) for year in given if not isinstance(year, str)]
-    except (TypeError, ValueError, OverflowError):
-        given, whole = None, []
-    if given != whole or not whole:
-        raise ProductError(
-            f"{product_id}: years: expected calendar years, such as [2000, 2001], or None, found {years!r}; give a list"
-        )
-    return whole
+    return family.with_unread(ds, unread, selection.get("years")) if unread else ds
 
 
 def pixel(product_id: str, path: str | Path) -> str:
@@ -157,18 +351,15 @@ def pixel(product_id: str, path: str | Path) -> str:
     ProductError
         The product has no pixels, or the file does not say how large they are.
     """
-    hdf4, netcdf, rasters = (import_module(f"helpers.products.{kind}") for kind in ("hdf4", "netcdf", "rasters"))
-    path, field = Path(path), next(iter(registry.product(product_id).fields), None)
-    name, eos_grid = (field.stored, field.grid) if field else (None, None)
-    ending = Path(compression.plain_name(path.name)).suffix
+    netcdf, rasters = (import_module(f"helpers.products.{kind}") for kind in ("netcdf", "rasters"))
+    path, field = Path(path), next(iter(product(product_id).fields), None)
+    ending = Path(plain_name(path.name)).suffix.lower()
     if ending in (".nc", ".nc4"):
         with netcdf.opening(path) as ds:
-            if ds.sizes["lat"] < 2:
-                raise ProductError(f"{path}: holds one row of cells, which does not say how high they are")
-            height, geographic = grid.of(ds).resolution, True
+            height, geographic = abs(grid.step(ds["lat"], f"{path}: lat")), True
     elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
-        hdf = ending == ".hdf" and contextlib.nullcontext(hdf4.read(path, name, eos_grid))
-        with hdf or rasters.opening(path) as one:
+        raster = rasters.read_hdf4(path, field.stored, field.grid) if ending == ".hdf" else None
+        with contextlib.nullcontext(raster) if raster else rasters.opening(path) as one:
             height, geographic = abs(one.transform.e), one.geographic
     else:
         raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")
@@ -196,11 +387,55 @@ def dropped(ds: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["site", "year", "reason", "file"]).astype({"year": "int64"})
 
 
+def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
+    """Return which process models a run compares with, as {model: product id}.
+
+    Parameters
+    ----------
+    folder : path
+        Folder with one sub-folder a product id.
+    wanted : mapping of str to iterable of str, optional
+        Models by product id; empty means every model that lies in the folder.
+
+    Raises
+    ------
+    ProductError
+        A product is none of process models, a model is not there, or two products have a model of one name.
+
+    Warns
+    -----
+    UserWarning
+        Files are named or packed in a way that is not read, so that a model or a part of it is left out.
+    """
+    known = {name: entry for name, entry in products().items() if "model" in entry.file.groupindex}
+    if unknown := set(wanted or ()) - set(known):
+        raise ProductError(f"process_models: expected products among {', '.join(known)}, found {unknown.pop()!r}")
+    chosen: dict[str, str] = {}
+    for name in wanted or [name for name in known if (Path(folder) / name).is_dir()]:
+        place = Path(folder) / name
+        paths, _, left_out = files_of(known[name], place)
+        for line in left_out:
+            warnings.warn(line, stacklevel=2)
+        there = known[name].models(paths)
+        if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
+            found = ", ".join(there) or "none"
+            raise ProductError(f"{place}: expected files of the process model {missing[0]!r}, found {found}")
+        for model in (wanted or {}).get(name, there):
+            if model in chosen:
+                raise ProductError(
+                    f"process_models: {model} is in {chosen[model]} and in {name}; name the models of one of them"
+                )
+            chosen[model] = name
+    return chosen
+
+
 # Which files of a folder are a product's, and which would be if they were unpacked, whole, or named otherwise.
 
 
 def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str], list[str]]:
-    """Look for a product's files in a folder, behind links too, but not among what systems and editors hide there.
+    """Look for a product's files in its own folder of a folder of products, or else in that folder itself.
+
+    Links are followed; what systems and editors hide there is not looked at.
 
     Returns
     -------
@@ -212,7 +447,8 @@ def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str],
         What to say of these: a line each for towers, one for maps, of which a missing one is told by its date.
     """
     every, seen = [], set()
-    for place, folders, names in os.walk(folder, followlinks=True):
+    own = folder / entry.id if (folder / entry.id).is_dir() else folder
+    for place, folders, names in os.walk(own, followlinks=True):
         real = os.path.realpath(place)
         folders[:] = [] if real in seen else [name for name in folders if name[0] != "." and name != "__MACOSX"]
         every += [] if real in seen else [Path(place) / name for name in (*folders, *names) if name[0] != "."]
@@ -237,27 +473,6 @@ def files_of(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str],
     return paths, unread, [f"{path}{more}: {expected}, so it is left out; {remedy}" for path, remedy in shown]
 
 
-def _find(entry: Product, folder: Path) -> tuple[list[Path], dict[Path, str]]:
-    """Return what `files_of` finds in a product's folder; refuse and warn as `find`."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder}: expected a folder of product files, found none; correct the path")
-    place = folder / entry.id if (folder / entry.id).is_dir() else folder
-    paths, unread, lines = files_of(entry, place)
-    if not paths:
-        others = (registry.product(name) for name in entry.notes.get("mistaken_for", ()))
-        alike = [(path, other.id) for other in others for path in files_of(other, folder)[0]]
-        instead = f"{alike[0][0].name} is another product: read it as {alike[0][1]}. " if alike else ""
-        raise FileNotFoundError(
-            lines[0]
-            if lines
-            else f"{place}: expected files named like {entry.example}, found none. {instead}{entry.get}"
-        )
-    for line in lines:
-        warnings.warn(line, stacklevel=3)
-    _one_of_each(entry, place, paths)
-    return paths, unread
-
-
 def _remedy(entry: Product, path: Path) -> str:
     """Return what would make a file one of the product's; nothing where it isn't."""
     alike = re.compile(entry.file.pattern, re.IGNORECASE).search
@@ -270,29 +485,29 @@ def _remedy(entry: Product, path: Path) -> str:
             if first != path.name
             else f"rename it, in upper and lower case like {entry.example}"
         )
-    if ending in compression.UNFINISHED:
+    if ending in UNFINISHED:
         return "its download was not finished: fetch it again" if alike(path.stem) else ""
-    if "model" in entry.file.groupindex and compression.plain_name(path.name).lower().endswith((".nc", ".nc4")):
+    if "model" in entry.file.groupindex and plain_name(path.name).lower().endswith((".nc", ".nc4")):
         stored = {name.lstrip("-") for sets in entry.notes["sets"].values() for names in sets for name in names}
         flux = stored & set(re.split(r"[-_.]", path.name))  # others, such as masks, are nobody's loss
         return f"name it like {entry.example}, after its model" if flux and entry.id in path.parts else ""
-    if ending not in (*compression.PACKED, *compression.UNREAD) or "^" not in entry.file.pattern[:5]:
+    if ending not in (*PACKED, *UNREAD) or "^" not in entry.file.pattern[:5]:
         return ""  # without an anchor any name is the product's
     plain = ENDINGS.sub("", first)
-    names = [*(plain + of_data for of_data in ("", *compression.DATA, ".zip")), *compression.members(path)]
+    names = [*(plain + of_data for of_data in ("", *DATA_ENDINGS, ".zip")), *members(path)]
     return "unpack it" if any(map(alike, names)) else ""
 
 
-def _one_of_each(entry: Product, place: Path, paths: list[Path]) -> None:
+def _one_of_each(entry: Product, paths: list[Path]) -> None:
     """Refuse files of several versions, and a packed map beside its unpacked copy."""
     examples, plain = {}, {}
     for path in paths:
         if found := entry.file.search(path.name):
             examples.setdefault(found.groupdict().get("version"), path.name)
-        twin = plain.setdefault(path.parent / compression.plain_name(path.name), path)
+        twin = plain.setdefault(path.parent / plain_name(path.name), path)
         if twin != path and not entry.of_towers:
             raise ProductError(f"{path}: expected one copy of each file, found {twin.name} too; remove one of the two")
     told = sorted((version, name) for version, name in examples.items() if version)
     if len(told) > 1:
         named = " and ".join(f"{version} (such as {name})" for version, name in told)
-        raise ProductError(f"{place}: expected one version of {entry.id}, found {named}; keep one")
+        raise ProductError(f"{paths[0].parent}: expected one version of {entry.id}, found {named}; keep one")

@@ -29,8 +29,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression, netcdf, registry
-from helpers.products.registry import DamagedFile, Product, ProductError, describe
+from helpers.products import DamagedFile, Product, ProductError, describe, limits, netcdf
+from helpers.products.files import opened, plain_name
 from helpers.products.site_table import (
     FETCH,
     LONGEST,
@@ -66,14 +66,19 @@ RATES = ("mm d-1", "mm month-1")
 
 
 def read_cru(
-    product: Product, paths: list[Path], *, years: Iterable[int], monthly: bool = False, allow_partial: bool = False
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int] | None = None,
+    monthly: bool = False,
+    allow_partial: bool = False,
 ) -> xr.Dataset:
     """Read CRU TS.
 
     Parameters
     ----------
-    years : iterable of int
-        Calendar years.
+    years : iterable of int, optional
+        Calendar years; by default from the first to the last of the files.
     monthly : bool
         Give months instead of years; ``pet`` is multiplied by the days of its month.
     allow_partial : bool
@@ -92,17 +97,18 @@ def read_cru(
         A year or month is not there or there twice, or a file is of another version or quantity.
     """
     (field,) = product.fields
-    years = list(years)
 
     def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
         units = str(values.attrs.get("units", "")).strip()
         if units and not re.fullmatch(UNITS[field.stored], units, re.IGNORECASE):
             remedy = "is it a file of CRU TS as published?"
             raise ProductError(f"{path}: expected {field.stored} in {field.units}, found {units!r}; {remedy}")
-        known = netcdf.within(values, *field.valid, path)
+        known = netcdf.without_fills(values, *field.valid, path)
         return known * known["days"] if field.stored == "pet" else known
 
     series = netcdf.index(field.stored, paths)
+    held = series.steps["year"]
+    years = range(held.min(), held.max() + 1) if years is None else list(years)
     lacking = series.require(product.id, years, allow_partial=allow_partial)
     values = netcdf.fields(series, years, of_month, mean=field.stored == "tmp", monthly=monthly)
     ds = describe(xr.Dataset({field.name: values}), product, ", ".join(product.versions(paths))).assign_attrs(lacking)
@@ -147,17 +153,17 @@ def read_spei(
         A year, month or scale is not there or there twice, or a file is not what it should be.
     """
     years, months = list(years), range(1, 13) if monthly else [12]
-    points = [path for path in paths if compression.plain_name(path.name).lower().endswith((".csv", ".txt"))]
+    points = [path for path in paths if plain_name(path.name).lower().endswith((".csv", ".txt"))]
     if points and len(paths) > 1:
         raise ProductError(f"{points[0]}: expected a point series by itself, found {len(paths) - 1} more; give one")
     if points:
         out, text = _place_series(points[0], years, months, monthly, scales)
         told = {points[0]: (_version(r"version:?\s*v?", text), _version(r"CRU TS ?v?", text))}
     else:
-        out, told, limits = {}, {}, registry.limits("spei12")
+        out, told = {}, {}
 
         def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
-            return netcdf.within(values, *limits, path)
+            return netcdf.without_fills(values, *limits("spei12"), path)
 
         for scale, path in _wanted(_files(product, paths), scales, paths[0].parent).items():
             series = netcdf.index(product.notes["variable"], [path])
@@ -206,28 +212,11 @@ def _wanted(there: Mapping[int, list], scales: Iterable[int] | None, where: Path
     return {scale: there[scale][0] for scale in wanted}
 
 
-def spei_remark(product: Product, version: str, climate_version: str) -> str:
-    """Say in one sentence whether SPEI and climate come from the same CRU TS; empty when they do.
-
-    Parameters
-    ----------
-    version, climate_version : str
-        Versions of SPEIbase and of CRU TS.
-    """
-    rests = product.notes["rests_on"]
-    below = rests.get(version)
-    if below == climate_version or below is None:
-        return ""
-    match = next((spei for spei, cru in rests.items() if cru == climate_version), "")
-    fits = f"; SPEIbase {match} matches {climate_version}" if match else ""
-    return f"SPEIbase {version} rests on CRU TS {below}, temperature and precipitation on {climate_version}{fits}."
-
-
 def _place_series(
     path: Path, years: list[int], months: Iterable[int], monthly: bool, wanted: Iterable[int] | None
 ) -> tuple[dict[str, xr.DataArray], str]:
     """Read the series of one place; return fields of one cell by name, and what stands above the table."""
-    with compression.opened(path) as plain:
+    with opened(path) as plain:
         lines = plain.read_bytes().decode("utf-8-sig", "replace").splitlines()  # names have accents of any encoding
     columns = [[cell.strip(' "') for cell in re.split(r"[,;\t|]", line[:LONGEST])] for line in lines]
     at = next((k for k, cells in enumerate(columns) if any(map(SCALE.match, cells))), None)
@@ -257,7 +246,7 @@ def _place_series(
     at = {first[0]: first} | coords([lat], [lon])
     fields = {}
     for scale, column in _wanted(scales, wanted, path).items():
-        values = numbers_of(table, path, column, registry.limits("spei12"), hint=FETCH)[taken].astype("float32")
+        values = numbers_of(table, path, column, limits("spei12"), hint=FETCH)[taken].astype("float32")
         fields[f"spei{scale}"] = xr.DataArray(values[:, None, None], at, (first[0], "lat", "lon"))
     return fields, above
 
@@ -333,8 +322,8 @@ def read_sites(
     wrong = (frame["tmin"] > frame["tmax"]).to_numpy()
     refuse(table[names["tmin"]], path, wrong, expected, "are the columns swapped?")
     shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
-    limits, hint = registry.limits("precipitation"), f"it is read as {precipitation}; correct or empty it"
-    frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits, shortest, hint)
+    hint = f"it is read as {precipitation}; correct or empty it"
+    frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits("precipitation"), shortest, hint)
     refuse_two_places(frame[["site", "lat"]].assign(lon=0.0), path)
     frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
     every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")

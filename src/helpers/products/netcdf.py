@@ -2,7 +2,7 @@
 
 `opening` gives a file latitudes from north to south and longitudes from -180 to 180, whether these are axes, single
 numbers (a cell cut out), stand beside a dimension of another name, or fill a plain grid in two dimensions.
-`variable` and `loaded` take values out of it, `within` tells fills from values.
+`variable` and `loaded` take values out of it, `without_fills` tells fills from values.
 
 `index` notes which month lies where, in one file or in several blocks of years, plain or packed. Time may be counted in
 any calendar, in months or years, or be written as dates. A step with bounds lies halfway between them: some models
@@ -12,6 +12,16 @@ instants from a February to a January are whole years only if these are ends; wh
 `fields` makes a field a year, or a month: at once, or lazily (a dask block a year) where that is more than a year of a
 0.05 degree grid. A lazy block opens its file when it is computed, and a packed file stays unpacked until its last block
 is gone, so that no file is unpacked twice and memory holds the blocks at work.
+
+*Process models* (MsTMIP: Huntzinger et al. 2013, doi:10.5194/gmd-6-2121-2013; TRENDY: Sitch et al. 2015,
+doi:10.5194/bg-12-653-2015; CMIP6: Eyring et al. 2016, doi:10.5194/gmd-9-1937-2016) report respiration as a rate, whole
+(``TotalResp``) or in two parts, autotrophic and heterotrophic (``AutoResp`` + ``HeteroResp``; ``ra`` + ``rh``), or as
+what production leaves of it (``gpp`` - ``npp`` + ``rh``); which sets make which variable stands in data/products.yml. A
+year's sum is
+
+    RECO = sum over steps of rate (kg m-2 s-1) x seconds of the step,
+
+where a month has as many days as its *model's* calendar gives it: 28 in a February of a year without leap days.
 """
 
 from __future__ import annotations
@@ -33,18 +43,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression
-from helpers.products.compression import Unpacked
-from helpers.products.registry import ProductError, fills, reading
-from helpers.space.grid import SAME, coords, normalise_lat_lon, same_labels
+from helpers.products import Product, ProductError, describe
+from helpers.products.files import Unpacked, opened, plain_name, reading
+from helpers.products.site_table import fills
+from helpers.space import grid
+from helpers.space.grid import SAME, coords, normalise_lat_lon, same_labels, together
 from helpers.workspace import LIBRARY
 
 AXES = ("time", "lat", "lon")
-NAMES = {
-    "lat": ("lat", "latitude", "nav_lat", "lats"),
-    "lon": ("lon", "longitude", "nav_lon", "lons"),
-    "time": ("time", "time_counter", "times", "t"),
-}
+NAMES = grid.NAMES | {"time": ("time", "time_counter", "times", "t")}
 UNITS = {"lat": r"degrees?_?n(orth)?$", "lon": r"degrees?_?e(ast)?$", "time": r"\w+ since |(day|month|year) as %Y"}
 BOUNDS = ("time_bnds", "time_bounds", "time_bnd", "bounds_time", "time_counter_bounds")
 """What the bounds of time are called: the attribute that names them gets lost before they do."""
@@ -76,7 +83,7 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
     DamagedFile, ProductError
         It cannot be read; it has no latitudes and longitudes, or they make no grid or are no degrees.
     """
-    with compression.opened(plain or path) as file, reading(path), LIBRARY:
+    with opened(plain or path) as file, reading(path), LIBRARY:
         try:
             raw = xr.open_dataset(file, engine="netcdf4", decode_cf=False, cache=False)
         except ValueError as error:  # xarray: attributes that contradict each other
@@ -211,11 +218,11 @@ def loaded(values: xr.DataArray) -> xr.DataArray:
     return values.where((values >= low) & (values <= high))
 
 
-def within(values: xr.DataArray, low: float, high: float, path: Path) -> xr.DataArray:
+def without_fills(values: xr.DataArray, low: float, high: float, path: Path) -> xr.DataArray:
     """Return values with NaN for fills, also for those that the file does not declare.
 
-    Besides the numbers that `registry.fills` knows, a fill is one number; several different numbers beyond ``low`` and
-    ``high`` are something else, such as another unit, and a ProductError.
+    Besides the numbers that `site_table.fills` knows, a fill is one number; several different numbers beyond ``low``
+    and ``high`` are something else, such as another unit, and a ProductError.
     """
     known = values.where(~fills(values.values, (low, high)))
     outside = (known < low) | (known > high)
@@ -544,3 +551,197 @@ def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, mo
         remedy = "leave the year out, or give a file that has it"
         raise ProductError(f"{path}: expected {what}, found none in any cell; {remedy}")
     return values
+
+
+# --- process models --------------------------------------------------------------------------------------------------
+
+
+def read_model(
+    product: Product,
+    paths: list[Path],
+    *,
+    years: Iterable[int],
+    variable: str = "reco",
+    model: str | None = None,
+    experiment: str | Iterable[str] | None = None,
+    allow_missing: bool = False,
+) -> xr.Dataset:
+    """Read one model's annual respiration, or another of its fluxes, on its own grid.
+
+    Parameters
+    ----------
+    years : iterable of int
+        Calendar years.
+    variable : {"reco", "ra", "rh", "gpp", "npp"}
+        What to read.
+    model, experiment : str, optional
+        Which of them, where ``paths`` holds several. Several experiments that follow each other in time, such as
+        ``["historical", "ssp585"]``, may be read together.
+    allow_missing : bool
+        Leave out years that no file holds; one at least must be there.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``reco``, or the variable asked for (kg m-2 yr-1 of carbon), on (year, lat, lon); attributes ``model``,
+        ``stored_as`` and ``product_version`` (experiment, member and grid as far as files tell them).
+
+    Raises
+    ------
+    ProductError
+        What is asked for is not there or there twice, or cannot be told from something else.
+    """
+    by_model = product.models(paths)
+    if model is None and len(by_model) == 1:
+        model = next(iter(by_model))
+    if model not in by_model:
+        raise ProductError(f"{product.id}: expected model to be one of {', '.join(by_model)}, found {model!r}")
+    files, told = _of_one_run(product, by_model[model], experiment)
+    terms, holding = _set(product, files, variable)
+    parts = {name: index(name, holding[name]) for name in _names(terms)}
+    _refuse_other_runs(list(parts.values()), model if "table" in product.file.groupindex else None)
+    years = list(years)
+    there = [year for year in years if all((part.steps["year"] == year).any() for part in parts.values())]
+    wanted, rates = there if allow_missing and there else years, []
+    for name, part in parts.items():
+        yearly = part.is_yearly()
+        part.require(name, wanted, () if yearly else range(1, 13))
+        rates.append(fields(part, wanted, partial(_of_step, yearly)))
+    rates = together(*rates, names=[f"{part.first}: {name}" for name, part in parts.items()])
+    total = sum(-rate if term[0] == "-" else rate for term, rate in zip(terms, rates, strict=True))
+    attributes = {"model": model, "stored_as": _written(terms)}
+    ds = xr.Dataset({variable: total.astype("float32")}, attrs=attributes)
+    return describe(ds, product, " ".join(told))
+
+
+def _of_one_run(product: Product, files: list[Path], experiment) -> tuple[list[Path], list[str]]:
+    """Return the files of the experiments asked for, and what their names tell; refuse those of several runs."""
+    told = {path: product.match(path).groupdict() for path in files}
+    wanted = [experiment] if isinstance(experiment, str) else list(experiment or [])
+    there = {names["experiment"] for names in told.values()}
+    if unknown := set(wanted) - there:
+        found = f"found {', '.join(sorted(there))}; correct experiment"
+        raise ProductError(f"{files[0].parent}: expected experiment {unknown.pop()!r}, {found}")
+    files, runs = [path for path in files if not wanted or told[path]["experiment"] in wanted], wanted
+    for key in ("experiment", "member", "grid_label")[bool(wanted) :]:
+        examples = {told[path][key]: path.name for path in reversed(files) if told[path].get(key)}
+        if len(examples) > 1:
+            found = ", ".join(f"{value} ({name})" for value, name in sorted(examples.items()))
+            raise ProductError(f"{files[0].parent}: expected one {key}, found {found}; give the files of one alone")
+        runs = [*runs, *examples]
+    return files, runs
+
+
+def _names(terms: Iterable[str]) -> list[str]:
+    """Return the variables of a set without their signs: ``["gpp", "-npp"]`` names gpp and npp."""
+    return [term.lstrip("+- ") for term in terms]
+
+
+def _written(terms: Iterable[str]) -> str:
+    return " + ".join(terms).replace("+ -", "- ")
+
+
+def _set(product: Product, files: list[Path], variable: str) -> tuple[list[str], dict[str, list[Path]]]:
+    """Return which stored variables make the one asked for, with their signs, and which files hold each."""
+    known = product.notes["sets"]
+    if variable not in known:
+        raise ProductError(f"{product.id}: expected variable to be one of {', '.join(known)}, found {variable!r}")
+    every = {name for sets in known.values() for terms in sets for name in _names(terms)}
+    for holding in (_by_name(product, files, every), _by_content(files)):
+        for terms in known[variable]:
+            if set(_names(terms)) <= set(holding):
+                return terms, holding
+    wanted, found = " or ".join(map(_written, known[variable])), ", ".join(holding) or "no gridded variable"
+    remedy = f"name what it is made of among the sets of {product.id} in data/products.yml"
+    raise ProductError(f"{files[0].parent}: expected {wanted}, found {found}; {remedy}")
+
+
+def _by_name(product: Product, files: list[Path], every: set[str]) -> dict[str, list[Path]]:
+    """Return which files hold which variable as far as their names tell, so that the others need not be opened."""
+    holding: dict[str, list[Path]] = {}
+    for path in files:
+        told = product.match(path).groupdict().get("stored")
+        for name in [told] if told else set(re.split(r"[_.]", plain_name(path.name))) & every:
+            holding.setdefault(name, []).append(path)
+    return holding
+
+
+def _by_content(files: list[Path]) -> dict[str, list[Path]]:
+    """Return which files hold which gridded variable, by looking into them."""
+    holding: dict[str, list[Path]] = {}
+    for path in files:
+        with opening(path) as ds:
+            for name, values in ds.data_vars.items():
+                if set(AXES) <= set(values.dims):
+                    holding.setdefault(str(name), []).append(path)
+    return holding
+
+
+def _refuse_other_runs(parts: list[Series], model: str | None) -> None:
+    """Refuse variables of different models, or stamped in different ways, and a file that its name misnames."""
+    first, *others = parts
+    for other in others:
+        require_one_run(first.attributes, other.attributes, first.first, other.first)
+        if first.place and other.place and first.place != other.place:
+            found = "found one stamped by the end of its steps and one by their beginning; give both with their bounds"
+            raise ProductError(f"{other.first}: expected {other.name} stamped as in {first.first.name}, {found}")
+    if model is not None:  # names by a rule of which the file's own source_id is a part
+        require_one_run({"source_id": model}, first.attributes, Path("its name"), first.first)
+
+
+# --- rates -----------------------------------------------------------------------------------------------------------
+
+CARBON = 0.0120107
+"""Mass of a mole of carbon, kg."""
+
+AMOUNTS = {"kg": 1.0, "g": 1e-3, "mg": 1e-6, "mol": CARBON, "mmol": 1e-3 * CARBON, "umol": 1e-6 * CARBON}
+"""kg of carbon in one of each; a mole of CO2 holds a mole of carbon."""
+
+TIMES = {
+    1.0: ("s", "sec", "second", "seconds"),
+    3600.0: ("h", "hr", "hour", "hours"),
+    86400.0: ("d", "day", "days"),
+    30.4375 * 86400.0: ("month", "months", "mon", "mo"),
+    365.25 * 86400.0: ("yr", "year", "years", "y", "a"),
+}
+"""Seconds of each; of month and year those of a mean one, for limits only."""
+
+LARGEST = 5e-6
+"""Greatest rate that can be one (kg m-2 s-1, some 430 g m-2 d-1); beyond lie fills that a file does not declare."""
+
+
+def carbon_rate(units: str) -> tuple[float, float] | None:
+    """Return the kg of carbon in a unit's amount, and the seconds in its time (see `TIMES`); None for other units.
+
+    >>> carbon_rate("kgC/m2/s"), carbon_rate("g C m^-2 h-1"), carbon_rate("kg CO2 m-2 s-1")
+    ((1.0, 1.0), (0.001, 3600.0), None)
+    """
+    plain = re.sub(r"\^|\*\*", "", units.strip()).replace("(C)", "C").replace("µ", "u").replace("μ", "u")
+    plain = re.sub(r"\s*/\s*([A-Za-z]+)(\d?)", lambda found: f" {found[1]}-{found[2] or 1}", plain)
+    plain = re.sub(r"[\s.·]+", " ", plain)
+    found = re.fullmatch(r"(?:([Kkm]?g) ?C?|(micromol|[mu]?mol) ?(?:C|CO2)?) m-2 ([A-Za-z]+)-1", plain)
+    if not found:
+        return None
+    amount = (found[1] or found[2]).lower().replace("micro", "u")
+    seconds = next((size for size, names in TIMES.items() if found[3].lower() in names), None)
+    return (AMOUNTS[amount], seconds) if seconds else None
+
+
+def _of_step(yearly: bool, values: xr.DataArray, path: Path) -> xr.DataArray:
+    """Turn stored rates (time, lat, lon) into what each step adds to its year: kg m-2 of carbon, NaN for fills.
+
+    A rate in months or years means the month or the year of the step itself.
+    """
+    units = str(values.attrs.get("units", ""))
+    if (rate := carbon_rate(units)) is None:
+        expected = f"expected {values.name} in units such as kg m-2 s-1, g m-2 d-1, g m-2 month-1, umol m-2 s-1"
+        raise ProductError(f"{path}: {expected} of carbon, found {units!r}; correct them")
+    amount, seconds = rate
+    limit = LARGEST * seconds / amount
+    known = without_fills(values, -limit, limit, path)
+    days = values["days_of_year" if yearly else "days"]
+    if seconds > 300 * 86400.0:
+        return known * amount * days / values["days_of_year"]
+    if seconds > 86400.0:
+        return known * amount * (12 if yearly else 1)
+    return known * amount / seconds * days * 86400.0

@@ -1,44 +1,49 @@
-"""Files of pixels, and their way onto the grid; SoilGrids, and outlines that are drawn onto it.
+"""Files of pixels, HDF4-EOS and GeoTIFF, and their way onto the grid.
 
-The one way onto the grid is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
+*HDF4*. HDF-EOS writes where its pixels lie into one long text attribute, ``StructMetadata.0``: a group for each grid,
+with the number of columns and rows, the two outer corners and the projection. Nothing else in the file says it. A field
+of a file without that text is taken for one of the whole globe, if it has the globe's shape.
+
+Deflated data end in a checksum (Adler-32, RFC 1950). The HDF4 library inflates them and never compares it; on an error
+in the middle it leaves the rest of the field as the memory was, and says nothing. So the compressed chunks of a field
+are found and inflated once more before it is read. Source: The HDF Group, HDF Specification and Developer's Guide,
+version 4.2: a list of data descriptors (tag, reference, offset, length); a group for each data set that names its data;
+and data that may be compressed, or cut into compressed chunks that a table lists.
+
+*The one way onto the grid* is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
 pixels have to lie along parallels, as they do on latitude and longitude, on the sinusoidal grid of MODIS and on the
 homolosine one of SoilGrids; in a projection the weights of columns are found row by row. GDAL's warp averages over the
 box between two corners of a cell, which is many times a cell where meridians are slanted: hence our own.
-
-- *SoilGrids250m* of 2017, Hengl et al. (2017), doi:10.1371/journal.pone.0169748: g of carbon per kg of fine earth *at*
-  0, 5, 15 and 30 cm. *SoilGrids 2.0*, Poggio et al. (2021), doi:10.5194/soil-7-217-2021: dg per kg over the *intervals*
-  0-5, 5-15, 15-30 and 30-60 cm, another quantity; `at_depths` makes a stand-in for the other. Its files stand on the
-  interrupted Goode homolosine projection (ISRIC's own, 250 m, and its means over 1 and 5 km), or on latitude and
-  longitude where somebody has warped them.
-- *Natural Earth*: GeoJSON, as shipped or as published. What the book itself draws is read in `helpers.space.regions`.
 """
 
 from __future__ import annotations
 
+import mmap
+import re
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
-import dask
-import dask.array
 import numpy as np
 import rasterio
-import shapely
-import xarray as xr
+from pyhdf import VS  # noqa: F401  (gives HDF files their tables)
+from pyhdf.HDF import HDF
+from pyhdf.SD import SD, SDC
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from helpers.products import registry
-from helpers.products.compression import opened
-from helpers.products.registry import Field, Product, ProductError, describe
-from helpers.space import regions
-from helpers.space.grid import LEAST, RADIUS, Cells, Grid, coords, empty, weighted_mean, weighted_sums, weights
+from helpers.products import DamagedFile, Field, ProductError
+from helpers.products.files import opened
+from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
+from helpers.workspace import LIBRARY
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
 """The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
@@ -136,6 +141,259 @@ class Raster:
             x = self._from_degrees.transform(*np.broadcast_arrays(lon, lat))[0]
         return (x - self.transform.c) / self.transform.a
 
+
+# HDF4 and HDF-EOS.
+
+SUFFIXES = (".hdf", ".h4")
+SIGNATURE = b"\x0e\x03\x13\x01"
+OTHERS = {
+    b"\x89HDF": ("HDF5 (as netCDF-4 is), whatever its name says", "fetch the product's HDF4 file"),
+    b"CDF": ("netCDF-3, whatever its name says", "fetch the product's HDF4 file"),
+    b"\x1f\x8b": ("a packed file (.gz)", "add .gz to its name"),
+    b"PK\x03\x04": ("a packed file (.zip)", "add .zip to its name"),
+    b"<": ("a web page (such as that of a login)", "log in, and fetch it again"),
+}
+"""First bytes of other formats: what the file is then, and what to do."""
+
+DEGREES = CRS.from_epsg(4326)
+PROJECTIONS = {"GCTP_SNSOID": SINUSOIDAL, "GCTP_GEO": DEGREES}
+"""Projections of HDF-EOS grids: the MODIS sinusoidal one (metres), and latitude and longitude (degrees)."""
+
+
+class MissingField(ProductError):
+    """A file has no field of that name; the message lists those it has."""
+
+
+class EosGrid(NamedTuple):
+    """One grid of an HDF-EOS file: name, rows and columns, transform to a pixel's corner, projection, its fields."""
+
+    name: str
+    shape: tuple[int, int]
+    transform: Affine
+    crs: CRS
+    fields: tuple[str, ...]
+
+
+def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, layer: int | None = None) -> Raster:
+    """Read one field of an HDF4 file, plain or packed (``.gz``, ``.zip``).
+
+    Parameters
+    ----------
+    name : str, optional
+        The field; may be left out where there is one.
+    grid : str, optional
+        The HDF-EOS grid that holds it; it decides among several that do, for versions may call the one there is
+        otherwise.
+    layer : int, optional
+        Index, from 0, along the dimension that a field has besides y and x.
+
+    Returns
+    -------
+    Raster
+        Its stored numbers (y, x), their place, and what the file says of them.
+
+    Raises
+    ------
+    DamagedFile
+        The file is of another format, cut short or damaged.
+    ProductError
+        There is no such field, it is not clear which, or it cannot be placed; the message lists those there are.
+    """
+    with opened(path, SUFFIXES) as plain:
+        with plain.open("rb") as stream:
+            begin = stream.read(64)
+        if not begin.startswith(SIGNATURE):
+            text = begin.lstrip(b"\xef\xbb\xbf \t\r\n")
+            told = next((about for first, about in OTHERS.items() if text.startswith(first)), None)
+            found, remedy = told or (f"{begin[:4]!r} at its start" if begin else "an empty file", "fetch it again")
+            raise DamagedFile(f"{path}: expected an HDF4 file, found {found}; {remedy}")
+        with LIBRARY:
+            file = SD(str(plain), SDC.READ)
+            try:
+                metadata = file.attributes()
+                index, name, place = _find(file, path, eos_grids(metadata, path), name, grid)
+                field = file.select(index)
+                require_undamaged(plain, field.ref())
+                stored, attributes = _stored(field, path, name, place, layer), field.attributes()
+                field.endaccess()
+            finally:
+                file.end()
+    rows, columns = stored.shape
+    if place is None and columns != 2 * rows:
+        raise ProductError(
+            f"{path}: {name!r} declares no grid (StructMetadata.0) and is {rows}x{columns}, not global, so its "
+            "place is unknown; give a gridded file, or fetch it again"
+        )
+    place = place or EosGrid("", stored.shape, Affine(360 / columns, 0, -180, 0, -180 / rows, 90), DEGREES, ())
+    if stored.shape != place.shape:
+        size = "x".join(map(str, place.shape))
+        raise ProductError(f"{path}: expected {size} pixels of {name!r}, found {rows}x{columns}; fetch it again")
+    return Raster(
+        stored.__getitem__, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
+    )
+
+
+def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
+    """Return the grids that an HDF-EOS file declares; empty where it declares none.
+
+    Parameters
+    ----------
+    metadata : mapping
+        Attributes of the file; a long text is cut over ``StructMetadata.0``, ``.1``, ….
+
+    Raises
+    ------
+    ProductError
+        A grid is declared in a way that this reader cannot place.
+    """
+    parts = sorted((k for k in metadata if k.startswith("StructMetadata.")), key=lambda k: int(k.split(".")[1]))
+    text = "".join(metadata[k].rstrip("\0") for k in parts)
+    body = text.partition("GROUP=GridStructure")[2].partition("END_GROUP=GridStructure")[0]
+    found = []
+    for _, group in re.findall(r"GROUP=(GRID_\d+)\n(.*?)END_GROUP=\1\b", body, re.DOTALL):
+        said = {key: value.strip().strip('"') for key, value in re.findall(r"^\s*(\w+)=(.*)$", group, re.MULTILINE)}
+        try:
+            name, projection, rows, columns = (said[key] for key in ("GridName", "Projection", "YDim", "XDim"))
+            corners = (said[key].strip("()").split(",") for key in ("UpperLeftPointMtrs", "LowerRightMtrs"))
+            (left, top), (right, bottom) = (map(float, corner) for corner in corners)
+            shape = int(rows), int(columns)
+        except (KeyError, ValueError) as error:
+            raise DamagedFile(f"{path}: cannot place grid {group[:40]!r} ({error}); fetch the file again") from error
+        if projection not in PROJECTIONS:
+            known = " or ".join(PROJECTIONS)
+            raise ProductError(f"{path}: grid {name!r} has projection {projection}; expected {known}")
+        if (origin := said.get("GridOrigin", "HDFE_GD_UL")) != "HDFE_GD_UL":
+            raise ProductError(f"{path}: grid {name!r} has origin {origin}; expected HDFE_GD_UL, rows from the north")
+        if projection == "GCTP_GEO":
+            left, top, right, bottom = map(_degrees, (left, top, right, bottom))
+        transform = Affine((right - left) / shape[1], 0, left, 0, (bottom - top) / shape[0], top)
+        fields = tuple(re.findall(r'DataFieldName="(.*?)"', group))
+        found.append(EosGrid(name, shape, transform, PROJECTIONS[projection], fields))
+    return found
+
+
+def _degrees(angle: float) -> float:
+    """Turn an HDF-EOS angle into degrees: packed as DDDMMMSSS.SS, unless it is small enough to be degrees already."""
+    if abs(angle) <= 360:
+        return angle
+    sign, rest = (-1 if angle < 0 else 1), abs(angle)
+    return sign * (rest // 1e6 + rest // 1e3 % 1e3 / 60 + rest % 1e3 / 3600)
+
+
+def _find(file: SD, path: Path, grids: list[EosGrid], name, grid) -> tuple[int, str, EosGrid | None]:
+    """Return index, name and grid (None where the file declares none) of the one field that is asked for."""
+    fields = []
+    for called, (dimensions, _, _, index) in file.datasets().items():
+        if len(dimensions) < 2:
+            continue
+        told = {dimension.partition(":")[2] for dimension in dimensions}  # "YDim:MOD_Grid_500m"
+        holding = [one for one in grids if one.name in told] or [one for one in grids if called in one.fields]
+        fields += [(index, called, one) for one in (holding if grids else [None])]
+    wanted = [one for one in fields if name in (None, one[1])]
+    if len(wanted) > 1 and grid is not None:
+        wanted = [one for one in wanted if one[2] and one[2].name == grid]
+    if len(wanted) == 1:
+        return wanted[0]
+    there: dict[str, list[str]] = {}
+    for _, called, one in fields:
+        there.setdefault(f"grid {one.name}: " if one else "", []).append(called)
+    listed = "; ".join(where + ", ".join(names) for where, names in there.items()) or "none"
+    if name is None:
+        raise ProductError(f"{path}: expected a choice of field, found {listed}; pass variable=")
+    if len(wanted) > 1:
+        where = ", ".join(one.name for *_, one in wanted)
+        raise ProductError(f"{path}: {name!r} stands on several grids ({where}); pass eos_grid=")
+    lacking = ProductError if name in file.datasets() else MissingField  # or it is there, but on no declared grid
+    raise lacking(f"{path}: expected a field {name!r}, found {listed}; is this another version?")
+
+
+def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | None) -> np.ndarray:
+    """Read a field (y, x), or one layer of it."""
+    _, rank, shape, *_ = field.info()
+    names = [field.dim(axis).info()[0].partition(":")[0] for axis in range(rank)]
+    y = rank - 2  # unless their names or the grid's size say otherwise
+    if "YDim" in names:
+        y = names.index("YDim")
+    elif place:
+        y = next((axis for axis in range(rank - 1) if tuple(shape[axis : axis + 2]) == place.shape), y)
+    x = names.index("XDim") if "XDim" in names else y + 1
+    start, count = [0] * rank, list(shape)
+    further = [axis for axis in range(rank) if axis not in (y, x) and shape[axis] > 1]
+    if len(further) > 1 or bool(further) != (layer is not None) or further and not 0 <= layer < shape[further[0]]:
+        size = "x".join(str(shape[axis]) for axis in further) or "none"
+        raise ProductError(
+            f"{path}: {name!r} has the dimensions {', '.join(names)}, besides y and x of {size}, found "
+            f"layer={layer!r}; pass the index, from 0, along one such dimension"
+        )
+    for axis in range(rank):
+        if axis not in (y, x):
+            start[axis], count[axis] = layer if axis in further else 0, 1
+    try:
+        stored = np.asarray(field.get(start, count)).reshape(count)
+    except ValueError as error:  # what pyhdf raises where the library fails to read
+        raise DamagedFile(f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again") from error
+    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x])
+
+
+GROUP, DATA, COMPRESSED = 720, 702, 40
+"""Tags: numeric data group, its data, and compressed data."""
+SPECIAL = 0x4000
+"""Bit of a tag: the element is stored in a special way, which its first number tells."""
+DEFLATED, IN_CHUNKS = 3, 5
+DEFLATE = 4
+"""The code of deflate among the kinds of compression."""
+BUFFER = 2**20
+
+
+def require_undamaged(plain: Path, reference: int) -> list[tuple[int, int]]:
+    """Inflate each deflated chunk of a data set, by its reference number in the file, and compare its checksum.
+
+    Returns
+    -------
+    list of (int, int)
+        Offset and length of each chunk. What is compressed in a way that is not known here is left to the library.
+
+    Raises
+    ------
+    zlib.error, struct.error
+        The data, or the file's own directory, are damaged.
+    """
+    with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        elements: dict[tuple[int, int], tuple[int, int]] = {}
+        block, seen = 4, set()
+        while block and block not in seen:
+            seen.add(block)
+            count, following = struct.unpack_from(">hI", memory, block)
+            for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
+                elements[tag, of] = offset, length
+            block = following
+        offset, length = elements.get((GROUP, reference), (0, 0))
+        pairs = [pair for pair in struct.iter_unpack(">HH", memory[offset : offset + length]) if pair[0] == DATA]
+        found = []
+        for tag, of in pairs:  # grows by the chunks that a table lists
+            offset, _ = elements.get((tag | SPECIAL, of), (None, 0))
+            kind = None if offset is None else struct.unpack_from(">h", memory, offset)[0]
+            if kind == IN_CHUNKS:
+                (table,) = struct.unpack_from(">H", memory, offset + 2 + 4 + 1 + 4 * 4 + 2)
+                with closing(HDF(str(plain))) as file:
+                    tables = file.vstart()
+                    chunks = tables.attach(table)
+                    pairs += [tuple(row[-2:]) for row in chunks.read(chunks.inquire()[0])]
+                    chunks.detach()
+                    tables.end()
+            elif kind == DEFLATED:
+                _, _, data, _, way = struct.unpack_from(">HiHHH", memory, offset + 2)
+                found += [elements[COMPRESSED, data]] if way == DEFLATE and (COMPRESSED, data) in elements else []
+        for offset, length in found:
+            machine = zlib.decompressobj()  # which compares the checksum at the end
+            for begin in range(offset, offset + length, BUFFER):
+                machine.decompress(memory[begin : min(begin + BUFFER, offset + length)])
+            if not machine.eof:
+                raise zlib.error("compressed data end too early")
+        return found
+
+
+# GeoTIFF.
 
 CACHE = 96
 """MiB of decompressed blocks that GDAL may keep: by default it takes a twentieth of the machine's memory."""
@@ -235,6 +493,9 @@ def _whole(plain: Path) -> rasterio.DatasetReader:
     return rasterio.open(plain)
 
 
+# From stored numbers to values, and onto the grid.
+
+
 def decoded(stored: np.ndarray, scale: float, valid: tuple[float, float] | None, fills: Iterable[float]) -> np.ndarray:
     """Turn stored numbers into values: times the scale, NaN for fills and beyond the valid range.
 
@@ -251,6 +512,47 @@ def decoded(stored: np.ndarray, scale: float, valid: tuple[float, float] | None,
     values = np.multiply(stored, scale if wide else np.float32(scale), dtype="f8" if wide else "f4", casting="unsafe")
     values[none] = np.nan
     return values
+
+
+def decode(raster: Raster, field: Field) -> Raster:
+    """Return a raster of values in place of stored numbers: fills to NaN, the rest times the scale (float32).
+
+    The scale comes from the registry, since MODIS files state it in two ways: as what a stored number is multiplied by
+    (MOD17: 0.0001) or divided by (MOD13: 10000). A file that states neither of the two is refused, and so is one that
+    shifts its numbers.
+
+    Raises
+    ------
+    ProductError
+        The file states another scale than the registry, or an offset, or holds fractions.
+    """
+    stored, attributes, path = raster.stored, raster.attributes, raster.path
+    stated = {"scale_factor": field.scale, "add_offset": 0.0}
+    for key in stated.keys() & attributes.keys():  # some files write numbers as text
+        try:
+            stated[key] = float(np.ravel(attributes[key]).item())
+        except ValueError:
+            raise ProductError(
+                f"{path}: expected {key} to be a number, found {attributes[key]!r}; fetch it again"
+            ) from None
+    scale, offset = stated.values()
+    if offset or not np.isclose([scale, 1 / scale if scale else 0], field.scale, rtol=1e-5).any():
+        raise ProductError(
+            f"{path}: expected {field.stored!r} with scale {field.scale:g} and no offset, found scale {scale:g} and "
+            f"add_offset {offset:g}; is this another version?"
+        )
+    low, high = field.valid or (-np.inf, np.inf)
+    own = np.ravel(attributes.get("valid_range", ()))
+    if own.size == 2 and own.dtype.kind in "iuf" and own[0] < own[1]:  # the file's own, of stored numbers
+        low, high = max(low, float(own[0])), min(high, float(own[1]))
+    fills = (*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist())
+    values = decoded(stored, field.scale, (low, high), fills)
+    if stored.dtype.kind == "f" and (stored[np.isfinite(values)] % 1).any():  # all are stored as whole numbers
+        raise ProductError(
+            f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
+            "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
+        )
+    return replace(raster, read=values.__getitem__)
 
 
 def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
@@ -422,211 +724,3 @@ class _RowSums:
         rest, pixel, total = inside - whole, self.field[row, whole], self.sums[row, whole]
         integral = self.areas[row, whole] + rest * (total + rest * pixel / 2)
         return total + rest * pixel, integral + np.maximum(place - width, 0) * self.sums[row, -1]
-
-
-# SoilGrids: one GeoTIFF a layer.
-
-LARGEST = 10**8
-"""Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""
-
-INTERVALS = {"soc_0_5": (0, 5), "soc_5_15": (5, 15), "soc_15_30": (15, 30), "soc_30_60": (30, 60)}
-"""Top and bottom of each variable's interval in SoilGrids 2.0, cm."""
-
-DEPTHS = {"soc_0": 0, "soc_5": 5, "soc_15": 15, "soc_30": 30}
-"""The depths of SoilGrids250m (2017) that the paper uses, cm."""
-
-
-def read_soil(
-    product: Product,
-    paths: list[Path],
-    *,
-    grid: Grid | None = None,
-    method: str = "nearest",
-    layers: Iterable[str] | None = None,
-) -> xr.Dataset:
-    """Read soil organic carbon.
-
-    Parameters
-    ----------
-    grid : Grid, optional
-        Where to go. Without it the files' own grid is kept, if it is one of latitude and longitude.
-    method : {"nearest", "average", "bilinear"}
-        How to get there; see `onto`.
-    layers : iterable of str, optional
-        Which of the product's variables to read, such as ``["soc_0"]``; default all four, each of which must be there.
-
-    Returns
-    -------
-    xarray.Dataset
-        ``soc_0 soc_5 soc_15 soc_30``, or ``soc_0_5 soc_5_15 soc_15_30 soc_30_60`` of SoilGrids 2.0 (means over the
-        interval), g kg-1 on (lat, lon): dask arrays of one chunk a layer, read when computed.
-
-    Raises
-    ------
-    ProductError
-        A layer is missing, is there twice or is none of the product's, or a file cannot be read.
-    """
-    known = {field.name: field for field in product.fields}
-    asked = list(known if layers is None else layers)
-    if unknown := [name for name in asked if name not in known]:
-        raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
-    files, first, found = _by_layer(product, paths), None, {}
-    for name in (name for name in asked if name in files):
-        path = files[name]
-        with opening(path) as place:
-            first = first or place
-        if (place.shape, place.transform) != (first.shape, first.transform):
-            raise ProductError(
-                f"{path}: expected the pixels of {first.path.name}, {first.shape}, found others, {place.shape}; "
-                "keep one resolution"
-            )
-        shape, at = (grid.shape, coords(grid.lat, grid.lon)) if grid else (place.shape, _own_cells(place))
-        values = dask.delayed(_values, pure=True)(str(path), known[name], grid, method)
-        lazy = dask.array.from_delayed(values, shape, dtype="float32")
-        found[name] = xr.DataArray(lazy, dims=("lat", "lon"), coords=at)
-    if missing := [name for name in asked if name not in found]:
-        there = ", ".join(path.name for path in files.values()) or "files of other layers"
-        raise ProductError(
-            f"{paths[0].parent}: expected a file of each of {', '.join(asked)}, found none of {', '.join(missing)} but "
-            f"{there}; add the missing, or pass layers={list(found) or asked[:1]}"
-        )
-    return describe(xr.Dataset(found), product)
-
-
-def _by_layer(product: Product, paths: list[Path]) -> dict[str, Path]:
-    """Return {variable: file}, by the group ``layer`` of the files' names."""
-    names, files = {field.stored: field.name for field in product.fields}, {}
-    for path in sorted(paths):
-        for other in product.notes.get("mistaken_for", ()):
-            if registry.product(other).file.search(path.name):
-                raise ProductError(
-                    f"{path}: expected a {product.id} file named like {product.example}, found one of {other}, "
-                    f"which is another quantity; read it as {other}"
-                )
-        name = names.get(product.match(path)["layer"])
-        if name and files.setdefault(name, path) != path:
-            raise ProductError(
-                f"{path}: expected one file of {name}, found {files[name].name} too; keep one resolution"
-            )
-    return files
-
-
-def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarray:
-    """Read one layer when it is computed."""
-    with opening(Path(path)) as raster:
-        fills = [*field.fill, *np.ravel(raster.attributes.get("missing_value", ()))]
-
-        def decode(stored: np.ndarray) -> np.ndarray:
-            return decoded(stored, field.scale, field.valid, fills)
-
-        values = decode(raster.stored) if grid is None else onto(raster, grid, method, decode)
-    if not np.isfinite(values).any():
-        raise ProductError(
-            f"{path}: expected values of {field.name}, found none in any cell; give a file that holds land of the grid"
-        )
-    return values
-
-
-def _own_cells(raster: Raster) -> dict:
-    """Return the coordinates of a file's own grid, refusing one that is too large or not of degrees."""
-    if raster.shape[0] * raster.shape[1] > LARGEST:
-        size = "x".join(map(str, raster.shape))
-        raise ProductError(f"{raster.path}: {size} cells are too many to read whole; pass grid=Grid(resolution)")
-    if not raster.geographic:
-        found = raster.crs.to_string()[:60]
-        raise ProductError(f"{raster.path}: expected latitude and longitude, found {found}; pass grid=Grid(resolution)")
-    return coords(raster.cells.lat, raster.cells.lon)
-
-
-def at_depths(ds: xr.Dataset) -> xr.Dataset:
-    """Let means over intervals stand in for the content at the depths of SoilGrids250m (2017).
-
-    Each mean is taken for the content at the middle of its interval (2.5, 10, 22.5 and 45 cm), and the content to run
-    along straight lines between these; above 2.5 cm it is that of the first interval. So
-
-        soc_0 = soc_0_5,  soc_5 = (2 soc_0_5 + soc_5_15) / 3,  soc_15 = (3 soc_5_15 + 2 soc_15_30) / 5,
-        soc_30 = (2 soc_15_30 + soc_30_60) / 3.
-
-    Where carbon falls off with depth, this is too little at 0 cm; and the two products differ anyhow, in their soil
-    profiles and models.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset
-        With ``soc_0_5 soc_5_15 soc_15_30 soc_30_60`` (g kg-1).
-
-    Returns
-    -------
-    xarray.Dataset
-        ``soc_0 soc_5 soc_15 soc_30`` (g kg-1), lazy where ``ds`` is, each with a ``comment`` that says what it is.
-        Missing where one of the two intervals that it needs is.
-
-    Raises
-    ------
-    ProductError
-        An interval is missing.
-    """
-    if missing := [name for name in INTERVALS if name not in ds]:
-        raise ProductError(f"soilgrids2: expected {', '.join(INTERVALS)}, found no {', '.join(missing)}; read all four")
-    middle = np.array([(top + bottom) / 2 for top, bottom in INTERVALS.values()])
-    shares = np.array([np.interp(list(DEPTHS.values()), middle, unit) for unit in np.eye(len(middle))]).T
-    fields = {}
-    for name, row in zip(DEPTHS, shares, strict=True):
-        used = {part: np.float32(w) for part, w in zip(INTERVALS, row, strict=True) if w}
-        fields[name] = sum(share * ds[part] for part, share in used.items()).astype("float32")
-    out = describe(xr.Dataset(fields), registry.product("soilgrids2"), ds.attrs.get("product_version", ""))
-    for name, row in zip(DEPTHS, shares, strict=True):
-        parts = " + ".join(f"{w:.3g} {part}" for part, w in zip(INTERVALS, row, strict=True) if w)
-        out[name].attrs["comment"] = (
-            f"a stand-in for the content at {DEPTHS[name]} cm that SoilGrids250m (2017) gives: {parts}, "
-            "linear in depth between the middles of the intervals of SoilGrids 2.0"
-        )
-    return out
-
-
-# Natural Earth's outlines.
-
-WITHOUT_CODE = 900
-"""From here on, ISO 3166-1 leaves numeric codes to users: the few countries without one get them, in order of name."""
-
-
-def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Dataset:
-    """Draw land and countries onto ``grid``: a cell is of the outline that its centre lies in.
-
-    Returns
-    -------
-    xarray.Dataset
-        On (lat, lon): ``land`` (bool) and, where the file holds countries, ``country`` (int16 flags: ISO 3166-1
-        numeric codes, from 900 for those without, 0 off all countries; ``flag_meanings`` are their names).
-
-    Raises
-    ------
-    ProductError
-        There are several files, or one that is no GeoJSON.
-    """
-    if len(paths) > 1:
-        names = ", ".join(path.name for path in paths)
-        raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
-    with opened(paths[0], (".json", ".geojson")) as plain:
-        try:
-            outlines = regions.outlines(plain)
-        except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):
-            raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others; fetch it again") from None
-    names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]
-    codes = [
-        next((c for k in ("ISO_N3", "ISO_N3_EH") if (c := str(about.get(k))).isdigit()), "") for _, about in outlines
-    ]
-    without = sorted({name for name, code in zip(names, codes, strict=True) if not code})
-    numbers = [int(code or WITHOUT_CODE + without.index(name)) for name, code in zip(names, codes, strict=True)]
-    shapes = [shape for shape, _ in outlines]
-    land = regions.burn([(shape, 1) for shape in shapes], grid.lat, grid.lon).astype(bool)
-    ds = empty(grid).to_dataset(name="land").assign(land=(("lat", "lon"), land))
-    if any(names):
-        drawn = regions.burn(list(zip(shapes, numbers, strict=True)), grid.lat, grid.lon, "int16")
-        ds = ds.assign(country=(("lat", "lon"), drawn))
-    ds = describe(ds, product)
-    if any(names):
-        flags = {0: "none"} | dict(sorted(zip(numbers, names, strict=True)))
-        words = " ".join("_".join(name.split()) for name in flags.values())
-        ds["country"].attrs |= {"flag_values": np.array(list(flags), "int16"), "flag_meanings": words}
-    return ds

@@ -2,7 +2,7 @@
 
 Towers, tables of site-years, of monthly climate, of sites, and series of SPEI share what stands here. Fields may be
 separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
-one that its variable can be, and what is missing is missing, however it is written (see `registry.fills`).
+one that its variable can be, and what is missing is missing, however it is written (see `fills`).
 
 A table of site-years gives predictors at the towers themselves, so no map is needed. Most are known at the point only;
 where nine columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
@@ -23,21 +23,11 @@ import pandas as pd
 import xarray as xr
 from pyproj import Geod
 
-from helpers.products.compression import opened
-from helpers.products.registry import (
-    GAP_TEXTS,
-    IGBP_EXPECTED,
-    DamagedFile,
-    Product,
-    ProductError,
-    attributes,
-    describe,
-    fills,
-    igbp_code,
-    limits,
-    reading,
-)
+from helpers.products import DamagedFile, Product, ProductError, attributes, describe, limits
+from helpers.products.files import opened, reading
 from helpers.space.grid import RADIUS
+from helpers.space.regions import IGBP, IGBP_CODES
+from helpers.stats.labels import GAPS
 
 SEPARATORS = ",;\t|"
 LONGEST = 100_000
@@ -89,7 +79,7 @@ def read(
     Dataset (sample)
         The structure of tower products: ``reco``, ``reco_dt`` (kg m-2 yr-1), ``nee_qc`` (1), all NaN where the table
         has no such column; coordinates ``site``, ``year``, ``lat``, ``lon``, ``igbp`` (int8, -1 missing). Besides, the
-        table's own variables, (sample) or (sample, dy, dx). Numbers that mark gaps are NaN (see `registry.fills`).
+        table's own variables, (sample) or (sample, dy, dx). Numbers that mark gaps are NaN (see `fills`).
 
     Raises
     ------
@@ -426,3 +416,207 @@ def separator_of(header: str) -> str:
     """Return what separates the names of a header; commas in doubt."""
     header = header[:LONGEST]
     return max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
+
+
+# Which numbers mean "no value". Tables and files mark gaps by a number that cannot be one: -9999, 1e30. They write it
+# with decimals (-9999.000), cut it (-999.9, -99) and seldom declare it. So numbers are compared as numbers, however
+# they are written, with what a variable can be (`limits`); of one that isn't known, the column's other numbers say it.
+
+HUGE = 1e15
+"""Beyond this no variable of the book has a value: CRU marks gaps by 9.97e36, SPEIbase by 1e30, CMIP by 1e20."""
+
+GAP_TEXTS = (*GAPS, "inf", "-inf", "+inf", "infinity", "-infinity")
+"""How tables write a missing number in words, in lower case."""
+
+NINES = np.array([99, 999, 9999, 99999, 999999], "float64")
+"""Whole parts of the numbers that mark gaps; decimals follow (-999.9), or come of arithmetic on the fill (-9999.4)."""
+
+OTHERS = (-9.99, -3000, -6999, -7777, -8888, 65535, *(10.0**k for k in range(10, 15)))
+OTHERS += (-32768, -32767, 32767, -2147483648, 2147483647)
+"""Further marks: of loggers, and the ends of what whole numbers of two and four bytes hold."""
+
+SEVERAL, MANY = 3, 10
+"""A mark among possible values is a gap when it is so many times as large as any other number: of a variable that the
+registry knows, and of one that nobody knows."""
+
+CLOSE = 1e-6
+"""Relative difference of two numbers that are one: single precision keeps seven digits."""
+
+
+def _marks(values: np.ndarray) -> np.ndarray:
+    """Say which numbers are written in nines alone (±99, -9999, -999.9, 99.99), or are other usual marks of gaps."""
+    out = np.zeros(values.shape, bool)
+    for whole in NINES:
+        for mark in (whole, whole + 0.9, whole + 0.99, whole + 0.999):
+            out |= (np.abs(np.abs(values) - mark) <= CLOSE * mark) & (np.abs(values) < whole + 1)  # 1e5 is a value
+    for mark in OTHERS:
+        out |= np.abs(values - mark) <= CLOSE * abs(mark)
+    return out
+
+
+def fills(values: np.ndarray, limits: tuple[float, float] = (-np.inf, np.inf), scale: float = 1.0) -> np.ndarray:
+    """Say which numbers mean "no value"; NaN does.
+
+    A mark of gaps (`NINES`, `OTHERS`) outside the variable's limits is one. Within them it is judged by the column's
+    other numbers:
+
+    - *Fluxes*, whose limits lie below zero for noise alone: a negative mark is a gap where no other number is negative,
+      or where it lies further below all others than these lie apart. So is one of three digits or more below them all.
+    - *Other variables with limits*: a negative mark of three digits or more is a gap where it lies so far below.
+    - *Variables without limits*: a negative mark is a gap where no other number is negative, where it lies further
+      below all others than these are large, or where it has three digits or more and lies below them all.
+    - A positive mark is a gap where it is `SEVERAL` times as large as any other number (`MANY` times, and of three
+      digits or more, without limits).
+    - *Shares*, of 0 to 1: 99 is a wrong number, in percent, and no gap.
+
+    Parameters
+    ----------
+    values : ndarray (…)
+        Numbers as stored: a whole column, since numbers are judged by the others.
+    limits : (float, float)
+        What the variable can be, in the book's units.
+    scale : float
+        What stored numbers are multiplied by to reach these units.
+
+    Returns
+    -------
+    ndarray of bool (…)
+        The rest are values, or wrong: the readers refuse those.
+
+    Examples
+    --------
+    >>> fills(np.array([12.5, -9999.000, -99, 1e30, 300]), limits=(-90, 60)).tolist()
+    [False, True, True, True, False]
+    >>> fills(np.array([812, -99, -999.9]), limits=(-5, 15), scale=0.001).tolist()
+    [False, True, True]
+    >>> fills(np.array([-5.2, 3, -99, 9999.9])).tolist(), fills(np.array([-400, 200, -99, 999])).tolist()
+    ([False, False, True, True], [False, False, False, False])
+    """
+    shape, values = np.shape(values), np.ravel(np.asarray(values, "float64"))
+    with np.errstate(invalid="ignore", over="ignore"):
+        none = ~(np.abs(values) < HUGE)
+        low, high = sorted(limit / scale for limit in limits)
+        outside = ~none & ((values < low) | (values > high))
+        marks = _marks(values[outside])
+        if tuple(limits) == (0, 1):
+            marks &= ~((values[outside] > 0) & (values[outside] < 100))
+        for whole in NINES[1:]:  # what arithmetic leaves of -9999 is one as well
+            marks |= (values[outside] <= -whole) & (values[outside] > -whole - 1)
+        none[outside] = marks
+        inside = ~none & ~outside
+        none[inside] = _odd(values[inside], low, high)
+    return none.reshape(shape)
+
+
+def _odd(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Say which marks of gaps lie so far from the other numbers, all within the limits, that they are none of them."""
+    known = np.isfinite(low) or np.isfinite(high)
+    noise = known and low < 0 and -2 * low <= high  # a variable of both signs has limits on both sides of zero alike
+    marks = _marks(values)
+    if not known:
+        marks |= (values <= -9999) & (values > -10000)
+    others = values[~marks]
+    if not others.size:  # nothing to judge by: only what is sure
+        return marks & (values <= (-99 if noise or low == 0 else -999))
+    least, size = others.min(), np.abs(others).max()
+    reach = others.max() - least if known else size
+    far = (values < least) & (least - values > reach)
+    gaps = far & (values <= -999)
+    if noise or not known:
+        gaps |= (values <= -99) & ~(others < 0).any()  # -9.99 may be the one frost of a warm year
+        gaps |= (values < 0) & (far | ((values < least) & (values <= -999)))
+    gaps |= (values > SEVERAL * size) & (values >= 99.9) if known else (values > MANY * size) & (values >= 999)
+    return marks & gaps
+
+
+# Land cover classes of IGBP, and the many ways in which tables of towers write them.
+
+EDITIONS = {
+    "Water": 0,
+    "Closed shrub": 6,
+    "Open shrub": 7,
+    "Woody savannahs": 8,
+    "Savannahs": 9,
+    "Grass": 10,
+    "Wetlands": 11,
+    "Crops": 12,
+    "Cultivated": 12,
+    "Urban": 13,
+    "Urban and built-up": 13,
+    "Cropland/Natural vegetation": 14,
+    "Snow": 15,
+    "Ice": 15,
+    "Snow and ice": 15,
+    "Snow or ice": 15,
+    "Barren or sparsely vegetated": 16,
+    "Barren sparse vegetation": 16,
+}
+"""Names of other editions of the legend, and short ones."""
+
+IGBP_EXPECTED = f"one of {', '.join(IGBP_CODES)} (or its number or name)"
+"""What a class may be, for messages."""
+
+NO_CLASS = (-1, 254, 255)
+"""Numbers for no class: our own; unclassified and fill in the files of MODIS."""
+
+WATER_LAST = 17
+"""Water in the legends that count from 1."""
+
+
+SAID = {"and", "or", "the", "land", "lands", "forest", "forests"}
+"""Words that editions of the legend add or leave out."""
+
+
+def _letters(text: str) -> str:
+    """Return the letters of a name's words, each without its plural, joined.
+
+    >>> _letters("Evergreen Needle-leaf Forests"), _letters("Urban and Built-up Lands")
+    ('evergreenneedleleaf', 'urbanbuiltup')
+    """
+    words = [word for word in re.findall(r"[a-z]+", text.lower()) if word not in SAID]
+    return "".join(re.sub("(?<=...)s$", "", word) for word in words).replace("leaved", "leaf")
+
+
+LONG = {_letters(name): code for code, (_, name) in IGBP.items()} | {_letters(n): code for n, code in EDITIONS.items()}
+
+
+def _named(text: str) -> int | None:
+    short = (IGBP_CODES | {"BAR": 16}).get(re.sub(r"[\W\d_]+", "", text).upper())
+    return LONG.get(_letters(text)) if short is None else short
+
+
+def igbp_code(text: str) -> int | None:
+    """Return the code of a class as tables write it: abbreviation, number, full name, or several of these.
+
+    Parameters
+    ----------
+    text : str
+        In any case, with or without plurals: ``ENF``, ``1``, ``1.0``, ``Evergreen Needleleaf Forest``,
+        ``WSA (Woody Savannas: lands with herbaceous …)``.
+
+    Returns
+    -------
+    int or None
+        0 to 16, or -1 where the text stands for no class; None where it is no class that is known.
+
+    Examples
+    --------
+    >>> [igbp_code(text) for text in ("enf", "1.0", "Woody savanna", "WSA (Woody Savannas: lands …)", "17", "")]
+    [1, 1, 8, 8, 0, -1]
+    >>> igbp_code("MOON"), igbp_code("ENF (Croplands)"), igbp_code("1.5")
+    (None, None, None)
+    """
+    text = text.strip()
+    if text.lower() in (*GAP_TEXTS, "unclassified", "unknown"):
+        return -1
+    try:
+        number = float(text)
+    except ValueError:
+        whole = _named(text)
+        parts = {_named(part) for part in re.split(r"[():;,|]| [-–—] ", text)} - {None}
+        return whole if whole is not None else parts.pop() if len(parts) == 1 else None
+    if number in NO_CLASS or bool(fills(np.array(number), (0, max(NO_CLASS)))):
+        return -1
+    if number == WATER_LAST:
+        return 0
+    return int(number) if number in IGBP else None

@@ -56,31 +56,25 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers.products import compression
-from helpers.products.registry import (
-    GAP_TEXTS,
-    IGBP_SHORT,
-    DamagedFile,
-    Product,
-    ProductError,
-    describe,
-    igbp_code,
-    limits,
-    reading,
-)
+from helpers.products import DamagedFile, Product, ProductError, describe, limits
+from helpers.products.files import content as content_of
+from helpers.products.files import opened, reading
 from helpers.products.site_table import (
     DEGREES,
     FETCH,
+    GAP_TEXTS,
     SAME_PLACE_KM,
     SPHERE,
     YEARS,
     column_of,
+    igbp_code,
     needed_of,
     numbers_of,
     parse,
     rows,
     separator_of,
 )
+from helpers.space.regions import IGBP_CODES
 
 YEARLY = re.compile(
     r"_(?:FLUXNET(?:2015)?_(?:FULLSET|SUBSET|FLUXMET)_YY_\d{4}-\d{4}_.+|FLUXNET_YY_(?:INTERIM_)?L2)\.csv$", re.I
@@ -263,7 +257,7 @@ def _dataset(kept: pd.DataFrame, places: pd.DataFrame) -> xr.Dataset:
     where = places.astype("float64").reindex(kept["site"])
     north = {"units": "degrees_north", "standard_name": "latitude"}
     east = {"units": "degrees_east", "standard_name": "longitude"}
-    flags = {"flag_values": np.arange(17, dtype="int8"), "flag_meanings": " ".join(IGBP_SHORT)}
+    flags = {"flag_values": np.arange(len(IGBP_CODES), dtype="int8"), "flag_meanings": " ".join(IGBP_CODES)}
     igbp = where["igbp"].fillna(-1).to_numpy("int8")
     return xr.Dataset(
         {name: ("sample", kept[name].to_numpy("float64")) for name in ("reco", "reco_dt", "nee_qc")},
@@ -298,11 +292,11 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
             members = {m: PurePosixPath(m).name for m in archive.namelist()}
             # Archives made on a Mac repeat every file under a name that begins so, with other content.
             members = {m: base for m, base in members.items() if not base.startswith("._")}
-            content = compression.content(archive, _yearly_member(members, path, name["site"]), path)
+            content = content_of(archive, _yearly_member(members, path, name["site"]), path)
             metadata = {f"{path} ({base})": m for m, base in members.items() if METADATA.search(base)}
-            places = _metadata({where: partial(compression.content, archive, m, path) for where, m in metadata.items()})
+            places = _metadata({where: partial(content_of, archive, m, path) for where, m in metadata.items()})
     else:
-        with compression.opened(path, (".csv",)) as plain, reading(path):
+        with opened(path, (".csv",)) as plain, reading(path):
             content = plain.read_bytes()
     table = _site_years(content, path, product, needed)
     first, last = table["year"].min(), table["year"].max()

@@ -286,11 +286,15 @@ def products() -> str:
 
 def variables() -> str:
     """Tabulate what the files of the products hold: each variable, its unit, and how it is stored."""
-    rows = []
-    for v in _registry().variables_table().to_dict("records"):
-        stored = v["stored as"] + (f" ({v['stored units']})" if v["stored units"] else "")
-        name = f"`{v['variable']}`" + ("" if v["in all versions"] else " (not in all versions)")
-        rows.append([v["product"], name, v["what it is"], v["units"], stored, f"{v['scale']:g}", v["valid"], v["fill"]])
+    registry, rows = _registry(), []
+    every = [(p, field) for p in registry.products().values() for field in p.fields]
+    for product, field in every:
+        about = registry.attributes(field.name)
+        name = f"`{field.name}`" + (" (not in all versions)" if field.optional else "")
+        stored = field.stored + (f" ({field.units})" if field.units else "")
+        valid = f"{field.valid[0]:g} to {field.valid[1]:g}" if field.valid else ""
+        fills = ", ".join(f"{fill:g}" for fill in field.fill)
+        rows.append([product.id, name, about["long_name"], about["units"], stored, f"{field.scale:g}", valid, fills])
     head = ["product", "variable", "what it is", "units", "stored as", "times", "valid numbers", "fills"]
     return markdown(head, rows)
 

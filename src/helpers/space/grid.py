@@ -26,6 +26,8 @@ METHODS = ("nearest", "average", "bilinear", "mode")
 RADIUS = 6371007.181
 """Radius of the MODIS sphere, which has the Earth's surface area (m)."""
 
+NAMES = {"lat": ("lat", "latitude", "nav_lat", "lats"), "lon": ("lon", "longitude", "nav_lon", "lons")}
+"""What files call latitude and longitude, in whatever letters."""
 LAT = {"units": "degrees_north", "standard_name": "latitude", "long_name": "latitude", "axis": "Y"}
 LON = {"units": "degrees_east", "standard_name": "longitude", "long_name": "longitude", "axis": "X"}
 
@@ -98,6 +100,42 @@ class Cells:
         return float(abs(self.lat[-1] - self.lat[0]) / (self.lat.size - 1))
 
 
+def step(centres, name: str, sign: int = 0) -> float:
+    """Return how far evenly spaced cell centres lie apart, negative where they descend (degrees).
+
+    Parameters
+    ----------
+    centres : array-like (n,)
+    name : str
+        What errors call them.
+    sign : {1, -1, 0}
+        Whether they have to ascend, to descend, or may do either.
+
+    Raises
+    ------
+    ValueError
+        They are fewer than two, uneven by more than a thousandth of a step, or run the wrong way.
+    """
+    centres = np.asarray(centres, dtype="float64")
+    steps = np.diff(centres)
+    even = steps.ndim == 1 and steps.size and steps[0] and np.ptp(steps) <= 1e-3 * abs(steps[0])
+    if not even or (sign and np.sign(steps[0]) != sign):
+        way = {1: ", ascending", -1: ", descending", 0: ""}[sign]
+        raise ValueError(f"{name}: expected two or more evenly spaced{way} cell centres; resample to a grid first")
+    return float((centres[-1] - centres[0]) / (centres.size - 1))
+
+
+def round_the_globe(lon) -> bool:
+    """Say whether ascending longitudes go round the globe: the last is as far from the first as neighbours are.
+
+    >>> round_the_globe(np.arange(-177.5, 180, 5)), round_the_globe(np.arange(72) * 360 / 72.3 - 177)
+    (True, False)
+    """
+    lon = np.asarray(lon, dtype="float64")
+    usual = np.median(np.diff(lon)) if lon.size > 1 else 0.0
+    return bool(abs(lon[0] + 360 - lon[-1] - usual) < SAME * usual)
+
+
 def of(obj) -> Cells:
     """Return the cells that a Dataset or DataArray stands on."""
     return Cells(obj["lat"].values.astype("float64"), obj["lon"].values.astype("float64"))
@@ -119,16 +157,16 @@ def normalise_lat_lon(obj):
     Parameters
     ----------
     obj : xarray.Dataset or xarray.DataArray
-        With one-dimensional latitude and longitude (also named latitude/longitude or nav_lat/nav_lon, also 0–360).
+        With one-dimensional latitude and longitude (by any of `NAMES`; also 0–360).
 
     Raises
     ------
     ValueError
         There is no one-dimensional latitude or longitude.
     """
-    names = {"latitude": "lat", "longitude": "lon", "Latitude": "lat", "Longitude": "lon", "LAT": "lat", "LON": "lon"}
-    obj = obj.rename({old: new for old, new in names.items() if old in obj.dims or old in obj.coords})
-    for name in ("lat", "lon"):
+    for name, known in NAMES.items():
+        called = [old for old in {*obj.dims, *obj.coords} - {name} if str(old).lower() in known]
+        obj = obj.rename({old: name for old in called if name not in obj.dims})
         if name not in obj.dims or name not in obj.coords:
             raise ValueError(f"{name}: expected a one-dimensional coordinate, found dimensions {tuple(obj.dims)}")
     lon = obj["lon"].values.astype("float64")
@@ -395,11 +433,6 @@ def weighted_mean(total: np.ndarray, weight: np.ndarray, least: float, dtype="fl
     return np.divide(total, weight, out=out, where=weight > max(least - 1e-9, 1e-9), casting="same_kind")
 
 
-def _round_the_globe(lon: np.ndarray) -> bool:
-    """Say whether ascending longitudes go round the globe."""
-    return lon.size > 1 and lon[0] + 360 - lon[-1] < 1.5 * np.diff(lon).max()
-
-
 def _edges(centres: np.ndarray, axis: str) -> np.ndarray:
     """Return the n + 1 edges between ascending centres, the outer ones half a step out, but not beyond the poles."""
     if centres.size == 1:
@@ -416,7 +449,7 @@ def weights(source: np.ndarray, target: np.ndarray, method: str, axis: str, tile
     """
     order = np.argsort(source)
     ascending = source[order]
-    cyclic = axis == "lon" and _round_the_globe(ascending)
+    cyclic = axis == "lon" and round_the_globe(ascending)
     build = {"nearest": _holding, "bilinear": _between}.get(method, _overlap)
     shifts = (-360, 0, 360) if axis == "lon" else (0,)
     weights = sum(build(ascending + shift, target, axis, tile or cyclic) for shift in shifts)

@@ -22,7 +22,7 @@ import xarray as xr
 import yaml
 from numpy.typing import ArrayLike
 
-from helpers.space.grid import RADIUS, coords, together
+from helpers.space.grid import RADIUS, coords, step, together
 from helpers.workspace import DATA
 
 OUTLINES = DATA / "natural_earth"
@@ -88,15 +88,6 @@ def _countries() -> list[tuple[shapely.Geometry, dict]]:
     return outlines(OUTLINES / "countries-50m.geojson")
 
 
-def _regular(values: ArrayLike, name: str) -> tuple[np.ndarray, float]:
-    """Return cell centres as float64 and their spacing (negative when descending), in degrees."""
-    centres = np.asarray(values, dtype=np.float64)
-    steps = np.diff(centres)
-    if centres.ndim != 1 or not steps.size or steps[0] == 0 or np.ptp(steps) > 1e-3 * abs(steps[0]):
-        raise ValueError(f"{name}: expected two or more evenly spaced cell centres; resample to a regular grid first")
-    return centres, float((centres[-1] - centres[0]) / (centres.size - 1))
-
-
 def cell_area(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     r"""Return the exact area of every cell of a regular grid on the sphere.
 
@@ -113,9 +104,9 @@ def cell_area(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
     numpy.ndarray
         Areas in m2 (lat, lon), float64; a global grid sums to `SPHERE_AREA`.
     """
-    centres, step = _regular(lat, "lat")
-    _, width = _regular(lon, "lon")
-    edges = np.radians(np.clip(centres[:, None] + 0.5 * abs(step) * np.array([-1.0, 1.0]), -90.0, 90.0))
+    height, width = step(lat, "lat"), step(lon, "lon")
+    edges = np.asarray(lat, dtype=np.float64)[:, None] + 0.5 * abs(height) * np.array([-1.0, 1.0])
+    edges = np.radians(np.clip(edges, -90.0, 90.0))
     rows = RADIUS**2 * np.radians(abs(width)) * np.diff(np.sin(edges), axis=1)
     return np.repeat(rows, np.size(lon), axis=1)
 
@@ -146,8 +137,8 @@ def burn(shapes: list[tuple[shapely.Geometry, int]], lat: ArrayLike, lon: ArrayL
     numpy.ndarray
         (lat, lon), 0 outside every geometry.
     """
-    lat, dy = _regular(lat, "lat")
-    lon, dx = _regular(lon, "lon")
+    dy, dx = step(lat, "lat"), step(lon, "lon")
+    lat, lon = np.asarray(lat, dtype=np.float64), np.asarray(lon, dtype=np.float64)
     if lon.min() < -180.0 or lon.max() > 180.0:
         raise ValueError(
             f"lon: expected -180 to 180 degrees, found {lon.min():g} to {lon.max():g}; use grid.normalise_lat_lon first"

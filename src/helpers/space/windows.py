@@ -18,6 +18,8 @@ import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
 
+from helpers.space import grid
+
 FILLS = ("centre", "drop", "nan")
 OFFSETS = np.array([-1, 0, 1])
 
@@ -46,13 +48,13 @@ def cells(grid_lat, grid_lon, lat, lon) -> tuple[np.ndarray, np.ndarray]:
     lat, lon = np.asarray(lat, dtype="float64"), np.asarray(lon, dtype="float64")
     if (np.abs(lat) > 90).any():
         raise ValueError(f"lat: expected −90 to 90 degrees north, found {lat[np.abs(lat) > 90][0]:g}; correct it")
-    down, right = -_step(grid_lat, "lat", -1), _step(grid_lon, "lon", 1)
+    down, right = -grid.step(grid_lat, "lat", -1), grid.step(grid_lon, "lon", 1)
     # A millionth of a cell settles points on an edge the same way, whatever the rounding of the coordinates.
     row = np.floor((np.asarray(grid_lat)[0] + down / 2 - lat) / down + 1e-6)
     east = lon - np.asarray(grid_lon)[0] + right / 2
     column = np.floor((east % 360) / right + 1e-6)
     row = row - ((lat == -90) & (row == len(grid_lat)))  # the South Pole is an edge with no cell south of it
-    if _round_the_globe(grid_lon):
+    if grid.round_the_globe(grid_lon):
         column = column % len(grid_lon)
     off = ~((row >= 0) & (row < len(grid_lat)) & (column >= 0) & (column < len(grid_lon)))
     return np.where(off, -1, row).astype(int), np.where(off, -1, column).astype(int)
@@ -88,7 +90,7 @@ def at_points(ds: xr.Dataset, lat, lon, years=None, *, fill: str = "centre") -> 
     """
     row, column = cells(ds["lat"].values, ds["lon"].values, lat, lon)
     i, j = row[:, None] + OFFSETS, column[:, None] + OFFSETS
-    if _round_the_globe(ds["lon"].values):
+    if grid.round_the_globe(ds["lon"].values):
         j = j % ds.sizes["lon"]
     no_row = (row == -1)[:, None] | (i < 0) | (i >= ds.sizes["lat"])
     off = no_row[:, :, None] | ((j < 0) | (j >= ds.sizes["lon"]))[:, None, :]
@@ -192,7 +194,7 @@ def strips(
     layers = [layer.transpose("lat", "lon") for layer in layers]
     height, width = layers[0].shape
     rows = rows or max(1, 64_000_000 // (width * len(channels) * 9 * 4))
-    sides = dict(mode="wrap") if _round_the_globe(fields["lon"].values) else dict(constant_values=np.nan)
+    sides = dict(mode="wrap") if grid.round_the_globe(fields["lon"].values) else dict(constant_values=np.nan)
     for start in range(0, height, rows):
         stop = min(start + rows, height)
         block = np.stack([x[max(start - 1, 0) : min(stop + 1, height)].values.astype("float32") for x in layers])
@@ -233,15 +235,3 @@ def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
         name="window",
         attrs={"missing_centre": int(lacking.any(axis=1).sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
     )
-
-
-def _step(centres, name: str, sign: int) -> float:
-    steps = np.diff(np.asarray(centres, dtype="float64"))
-    if steps.size == 0 or (np.sign(steps) != sign).any() or np.ptp(steps) > 1e-3 * abs(steps[0]):
-        way = "ascending" if sign > 0 else "descending"
-        raise ValueError(f"{name}: expected two or more evenly spaced, {way} cell centres; resample to a grid first")
-    return float(np.mean(steps))
-
-
-def _round_the_globe(lon) -> bool:
-    return abs(_step(lon, "lon", 1) * len(lon) - 360) < 1e-3 * _step(lon, "lon", 1)

@@ -17,7 +17,7 @@ GAPS = (
 )  # fmt: skip
 """What a missing label, or name, or cell of a table is called, in lower case and without blanks around it.
 
-It stands here, on the lowest floor, so that tables (`products.registry`) and labels share it.
+It stands here, on the lowest floor, so that tables (`products.site_table`) and labels share it.
 """
 
 

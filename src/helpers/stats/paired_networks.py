@@ -7,52 +7,14 @@ who was tested. Initial weights are drawn layer by layer, so models with equally
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from helpers import cnn, products
+from helpers import cnn
 from helpers.cnn.training import Loss, Split
-from helpers.space import grid, windows
 from helpers.stats.splits import train_masks
-
-
-def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) -> xr.Dataset:
-    """Read monthly precipitation and PET at sites from gridded files, for `helpers.stats.spei.scales_at`.
-
-    Parameters
-    ----------
-    folder : path
-        Holds a folder ``cru_pre`` and one ``cru_pet``.
-    lat, lon : DataArray (site,)
-        Degrees, with the coordinate ``site``.
-
-    Returns
-    -------
-    Dataset (site, time)
-        ``precipitation`` and ``pet``, mm month-1; NaN where a site's cell has no climate.
-
-    Raises
-    ------
-    FileNotFoundError
-        A product isn't there.
-    ValueError
-        The two are of other months than each other.
-    """
-    out = {}
-    for name, product in (("precipitation", "cru_pre"), ("pet", "cru_pet")):
-        paths = products.find(product, folder)
-        # CRU's names tell the first and the last year of a file
-        told = [int(part) for path in paths for part in path.name.split(".") if part.isdigit() and len(part) == 4]
-        months = products.read(product, paths, years=np.arange(min(told), max(told) + 1), monthly=True)
-        field = next(iter(months.data_vars.values()))
-        row, column = windows.cells(field.lat.values, field.lon.values, lat.values, lon.values)
-        at = {"lat": xr.DataArray(row, dims="site"), "lon": xr.DataArray(column, dims="site")}
-        out[name] = field.isel(at).where(at["lat"] >= 0).drop_vars(["lat", "lon"]).assign_coords(site=lat.site)
-    fields = grid.together(*out.values(), names=tuple(out))
-    return xr.Dataset(dict(zip(out, fields, strict=True))).transpose("site", "time").load()
 
 
 def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:

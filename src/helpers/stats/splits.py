@@ -83,10 +83,10 @@ def _components(pairs: np.ndarray, size: int) -> np.ndarray:
     return connected_components(graph, directed=False)[1]
 
 
-def window_groups(lat: ArrayLike, lon: ArrayLike, cell: float = 0.05) -> np.ndarray:
-    """Group points (degrees) as `place_groups` does on the global grid whose cells have the edge ``cell`` (degrees)."""
+def window_groups(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
+    """Group points (degrees) as `place_groups` does on the paper's grid, of 0.05 degrees."""
     unit_vectors(lat, lon)  # checks the points
-    mesh = Grid(cell)
+    mesh = Grid(0.05)
     return place_groups(*windows.cells(mesh.lat, mesh.lon, lat, lon), n_columns=mesh.shape[1])
 
 

@@ -1,4 +1,4 @@
-"""GLASS and MODIS: HDF4 products that come as one file a date (and a tile), as annual means.
+"""The land: satellite products as annual means (GLASS, MODIS), soil carbon (SoilGrids), outlines, and any other field.
 
     mean over a year = sum over dates of (days the date stands for x value) / sum of those days,
 
@@ -14,7 +14,12 @@ over the dates with a value, in cells where these cover at least the share of th
   and has gross production besides.
 - *MCD12C1*, the majority IGBP class of each 0.05 degree cell (yearly): Sulla-Menashe and Friedl (2018),
   doi:10.5067/MODIS/MCD12C1.006. Codes 0 (water) to 16 (barren) in both collections.
-
+- *SoilGrids250m* of 2017, Hengl et al. (2017), doi:10.1371/journal.pone.0169748: g of carbon per kg of fine earth *at*
+  0, 5, 15 and 30 cm. *SoilGrids 2.0*, Poggio et al. (2021), doi:10.5194/soil-7-217-2021: dg per kg over the *intervals*
+  0-5, 5-15, 15-30 and 30-60 cm, another quantity, of which a stand-in for the first can be made. Its files stand on the
+  interrupted Goode homolosine projection (ISRIC's own, 250 m, and its means over 1 and 5 km), or on latitude and
+  longitude where somebody has warped them.
+- *Natural Earth*: GeoJSON, as shipped or as published. What the book itself draws is read in `helpers.space.regions`.
 - *Any other field* of an HDF4-EOS file, or a GeoTIFF: `read_field`, whose entry is made on the spot.
 
 Where a file's pixels lie is read from its own metadata, never from its name. Which files make a year is settled, and
@@ -37,12 +42,15 @@ import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
+import shapely
 import xarray as xr
 
-from helpers.products import compression, hdf4, rasters
+from helpers import products
+from helpers.products import Field, Product, ProductError, describe, rasters
+from helpers.products.files import opened, plain_name
 from helpers.products.rasters import Raster, mosaic
-from helpers.products.registry import Field, Product, ProductError, describe, first_year
-from helpers.space.grid import Cells, Grid, codes, coords
+from helpers.space import regions
+from helpers.space.grid import Cells, Grid, codes, coords, empty
 
 # Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
 # time loses little, and holds the fields of one.
@@ -100,11 +108,14 @@ def read(
     dtype, found = "int8" if "water_too" in product.notes else "float32", {}
     for field in product.fields:
         try:
-            cells = _target(hdf4.read(first, field.stored, field.grid), grid, keep=True)
-        except hdf4.MissingField:
+            raster = rasters.read_hdf4(first, field.stored, field.grid)
+        except rasters.MissingField:
             if field.optional:
                 continue
             raise
+        if not raster.geographic and grid is None:
+            raise ProductError(f"{first}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
+        cells = raster.cells if raster.geographic else grid
         maps = [partial(annual_map, product, field, year, dates, cells, method) for year, dates in of_years.items()]
         if len(maps) == 1:
             values = maps[0]()[None]
@@ -114,15 +125,6 @@ def read(
         at = years | coords(cells.lat, cells.lon)
         found[field.name] = xr.DataArray(values, dims=("year", "lat", "lon"), coords=at)
     return describe(xr.Dataset(found), product, product.match(first).groupdict().get("version") or "")
-
-
-def _target(raster: Raster, grid: Grid | None, keep: bool) -> Grid | Cells:
-    """Return where a raster goes: to its own cells, if they lie on degrees and are to be kept, or onto the grid."""
-    if keep and raster.geographic:
-        return raster.cells
-    if grid is None:
-        raise ProductError(f"{raster.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
-    return grid
 
 
 def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: Grid | Cells, method: str) -> np.ndarray:
@@ -152,7 +154,7 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
 
     def values_of(paths: list[Path]) -> Iterator[Raster]:
         for path in paths:
-            raster = hdf4.decode(hdf4.read(path, field.stored, field.grid), field)
+            raster = rasters.decode(rasters.read_hdf4(path, field.stored, field.grid), field)
             if raster.geographic == tiled:
                 kind = "sinusoidal tiles" if tiled else "one grid of degrees"
                 raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one")
@@ -255,7 +257,7 @@ def _dates(product: Product, files: pd.DataFrame, year: int, allow_partial: bool
     of_year = files[files.date.dt.year == year]
     if of_year.empty:
         version = product.match(files.path[0]).groupdict().get("version")
-        if (start := first_year(product, version)) is not None and year < start:
+        if (start := product.starts.get(version)) is not None and year < start:
             name = "its Collection 6.1" if version == "061" else f"its version {version}"
             raise ProductError(
                 f"{product.id} {year}: {name} begins in {start} and has no {year}; "
@@ -368,7 +370,13 @@ def read_field(
     given = {"scale": scale, "offset": offset, "valid": valid, "fill": fill}
     opened, seen = [], {}
     for path in paths:
-        raster = _stored(path, variable, eos_grid, layer)
+        if Path(plain_name(path.name)).suffix.lower() in rasters.SUFFIXES:
+            raster = rasters.read_hdf4(path, variable, eos_grid, layer)
+        elif eos_grid is not None or layer is not None:
+            raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
+        else:
+            with rasters.opening(path, variable) as band:
+                raster = replace(band, read=band.stored.__getitem__)
         entry = entry_of(raster.attributes, f"{path}: {raster.name!r}", **given)
         if method != "nearest" and entry.plain and (told := codes(raster.attributes, entry.valid)):
             raise ProductError(
@@ -383,7 +391,9 @@ def read_field(
                 f"({' and '.join(dates)}); read one date at a time"
             )
     first = opened[0]
-    cells = _target(first, grid, keep=grid is None)
+    if not first.geographic and grid is None:
+        raise ProductError(f"{first.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
+    cells = grid or first.cells
     values = mosaic(opened, cells, method, first.stored.dtype.name) if cells is grid else _own_cells(opened, cells)
     blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
     if blank and not allow_empty:
@@ -406,16 +416,6 @@ def read_field(
 
 CORE = ("SHORTNAME", "VERSIONID", "RANGEBEGINNINGDATE")
 """What NASA's text about a file calls product, version and first day."""
-
-
-def _stored(path: Path, variable, eos_grid: str | None, layer: int | None) -> Raster:
-    """Read the stored numbers of one field, by what the file is called."""
-    if Path(compression.plain_name(path.name)).suffix.lower() in hdf4.SUFFIXES:
-        return hdf4.read(path, variable, eos_grid, layer)
-    if eos_grid is not None or layer is not None:
-        raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
-    with rasters.opening(path, variable) as raster:
-        return replace(raster, read=raster.stored.__getitem__)
 
 
 @dataclass(frozen=True)
@@ -507,3 +507,201 @@ def entry_of(attributes: Mapping[str, object], what: str, *, scale=None, offset=
     fills = numbers("_fillvalue", fill) + (numbers("missing_value", None) if fill is None else [])
     rule = f"value = stored x {factor:.10g}" + (f" {'+-'[shift < 0]} {abs(shift):.10g}" if shift else "")
     return Entry(factor, shift, tuple(limits) or None, tuple(dict.fromkeys(fills)), rule, what)
+
+
+# SoilGrids: one GeoTIFF a layer.
+
+LARGEST = 10**8
+"""Cells that are read whole; beyond, pass a target grid (the 250 m files have 10**10)."""
+
+INTERVALS = {"soc_0_5": (0, 5), "soc_5_15": (5, 15), "soc_15_30": (15, 30), "soc_30_60": (30, 60)}
+"""Top and bottom of each variable's interval in SoilGrids 2.0, cm."""
+
+DEPTHS = {"soc_0": 0, "soc_5": 5, "soc_15": 15, "soc_30": 30}
+"""The depths of SoilGrids250m (2017) that the paper uses, cm."""
+
+
+def read_soil(
+    product: Product,
+    paths: list[Path],
+    *,
+    grid: Grid | None = None,
+    method: str = "nearest",
+    layers: Iterable[str] | None = None,
+    at_depths: bool = False,
+) -> xr.Dataset:
+    """Read soil organic carbon.
+
+    Parameters
+    ----------
+    grid : Grid, optional
+        Where to go. Without it the files' own grid is kept, if it is one of latitude and longitude.
+    method : {"nearest", "average", "bilinear"}
+        How to get there; see `onto`.
+    layers : iterable of str, optional
+        Which of the product's variables to read, such as ``["soc_0"]``; default all four, each of which must be there.
+    at_depths : bool
+        Give the content at 0, 5, 15 and 30 cm, which SoilGrids250m (2017) has; of SoilGrids 2.0 a stand-in for it (see
+        `_at_depths`), for which all its intervals are needed.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``soc_0 soc_5 soc_15 soc_30``, or ``soc_0_5 soc_5_15 soc_15_30 soc_30_60`` of SoilGrids 2.0 (means over the
+        interval), g kg-1 on (lat, lon): dask arrays of one chunk a layer, read when computed.
+
+    Raises
+    ------
+    ProductError
+        A layer is missing, is there twice or is none of the product's, or a file cannot be read.
+    """
+    known = {field.name: field for field in product.fields}
+    asked = list(known if layers is None else layers)
+    if unknown := [name for name in asked if name not in known]:
+        raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
+    files, first, found = _by_layer(product, paths), None, {}
+    for name in (name for name in asked if name in files):
+        path = files[name]
+        with rasters.opening(path) as place:
+            first = first or place
+        if (place.shape, place.transform) != (first.shape, first.transform):
+            raise ProductError(
+                f"{path}: expected the pixels of {first.path.name}, {first.shape}, found others, {place.shape}; "
+                "keep one resolution"
+            )
+        shape, at = (grid.shape, coords(grid.lat, grid.lon)) if grid else (place.shape, _coordinates(place))
+        values = dask.delayed(_values, pure=True)(str(path), known[name], grid, method)
+        lazy = dask.array.from_delayed(values, shape, dtype="float32")
+        found[name] = xr.DataArray(lazy, dims=("lat", "lon"), coords=at)
+    if missing := [name for name in asked if name not in found]:
+        there = ", ".join(path.name for path in files.values()) or "files of other layers"
+        raise ProductError(
+            f"{paths[0].parent}: expected a file of each of {', '.join(asked)}, found none of {', '.join(missing)} but "
+            f"{there}; add the missing, or pass layers={list(found) or asked[:1]}"
+        )
+    ds = describe(xr.Dataset(found), product)
+    return _at_depths(ds, product) if at_depths and product.id == "soilgrids2" else ds
+
+
+def _by_layer(product: Product, paths: list[Path]) -> dict[str, Path]:
+    """Return {variable: file}, by the group ``layer`` of the files' names."""
+    names, files = {field.stored: field.name for field in product.fields}, {}
+    for path in sorted(paths):
+        for other in product.notes.get("mistaken_for", ()):
+            if products.product(other).file.search(path.name):
+                raise ProductError(
+                    f"{path}: expected a {product.id} file named like {product.example}, found one of {other}, "
+                    f"which is another quantity; read it as {other}"
+                )
+        name = names.get(product.match(path)["layer"])
+        if name and files.setdefault(name, path) != path:
+            raise ProductError(
+                f"{path}: expected one file of {name}, found {files[name].name} too; keep one resolution"
+            )
+    return files
+
+
+def _values(path: str, field: Field, grid: Grid | None, method: str) -> np.ndarray:
+    """Read one layer when it is computed."""
+    with rasters.opening(Path(path)) as raster:
+        fills = [*field.fill, *np.ravel(raster.attributes.get("missing_value", ()))]
+
+        def decode(stored: np.ndarray) -> np.ndarray:
+            return rasters.decoded(stored, field.scale, field.valid, fills)
+
+        values = decode(raster.stored) if grid is None else rasters.onto(raster, grid, method, decode)
+    if not np.isfinite(values).any():
+        raise ProductError(
+            f"{path}: expected values of {field.name}, found none in any cell; give a file that holds land of the grid"
+        )
+    return values
+
+
+def _coordinates(raster: Raster) -> dict:
+    """Return the coordinates of a file's own grid, refusing one that is too large or not of degrees."""
+    if raster.shape[0] * raster.shape[1] > LARGEST:
+        size = "x".join(map(str, raster.shape))
+        raise ProductError(f"{raster.path}: {size} cells are too many to read whole; pass grid=Grid(resolution)")
+    if not raster.geographic:
+        found = raster.crs.to_string()[:60]
+        raise ProductError(f"{raster.path}: expected latitude and longitude, found {found}; pass grid=Grid(resolution)")
+    return coords(raster.cells.lat, raster.cells.lon)
+
+
+def _at_depths(ds: xr.Dataset, product: Product) -> xr.Dataset:
+    """Let means over intervals stand in for the content at depths: ``soc_0 soc_5 soc_15 soc_30``, with a ``comment``.
+
+    Each mean is taken for the content at the middle of its interval (2.5, 10, 22.5 and 45 cm), and the content to run
+    along straight lines between these; above 2.5 cm it is that of the first interval. So
+
+        soc_0 = soc_0_5,  soc_5 = (2 soc_0_5 + soc_5_15) / 3,  soc_15 = (3 soc_5_15 + 2 soc_15_30) / 5,
+        soc_30 = (2 soc_15_30 + soc_30_60) / 3,
+
+    missing where one of the two intervals that it needs is. Where carbon falls off with depth, this is too little at
+    0 cm; and the two products differ anyhow, in their soil profiles and models.
+    """
+    if missing := [name for name in INTERVALS if name not in ds]:
+        raise ProductError(f"soilgrids2: expected {', '.join(INTERVALS)}, found no {', '.join(missing)}; read all four")
+    middle = np.array([(top + bottom) / 2 for top, bottom in INTERVALS.values()])
+    shares = np.array([np.interp(list(DEPTHS.values()), middle, unit) for unit in np.eye(len(middle))]).T
+    fields, comments = {}, {}
+    for name, row in zip(DEPTHS, shares, strict=True):
+        used = {part: w for part, w in zip(INTERVALS, row, strict=True) if w}
+        fields[name] = sum(np.float32(share) * ds[part] for part, share in used.items()).astype("float32")
+        comments[name] = (
+            f"a stand-in for the content at {DEPTHS[name]} cm that SoilGrids250m (2017) gives: "
+            f"{' + '.join(f'{share:.3g} {part}' for part, share in used.items())}, "
+            "linear in depth between the middles of the intervals of SoilGrids 2.0"
+        )
+    out = describe(xr.Dataset(fields), product)
+    for name, comment in comments.items():
+        out[name].attrs["comment"] = comment
+    return out
+
+
+# Natural Earth's outlines.
+
+WITHOUT_CODE = 900
+"""From here on, ISO 3166-1 leaves numeric codes to users: the few countries without one get them, in order of name."""
+
+
+def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Dataset:
+    """Draw land and countries onto ``grid``: a cell is of the outline that its centre lies in.
+
+    Returns
+    -------
+    xarray.Dataset
+        On (lat, lon): ``land`` (bool) and, where the file holds countries, ``country`` (int16 flags: ISO 3166-1
+        numeric codes, from 900 for those without, 0 off all countries; ``flag_meanings`` are their names).
+
+    Raises
+    ------
+    ProductError
+        There are several files, or one that is no GeoJSON.
+    """
+    if len(paths) > 1:
+        names = ", ".join(path.name for path in paths)
+        raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
+    with opened(paths[0], (".json", ".geojson")) as plain:
+        try:
+            outlines = regions.outlines(plain)
+        except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):
+            raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others; fetch it again") from None
+    names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]
+    codes = [
+        next((c for k in ("ISO_N3", "ISO_N3_EH") if (c := str(about.get(k))).isdigit()), "") for _, about in outlines
+    ]
+    without = sorted({name for name, code in zip(names, codes, strict=True) if not code})
+    numbers = [int(code or WITHOUT_CODE + without.index(name)) for name, code in zip(names, codes, strict=True)]
+    shapes = [shape for shape, _ in outlines]
+    land = regions.burn([(shape, 1) for shape in shapes], grid.lat, grid.lon).astype(bool)
+    ds = empty(grid).to_dataset(name="land").assign(land=(("lat", "lon"), land))
+    if any(names):
+        drawn = regions.burn(list(zip(shapes, numbers, strict=True)), grid.lat, grid.lon, "int16")
+        ds = ds.assign(country=(("lat", "lon"), drawn))
+    ds = describe(ds, product)
+    if any(names):
+        flags = {0: "none"} | dict(sorted(zip(numbers, names, strict=True)))
+        words = " ".join("_".join(name.split()) for name in flags.values())
+        ds["country"].attrs |= {"flag_values": np.array(list(flags), "int16"), "flag_meanings": words}
+    return ds

@@ -1,4 +1,4 @@
-"""Product files as they come: plain, gzipped (``.gz``), or alone in a zip archive (``.zip``).
+"""Product files as they come: plain, gzipped (``.gz``), or alone in a zip archive; and what is said of a damaged one.
 
 What is packed is unpacked by streaming into a private temporary folder, under a name of ours: what an archive calls its
 members never becomes a path. Unpacking stops where a file grows beyond what data do (a "zip bomb").
@@ -6,12 +6,14 @@ members never becomes a path. Unpacking stops where a file grows beyond what dat
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import lzma
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import tempfile
 import weakref
@@ -22,12 +24,57 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from helpers.products.registry import DamagedFile, ProductError, reading
+from pyhdf.error import HDF4Error
+from rasterio.errors import RasterioError
+
+# What can be wrong with a product file, said in one line.
+
+
+class ProductError(ValueError):
+    """A product file is not what its product's layout promises; the message says where and what to do."""
+
+
+class DamagedFile(ProductError):
+    """A product file cannot be read: cut short, or of another format."""
+
+
+# What the libraries underneath raise on damaged bytes; our own one-line errors pass through untouched.
+_DAMAGE = (OSError, RuntimeError, EOFError, UnicodeDecodeError, HDF4Error, RasterioError, zipfile.BadZipFile)
+_DAMAGE += (zlib.error, lzma.LZMAError, struct.error)
+
+REMEDIES = {
+    errno.EACCES: "may not be read; give yourself the permission",
+    errno.EPERM: "may not be read; give yourself the permission",
+    errno.ENOENT: "is not there any more; put it back",
+    errno.EISDIR: "is a folder; give the file",
+    errno.EMFILE: "cannot be opened beside so many others; raise the limit of open files (ulimit -n)",
+    errno.ENOSPC: "cannot be unpacked, since the disk is full; make room",
+}
+"""What keeps a file that is whole from being read, and what to do."""
+
+
+@contextmanager
+def reading(path: Path, remedy: str = "fetch it again") -> Iterator[None]:
+    """Turn any library's error while ``path`` is read into a `DamagedFile` that names the file and the remedy."""
+    try:
+        yield
+    except ProductError:
+        raise
+    except _DAMAGE as error:
+        if getattr(error, "errno", None) in REMEDIES:
+            raise ProductError(f"{path}: {REMEDIES[error.errno]}") from error
+        raise DamagedFile(
+            f"{path}: cannot be read; it is damaged, cut short or of another format than its name tells: compare its "
+            f"size with its source's, or {remedy}"
+        ) from error
+
+
+# What is packed, and its unpacking.
 
 PACKED = (".gz", ".zip")
 UNREAD = (".tar", ".tgz", ".tbz2", ".txz", ".bz2", ".xz", ".lzma", ".7z", ".z", ".rar", ".zst", ".lz4")
 """Other ways of packing, which are told from their endings but not unpacked."""
-DATA = (".nc", ".nc4", ".hdf", ".h4", ".tif", ".tiff", ".csv", ".txt")
+DATA_ENDINGS = (".nc", ".nc4", ".hdf", ".h4", ".tif", ".tiff", ".csv", ".txt")
 """Endings that a member of an archive must have to be taken for the data rather than for a note beside them."""
 
 SMALL = 2**30
@@ -74,10 +121,10 @@ def members(path: Path) -> list[str]:
 
 
 @contextmanager
-def opened(path: str | Path, suffixes: Iterable[str] = DATA, remedy: str = "fetch it again") -> Iterator[Path]:
+def opened(path: str | Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> Iterator[Path]:
     """Give the path of a plain file: the file itself, or an unpacked copy that lives as long as the context.
 
-    Within the context a library's error is told as one of this file, as by `registry.reading`.
+    Within the context a library's error is told as one of this file, as by `reading`.
 
     Parameters
     ----------
@@ -121,7 +168,7 @@ class Unpacked:
         The file as it came, and where it lies unpacked.
     """
 
-    def __init__(self, path: Path, suffixes: Iterable[str] = DATA, remedy: str = "fetch it again") -> None:
+    def __init__(self, path: Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> None:
         self.path = self.plain = path
         self.remove = int  # does nothing
         if path.suffix.lower() not in PACKED:
