@@ -134,6 +134,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
         (lambda: draw(data, architecture={"widths": [4, 4], "kernel": 2}), "architecture.kernel"),
         (lambda: keep(data, (training, training)), "validation: expected no training sample, found"),
         (lambda: keep(data, (training[:, 1:], validation)), r"split: .* shape \(5, 120\) .* found .* \(5, 119\)"),
+        (lambda: keep(data, masks, validation=None, patience=3), "^patience: expected validation samples"),
         (lambda: keep(data, masks, permutation=(training * 1, ["spei13"])), "permutation: .* spei13"),
         (lambda: cnn.nested(*data[:3], data[3] % 3, TRIO, seeds=[1], iterations=1), "inner: .* found 4 and 2"),
     ]

@@ -25,9 +25,9 @@ class TestGain:
     def test_is_the_difference_of_two_r2(self):
         _, group, observed, simulated = made(1)
         errors, variation = lags.squared_errors(observed, simulated)
-        value, low, high, p = lags.gain(errors[1], errors[0], variation, group, 999, np.random.default_rng(0))
-        assert value == pytest.approx(skill.r2(observed, simulated[1]) - skill.r2(observed, simulated[0]))
-        assert low < value < high and p == pytest.approx(2 / 1000)
+        found = lags.gain(errors[1], errors[0], variation, group, 999, np.random.default_rng(0))
+        assert found.value == pytest.approx(skill.r2(observed, simulated[1]) - skill.r2(observed, simulated[0]))
+        assert found.low < found.value < found.high and found.p == pytest.approx(2 / 1000)
 
     def test_interval_is_that_of_a_slow_bootstrap_of_groups(self):
         _, group, observed, simulated = made(2)
@@ -37,7 +37,7 @@ class TestGain:
         for _ in range(4000):
             rows = np.concatenate([np.flatnonzero(group == g) for g in rng.choice(np.unique(group), group.max() + 1)])
             drawn.append((errors[0] - errors[1])[rows].sum() / variation[rows].sum())
-        assert found[1:3] == pytest.approx(np.quantile(drawn, [0.025, 0.975]), rel=0.05)
+        assert (found.low, found.high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), rel=0.05)
 
     def test_says_nothing_is_there_about_as_seldom_as_it_should(self):
         p = []
@@ -46,7 +46,7 @@ class TestGain:
             groups = np.repeat(np.arange(40), 5)
             level = rng.standard_normal((2, 40))[:, groups]
             errors = (level + rng.standard_normal((2, 200))) ** 2
-            p.append(lags.gain(errors[1], errors[0], np.ones(200), groups, 199, rng)[3])
+            p.append(lags.gain(errors[1], errors[0], np.ones(200), groups, 199, rng).p)
         assert 0.01 <= np.mean(np.array(p) < 0.05) <= 0.11
 
 

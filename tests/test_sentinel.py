@@ -69,11 +69,12 @@ class World:
         parts = {"all": np.ones(len(folds), bool)} | {f"fold {k}": folds == k for k in np.unique(folds)}
         found = []
         for part, inside in parts.items():
-            draws = skill.SiteBootstrap(self.place[inside], 2000, np.random.default_rng(0), level=LEVEL)
+            draws = skill.SiteBootstrap(self.place[inside], 2000, np.random.default_rng(0))
             for statistic in ("r2", "r"):
                 interval = draws.interval(statistic, self.lot[inside], told[:, inside])
-                if interval.low > 0:
-                    found.append(f"{part}: {statistic} = {interval.value:.2f}, from {interval.low:.2f}")
+                low = np.nanquantile(interval.draws, (1 - LEVEL) / 2)
+                if low > 0:
+                    found.append(f"{part}: {statistic} = {interval.value:.2f}, from {low:.2f}")
         return found
 
 

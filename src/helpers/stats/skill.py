@@ -184,14 +184,18 @@ def within_sites(
     found["skill"] = (2 * both - var_sim) / var_obs
     found["sd_r"] = pearson(sd[0][pick], sd[1][pick])[0]
     found["sd_ratio"] = sd[1][pick].mean(-1) / np.where(var_obs > 0, sd[0][pick].mean(-1), np.nan)
-    rows = {name: (values[0], *_ends(values[1:], 0.025)) for name, values in found.items()}
+    rows = {name: (values[0], *_ends(values[1:])) for name, values in found.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).astype("float64")
 
 
-def _ends(values: np.ndarray, tail: float) -> np.ndarray:
-    """Return the quantiles that leave out equal shares on both sides, of those values that are defined."""
+ENDS = 0.025, 0.975
+"""Shares of the draws below the two ends of an interval: it holds 95 % of them."""
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    """Return the quantiles `ENDS` of those values that are defined."""
     known = values[np.isfinite(values)]
-    return np.quantile(known, [tail, 1 - tail]) if known.size else np.full(2, np.nan)
+    return np.quantile(known, ENDS) if known.size else np.full(2, np.nan)
 
 
 def jackknife(members: ArrayLike, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
@@ -386,7 +390,7 @@ class Interval:
     Parameters
     ----------
     value, low, high : float
-        Of all sites, and the percentiles over draws that leave out equal shares on both sides.
+        Of all sites, and the quantiles `ENDS` of the draws.
     draws : ndarray, shape (draw,)
     """
 
@@ -394,6 +398,11 @@ class Interval:
     low: float
     high: float
     draws: np.ndarray
+
+    @classmethod
+    def of(cls, value: float, draws: np.ndarray) -> Interval:
+        """Return a value with the interval that its draws (draw,) give."""
+        return cls(value, *map(float, _ends(draws)), draws)
 
     @property
     def p(self) -> float:
@@ -421,20 +430,18 @@ class SiteBootstrap:
     repeats : int
         Number of draws.
     rng : numpy.random.Generator
-    level : float
-        Share of the draws within an interval.
     """
 
-    def __init__(self, groups: ArrayLike, repeats: int, rng: np.random.Generator, level: float = 0.95) -> None:
+    def __init__(self, groups: ArrayLike, repeats: int, rng: np.random.Generator) -> None:
         self.labels, which = indexed(groups)
-        self.groups, self.level, n = self.labels[which], level, self.labels.size
+        self.groups, n = self.labels[which], self.labels.size
         if n < 2:
             raise ValueError(f"groups: expected a label a sample and two groups or more to draw from, found {n}")
         self.counts = rng.multinomial(n, np.full(n, 1 / n), size=repeats).astype(np.float64)
 
     def interval(self, statistic: str, observed: ArrayLike, simulated: ArrayLike) -> Interval:
         """Score simulations by one of the `STATISTICS`."""
-        return self._interval(*self._scores(statistic, sums(observed, simulated, self.groups)))
+        return Interval.of(*self._scores(statistic, sums(observed, simulated, self.groups)))
 
     def difference(self, statistic: str, observed: ArrayLike, first: ArrayLike, second: ArrayLike) -> Interval:
         """Score two simulations in the same draws, and take the first less the second; deals are paired as well."""
@@ -443,13 +450,13 @@ class SiteBootstrap:
         (a, draws_a), (b, draws_b) = (
             self._scores(statistic, sums(observed, simulated, self.groups)) for simulated in (first, second)
         )
-        return self._interval(a - b, draws_a - draws_b)
+        return Interval.of(a - b, draws_a - draws_b)
 
     def of_sums(self, statistic: str, parts: np.ndarray, groups: ArrayLike) -> Interval:
         """Score sums (deal, seed, row, 6), say those of `scale_sums`, whose rows belong to ``groups`` (row,)."""
         if not np.array_equal(indexed(groups)[0], self.labels):
             raise ValueError("groups: expected the labels that are drawn; give each row its group")
-        return self._interval(*self._scores(statistic, _by_label(parts, groups)))
+        return Interval.of(*self._scores(statistic, _by_label(parts, groups)))
 
     def _scores(self, statistic: str, parts: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the score of all groups and of each draw, from sums (group, 6), (seed, …) or (deal, seed, …)."""
@@ -459,6 +466,3 @@ class SiteBootstrap:
         for k, deal in enumerate(deals):
             draws[k :: len(deals)] = rule(self.counts[k :: len(deals)] @ deal).mean(0)
         return float(np.mean([rule(deal.sum(-2)).mean(0) for deal in deals])), draws
-
-    def _interval(self, value: float, draws: np.ndarray) -> Interval:
-        return Interval(value, *map(float, _ends(draws, (1 - self.level) / 2)), draws)
