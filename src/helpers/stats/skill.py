@@ -198,23 +198,20 @@ def _ends(values: np.ndarray) -> np.ndarray:
     return np.quantile(known, ENDS) if known.size else np.full(2, np.nan)
 
 
-def jackknife(members: ArrayLike, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
-    r"""Return a statistic of the mean of an ensemble, and half the width of its 95 % interval.
+def jackknife(without: ArrayLike, level: float) -> float:
+    r"""Return half the width of a statistic's interval, from its values without each of m members or years in turn.
 
-    With :math:`\theta_{(m)}` the statistic without member m of M, the standard error is
-    :math:`\sqrt{\frac{M - 1}{M} \sum_m (\theta_{(m)} - \bar\theta)^2}` (Efron and Stein 1981,
-    doi:10.1214/aos/1176345462). It says how firmly the ensemble stands, were other members drawn; an error that all
-    share is not in it.
+    .. math:: t_{(1 + c) / 2,\, m - 1} \sqrt{\frac{m - 1}{m} \sum_k (\theta_{(k)} - \bar\theta)^2},
 
-    ``members`` is (member, ...), and the statistic makes a number of their mean (...). The half width of one member is
-    NaN.
+    with :math:`\theta_{(k)}` the statistic without the k-th and c the ``level`` (0 to 1): Efron and Stein (1981),
+    doi:10.1214/aos/1176345462, with Student's t. It takes what was left out as independent, and says how firmly the
+    statistic stands were others drawn; an error that all share is not in it. NaN for fewer than two values.
     """
-    every = np.asarray(members, dtype=np.float64)
-    value = float(statistic(every.mean(0)))
-    if len(every) == 1:
-        return value, np.nan
-    rest = np.array([statistic((every.sum(0) - one) / (len(every) - 1)) for one in every])
-    return value, float(1.96 * np.sqrt((len(every) - 1) * rest.var()))
+    rest = np.asarray(without, dtype=np.float64)
+    if rest.size < 2:
+        return np.nan
+    error = np.sqrt((rest.size - 1) / rest.size * ((rest - rest.mean()) ** 2).sum())
+    return float(stats.t.ppf((1 + level) / 2, rest.size - 1) * error)
 
 
 # Scores from sums: what samples add to the number, the sums, the squares and the products. Sums of parts add up to the
