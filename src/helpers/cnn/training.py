@@ -141,7 +141,7 @@ def train(
         For null models: the sample that each sample of a member takes some channels from, and these channels; see
         `within`. It holds in the predictions of this call as well.
     architecture : dict
-        See `helpers.cnn.ARCHITECTURE`.
+        See `helpers.cnn.network.ARCHITECTURE`.
     keep : int
         How many last iterations `History` keeps in full.
     progress : bool

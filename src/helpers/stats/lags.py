@@ -94,7 +94,7 @@ def turn_errors(
 ) -> np.ndarray:
     """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
 
-    ``predicted`` and ``tested`` (model, turn, sample) come from `helpers.stats.paired_networks.redrawn`, the others are
+    ``predicted`` and ``tested`` (model, turn, sample) come from `helpers.cnn.cross_validation.redrawn`, the others are
     those of `squared_errors`. NaN where no turn tested a sample.
     """
     errors = squared_errors(observed, predicted, site)[0]

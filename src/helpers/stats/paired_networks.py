@@ -1,22 +1,14 @@
-"""Networks that differ in one thing only, the water they see: on the same samples, in the same folds or splits.
-
-Each seed deals its own folds, and every model has them in common with all others, so that two models never differ in
-who was tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
-"""
+"""Monthly climate at sites, for the drought index of other years and time scales."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
-from helpers import cnn, products
-from helpers.cnn.training import Loss, Split
+from helpers import products
 from helpers.space import grid, windows
-from helpers.stats.splits import train_masks
 
 
 def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) -> xr.Dataset:
@@ -53,138 +45,3 @@ def monthly_climate(folder: str | Path, lat: xr.DataArray, lon: xr.DataArray) ->
         out[name] = field.isel(at).where(at["lat"] >= 0).drop_vars(["lat", "lon"]).assign_coords(site=lat.site)
     fields = grid.together(*out.values(), names=tuple(out))
     return xr.Dataset(dict(zip(out, fields, strict=True))).transpose("site", "time").load()
-
-
-def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
-    """Return windows with more channels, each one number a sample that fills all cells.
-
-    Parameters
-    ----------
-    window : DataArray, dims (sample, predictor, dy, dx)
-    extra : mapping of str to array_like (sample,)
-        Such as the SPEI12 of another year. A name that is there already is replaced.
-    """
-    old = window.drop_sel(predictor=[name for name in extra if name in window.predictor.values])
-    old = old.drop_vars([c for c in old.coords if c != "predictor" and "predictor" in old[c].dims])
-    values = np.stack([np.asarray(v, "float32") for v in extra.values()], axis=1)[:, :, None, None]
-    cells = np.broadcast_to(values, (*values.shape[:2], window.sizes["dy"], window.sizes["dx"]))
-    new = xr.DataArray(cells, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(extra)})
-    return xr.concat([old.transpose(*new.dims), new], dim="predictor", coords="minimal", compat="override")
-
-
-def out_of_fold(
-    window: xr.DataArray,
-    target: np.ndarray,
-    models: Mapping[str, Sequence[str]],
-    folds: np.ndarray,
-    seeds: Sequence[int],
-    *,
-    iterations: int,
-    loss: Loss = cnn.squared_error,
-    rows: np.ndarray | None = None,
-    moved: Sequence[str] = (),
-    patience: int = 0,
-    progress: bool = True,
-) -> xr.DataArray:
-    """Train every model with every seed on all folds but one in turn, and return what it makes of that one.
-
-    Parameters
-    ----------
-    window : DataArray, dims (sample, predictor, dy, dx)
-    target : ndarray (sample,) or (model, sample)
-    models : mapping of str to sequence of str
-        Channels by model.
-    folds : ndarray of int (seed, sample)
-        Fold of each sample, from 0, as each seed deals them; as many folds for each.
-    seeds : sequence of int
-        Of the initial weights.
-    iterations, loss
-        See `helpers.cnn.train`.
-    rows : ndarray of int (model, sample), optional
-        Sample that each takes the channels ``moved`` from.
-    moved : sequence of str
-        Channels that a permutation moves.
-    patience : int
-        With a number above 0, one of the training folds is put aside, and a network stops once that many looks at it
-        brought no gain (three folds or more). By default it trains to the end, as published.
-    progress : bool
-        Show a bar.
-
-    Returns
-    -------
-    DataArray (model, seed, sample)
-        In the unit of the target. The attribute ``dead`` counts the networks that say zero of all they learned from;
-        they stay in.
-
-    Raises
-    ------
-    ValueError
-        A training diverged.
-    """
-    masks = np.stack([train_masks(each) for each in folds])
-    number, (_, k, samples) = len(models), masks.shape
-    members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
-    options = {"iterations": iterations, "loss": loss, "progress": progress}
-    training = np.tile(masks.reshape(-1, samples), (number, 1))
-    if patience:
-        aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, samples), (number, 1))
-        training, options = training & ~aside, options | {"validation": aside, "patience": patience}
-    if rows is not None:
-        options["permutation"] = np.repeat(rows, len(seeds) * k, axis=0), moved
-    if np.ndim(target) == 2:
-        target = np.repeat(target, len(seeds) * k, axis=0)
-    _, fit = cnn.train(window, target, members, training, **options)
-    # each sample is out of one fold of a seed, and missing in the others
-    predicted = fit.predicted.reshape(number, len(seeds), k, -1)
-    if wrong := int((np.isfinite(predicted).sum(axis=2) != 1).sum()):
-        raise ValueError(f"loss: expected finite predictions, found {wrong} others: training diverged; scale it down")
-    predicted = np.nansum(predicted, axis=2, dtype="float64")
-    out = xr.DataArray(predicted, {"model": list(models), "seed": list(seeds)}, ("model", "seed", "sample"))
-    return out.assign_attrs(dead=int(fit.dead.sum()))
-
-
-def redrawn(
-    window: xr.DataArray,
-    target: np.ndarray,
-    models: Mapping[str, Sequence[str]],
-    seeds: Sequence[int],
-    *,
-    iterations: int,
-    loss: Loss = cnn.squared_error,
-    draw_split: Split,
-    keep: int,
-    rows: np.ndarray | None = None,
-    moved: Sequence[str] = (),
-    progress: bool = True,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Train every model with every seed under a split that is drawn anew at each iteration.
-
-    Parameters
-    ----------
-    window, target, models, seeds, iterations, loss, rows, moved, progress
-        See `out_of_fold`.
-    draw_split
-        The rule; see ``split`` of `helpers.cnn.train`.
-    keep
-        See there.
-
-    Returns
-    -------
-    predicted : ndarray (model, turn, sample)
-        Of the last ``keep`` iterations of every seed.
-    tested : ndarray of bool (model, turn, sample)
-        True where the sample was a test sample of that iteration.
-    """
-    members = [cnn.Member(name, tuple(channels), int(s)) for name, channels in models.items() for s in seeds]
-    options = {"iterations": iterations, "loss": loss, "keep": keep, "progress": progress}
-    if rows is not None:
-        options["permutation"] = np.repeat(rows, len(seeds), axis=0), moved
-    if np.ndim(target) == 2:
-        target = np.repeat(target, len(seeds), axis=0)
-    _, history = cnn.train(window, target, members, draw_split, **options)
-    shape = (-1, len(models), len(seeds), window.sizes["sample"])
-    predicted, training = (
-        getattr(history, name).reshape(shape).transpose(1, 2, 0, 3).reshape(len(models), -1, shape[-1])
-        for name in ("predicted", "training")
-    )
-    return predicted, ~training
