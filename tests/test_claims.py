@@ -83,7 +83,7 @@ def tables():
 
 def sinks():
     """Return shares in which NPP leads: the paper's bands, with biomes, economies and places in its words."""
-    faster = {band: reported.number(f"{short}_npp_faster") for short, band in claims.SHORT.items()}
+    faster = {band: reported.number(f"{short}_npp_faster") for short, band in trends.SHORT.items()}
     faster |= dict.fromkeys(("DBF", "ENF", "GRA", "SAV"), 80.0) | {"EBF": 30.0, "the least of the other biomes": 40.0}
     faster |= dict(zip(regions.ECONOMIES, (70.0, 80.0, 65.0, 50.0, 55.0), strict=True))
     numbers = {"NPP grows faster (% of land)": faster, "NPP leads, China and India apart (points)": 25.0}

@@ -67,13 +67,6 @@ def test_holm_is_that_of_statsmodels_and_leaves_out_what_is_missing():
     assert lags.adjusted([0.04, 0.01, np.nan, 0.03]) == pytest.approx([0.06, 0.03, np.nan, 0.06], nan_ok=True)
 
 
-def test_p_by_rank_counts_the_true_order_among_its_copies():
-    assert lags.rank_p(1.0, np.zeros(19)) == 0.05
-    assert lags.rank_p(0.0, np.ones(19)) == 1.0
-    p = [lags.rank_p(v[0], v[1:]) for v in np.random.default_rng(0).standard_normal((4000, 20))]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.012)
-
-
 def test_gains_leave_out_what_a_model_was_not_tested_on():
     errors = {"A": np.array([1.0, 1, 1, np.nan]), "B": np.array([0.5, 0.5, 0.5, 0])}
     rest = np.ones(4), np.array([0, 0, 1, 2]), 99, np.random.default_rng(0)

@@ -32,12 +32,6 @@ from helpers.stats.skill import jackknife
 CONFIDENCE = 0.9
 """Of the two-sided intervals whose half width is a margin."""
 
-BARE = ("URB", "SNO", "BSV", "WAT")
-"""Land cover that is no vegetation, left out of the ranking of biomes."""
-
-SHORT = dict(zip(("global", "north", "tropics", "south"), regions.BANDS, strict=True))
-"""How the ids of data/reported/numbers.csv call the globe and its bands."""
-
 Verdict = tuple[str, str]
 Share = Callable[..., float]
 Numbers = Mapping[str, float | Mapping[str, float] | Share]
@@ -194,7 +188,7 @@ def parts(static: xr.Dataset, counted: xr.DataArray) -> Share:
         ``part(condition, *names)``: percent, by area, of the counted cells that lie in any of the named places, bands
         or economies; NaN when they hold no counted cell.
     """
-    where = {SHORT["global"]: np.ones(counted.shape, bool)}
+    where = {next(iter(regions.BANDS)): np.ones(counted.shape, bool)}
     where |= regions.places(static.lat, static.lon)
     where |= regions.groups(static.band, dict(enumerate(regions.BAND_NAMES)))
     where |= regions.groups(static.economy, dict(enumerate(regions.ECONOMIES, start=1)))

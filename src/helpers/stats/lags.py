@@ -198,16 +198,6 @@ def adjusted(p: ArrayLike) -> np.ndarray:
     return out
 
 
-def rank_p(real: float, permuted: ArrayLike) -> float:
-    """Return the share of all orders, the true one among them, that gain as much as the true one: (1 + k) / (1 + n).
-
-    >>> rank_p(0.3, [0.1, 0.2, 0.4])
-    0.5
-    """
-    copies = np.asarray(permuted, "float64")
-    return float((1 + (copies >= real).sum()) / (1 + copies.size))
-
-
 # Regressions within sites.
 
 

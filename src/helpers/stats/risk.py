@@ -29,6 +29,9 @@ WORD = {SINK: "sink", RISK: "source"}
 INDISTINGUISHABLE = "indistinguishable"
 """The verdict where errors leave the sign open."""
 
+BARE = ("URB", "SNO", "BSV", "WAT")
+"""Land cover that is no vegetation, left out of the ranking of biomes."""
+
 VERDICTS = {1: "NPP faster", 2: "RECO faster", 3: INDISTINGUISHABLE}
 """Flags of the verdicts on cells; 0 stands for no difference to judge."""
 
