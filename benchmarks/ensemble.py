@@ -13,7 +13,8 @@ import torch
 import xarray as xr
 from torch import nn
 
-from helpers import cnn
+from helpers.cnn.network import ARCHITECTURE, Member
+from helpers.cnn.training import train
 
 BASE = tuple(["mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc_0", "soc_5", "soc_15", "soc_30"])
 SPEI = {
@@ -39,16 +40,16 @@ def squared_error(predicted, observed):
 
 def plain(channels):
     layers = []
-    for width in cnn.ARCHITECTURE["widths"]:
+    for width in ARCHITECTURE["widths"]:
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2, 2, ceil_mode=True)]
         channels = width
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(channels, 1), nn.ReLU())
 
 
 def seconds_of_ensemble(windows, reco, seeds, iterations):
-    members = [cnn.Member(model, BASE + spei, s) for model, spei in SPEI.items() for s in range(seeds)]
+    members = [Member(model, BASE + spei, s) for model, spei in SPEI.items() for s in range(seeds)]
     start = time.perf_counter()
-    cnn.train(windows, reco, members, redraw, iterations=iterations, loss=squared_error, progress=False)
+    train(windows, reco, members, redraw, iterations=iterations, loss=squared_error, progress=False)
     return (time.perf_counter() - start) / iterations
 
 

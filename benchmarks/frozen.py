@@ -14,19 +14,21 @@ import torch
 import xarray as xr
 from ensemble import plain, squared_error
 
-from helpers import cnn
 from helpers.cnn import training
-from helpers.stats.splits import grouped_folds, train_masks
+from helpers.cnn.cross_validation import train_masks
+from helpers.cnn.network import Member
+from helpers.cnn.training import train
+from helpers.stats.splits import grouped_folds
 
 CHANNELS = ("mat", "map", "par", "lai", "evi", "soc_0_30", "spei12", "spei24", "spei36")
 
 
 def seconds_of_chunks(windows, reco, masks, seeds, iterations, chunk):
-    members = [cnn.Member("CNN6", CHANNELS, seed) for seed in range(seeds) for _ in masks]
+    members = [Member("CNN6", CHANNELS, seed) for seed in range(seeds) for _ in masks]
     start = time.perf_counter()
     training.CHUNK = chunk
     how = {"iterations": iterations, "check": iterations, "loss": squared_error, "progress": False}
-    cnn.train(windows, reco, members, np.tile(masks, (seeds, 1)), **how)
+    train(windows, reco, members, np.tile(masks, (seeds, 1)), **how)
     return (time.perf_counter() - start) / iterations
 
 

@@ -142,10 +142,12 @@ def test_importance_shuffles_within_folds_whole_windows_and_asks_each_model():
 # --- errors in the order of the index, against a slow walk along the sorted places -----------------------------------
 
 
-def test_parts_of_equal_weight_are_filled_in_the_order_of_the_index():
+def test_parts_of_equal_weight_are_filled_in_the_order_of_the_index(monkeypatch):
     rng = np.random.default_rng(5)
     index, error, area = rng.random(1000), rng.random(1000), rng.uniform(0.5, 2, 1000)
-    found = applicability.by_index(index, {"error": error}, area, parts=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(applicability, "PARTS", 4)
+        found = applicability.by_index(index, {"error": error}, area)
     passed, sums = 0.0, np.zeros((4, 3))
     for place in np.argsort(index):
         part = int(4 * (passed + area[place] / 2) / area.sum())
@@ -154,7 +156,7 @@ def test_parts_of_equal_weight_are_filled_in_the_order_of_the_index():
     np.testing.assert_allclose(found[["index", "error"]], sums[:, 1:] / sums[:, :1])
     np.testing.assert_allclose(sums[:, 0], area.sum() / 4, rtol=0.01)
     index = rng.permutation(20.0 * np.arange(50))
-    found = applicability.by_index(index, {"twice": 2 * index}, parts=10)
+    found = applicability.by_index(index, {"twice": 2 * index})
     assert found["index"].tolist() == [20 * (5 * k + 2) for k in range(10)] and np.allclose(
         found.twice, 2 * found["index"]
     )

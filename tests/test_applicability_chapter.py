@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import cnn
+from helpers.cnn import storage
+from helpers.cnn.nested_cv import choose
+from helpers.cnn.network import ARCHITECTURE, Member, predict
+from helpers.cnn.training import re_drawn, train
 from helpers.space import regions, windows
 from helpers.stats import splits
 from helpers.workspace import Workspace
@@ -45,22 +48,22 @@ def cut(fields, rng, n, prefix):
     return ds.assign(reco=("sample", reco))
 
 
-def train(ws, samples, fields):
+def train_networks(ws, samples, fields):
     """Leave networks of both kinds, and the published map."""
-    members = [cnn.Member("CNN2", tuple(CHANNELS), s) for s in (1, 2)]
+    members = [Member("CNN2", tuple(CHANNELS), s) for s in (1, 2)]
     reco = samples.reco.values
-    published, _ = cnn.train(samples.window, reco, members, cnn.re_drawn(0.7), iterations=60, progress=False)
-    setting = [cnn.Member("small", tuple(CHANNELS[2:]))]
-    how = {"seeds": [1], "inner": 3, "iterations": 60, "architecture": cnn.ARCHITECTURE | {"window": 1}}
+    published, _ = train(samples.window, reco, members, re_drawn(0.7), iterations=60, progress=False)
+    setting = [Member("small", tuple(CHANNELS[2:]))]
+    how = {"seeds": [1], "inner": 3, "iterations": 60, "architecture": ARCHITECTURE | {"window": 1}}
     how["progress"] = False
-    chosen = cnn.choose(samples.window.isel(dy=[1], dx=[1]), reco, samples.site.values, setting, **how)
+    chosen = choose(samples.window.isel(dy=[1], dx=[1]), reco, samples.site.values, setting, **how)
     for name, ensemble in (("models", published), ("honest_models", chosen.ensemble)):
         with ws.writing(name) as folder:
-            cnn.save(ensemble, folder, optimal=ensemble.members[0].model)
+            storage.save(ensemble, folder, optimal=ensemble.members[0].model)
     maps = xr.zeros_like(fields.npp.expand_dims(which=["reco", "reco_sd"])).to_dataset("which").astype("float32")
     for i, year in enumerate(YEARS):
         for rows, valid, cubes in windows.strips(fields, CHANNELS, int(year)):
-            each = cnn.predict(published, cubes)
+            each = predict(published, cubes)
             for name, value in (("reco", each.mean(0)), ("reco_sd", each.std(0, ddof=1))):
                 maps[name].values[i, rows] = np.nan
                 maps[name].values[i, rows].flat[valid] = value
@@ -74,7 +77,7 @@ def made(run_chapter, tmp_path_factory):
     fields = predictors.assign(soc_0=static.soc_0)
     samples, towers = cut(fields, rng, 40, "T"), cut(fields, rng, 12, "V")
     ws = Workspace("trial", root=folder)
-    train(ws, samples, fields)
+    train_networks(ws, samples, fields)
     simulated = np.stack([towers.reco.values, towers.reco.values * 0.5]).astype("float32")
     told = xr.Dataset({"simulated": (("model", "sample"), simulated), "observed": towers.reco.astype("float32")})
     scores = [("kNNDM", model, "r2", *ends) for model, ends in SCORES.items()]
@@ -153,10 +156,10 @@ def test_the_regression_is_the_ridge_by_normal_equations_that_other_places_like_
 
 
 def test_the_honest_map_is_what_its_networks_say_of_each_middle_cell(made):
-    network = cnn.load(made["folder"] / "honest_models")
+    network = storage.load(made["folder"] / "honest_models")
     row, column = np.argwhere(made["reco_honest"].reco.notnull().all("year").values)[7]
     values = np.stack([made["fields"][c].values[..., row, column] * np.ones(4) for c in network.channels], axis=1)
-    each = cnn.predict(network, values[:, :, None, None].astype("float32"))
+    each = predict(network, values[:, :, None, None].astype("float32"))
     cell = made["reco_honest"].isel(lat=row, lon=column)
     np.testing.assert_allclose(cell.reco, each.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(cell.reco_sd, each.std(axis=0, ddof=1), rtol=1e-4)

@@ -14,7 +14,6 @@ FLOORS = [
     {"figures"},
     {"claims"},
     {"demo"},
-    {"paired_networks"},
     {"lags"},
     {"maps"},
     {"risk", "significance", "realised"},

@@ -48,7 +48,7 @@ def maps():
     """Return means in the paper's order of vegetation, and process models as its Fig. 1 has them."""
     order = ("tropical rainforest", "extra-tropical forest", "savanna", "fields", "grass and shrub", "far north")
     numbers = {"mean RECO (kg C m-2 yr-1)": pd.Series(np.arange(6, 0, -1.0), order)}
-    numbers["scatter of members"] = pd.Series(0.1645, order)
+    numbers["half width over members"] = pd.Series(0.1645, order)
     numbers["process model less CNN, mean, either way (%)"] = {"more than half of the models": 18}
     return numbers | {"process model less CNN, STDEV (%)": {"the model nearest the CNN": -71}}
 
@@ -83,7 +83,7 @@ def tables():
 
 def sinks():
     """Return shares in which NPP leads: the paper's bands, with biomes, economies and places in its words."""
-    faster = {band: reported.number(f"{short}_npp_faster") for short, band in claims.SHORT.items()}
+    faster = {band: reported.number(f"{short}_npp_faster") for short, band in trends.SHORT.items()}
     faster |= dict.fromkeys(("DBF", "ENF", "GRA", "SAV"), 80.0) | {"EBF": 30.0, "the least of the other biomes": 40.0}
     faster |= dict(zip(regions.ECONOMIES, (70.0, 80.0, 65.0, 50.0, 55.0), strict=True))
     numbers = {"NPP grows faster (% of land)": faster, "NPP leads, China and India apart (points)": 25.0}
@@ -113,7 +113,7 @@ def test_the_papers_own_numbers_meet_its_claims_and_each_claim_has_its_test(chap
         ("04", "process models that are as good", None, 1, "cnn_best_at_sites", "does not hold"),
         ("04", "process models not below the observed mean STDEV", None, np.nan, "others_low_sd", "not testable here"),
         ("05", "mean RECO (kg C m-2 yr-1)", "savanna", 7.0, "rainforest_highest", "does not hold"),
-        ("05", "scatter of members", "tropical rainforest", 1.0, "rainforest_highest", "open"),
+        ("05", "half width over members", "tropical rainforest", 1.0, "rainforest_highest", "open"),
         ("07", "NPP grows faster (% of land)", GLOBE, 30, "global_npp_dominates", "does not hold"),
         ("07", "NPP grows faster (% of land)", "China", 60, "economies_order", "does not hold"),
         ("07", "NPP leads, China and India apart (points)", None, 5, "china_india_differ", "does not hold"),
@@ -236,3 +236,17 @@ def test_claims_on_places_are_decided_on_their_own_land(planet):
 def test_of_a_known_part_and_an_unknown_one_the_unknown_is_named():
     parts = [claims.Part("known", 1.0, 0.0), claims.Part("unknown", np.nan, 0.0)]
     assert claims.judge({"one": parts}) == {"one": ("not testable here", "unknown: not known here")}
+
+
+@pytest.mark.parametrize(("word", "misspelt"), [("Amazonia", "Amazonai"), ("NPP leads", "NPP laeds"), ("EBF", "EFB")])
+def test_a_misspelt_place_or_quantity_is_refused_and_not_called_untestable(
+    tmp_path, monkeypatch, planet, word, misspelt
+):
+    text = (reported.FOLDER / "tests.csv").read_text(encoding="utf-8")
+    (tmp_path / "tests.csv").write_text(text.replace(word, misspelt), encoding="utf-8")
+    (tmp_path / "claims.csv").write_bytes((reported.FOLDER / "claims.csv").read_bytes())
+    monkeypatch.setattr(reported, "FOLDER", tmp_path)
+    numbers, part = sinks(), claims.parts(*planet)
+    leads = {f"{what} (% of land)": partial(part, planet[1]) for what in ("NPP leads", "RECO leads", "NPP rises")}
+    with pytest.raises(ValueError, match=f"expected .* found '{misspelt}.*'; correct it$"):
+        claims.read("07", numbers | leads)

@@ -7,20 +7,22 @@ import xarray as xr
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from helpers import cnn
-from helpers.cnn import nested_cv, training
+from helpers.cnn import nested_cv, storage, training
+from helpers.cnn.nested_cv import choose, nested
+from helpers.cnn.network import Ensemble, Member, predict
+from helpers.cnn.training import re_drawn, squared_error, train
 from helpers.stats import skill
 
 CHANNELS = ("mat", "map", "npp", "spei12")
 SMALL = {"widths": [5, 7, 6], "kernel": 3}
 N = 120
-TRIO = [cnn.Member("CNN1", ("mat", "map", "npp"), 5), cnn.Member("CNN2", CHANNELS, 5), cnn.Member("CNN2", CHANNELS, 6)]
+TRIO = [Member("CNN1", ("mat", "map", "npp"), 5), Member("CNN2", CHANNELS, 5), Member("CNN2", CHANNELS, 6)]
 FIVE = [
-    cnn.Member("CNN1", ("mat", "map", "npp"), 5),
-    cnn.Member("CNN2", CHANNELS, 5, weight_decay=3.0),
-    cnn.Member("CNN2", CHANNELS, 6, weight_decay=0.5),
-    cnn.Member("CNN1", ("mat", "map", "npp"), 7),
-    cnn.Member("CNN2", CHANNELS, 8, weight_decay=10.0),
+    Member("CNN1", ("mat", "map", "npp"), 5),
+    Member("CNN2", CHANNELS, 5, weight_decay=3.0),
+    Member("CNN2", CHANNELS, 6, weight_decay=0.5),
+    Member("CNN1", ("mat", "map", "npp"), 7),
+    Member("CNN2", CHANNELS, 8, weight_decay=10.0),
 ]
 
 
@@ -75,12 +77,12 @@ def rows():
 
 def draw(data, members=TRIO, iterations=12, **changes):
     settings = {"split": redraw, "architecture": SMALL, "progress": False, "keep": 3}
-    return cnn.train(data[0], data[1], members, iterations=iterations, **settings | changes)
+    return train(data[0], data[1], members, iterations=iterations, **settings | changes)
 
 
 def keep(data, masks, iterations=40, members=FIVE, **changes):
     settings = {"architecture": SMALL, "progress": False, "check": 5, "validation": masks[1], "learning_rate": 0.01}
-    return cnn.train(data[0], data[1], members, masks[0], iterations=iterations, **settings | changes)
+    return train(data[0], data[1], members, masks[0], iterations=iterations, **settings | changes)
 
 
 # Layers
@@ -89,17 +91,17 @@ def keep(data, masks, iterations=40, members=FIVE, **changes):
 @pytest.mark.parametrize(("kernel", "widths"), [(1, [3, 4]), (3, [5, 7, 6])])
 def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam(kernel, widths):
     architecture = {"widths": widths, "kernel": kernel}
-    ensemble = cnn.Ensemble(TRIO, CHANNELS, architecture)
+    ensemble = Ensemble(TRIO, CHANNELS, architecture)
     ensemble.full_bias.data += 1.0  # some outputs above zero, some at it
     x, y = torch.randn(40, 4, 3, 3), torch.rand(3, 40) * 2
     networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
     outputs = ensemble(x)
-    cnn.squared_error(outputs, y).mean(-1).sum().backward()
+    squared_error(outputs, y).mean(-1).sum().backward()
     torch.optim.Adam(ensemble.parameters(), lr=0.01, fused=True).step()
     for i, (m, network) in enumerate(zip(TRIO, networks, strict=True)):
         seen = network(x[:, [CHANNELS.index(c) for c in m.channels]])[:, 0]
         torch.testing.assert_close(outputs[i], seen, atol=1e-5, rtol=0)
-        cnn.squared_error(seen, y[i]).mean().backward()
+        squared_error(seen, y[i]).mean().backward()
         first, second = ensemble.kernels[0].grad[i][:, ensemble.places[i]], ensemble.kernels[1].grad[i]
         torch.testing.assert_close(first.flatten(), network[0].weight.grad.flatten(), atol=1e-6, rtol=0)
         torch.testing.assert_close(second.flatten(), network[3].weight.grad.flatten(), atol=1e-6, rtol=0)
@@ -126,16 +128,17 @@ def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
     hole[3, 2, 0, 0] = np.nan
     training, validation = masks
     refused = [
-        (lambda: cnn.predict(ensemble, hole), "missing ones in npp"),
-        (lambda: draw(data, [cnn.Member("CNN9", ("mat", "gpp"), 1)]), "none called gpp"),
+        (lambda: predict(ensemble, hole), "missing ones in npp"),
+        (lambda: draw(data, [Member("CNN9", ("mat", "gpp"), 1)]), "none called gpp"),
         (lambda: draw((data[0], data[1][1:])), r"target: expected shape \(120,\) or \(3, 120\), found \(119,\)"),
         (lambda: draw((data[0], np.where(np.arange(N) == 4, np.nan, data[1]))), "target: expected finite .* found 1"),
         (lambda: draw(data, split=lambda n, g: torch.ones(n, dtype=torch.bool)), "split: .* with 120 true"),
         (lambda: draw(data, architecture={"widths": [4, 4], "kernel": 2}), "architecture.kernel"),
         (lambda: keep(data, (training, training)), "validation: expected no training sample, found"),
         (lambda: keep(data, (training[:, 1:], validation)), r"split: .* shape \(5, 120\) .* found .* \(5, 119\)"),
+        (lambda: keep(data, masks, validation=None, patience=3), "^patience: expected validation samples"),
         (lambda: keep(data, masks, permutation=(training * 1, ["spei13"])), "permutation: .* spei13"),
-        (lambda: cnn.nested(*data[:3], data[3] % 3, TRIO, seeds=[1], iterations=1), "inner: .* found 4 and 2"),
+        (lambda: nested(*data[:3], data[3] % 3, TRIO, seeds=[1], iterations=1), "inner: .* found 4 and 2"),
     ]
     for call, words in refused:
         with pytest.raises(ValueError, match=words) as caught:
@@ -166,7 +169,7 @@ def test_training_on_drawn_splits_follows_a_plain_loop_over_one_network(data):
                 if step == 0:
                     network[-2].bias.data[:] = y[chosen].mean()
                 told = network(x[:, : len(m.channels)])[:, 0]
-                loss = cnn.squared_error(told, y)[chosen].mean()
+                loss = squared_error(told, y)[chosen].mean()
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
@@ -177,7 +180,7 @@ def test_training_on_drawn_splits_follows_a_plain_loop_over_one_network(data):
                     r2 = skill.r2(target[part], history.predicted[step, i][part])
                     assert history.curve[i, side, step] == pytest.approx(r2, abs=2e-4)
             expected = network(x[:, : len(m.channels)])[:, 0].detach().numpy() * unit
-            np.testing.assert_allclose(cnn.predict(ensemble, windows)[i], expected, atol=2e-4)
+            np.testing.assert_allclose(predict(ensemble, windows)[i], expected, atol=2e-4)
 
 
 def test_models_of_one_seed_share_their_splits_and_seeds_differ(data):
@@ -185,7 +188,7 @@ def test_models_of_one_seed_share_their_splits_and_seeds_differ(data):
     assert (history.training[:, 0] == history.training[:, 1]).all()
     assert (history.training[:, 1] != history.training[:, 2]).any(-1).all()
     assert (history.training[0] != history.training[1]).any(-1).all(), "the split was not drawn anew"
-    ours, (one, two) = cnn.re_drawn(), (torch.Generator().manual_seed(3) for _ in range(2))
+    ours, (one, two) = re_drawn(), (torch.Generator().manual_seed(3) for _ in range(2))
     drawn = ours(N, one)
     assert drawn.sum() == round(N * 10 / 13) and (drawn == (torch.randperm(N, generator=two) < 92)).all()
 
@@ -231,13 +234,13 @@ def slow(data, member, training, *, rows, iterations, validation, check=5, patie
         if step % check == 0 or step == iterations:
             with torch.no_grad():
                 looks.append(network(x)[:, 0] * scale)
-            losses.append([float(cnn.squared_error(looks[-1], units)[m].mean()) for m in (training, validation)])
+            losses.append([float(squared_error(looks[-1], units)[m].mean()) for m in (training, validation)])
             better = len(losses) == 1 or losses[-1][1] < losses[best][1]
             best, idle = (len(losses) - 1, 0) if better else (best, idle + 1)
             if idle == patience:
                 break
         optimiser.zero_grad()
-        cnn.squared_error(network(x)[training, 0], y[training]).mean().backward()
+        squared_error(network(x)[training, 0], y[training]).mean().backward()
         optimiser.step()
     return torch.stack(looks).numpy(), best, np.array(losses)
 
@@ -293,7 +296,7 @@ def test_no_test_sample_leaks_into_weights_or_predictions_of_others(data, masks)
 
 def test_a_network_on_a_ridge_starts_at_scikit_learns_and_learns_what_it_leaves(data, tmp_path):
     train, penalty = np.random.default_rng(0).random((2, N)) < [[0.4], [0.7]], [3.0, 40.0]
-    members = [cnn.Member("all", CHANNELS, 1, ridge=3.0), cnn.Member("three", CHANNELS[1:], 2, ridge=40.0)]
+    members = [Member("all", CHANNELS, 1, ridge=3.0), Member("three", CHANNELS[1:], 2, ridge=40.0)]
     ensemble, fit = keep(data, (train, None), members=members, learning_rate=0.0)
     for i, columns in enumerate(([0, 1, 2, 3], [1, 2, 3])):
         own, values = train[i], data[0].values[:, columns].astype("f8")
@@ -303,9 +306,9 @@ def test_a_network_on_a_ridge_starts_at_scikit_learns_and_learns_what_it_leaves(
         np.testing.assert_allclose(fit.predicted[i][~own], np.maximum(expected, 0)[~own], atol=1e-5)
     moved, later = keep(data, (train, None), members=members)
     assert (later.loss[:, 0, -1] < 0.97 * later.loss[:, 0, 0]).all(), "the layers learnt nothing from what was left"
-    cnn.save(moved, tmp_path, optimal="all")
+    storage.save(moved, tmp_path, optimal="all")
     for i, name in enumerate(("all", "three")):
-        again = cnn.predict(cnn.load(tmp_path, name), data[0])[0]
+        again = predict(storage.load(tmp_path, name), data[0])[0]
         np.testing.assert_allclose(again[~train[i]], later.predicted[i][~train[i]], atol=1e-5)
 
 
@@ -342,38 +345,38 @@ def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks
 @pytest.mark.parametrize("stay", [False, True])
 def test_what_is_predicted_stored_or_selected_is_what_was_trained(data, masks, tmp_path, stay):
     ensemble, found = keep(data, masks) if stay else draw(data, FIVE)
-    whole = cnn.predict(ensemble, data[0])
+    whole = predict(ensemble, data[0])
     if stay:
         out = np.isfinite(found.predicted)
         np.testing.assert_allclose(whole[out], found.predicted[out], atol=1e-5)
     for other in (data[0][:, ::-1], data[0].values):  # channels in another order, or a bare array
-        np.testing.assert_allclose(cnn.predict(ensemble, other), whole, atol=1e-5)
-    np.testing.assert_allclose(cnn.predict(ensemble, data[0], batch=17), whole, atol=1e-5)
-    assert cnn.predict(ensemble, data[0][:0]).shape == (5, 0)
-    cnn.save(ensemble, tmp_path, optimal="CNN2")
+        np.testing.assert_allclose(predict(ensemble, other), whole, atol=1e-5)
+    np.testing.assert_allclose(predict(ensemble, data[0], batch=17), whole, atol=1e-5)
+    assert predict(ensemble, data[0][:0]).shape == (5, 0)
+    storage.save(ensemble, tmp_path, optimal="CNN2")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["CNN1.safetensors", "CNN2.safetensors", "models.json"]
-    best, first = cnn.load(tmp_path), cnn.load(tmp_path, "CNN1")
+    best, first = storage.load(tmp_path), storage.load(tmp_path, "CNN1")
     assert [m.seed for m in best.members] == [5, 6, 8] and first.channels == ("mat", "map", "npp")
-    np.testing.assert_allclose(cnn.predict(best, data[0]), whole[[1, 2, 4]], atol=1e-5)
-    np.testing.assert_allclose(cnn.predict(first, data[0]), whole[[0, 3]], atol=1e-5)
-    np.testing.assert_allclose(cnn.predict(ensemble.select([4, 0]), data[0]), whole[[4, 0]], atol=1e-5)
+    np.testing.assert_allclose(predict(best, data[0]), whole[[1, 2, 4]], atol=1e-5)
+    np.testing.assert_allclose(predict(first, data[0]), whole[[0, 3]], atol=1e-5)
+    np.testing.assert_allclose(predict(ensemble.select([4, 0]), data[0]), whole[[4, 0]], atol=1e-5)
     one = ensemble.select([3, 2], "all")
     assert {m.model for m in one.members} == {"all"} and one.members[0].channels == CHANNELS
-    np.testing.assert_allclose(cnn.predict(one, data[0]), whole[[3, 2]], atol=1e-5)
+    np.testing.assert_allclose(predict(one, data[0]), whole[[3, 2]], atol=1e-5)
 
 
 def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
     ensemble, _ = draw(data, iterations=1)
 
-    def refused(words, model=None, error=cnn.DamagedModel):
+    def refused(words, model=None, error=storage.DamagedModel):
         with pytest.raises(error, match=words) as caught:
-            cnn.load(tmp_path, model)
+            storage.load(tmp_path, model)
         assert "\n" not in str(caught.value) and (model or "03_cnn_ablation" in str(caught.value))
 
     refused("run chapter 03_cnn_ablation", error=FileNotFoundError)
     with pytest.raises(ValueError, match="optimal: expected one of CNN1, CNN2, found 'CNN5'"):
-        cnn.save(ensemble, tmp_path, optimal="CNN5")
-    cnn.save(ensemble, tmp_path, optimal="CNN2")
+        storage.save(ensemble, tmp_path, optimal="CNN5")
+    storage.save(ensemble, tmp_path, optimal="CNN2")
     refused("model: expected one of CNN1, CNN2, found 'CNN7'", "CNN7", ValueError)
     index, path = tmp_path / "models.json", tmp_path / "CNN2.safetensors"
     said, whole = index.read_text(), path.read_bytes()
@@ -389,15 +392,15 @@ def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
 # Nested selection: what is chosen, from what, and that the outer fold has no part in it.
 
 
-SETTINGS = [cnn.Member("plain", CHANNELS), cnn.Member("fewer", CHANNELS[1:3], weight_decay=5.0)]
-SETTINGS += [cnn.Member("on ridge", CHANNELS, weight_decay=2.0, ridge=10.0)]
+SETTINGS = [Member("plain", CHANNELS), Member("fewer", CHANNELS[1:3], weight_decay=5.0)]
+SETTINGS += [Member("on ridge", CHANNELS, weight_decay=2.0, ridge=10.0)]
 HOW = {"iterations": 40, "check": 5, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
 SEEDS = (3, 4)
 
 
 @pytest.fixture(scope="module")
 def found(data):
-    return cnn.nested(*data, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    return nested(*data, SETTINGS, seeds=SEEDS, inner=3, **HOW)
 
 
 def test_inner_folds_hold_whole_groups_and_nothing_that_is_tested(data):
@@ -422,9 +425,9 @@ def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
             for s, seed in enumerate(SEEDS):
                 for k in range(3):
                     validation = (labels[fold, s] == k)[None]
-                    member = cnn.Member(setting.model, setting.channels, seed, setting.weight_decay, setting.ridge)
+                    member = Member(setting.model, setting.channels, seed, setting.weight_decay, setting.ridge)
                     rest = {"validation": validation} | HOW
-                    _, fit = cnn.train(windows, target, [member], left[fold] & ~validation, **rest)
+                    _, fit = train(windows, target, [member], left[fold] & ~validation, **rest)
                     assert np.isfinite(setting.ridge) or found.stops[fold, i, s, k] == fit.best[0]
                     held[s] += np.nan_to_num(fit.validated[0])
                     out[s, k] = fit.predicted[0]
@@ -444,7 +447,7 @@ def test_nothing_about_a_fold_is_learnt_from_its_own_samples(data, found):
     windows, target, outer, groups = data
     tested = np.flatnonzero(outer == 1)
     spoilt = changed(data, tested[::2])
-    after = cnn.nested(*spoilt, outer, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    after = nested(*spoilt, outer, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
     assert (after.inner[1] == found.inner[1]).all() and after.chosen[1] == found.chosen[1]
     assert (after.stops[1] == found.stops[1]).all() and (after.inner[0] != found.inner[0]).all()
     assert (after.each[..., tested[1::2]] == found.each[..., tested[1::2]]).all()
@@ -455,20 +458,20 @@ def test_a_near_linear_target_is_left_to_the_network_on_a_ridge_and_noise_is_not
     assert found.chosen.tolist() == [2, 2, 2]
     assert skill.r2(data[1], found.predicted) > 0.7
     noise = np.random.default_rng(9).gamma(2.0, 0.5, N).astype("f4")
-    told = cnn.nested(data[0], noise, *data[2:], [SETTINGS[0], SETTINGS[2]], seeds=(1,), inner=3, **HOW)
+    told = nested(data[0], noise, *data[2:], [SETTINGS[0], SETTINGS[2]], seeds=(1,), inner=3, **HOW)
     assert skill.r2(noise, told.predicted) < 0.1
 
 
 def test_networks_for_maps_are_trained_on_all_samples_and_can_be_one_model(data, tmp_path):
     """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
     windows, target, _, groups = data
-    chosen = cnn.choose(windows, target, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    chosen = choose(windows, target, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
     assert chosen.name == SETTINGS[chosen.scores.argmin()].model == "on ridge"
     assert [m.model for m in chosen.ensemble.members] == ["plain"] * 6 + ["fewer"] * 6 + ["on ridge"] * 6
-    apart = cnn.predict(chosen.ensemble, windows)
+    apart = predict(chosen.ensemble, windows)
     assert skill.r2(target, apart[12:].mean(0)) > 0.8
-    cnn.save(chosen.as_one("all"), tmp_path, optimal="all")
-    said = cnn.predict(cnn.load(tmp_path), windows)
+    storage.save(chosen.as_one("all"), tmp_path, optimal="all")
+    said = predict(storage.load(tmp_path), windows)
     np.testing.assert_allclose(said.mean(0), apart.mean(0), atol=1e-5)
     np.testing.assert_allclose(said[:3], apart[[0, 6, 12]], atol=1e-5)
 
@@ -484,8 +487,8 @@ def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
 def test_validation_samples_only_decide_when_to_stop(data, masks):
     """The weights at the best look are those of a training without validation that ends there."""
     stopped, found = keep(data, masks)
-    said = cnn.predict(stopped, data[0])
+    said = predict(stopped, data[0])
     for member, steps in enumerate(found.best):
         one = masks[0][member : member + 1], None
         alone, _ = keep(data, one, iterations=int(steps), members=FIVE[member : member + 1])
-        np.testing.assert_allclose(cnn.predict(alone, data[0])[0], said[member], atol=1e-4)
+        np.testing.assert_allclose(predict(alone, data[0])[0], said[member], atol=1e-4)

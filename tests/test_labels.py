@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import cnn
-from helpers.cnn.nested_cv import inner_folds
+from helpers.cnn.cross_validation import out_of_fold, train_masks
+from helpers.cnn.nested_cv import choose, inner_folds, nested
+from helpers.cnn.network import Member
 from helpers.stats import applicability, lags, skill, splits
 from helpers.stats.labels import indexed
-from helpers.stats.paired_networks import out_of_fold
 
 N = 8
 GOOD = [0, 0, 1, 1, 2, 2, 3, 3]
@@ -31,7 +31,7 @@ def squared(predicted, observed):
 
 
 HOW = {"iterations": 1, "loss": squared, "progress": False}
-NESTED = {"settings": [cnn.Member("one", ("a", "b"))], "seeds": [1], "inner": 2, **HOW}
+NESTED = {"settings": [Member("one", ("a", "b"))], "seeds": [1], "inner": 2, **HOW}
 LEFT = np.ones((1, N), bool)
 
 
@@ -46,12 +46,12 @@ TAKERS = {
     "region_folds": lambda labels: splits.region_folds(LAT, LON, labels, 2),
     "knndm": lambda labels: splits.knndm(LAT, LON, labels, LAT + 1, LON, k=3, rng=rng()).folds,
     "fold_distances": lambda labels: splits.fold_distances(LAT, LON, labels),
-    "train_masks": splits.train_masks,
+    "train_masks": train_masks,
     "divided, folds": lambda labels: splits.divided(labels, GOOD),
     "divided, groups": lambda labels: splits.divided(GOOD, labels),
-    "nested, outer": lambda labels: cnn.nested(WINDOWS, OBS, labels, GOOD, **NESTED).predicted,
-    "nested, groups": lambda labels: cnn.nested(WINDOWS, OBS, YEAR, labels, **NESTED).predicted,
-    "choose": lambda labels: cnn.choose(WINDOWS, OBS, labels, **NESTED).scores,
+    "nested, outer": lambda labels: nested(WINDOWS, OBS, labels, GOOD, **NESTED).predicted,
+    "nested, groups": lambda labels: nested(WINDOWS, OBS, YEAR, labels, **NESTED).predicted,
+    "choose": lambda labels: choose(WINDOWS, OBS, labels, **NESTED).scores,
     "inner_folds": lambda labels: inner_folds(LEFT, labels, [1], 2),
     "within": lambda labels: lags.shuffled_within(labels, 3, rng())[0],
     "among_sites, site": lambda labels: lags.dealt_among_sites(labels, YEAR, 3, rng())[0],

@@ -118,15 +118,22 @@ def test_without_noise_nothing_is_taken_out():
     np.testing.assert_allclose(clean.root, 0, atol=1e-6)
 
 
+def many_waves(draws, rng):
+    """Return fields of many waves, for an error whose covariance is that of one draw."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realised, "WAVES", 600)
+        return Waves(draws, rng)
+
+
 def towers(seed, sites=60, years=6, c=0.4, length=900.0, private=0.5, b=0.7, smooth=False):
     """Return made years of towers: b times what is predicted, an error that neighbours share, and one of their own."""
     rng = np.random.default_rng(seed)
     lat, lon = rng.uniform(35, 60, sites), rng.uniform(-10, 40, sites)
-    shared = np.sqrt(c) * Waves(10, rng, count=600).at(lat, lon, np.full(10, length))
+    shared = np.sqrt(c) * many_waves(10, rng).at(lat, lon, np.full(10, length))
     year = np.argsort(rng.random((sites, 10)), axis=1)[:, :years].ravel()
     site, n = np.repeat(np.arange(sites), years), sites * years
     table = {"site": site, "place": site // 2, "year": 2005 + year, "lat": lat[site], "lon": lon[site]}
-    field = Waves(10, rng, count=600).at(lat, lon, np.full(10, length))
+    field = many_waves(10, rng).at(lat, lon, np.full(10, length))
     table |= {"predicted": field[year, site] if smooth else rng.normal(size=n), "sigma": 1.0}
     observed = 1 + b * table["predicted"] + shared[year, site] + np.sqrt(private) * rng.normal(size=n)
     return pd.DataFrame(table).assign(observed=observed)

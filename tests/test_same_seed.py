@@ -40,20 +40,22 @@ TRAINING = """
 import sys
 from pathlib import Path
 import numpy as np, torch, xarray as xr
-from helpers import cnn
+from helpers.cnn.nested_cv import nested
+from helpers.cnn.network import Member
+from helpers.cnn.training import train
 rng = np.random.default_rng(3)
 channels, samples = ("a", "b", "c", "d"), 120
 window = rng.standard_normal((samples, len(channels), 3, 3)).astype("float32")
 windows = xr.DataArray(window, dims=("sample", "predictor", "dy", "dx"), coords={"predictor": list(channels)})
 target = np.exp(window[:, :2].mean((1, 2, 3)) + 0.1 * rng.standard_normal(samples)).astype("float32")
 fold = rng.permutation(np.arange(samples) % 3)
-members = [cnn.Member("m", channels, seed, 0.1, [1.0, np.inf][seed % 2]) for seed in range(6)]
+members = [Member("m", channels, seed, 0.1, [1.0, np.inf][seed % 2]) for seed in range(6)]
 training = np.stack([fold != seed % 3 for seed in range(6)])
 loss = torch.nn.MSELoss(reduction="none")
 how = {"iterations": 40, "loss": loss, "progress": False}
-ensemble, fit = cnn.train(windows, target, members, training, **how)
-settings = [cnn.Member("plain", channels), cnn.Member("line", channels, ridge=1.0)]
-told = cnn.nested(windows, target, fold, np.arange(samples) // 4, settings, seeds=[1, 2], inner=2, patience=3, **how)
+ensemble, fit = train(windows, target, members, training, **how)
+settings = [Member("plain", channels), Member("line", channels, ridge=1.0)]
+told = nested(windows, target, fold, np.arange(samples) // 4, settings, seeds=[1, 2], inner=2, patience=3, **how)
 arrays = [fit.predicted, fit.loss, told.predicted, told.each, told.inner]
 arrays += [p.detach().numpy() for p in ensemble.parameters()]
 Path(sys.argv[1], "bytes").write_bytes(b"".join(np.ascontiguousarray(a).tobytes() for a in arrays))

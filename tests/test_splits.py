@@ -12,6 +12,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.metrics.pairwise import haversine_distances
 
+from helpers.cnn.cross_validation import train_masks
 from helpers.space import windows
 from helpers.space.grid import Grid
 from helpers.space.regions import cell_area
@@ -121,7 +122,7 @@ def test_years_are_left_out_in_runs(k):
 
 
 def test_masks_train_on_all_but_one_fold_and_divided_names_what_is_on_both_sides():
-    masks = splits.train_masks([0, 2, 1, 2])
+    masks = train_masks([0, 2, 1, 2])
     assert masks.tolist() == [[False, True, True, True], [True, True, False, True], [True, False, True, False]]
     assert splits.divided([0, 1, 1, 0], ["x", "x", "y", "z"]).tolist() == ["x"]
 

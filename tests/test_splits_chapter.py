@@ -13,7 +13,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold, PredefinedSplit, c
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers import cnn
+from helpers.cnn import storage
+from helpers.cnn.network import Ensemble, Member, predict
 from helpers.space import windows
 from helpers.space.grid import Grid
 from helpers.workspace import Workspace
@@ -51,9 +52,9 @@ def make_samples(rng):
 def publish(ws, samples):
     """Leave networks as chapter 3 does, hardly trained: this chapter asks for their name and channels alone."""
     basic = [name for name in samples.predictor.values.tolist() if not name.startswith("spei")]
-    ensemble = cnn.Ensemble([cnn.Member("CNN5", (*basic, "spei12", "spei24"), 1)], [*basic, "spei12", "spei24"])
+    ensemble = Ensemble([Member("CNN5", (*basic, "spei12", "spei24"), 1)], [*basic, "spei12", "spei24"])
     with ws.writing("models") as folder:
-        cnn.save(ensemble, folder, optimal="CNN5")
+        storage.save(ensemble, folder, optimal="CNN5")
 
 
 @pytest.fixture(scope="module")
@@ -185,9 +186,9 @@ def test_parts_and_labels_are_those_of_pandas(made):
 
 def test_the_honest_networks_can_be_loaded_and_agree_on_what_they_are(made):
     ws, samples, _ = made
-    ensemble = cnn.load(ws.read("honest_models"))
+    ensemble = storage.load(ws.read("honest_models"))
     assert len({m.model for m in ensemble.members}) == 1 and len(ensemble.members) == 5 * BRIEF["inner_folds"]
-    said = cnn.predict(ensemble, samples.window.sel(predictor=list(ensemble.channels))).mean(axis=0)
+    said = predict(ensemble, samples.window.sel(predictor=list(ensemble.channels))).mean(axis=0)
     assert r2_score(samples.reco.values, said) > 0.7, "one setting in five has hardly begun"
 
 

@@ -9,22 +9,25 @@ import xarray as xr
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import cnn, products
+from helpers import products
+from helpers.cnn import storage
+from helpers.cnn.network import Member, predict
+from helpers.cnn.training import re_drawn, train
 from helpers.products import configured
 from helpers.workspace import Workspace
 
 
 def brief(samples, steps=15):
     """Train one model of two networks, briefly."""
-    members = [cnn.Member("CNN5", tuple(samples.predictor.values.tolist()), s) for s in (1, 2)]
-    return cnn.train(samples.window, samples.reco.values, members, cnn.re_drawn(), iterations=steps, progress=False)
+    members = [Member("CNN5", tuple(samples.predictor.values.tolist()), s) for s in (1, 2)]
+    return train(samples.window, samples.reco.values, members, re_drawn(), iterations=steps, progress=False)
 
 
-def train(ws, steps=15):
+def train_networks(ws, steps=15):
     """Leave what chapter 4 needs of chapter 3."""
     ensemble, _ = brief(ws.read("samples"), steps)
     with ws.writing("models") as folder:
-        cnn.save(ensemble, folder, optimal="CNN5")
+        storage.save(ensemble, folder, optimal="CNN5")
     attrs = {"optimal": "CNN5", "iterations": steps, "learning_rate": 0.001, "n_train": 10, "n_test": 3}
     coords = {"model": ["CNN5"], "seed": [1, 2], "split": ["train", "test"], "metric": ["r2", "cc", "rmse", "sde"]}
     score = xr.DataArray(np.full((1, 2, 2, 4), 0.5), coords)
@@ -63,7 +66,7 @@ def planet(exact, run_chapter, tmp_path_factory):
     ws.write("static", truth[["igbp"]].astype("int8"))
     values = {"profile": "small", "data_folder": str(folder), "min_qc": 0.0}
     run_chapter("02_site_sampling", tmp_path, channels=names, **values)
-    train(ws)
+    train_networks(ws)
     run_chapter("04_validation", tmp_path, min_years=2, **values)
     return ws, folder
 
@@ -105,7 +108,7 @@ def sites(sites_profile, real_samples, run_chapter, tmp_path_factory):
     folder = tmp_path_factory.mktemp("validated")
     shutil.copytree(real_samples.folder, folder / "sites")
     ws = Workspace("sites", root=folder)
-    train(ws)
+    train_networks(ws)
 
     def validate(**values):
         run_chapter("04_validation", folder, **({"profile": "sites"} | sites_profile["04_validation"] | values))
@@ -132,7 +135,7 @@ def test_ozflux_is_met_by_a_network_that_saw_no_australian_tower(sites, real_dat
     place = np.stack([known.lat, known.lon, 1000 * known.year], axis=1)
     there = np.stack([validation.lat, validation.lon, 1000 * validation.year], axis=1)
     nearest = np.linalg.norm(there[:, None] - place, axis=2).argmin(axis=1)
-    expected = cnn.predict(again, known.window[nearest]).mean(axis=0)
+    expected = predict(again, known.window[nearest]).mean(axis=0)
     np.testing.assert_allclose(validation.simulated[0], expected, rtol=1e-5)
 
 

@@ -5,6 +5,11 @@ A claim can only get a verdict once its words are numbers. The readings are ours
 quantities out, `read` looks up what each claim hangs on, and `judge` gives the verdict: a claim holds or fails only
 beyond the margin of its numbers; in between it is open.
 
+Every margin is the half width of a two-sided interval of `CONFIDENCE`, with Student's t, for what the number was
+averaged or fitted over: the seeds of chapter 3, the members of a map in chapter 5, the years of a line in chapter 6,
+and the years that are left out in turn in chapters 6 and 7 (`skill.jackknife`). Counts, and numbers about the process
+models, which are no sample of anything, have none.
+
 >>> judge({"faster": [Part("lead", 0.2, 0.0, margin=0.1)]})
 {'faster': ('holds', 'lead: 0.2 ± 0.1, needs > 0')}
 """
@@ -22,15 +27,10 @@ from scipy import stats
 
 from helpers import reported
 from helpers.space import regions
+from helpers.stats.skill import jackknife
 
 CONFIDENCE = 0.9
 """Of the two-sided intervals whose half width is a margin."""
-
-BARE = ("URB", "SNO", "BSV", "WAT")
-"""Land cover that is no vegetation, left out of the ranking of biomes."""
-
-SHORT = dict(zip(("global", "north", "tropics", "south"), regions.BANDS, strict=True))
-"""How the ids of data/reported/numbers.csv call the globe and its bands."""
 
 Verdict = tuple[str, str]
 Share = Callable[..., float]
@@ -82,8 +82,8 @@ def read(chapter: str, numbers: Numbers) -> dict[str, Claim]:
     chapter : str
         Two digits, "03" to "07".
     numbers : mapping of str to float, mapping or callable
-        By quantity: a number; numbers by place, NaN or left out where there is none; or a function of one or more names
-        of places, such as `parts` gives.
+        By quantity: a number; numbers by place, NaN where there is none; or a function of one or more names of places,
+        such as `parts` gives.
 
     Returns
     -------
@@ -91,21 +91,26 @@ def read(chapter: str, numbers: Numbers) -> dict[str, Claim]:
 
     Raises
     ------
-    KeyError
-        A quantity that a claim hangs on isn't there.
+    ValueError
+        The table names a quantity or a place that isn't there.
     """
+    path = reported.FOLDER / "tests.csv"
 
     def number(text: str, where: str = "") -> float:
         """Return what a cell of the table stands for: a number, or a quantity of ``numbers``."""
         if _is_number(text):
             return float(text)
+        if text not in numbers:
+            raise ValueError(f"{path}: expected a quantity of chapter {chapter}, found {text!r}; correct it")
         of = numbers[text]
         if callable(of):
             return float(of(*where.split(" + ")))
-        return float(of.get(where, np.nan) if hasattr(of, "get") else of)
+        if hasattr(of, "get") and where not in of:
+            raise ValueError(f"{path}: expected a place that has {text!r}, found {where!r}; correct it")
+        return float(of[where] if hasattr(of, "get") else of)
 
     found: dict[str, Claim] = {}
-    tests = pd.read_csv(reported.FOLDER / "tests.csv", dtype=str, keep_default_na=False)
+    tests = pd.read_csv(path, dtype=str, keep_default_na=False)
     for row in tests[tests["id"].isin(reported.claims(chapter)["id"])].itertuples():
         if not row.comparison:
             found[row.id] = ("not testable here", row.quantity)
@@ -136,17 +141,13 @@ def judge(
     claims : mapping of id to sequence of Part
         From all data. A verdict that was given already is handed on.
     left_out : sequence of such mappings
-        The same claims from the data without one year, each year in turn. The margin of a part is then the half width
-        of the jackknife's interval for its gap, with Student's t; without them it is zero.
+        The same claims from the data without one year, each year in turn: the margin of a part's gap is then the
+        jackknife's. All cells lose the same year, so that weather which neighbours share is in it. Without them it is
+        zero.
 
     Returns
     -------
     dict of id to (verdict, what decided it)
-
-    Notes
-    -----
-    The jackknife (Efron & Stein 1981, doi:10.1214/aos/1176345462) takes years as independent of each other. All cells
-    lose the same year, so that weather which neighbours share is in the margin.
     """
     found = {}
     for name, claim in claims.items():
@@ -156,7 +157,10 @@ def judge(
         if unknown := [part for part in claim if np.isnan(part.gap)]:
             found[name] = ("not testable here", f"{unknown[0].what}: not known here")
             continue
-        known = [(part, _margin(part, [other[name][k] for other in left_out])) for k, part in enumerate(claim)]
+        known = []
+        for k, part in enumerate(claim):
+            again = jackknife([other[name][k].gap for other in left_out], CONFIDENCE) if left_out else 0.0
+            known.append((part, again if part.margin is None else part.margin))
         # the part that fails by most, or passes by least, in units of its margin
         passed = [part.gap / margin if margin else part.gap and np.copysign(np.inf, part.gap) for part, margin in known]
         decides, margin = known[int(np.argmin(np.nan_to_num(passed, nan=-np.inf)))]
@@ -166,17 +170,6 @@ def judge(
             sure = all(part.gap > margin for part, margin in known)
             found[name] = ("holds" if sure else "open", decides.shown(margin))
     return found
-
-
-def _margin(part: Part, others: Sequence[Part]) -> float:
-    """Return the margin of a part: its own, or the jackknife's."""
-    if part.margin is not None:
-        return part.margin
-    if not others:
-        return 0.0
-    gaps, n = np.array([other.gap for other in others]), len(others)
-    error = np.sqrt((n - 1) / n * ((gaps - gaps.mean()) ** 2).sum())
-    return float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * error)
 
 
 def parts(static: xr.Dataset, counted: xr.DataArray) -> Share:
@@ -195,12 +188,14 @@ def parts(static: xr.Dataset, counted: xr.DataArray) -> Share:
         ``part(condition, *names)``: percent, by area, of the counted cells that lie in any of the named places, bands
         or economies; NaN when they hold no counted cell.
     """
-    where = {SHORT["global"]: np.ones(counted.shape, bool)}
+    where = {next(iter(regions.BANDS)): np.ones(counted.shape, bool)}
     where |= regions.places(static.lat, static.lon)
     where |= regions.groups(static.band, dict(enumerate(regions.BAND_NAMES)))
     where |= regions.groups(static.economy, dict(enumerate(regions.ECONOMIES, start=1)))
 
     def part(condition: xr.DataArray, *names: str) -> float:
+        if unknown := [name for name in names if name not in where]:
+            raise ValueError(f"place: expected one of {', '.join(where)}, found {unknown[0]!r}; correct it")
         inside = {"": np.any([where[name] for name in names], axis=0)}
         return 100 * float(regions.group_shares(condition, static.area, inside, within=counted).share_area[0])
 

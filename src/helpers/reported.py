@@ -54,15 +54,13 @@ def table(name: str) -> pd.DataFrame:
     return text.astype({column: kind for column, kind in numeric.items() if column in text})
 
 
-def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFrame:
-    """Return the numbers stated in the paper's text and captions, as that chapter should meet them.
+def numbers(chapter: str | None = None) -> pd.DataFrame:
+    """Return the numbers stated in the paper's text and captions that don't merely repeat a cell of a table.
 
     Parameters
     ----------
     chapter : str, optional
         Two digits, "03" to "07"; all chapters when left out.
-    repeated : bool
-        Include the numbers that only repeat a table (column ``repeats`` names the cell), where they are compared.
 
     Returns
     -------
@@ -71,8 +69,7 @@ def numbers(chapter: str | None = None, *, repeated: bool = False) -> pd.DataFra
         unit, repeats, quote.
     """
     rows = _of_chapter("numbers", chapter)
-    rows = rows if repeated else rows[rows["repeats"] == ""]
-    return rows.astype({"value": float}).reset_index(drop=True)
+    return rows[rows["repeats"] == ""].astype({"value": float}).reset_index(drop=True)
 
 
 def number(id: str) -> float:

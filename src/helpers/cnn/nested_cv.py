@@ -108,7 +108,7 @@ def nested(
         Number of inner folds (2 or more).
     loss, **training
         ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture`` and ``progress`` of
-        `helpers.cnn.train`.
+        `helpers.cnn.training.train`.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def nested(
     Raises
     ------
     ValueError
-        Fewer groups than inner folds in the samples that an outer fold leaves, or as in `helpers.cnn.train`.
+        Fewer groups than inner folds in the samples that an outer fold leaves, or as in `helpers.cnn.training.train`.
     """
     labels, fold = indexed(outer, "outer", len(target))
     left = np.arange(len(labels))[:, None] != fold

@@ -134,14 +134,14 @@ def train(
     check : int
         Iterations between two looks.
     patience : int, optional
-        Looks without a gain after which a member stops; by default it never does.
+        Looks at validation samples without a gain after which a member stops; by default it never does.
     learning_rate : float
         Of Adam (Kingma & Ba 2015), whose other settings stay at PyTorch's defaults.
     permutation : tuple of ndarray (member, sample) and sequence of str, optional
         For null models: the sample that each sample of a member takes some channels from, and these channels; see
         `within`. It holds in the predictions of this call as well.
     architecture : dict
-        See `helpers.cnn.ARCHITECTURE`.
+        See `helpers.cnn.network.ARCHITECTURE`.
     keep : int
         How many last iterations `History` keeps in full.
     progress : bool
@@ -158,7 +158,8 @@ def train(
     ------
     ValueError
         A channel is missing, values are not finite, shapes disagree, a split leaves one side empty, a sample is for
-        training and for validation, or a drawn split comes with validation samples or a ridge.
+        training and for validation, a drawn split comes with validation samples or a ridge, or patience without
+        validation samples.
     """
     present = windows["predictor"].values.tolist()
     wanted = {name for m in members for name in m.channels}
@@ -176,6 +177,8 @@ def train(
     }.items():
         if not isinstance(count, int) or count < 1:
             raise ValueError(f"{name}: expected a whole number of 1 or more, found {count}")
+    if patience is not None and validation is None:
+        raise ValueError(f"patience: expected validation samples to be patient with, found none for {patience} looks")
     drawn = callable(split)
     if drawn and (validation is not None or any(np.isfinite(m.ridge) for m in members)):
         raise ValueError(

@@ -37,14 +37,14 @@ import pandas as pd
 import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
-from helpers import cnn
+from helpers.cnn.cross_validation import out_of_fold, redrawn
+from helpers.cnn.training import re_drawn
 from helpers.demo.carbon import HARD
 from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
 from helpers.space import windows
 from helpers.stats import lags, skill
 from helpers.stats.lags import PLANTED
-from helpers.stats.paired_networks import out_of_fold, redrawn
 from helpers.stats.spei import december
 from helpers.stats.splits import grouped_folds, place_groups
 
@@ -201,8 +201,8 @@ def found(
             simulated = np.stack([predicted[name][k] for name in ("without", *waters, NEXT)])
             errors, variation = lags.squared_errors(made.reco.values[k], simulated, of)
             tests = [lags.gain(each, errors[0], variation, group, draws, rng) for each in errors[1:]]
-            p = [*lags.adjusted([test[3] for test in tests[:-1]]), tests[-1][3]]
-            out += _rows(protocol, planted, [t[0] > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
+            p = [*lags.adjusted([test.p for test in tests[:-1]]), tests[-1].p]
+            out += _rows(protocol, planted, [t.value > 0 and q < alpha for t, q in zip(tests, p, strict=True)])
     return pd.concat([_table(out), without_networks(made, alpha)], ignore_index=True)
 
 
@@ -217,7 +217,7 @@ def _redrawn(made: xr.Dataset, seed: int, how: dict) -> list[tuple]:
     """Train under the paper's split, all lags at once, and compare scores of the last ten iterations."""
     names = ("without", *EARLIER, NEXT)
     models, targets = _models(made, names)
-    predicted, tested = redrawn(made.window, targets, models, [seed], draw_split=cnn.re_drawn(), keep=10, **how)
+    predicted, tested = redrawn(made.window, targets, models, [seed], draw_split=re_drawn(), keep=10, **how)
     turns = zip(predicted.swapaxes(0, 1), tested[0], strict=True)  # one seed: all were tested on the same samples
     score = np.mean([skill.r2(targets[:, held], said[:, held]) for said, held in turns], axis=0)
     score = score.reshape(len(names), -1)

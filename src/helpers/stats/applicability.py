@@ -240,10 +240,12 @@ def importance_weights(importance: ArrayLike) -> np.ndarray:
 # Whether errors grow with the dissimilarity index: means in parts of equal weight, from familiar to strange.
 
 
-def by_index(
-    index: ArrayLike, values: Mapping[str, ArrayLike], weight: ArrayLike | None = None, parts: int = 10
-) -> pd.DataFrame:
-    """Return means of values in parts of equal weight, in the order of the dissimilarity index.
+PARTS = 10
+"""Parts of equal weight in `by_index`."""
+
+
+def by_index(index: ArrayLike, values: Mapping[str, ArrayLike], weight: ArrayLike | None = None) -> pd.DataFrame:
+    """Return means of values in `PARTS` of equal weight, in the order of the dissimilarity index.
 
     Parameters
     ----------
@@ -253,8 +255,6 @@ def by_index(
         Such as squared errors.
     weight : array_like (place,), optional
         Such as cell areas, above 0; equal if left out. A place belongs to the part that holds its middle.
-    parts : int
-        How many (1 to the number of places).
 
     Returns
     -------
@@ -268,6 +268,6 @@ def by_index(
         raise ValueError(f"values: expected finite values, found some in {bad[0]} that are not; drop those places")
     frame = frame.sort_values("index", kind="stable")
     weight = frame.pop("weight")
-    part = np.minimum(parts * (weight.cumsum() - weight / 2) / weight.sum(), parts - 0.5).astype(int)
+    part = np.minimum(PARTS * (weight.cumsum() - weight / 2) / weight.sum(), PARTS - 0.5).astype(int)
     sums = frame.mul(weight, axis=0).groupby(part).sum()
     return sums.div(weight.groupby(part).sum(), axis=0).rename_axis("part")

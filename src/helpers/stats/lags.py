@@ -31,6 +31,7 @@ from scipy import stats
 
 from helpers import reported
 from helpers.stats.labels import indexed
+from helpers.stats.skill import Interval
 from helpers.workspace import DATA
 
 LAST, BEFORE, THREE = "last year's water", "water of the year before last", "three years' waters"
@@ -93,7 +94,7 @@ def turn_errors(
 ) -> np.ndarray:
     """Return each sample's squared error (model, sample), averaged over the turns in which it was tested.
 
-    ``predicted`` and ``tested`` (model, turn, sample) come from `helpers.stats.paired_networks.redrawn`, the others are
+    ``predicted`` and ``tested`` (model, turn, sample) come from `helpers.cnn.cross_validation.redrawn`, the others are
     those of `squared_errors`. NaN where no turn tested a sample.
     """
     errors = squared_errors(observed, predicted, site)[0]
@@ -119,7 +120,7 @@ def gain(
     groups: ArrayLike,
     draws: int,
     rng: np.random.Generator,
-) -> tuple[float, float, float, float]:
+) -> Interval:
     """Return what a network gains over a reference, with an interval by groups.
 
     Parameters
@@ -136,10 +137,8 @@ def gain(
 
     Returns
     -------
-    value, low, high : float
-        Difference in R² (positive: better than the reference), with the 2.5th and the 97.5th percentile over draws.
-    p : float
-        Two-sided: twice the share of draws on the lesser side of zero, at least 2 / (draws + 1).
+    Interval
+        Of the difference in R² (positive: better than the reference).
     """
     difference, total = np.asarray(reference) - np.asarray(errors), np.asarray(variation)
     labels, which = indexed(groups, "groups", difference.size)
@@ -148,10 +147,7 @@ def gain(
     sums = np.stack([np.bincount(which, difference), np.bincount(which, total)])
     value = sums[0].sum() / sums[1].sum()
     drawn = sums[:, rng.integers(labels.size, size=(draws, labels.size))].sum(axis=-1)
-    spread = drawn[0] / np.where(drawn[1] > 0, drawn[1], np.nan)
-    beyond = min((spread <= 0).sum(), (spread >= 0).sum())
-    low, high = np.nanquantile(spread, [0.025, 0.975])
-    return float(value), float(low), float(high), float(min(1.0, 2 * (beyond + 1) / (draws + 1)))
+    return Interval.of(float(value), drawn[0] / np.where(drawn[1] > 0, drawn[1], np.nan))
 
 
 def gains(
@@ -181,8 +177,9 @@ def gains(
     known = np.isfinite(np.stack([np.asarray(e) for e in errors.values()])).all(axis=0)
     _, which = indexed(groups, "groups", known.size)
     rest = np.asarray(variation)[known], which[known], draws, rng
-    found = [(m, r, *gain(np.asarray(errors[m])[known], np.asarray(errors[r])[known], *rest)) for m, r in pairs]
-    table = pd.DataFrame(found, columns=["model", "reference", "gain", "low", "high", "p"])
+    found = [(m, r, gain(np.asarray(errors[m])[known], np.asarray(errors[r])[known], *rest)) for m, r in pairs]
+    rows = [(m, r, each.value, each.low, each.high, each.p) for m, r, each in found]
+    table = pd.DataFrame(rows, columns=["model", "reference", "gain", "low", "high", "p"])
     return table.assign(p_holm=adjusted(table.p))
 
 
@@ -199,16 +196,6 @@ def adjusted(p: ArrayLike) -> np.ndarray:
     steps = out[order] * np.arange(order.size, 0, -1)  # the smallest times all, the next times one less, and so on
     out[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return out
-
-
-def rank_p(real: float, permuted: ArrayLike) -> float:
-    """Return the share of all orders, the true one among them, that gain as much as the true one: (1 + k) / (1 + n).
-
-    >>> rank_p(0.3, [0.1, 0.2, 0.4])
-    0.5
-    """
-    copies = np.asarray(permuted, "float64")
-    return float((1 + (copies >= real).sum()) / (1 + copies.size))
 
 
 # Regressions within sites.

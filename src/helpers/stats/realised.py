@@ -66,6 +66,12 @@ REACH = 3
 ROWS, CELLS = 60, 4000
 """Rows of a map that are read at a time, and cells of which all draws are made at a time."""
 
+LEAST, FAR = 3, 4000.0
+"""Years that a tower needs to tell of errors, and km beyond which two towers tell nothing together."""
+
+WAVES, GROUP = 50, 10
+"""Waves of a random field, and fields that have their wave vectors in common."""
+
 
 def _mixed(values: np.ndarray) -> np.ndarray:
     """Return the mixed second differences (…, lat, lon); longitude goes round, rows beyond the edge are missing."""
@@ -208,9 +214,7 @@ def cleaned(found: xr.Dataset) -> xr.Dataset:
     return out.assign_attrs(found.attrs)
 
 
-def tower_errors(
-    years: pd.DataFrame, draws: int, rng: np.random.Generator, least: int = 3, far: float = 4000.0
-) -> pd.DataFrame:
+def tower_errors(years: pd.DataFrame, draws: int, rng: np.random.Generator) -> pd.DataFrame:
     """Tell from years of unseen towers how a map of RECO errs; once for all of them, then for places drawn anew.
 
     Parameters
@@ -221,10 +225,6 @@ def tower_errors(
     draws : int
         How often places are drawn with replacement.
     rng : numpy.random.Generator
-    least : int
-        Years that a site needs.
-    far : float
-        Pairs of sites farther apart tell nothing (km).
 
     Returns
     -------
@@ -241,10 +241,10 @@ def tower_errors(
     """
     if not np.isfinite(years[["observed", "predicted", "sigma"]].to_numpy("float64")).all():
         raise ValueError("observed, predicted, sigma: expected numbers, found missing ones; leave such years out")
-    table = years[years.groupby("site").year.transform("size") >= least].reset_index(drop=True)
+    table = years[years.groupby("site").year.transform("size") >= LEAST].reset_index(drop=True)
     names, code = indexed(table.site.to_numpy(), "site", len(table))
     if len(names) < 5:
-        raise ValueError(f"site: expected five sites or more of {least} years, found {len(names)}; take fewer years")
+        raise ValueError(f"site: expected five sites or more of {LEAST} years, found {len(names)}; take fewer years")
     places, place = indexed(table.place.to_numpy(), "place", len(table))
     size = np.bincount(code)[code]
     kept = 1 - 1 / size  # of a variance, once the site's mean is taken out
@@ -259,7 +259,7 @@ def tower_errors(
     same = (table.year.to_numpy()[:, None] == table.year.to_numpy()) & (code[:, None] < code)
     i, j = np.nonzero(same)
     apart = RADIUS / 1000 * np.linalg.norm(at[i] - at[j], axis=1)
-    i, j, apart = i[apart < far], j[apart < far], apart[apart < far]
+    i, j, apart = i[apart < FAR], j[apart < FAR], apart[apart < FAR]
     if not i.size or not f.any():
         lacks = "years that two sites within reach share" if f.any() else "predictions that differ from year to year"
         raise ValueError(f"years: expected {lacks}, found none; take more sites, or longer records")
@@ -303,16 +303,18 @@ class Waves:
     draws : int
         How many fields.
     rng : numpy.random.Generator
-    count : int
-        Waves of a field. They are sums of plane waves through the globe; for an exponential covariance the wave vectors
-        have a Cauchy distribution in three dimensions (random Fourier features; Rahimi and Recht 2007, NIPS 20).
+
+    Notes
+    -----
+    They are sums of plane waves through the globe; for an exponential covariance the wave vectors have a Cauchy
+    distribution in three dimensions (random Fourier features; Rahimi and Recht 2007, NIPS 20).
     """
 
-    def __init__(self, draws: int, rng: np.random.Generator, count: int = 50, group: int = 10) -> None:
-        groups = -(-draws // group)
-        self.vectors = rng.standard_normal((groups, count, 3)) / np.abs(rng.standard_normal((groups, count, 1)))
-        self.amplitudes = rng.standard_normal((draws, 2 * count)) / np.sqrt(count)
-        self.group = np.arange(draws) // group
+    def __init__(self, draws: int, rng: np.random.Generator) -> None:
+        groups = -(-draws // GROUP)
+        self.vectors = rng.standard_normal((groups, WAVES, 3)) / np.abs(rng.standard_normal((groups, WAVES, 1)))
+        self.amplitudes = rng.standard_normal((draws, 2 * WAVES)) / np.sqrt(WAVES)
+        self.group = np.arange(draws) // GROUP
 
     def at(self, lat: np.ndarray, lon: np.ndarray, length: np.ndarray) -> np.ndarray:
         """Return the fields (draw, cell) of mean 0 and variance 1; ``length`` (draw,) in km."""

@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 
 from helpers.space import regions
 from helpers.space.grid import together
-from helpers.stats.trends import bands, shares
+from helpers.stats.trends import bands, by_region, shares
 
 SINK, RISK, EVEN, EMPTY = "carbon-sink potential", "carbon-source risk", "even", "no cells"
 
@@ -28,6 +28,9 @@ WORD = {SINK: "sink", RISK: "source"}
 
 INDISTINGUISHABLE = "indistinguishable"
 """The verdict where errors leave the sign open."""
+
+BARE = ("URB", "SNO", "BSV", "WAT")
+"""Land cover that is no vegetation, left out of the ranking of biomes."""
 
 VERDICTS = {1: "NPP faster", 2: "RECO faster", 3: INDISTINGUISHABLE}
 """Flags of the verdicts on cells; 0 stands for no difference to judge."""
@@ -164,8 +167,7 @@ def against(
     conditions |= {f"{name}: above zero": rule > 0 for name, rule in rules.items()}
     conditions["the true sink grows"] = sink > 0
     table = shares(conditions, counted & np.isfinite(sink), static.area, bands(static.band))
-    wide = 100 * table.pivot(index="what", columns="region", values="area")
-    return wide.loc[list(conditions), list(regions.BANDS)].rename_axis(index=None, columns=None)
+    return 100 * by_region(table, ["what"]).xs("area", level="shares").T.rename_axis(index=None, columns=None)
 
 
 # What is left of verdicts and ranks when a share is known with an error: draws of it in place of one number.

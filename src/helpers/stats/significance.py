@@ -506,17 +506,6 @@ def permuted_shares(
     return pd.DataFrame([statistic(y.isel(year=order).assign_coords(year=years)) for order in orders])
 
 
-def permutation_p(observed: Mapping[str, float], permuted: pd.DataFrame) -> pd.Series:
-    """Return how often chance gives as much as was observed, or more: one-sided, (1 + k) / (1 + repeats).
-
-    Phipson and Smyth (2010), doi:10.2202/1544-6115.1585: the observed order is one of those that might have been.
-
-    >>> permutation_p({"share": 0.3}, pd.DataFrame({"share": [0.1, 0.2, 0.4]})).tolist()
-    [0.5]
-    """
-    return (1 + (permuted >= pd.Series(observed)).sum()).div(1 + len(permuted)).rename("p")
-
-
 def summary_of_field(field: xr.DataArray, area: xr.DataArray, alpha: float = 0.1) -> pd.DataFrame:
     """Sum up the trends of yearly maps by each test, cell by cell and judged as a field.
 

@@ -184,33 +184,34 @@ def within_sites(
     found["skill"] = (2 * both - var_sim) / var_obs
     found["sd_r"] = pearson(sd[0][pick], sd[1][pick])[0]
     found["sd_ratio"] = sd[1][pick].mean(-1) / np.where(var_obs > 0, sd[0][pick].mean(-1), np.nan)
-    rows = {name: (values[0], *_ends(values[1:], 0.025)) for name, values in found.items()}
+    rows = {name: (values[0], *_ends(values[1:])) for name, values in found.items()}
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).astype("float64")
 
 
-def _ends(values: np.ndarray, tail: float) -> np.ndarray:
-    """Return the quantiles that leave out equal shares on both sides, of those values that are defined."""
+ENDS = 0.025, 0.975
+"""Shares of the draws below the two ends of an interval: it holds 95 % of them."""
+
+
+def _ends(values: np.ndarray) -> np.ndarray:
+    """Return the quantiles `ENDS` of those values that are defined."""
     known = values[np.isfinite(values)]
-    return np.quantile(known, [tail, 1 - tail]) if known.size else np.full(2, np.nan)
+    return np.quantile(known, ENDS) if known.size else np.full(2, np.nan)
 
 
-def jackknife(members: ArrayLike, statistic: Callable[[np.ndarray], float]) -> tuple[float, float]:
-    r"""Return a statistic of the mean of an ensemble, and half the width of its 95 % interval.
+def jackknife(without: ArrayLike, level: float) -> float:
+    r"""Return half the width of a statistic's interval, from its values without each of m members or years in turn.
 
-    With :math:`\theta_{(m)}` the statistic without member m of M, the standard error is
-    :math:`\sqrt{\frac{M - 1}{M} \sum_m (\theta_{(m)} - \bar\theta)^2}` (Efron and Stein 1981,
-    doi:10.1214/aos/1176345462). It says how firmly the ensemble stands, were other members drawn; an error that all
-    share is not in it.
+    .. math:: t_{(1 + c) / 2,\, m - 1} \sqrt{\frac{m - 1}{m} \sum_k (\theta_{(k)} - \bar\theta)^2},
 
-    ``members`` is (member, ...), and the statistic makes a number of their mean (...). The half width of one member is
-    NaN.
+    with :math:`\theta_{(k)}` the statistic without the k-th and c the ``level`` (0 to 1): Efron and Stein (1981),
+    doi:10.1214/aos/1176345462, with Student's t. It takes what was left out as independent, and says how firmly the
+    statistic stands were others drawn; an error that all share is not in it. NaN for fewer than two values.
     """
-    every = np.asarray(members, dtype=np.float64)
-    value = float(statistic(every.mean(0)))
-    if len(every) == 1:
-        return value, np.nan
-    rest = np.array([statistic((every.sum(0) - one) / (len(every) - 1)) for one in every])
-    return value, float(1.96 * np.sqrt((len(every) - 1) * rest.var()))
+    rest = np.asarray(without, dtype=np.float64)
+    if rest.size < 2:
+        return np.nan
+    error = np.sqrt((rest.size - 1) / rest.size * ((rest - rest.mean()) ** 2).sum())
+    return float(stats.t.ppf((1 + level) / 2, rest.size - 1) * error)
 
 
 # Scores from sums: what samples add to the number, the sums, the squares and the products. Sums of parts add up to the
@@ -386,7 +387,7 @@ class Interval:
     Parameters
     ----------
     value, low, high : float
-        Of all sites, and the percentiles over draws that leave out equal shares on both sides.
+        Of all sites, and the quantiles `ENDS` of the draws.
     draws : ndarray, shape (draw,)
     """
 
@@ -394,6 +395,11 @@ class Interval:
     low: float
     high: float
     draws: np.ndarray
+
+    @classmethod
+    def of(cls, value: float, draws: np.ndarray) -> Interval:
+        """Return a value with the interval that its draws (draw,) give."""
+        return cls(value, *map(float, _ends(draws)), draws)
 
     @property
     def p(self) -> float:
@@ -421,20 +427,18 @@ class SiteBootstrap:
     repeats : int
         Number of draws.
     rng : numpy.random.Generator
-    level : float
-        Share of the draws within an interval.
     """
 
-    def __init__(self, groups: ArrayLike, repeats: int, rng: np.random.Generator, level: float = 0.95) -> None:
+    def __init__(self, groups: ArrayLike, repeats: int, rng: np.random.Generator) -> None:
         self.labels, which = indexed(groups)
-        self.groups, self.level, n = self.labels[which], level, self.labels.size
+        self.groups, n = self.labels[which], self.labels.size
         if n < 2:
             raise ValueError(f"groups: expected a label a sample and two groups or more to draw from, found {n}")
         self.counts = rng.multinomial(n, np.full(n, 1 / n), size=repeats).astype(np.float64)
 
     def interval(self, statistic: str, observed: ArrayLike, simulated: ArrayLike) -> Interval:
         """Score simulations by one of the `STATISTICS`."""
-        return self._interval(*self._scores(statistic, sums(observed, simulated, self.groups)))
+        return Interval.of(*self._scores(statistic, sums(observed, simulated, self.groups)))
 
     def difference(self, statistic: str, observed: ArrayLike, first: ArrayLike, second: ArrayLike) -> Interval:
         """Score two simulations in the same draws, and take the first less the second; deals are paired as well."""
@@ -443,13 +447,13 @@ class SiteBootstrap:
         (a, draws_a), (b, draws_b) = (
             self._scores(statistic, sums(observed, simulated, self.groups)) for simulated in (first, second)
         )
-        return self._interval(a - b, draws_a - draws_b)
+        return Interval.of(a - b, draws_a - draws_b)
 
     def of_sums(self, statistic: str, parts: np.ndarray, groups: ArrayLike) -> Interval:
         """Score sums (deal, seed, row, 6), say those of `scale_sums`, whose rows belong to ``groups`` (row,)."""
         if not np.array_equal(indexed(groups)[0], self.labels):
             raise ValueError("groups: expected the labels that are drawn; give each row its group")
-        return self._interval(*self._scores(statistic, _by_label(parts, groups)))
+        return Interval.of(*self._scores(statistic, _by_label(parts, groups)))
 
     def _scores(self, statistic: str, parts: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the score of all groups and of each draw, from sums (group, 6), (seed, …) or (deal, seed, …)."""
@@ -459,6 +463,3 @@ class SiteBootstrap:
         for k, deal in enumerate(deals):
             draws[k :: len(deals)] = rule(self.counts[k :: len(deals)] @ deal).mean(0)
         return float(np.mean([rule(deal.sum(-2)).mean(0) for deal in deals])), draws
-
-    def _interval(self, value: float, draws: np.ndarray) -> Interval:
-        return Interval(value, *map(float, _ends(draws, (1 - self.level) / 2)), draws)

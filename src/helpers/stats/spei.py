@@ -284,7 +284,11 @@ def earlier(index: xr.DataArray, site: xr.DataArray, year: xr.DataArray, back: i
     return known.sel(year=at[0], site=at[1]).transpose(..., "sample").values
 
 
-def of_a_longer_base(climate: xr.Dataset, rng: np.random.Generator, limit: float = 3.0, long: int = 300) -> float:
+LONG_BASE = 300
+"""Years of the record that is made to be the base of `of_a_longer_base`; a record of half as many or fewer fits it."""
+
+
+def of_a_longer_base(climate: xr.Dataset, rng: np.random.Generator, limit: float = 3.0) -> float:
     """Return the slope, within sites, of SPEI12 fitted on a long record on SPEI12 fitted on this short one.
 
     A slope below 1 says that the short base attenuates what is regressed on its index, by that factor. Climate is made
@@ -297,8 +301,6 @@ def of_a_longer_base(climate: xr.Dataset, rng: np.random.Generator, limit: float
     rng : numpy.random.Generator
     limit : float
         Scores are cut at plus and minus this.
-    long : int
-        Years of the long base, twice those of the record or more.
 
     Returns
     -------
@@ -306,13 +308,13 @@ def of_a_longer_base(climate: xr.Dataset, rng: np.random.Generator, limit: float
         Over all stretches of the long record that are as long as this one, each with a base of its own.
     """
     years = climate.sizes["time"] // 12
-    drawn = 12 * rng.integers(years, size=(long, 12)) + np.arange(12)
+    drawn = 12 * rng.integers(years, size=(LONG_BASE, 12)) + np.arange(12)
     months = np.datetime64("1700-01") + np.arange(drawn.size)
     made = climate.isel(time=drawn.ravel()).assign_coords(time=months.astype("datetime64[ns]"))
     pet = _pet(made)
     whole = december(spei(made.precipitation, pet, 12, limit=limit))
     product = square = 0.0
-    for first in range(1700, 1701 + long - years, years):
+    for first in range(1700, 1701 + LONG_BASE - years, years):
         base = first, first + years - 1
         short = december(spei(made.precipitation, pet, 12, calibration=base, limit=limit)).sel(year=slice(*base))
         true = whole.sel(year=short.year).where(short.notnull())

@@ -109,12 +109,6 @@ def _check_k(k: int, available: int, what: str) -> None:
         raise ValueError(f"k: expected at most one fold for each of the {available} {what}, found {k}; ask for fewer")
 
 
-def train_masks(folds: ArrayLike) -> np.ndarray:
-    """Return which samples train (fold, sample) when each fold is tested in turn; the others are tested."""
-    numbers, which = indexed(folds, "folds")
-    return which != np.arange(numbers.size)[:, None]
-
-
 def random_folds(n: int, k: int, rng: np.random.Generator) -> np.ndarray:
     """Deal ``n`` samples at random into k folds of equal size (to one sample), whatever place they come from."""
     _check_k(k, n, "samples")

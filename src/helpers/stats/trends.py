@@ -33,6 +33,9 @@ DIRECTIONS = {1: "NPP+RECO+", 2: "NPP+RECO-", 3: "NPP-RECO+", 4: "NPP-RECO-"}
 REGIONS = tuple(BANDS)
 """The globe, then the three bands in the order of the flag variable ``band`` (0, 1, 2)."""
 
+SHORT = dict(zip(("global", "north", "tropics", "south"), REGIONS, strict=True))
+"""How the ids of data/reported/numbers.csv call the globe and its bands."""
+
 WORDS = {"increase": "rise", "decrease": "fall", "reco": "RECO", "npp": "NPP"}
 """What the paper's tables in data/reported call things, and how a page writes them."""
 

@@ -1,7 +1,7 @@
-"""Networks that differ in one thing only, the water they see: on the same samples, in the same folds or splits.
+"""Networks tested on samples that they were not trained on: in folds that stay, or under splits that are drawn anew.
 
-Each seed deals its own folds, and every model has them in common with all others, so that two models never differ in
-who was tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
+Every model has its folds and splits in common with all others of its seed, so that two models never differ in who was
+tested. Initial weights are drawn layer by layer, so models with equally many channels share those as well.
 """
 
 from __future__ import annotations
@@ -12,9 +12,15 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from helpers import cnn
-from helpers.cnn.training import Loss, Split
-from helpers.stats.splits import train_masks
+from helpers.cnn.network import Member
+from helpers.cnn.training import Split, train
+from helpers.stats.labels import indexed
+
+
+def train_masks(folds: ArrayLike) -> np.ndarray:
+    """Return which samples train (fold, sample) when each fold is tested in turn; the others are tested."""
+    numbers, which = indexed(folds, "folds")
+    return which != np.arange(numbers.size)[:, None]
 
 
 def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:
@@ -41,12 +47,10 @@ def out_of_fold(
     folds: np.ndarray,
     seeds: Sequence[int],
     *,
-    iterations: int,
-    loss: Loss = cnn.squared_error,
+    patience: int = 0,
     rows: np.ndarray | None = None,
     moved: Sequence[str] = (),
-    patience: int = 0,
-    progress: bool = True,
+    **training,
 ) -> xr.DataArray:
     """Train every model with every seed on all folds but one in turn, and return what it makes of that one.
 
@@ -59,18 +63,17 @@ def out_of_fold(
     folds : ndarray of int (seed, sample)
         Fold of each sample, from 0, as each seed deals them; as many folds for each.
     seeds : sequence of int
-        Of the initial weights.
-    iterations, loss
-        See `helpers.cnn.train`.
+        Of the initial weights; one that deals more than once comes as often.
+    patience : int
+        With a number above 0, one of the training folds is put aside, and a network stops once that many looks at it
+        brought no gain (three folds or more). By default it trains to the end, as published.
     rows : ndarray of int (model, sample), optional
         Sample that each takes the channels ``moved`` from.
     moved : sequence of str
         Channels that a permutation moves.
-    patience : int
-        With a number above 0, one of the training folds is put aside, and a network stops once that many looks at it
-        brought no gain (three folds or more). By default it trains to the end, as published.
-    progress : bool
-        Show a bar.
+    **training
+        ``iterations`` and any of ``loss``, ``learning_rate``, ``architecture`` and ``progress`` of
+        `helpers.cnn.training.train`.
 
     Returns
     -------
@@ -85,17 +88,13 @@ def out_of_fold(
     """
     masks = np.stack([train_masks(each) for each in folds])
     number, (_, k, samples) = len(models), masks.shape
-    members = [cnn.Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
-    options = {"iterations": iterations, "loss": loss, "progress": progress}
-    training = np.tile(masks.reshape(-1, samples), (number, 1))
+    members = [Member(m, tuple(c), int(s)) for m, c in models.items() for s in seeds for _ in range(k)]
+    split = np.tile(masks.reshape(-1, samples), (number, 1))
     if patience:
         aside = ~np.tile(np.roll(masks, -1, axis=1).reshape(-1, samples), (number, 1))
-        training, options = training & ~aside, options | {"validation": aside, "patience": patience}
-    if rows is not None:
-        options["permutation"] = np.repeat(rows, len(seeds) * k, axis=0), moved
-    if np.ndim(target) == 2:
-        target = np.repeat(target, len(seeds) * k, axis=0)
-    _, fit = cnn.train(window, target, members, training, **options)
+        split, training = split & ~aside, training | {"validation": aside, "patience": patience}
+    target, permutation = _of_networks(target, rows, moved, len(seeds) * k)
+    _, fit = train(window, target, members, split, permutation=permutation, **training)
     # each sample is out of one fold of a seed, and missing in the others
     predicted = fit.predicted.reshape(number, len(seeds), k, -1)
     if wrong := int((np.isfinite(predicted).sum(axis=2) != 1).sum()):
@@ -111,42 +110,39 @@ def redrawn(
     models: Mapping[str, Sequence[str]],
     seeds: Sequence[int],
     *,
-    iterations: int,
-    loss: Loss = cnn.squared_error,
     draw_split: Split,
-    keep: int,
     rows: np.ndarray | None = None,
     moved: Sequence[str] = (),
-    progress: bool = True,
+    **training,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Train every model with every seed under a split that is drawn anew at each iteration.
 
     Parameters
     ----------
-    window, target, models, seeds, iterations, loss, rows, moved, progress
-        See `out_of_fold`.
+    window, target, models, seeds, rows, moved, **training
+        See `out_of_fold`; ``keep`` as well.
     draw_split
-        The rule; see ``split`` of `helpers.cnn.train`.
-    keep
-        See there.
+        The rule; see ``split`` of `helpers.cnn.training.train`.
 
     Returns
     -------
     predicted : ndarray (model, turn, sample)
-        Of the last ``keep`` iterations of every seed.
+        Of the last ``keep`` iterations of every seed, one seed after the other.
     tested : ndarray of bool (model, turn, sample)
         True where the sample was a test sample of that iteration.
     """
-    members = [cnn.Member(name, tuple(channels), int(s)) for name, channels in models.items() for s in seeds]
-    options = {"iterations": iterations, "loss": loss, "keep": keep, "progress": progress}
-    if rows is not None:
-        options["permutation"] = np.repeat(rows, len(seeds), axis=0), moved
-    if np.ndim(target) == 2:
-        target = np.repeat(target, len(seeds), axis=0)
-    _, history = cnn.train(window, target, members, draw_split, **options)
+    members = [Member(name, tuple(channels), int(s)) for name, channels in models.items() for s in seeds]
+    target, permutation = _of_networks(target, rows, moved, len(seeds))
+    _, history = train(window, target, members, draw_split, permutation=permutation, **training)
     shape = (-1, len(models), len(seeds), window.sizes["sample"])
-    predicted, training = (
+    predicted, trained = (
         getattr(history, name).reshape(shape).transpose(1, 2, 0, 3).reshape(len(models), -1, shape[-1])
         for name in ("predicted", "training")
     )
-    return predicted, ~training
+    return predicted, ~trained
+
+
+def _of_networks(target: np.ndarray, rows: np.ndarray | None, moved: Sequence[str], times: int) -> tuple:
+    """Return targets and the permutation of each network, of which every model has so many."""
+    target = np.repeat(target, times, axis=0) if np.ndim(target) == 2 else target
+    return target, None if rows is None else (np.repeat(rows, times, axis=0), moved)

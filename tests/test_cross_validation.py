@@ -6,9 +6,10 @@ import torch
 import xarray as xr
 from torch.nn import functional
 
-from helpers import cnn
-from helpers.cnn.network import initial_weights
-from helpers.stats import lags, paired_networks
+from helpers.cnn import cross_validation
+from helpers.cnn.network import ARCHITECTURE, Member, initial_weights
+from helpers.cnn.training import train
+from helpers.stats import lags
 
 STEPS = 15
 
@@ -38,7 +39,7 @@ def plain_network(x, y, tested, seed):
     """Train the network of chapter 3 in plain PyTorch on all but the tested samples; return what it makes of those."""
     middle, spread = x[~tested].mean((0, 2, 3), keepdims=True), x[~tested].std((0, 2, 3), keepdims=True)
     x, unit = torch.tensor((x - middle) / spread), y[~tested].std()
-    w = {name: v.requires_grad_() for name, v in initial_weights(x.shape[1], cnn.ARCHITECTURE, seed).items()}
+    w = {name: v.requires_grad_() for name, v in initial_weights(x.shape[1], ARCHITECTURE, seed).items()}
     w["full.bias"].data[:] = y[~tested].mean() / unit
     optimiser = torch.optim.Adam(w.values(), lr=1e-3)
 
@@ -62,7 +63,7 @@ def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
     rows = np.concatenate([np.arange(40)[None], lags.shuffled_within(site, 2, np.random.default_rng(1))[0]])
     models = {f"copy {k}": ["mat", "npp", "spei"] for k in range(3)}
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
-    told = paired_networks.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
+    told = cross_validation.out_of_fold(window, target, models, folds, [7, 8], rows=rows, moved=["spei"], **options)
     for k, order in enumerate(rows):
         by_hand = window.values.copy()
         for s in range(40):
@@ -79,14 +80,14 @@ def test_a_shuffled_copy_is_the_plain_network_on_windows_shuffled_by_hand(made):
 def test_models_of_a_seed_share_folds_and_one_more_model_changes_none(made):
     window, target, _, folds = made
     options = {"iterations": STEPS, "loss": squared_error, "progress": False}
-    both = paired_networks.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
-    alone = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
+    both = cross_validation.out_of_fold(window, target, {"A": ["mat"], "B": ["mat", "spei"]}, folds, [7, 8], **options)
+    alone = cross_validation.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **options)
     assert both.attrs["dead"] == 0
     low = options | {"iterations": 300, "loss": lambda predicted, _: predicted}
-    dead = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **low)
+    dead = cross_validation.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], **low)
     assert dead.attrs["dead"] == 6 and (dead.values == 0).mean() > 0.9, "a loss that rewards less drives all to zero"
     assert both.sel(model="A").values == pytest.approx(alone.sel(model="A").values, abs=1e-4)
-    stopped = paired_networks.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
+    stopped = cross_validation.out_of_fold(window, target, {"A": ["mat"]}, folds, [7, 8], patience=1, **options)
     assert np.isfinite(stopped).all() and (stopped.values != alone.values).any()
 
 
@@ -95,14 +96,14 @@ def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_score
     rows = lags.shuffled_within(site, 2, np.random.default_rng(1))[0]
     options = {"iterations": STEPS, "loss": squared_error, "draw_split": half, "keep": 4}
     models = {f"copy {k}": ["mat", "spei"] for k in range(2)}
-    predicted, tested = paired_networks.redrawn(
+    predicted, tested = cross_validation.redrawn(
         window, target, models, [7, 8], rows=rows, moved=["spei"], progress=False, **options
     )
     assert predicted.shape == tested.shape == (2, 8, 40)
     by_hand = window.copy(deep=True)
     by_hand.values[:, 2] = window.values[rows[1], 2]
     options["split"] = options.pop("draw_split")
-    history = cnn.train(by_hand, target, [cnn.Member("x", ("mat", "spei"), 8)], progress=False, **options)[1]
+    history = train(by_hand, target, [Member("x", ("mat", "spei"), 8)], progress=False, **options)[1]
     assert predicted[1, 4:] == pytest.approx(history.predicted[:, 0], abs=1e-4)
     assert (tested[1, 4:] == ~history.training[:, 0]).all()
     errors = lags.turn_errors(target, predicted, tested)
@@ -113,7 +114,7 @@ def test_under_the_re_drawn_split_a_copy_is_trained_on_its_own_windows_and_score
 
 def test_added_channels_fill_the_window_and_replace_their_namesakes(made):
     window, *_ = made
-    more = paired_networks.added(window, {"spei": np.arange(40), "extra": np.ones(40)})
+    more = cross_validation.added(window, {"spei": np.arange(40), "extra": np.ones(40)})
     assert more.predictor.values.tolist() == ["mat", "npp", "spei", "extra"] and more.dtype == "float32"
     assert (more.sel(predictor="spei").values == np.arange(40)[:, None, None]).all()
     assert (more.sel(predictor="npp").values == window.sel(predictor="npp").values).all()
@@ -122,7 +123,7 @@ def test_added_channels_fill_the_window_and_replace_their_namesakes(made):
 def test_a_training_that_diverges_is_told_and_not_taken_for_a_respiration_of_zero(made):
     window, target, _, folds = made
     with pytest.raises(ValueError, match="^loss: expected finite predictions, found 40 others"):
-        paired_networks.out_of_fold(
+        cross_validation.out_of_fold(
             window, target, {"one": ["mat"]}, folds[:1], [7], iterations=3, progress=False,
             loss=lambda predicted, observed: predicted * float("nan"),
         )  # fmt: skip
