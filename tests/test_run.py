@@ -141,12 +141,12 @@ def test_an_input_that_alters_while_its_chapter_runs_leaves_everything_as_it_was
 def test_an_input_that_alters_between_two_chapters_of_a_run_is_refused(mini, monkeypatch):
     """What chapter 2 made is altered as soon as that is noted."""
 
-    def then(book, chapter, *rest, note=staleness.note):
-        note(book, chapter, *rest)
+    def then(book, chapter, *rest, write=staleness.write_record):
+        write(book, chapter, *rest)
         if chapter.stem == "02_scaled":
             (mini.outputs() / "scaled" / "0.txt").write_text("9")
 
-    monkeypatch.setattr(staleness, "note", then)
+    monkeypatch.setattr(staleness, "write_record", then)
     monkeypatch.setenv("PYTHONPATH", str(mini.root / "src"))
     plan = runner.plan(mini.book, runner.parser().parse_args(["--set", "factor=5"]))
     with pytest.raises(UserError, match="03_total: expected scaled as 02_scaled .* something else changes this worksp"):

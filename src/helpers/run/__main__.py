@@ -107,7 +107,7 @@ def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Containe
         if maker in later or (maker not in mine and not path.exists()):
             continue
         found = staleness.difference(book, profile, name, maker, digests)
-        if name in chapter.reads and not path.exists() and not staleness.noted(book, maker, profile):
+        if name in chapter.reads and not path.exists() and not staleness.read_record(book, maker, profile):
             found = "nothing"
         if found is None:
             continue
@@ -125,10 +125,10 @@ def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None,
     for chapter in plan.only:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
     for chapter in plan.only:
-        source = staleness.made_from(plan.book, chapter, plan.settings[chapter.stem], digests)
-        outputs = staleness.made(plan.book, chapter, plan.profile.name, digests)
-        then = staleness.noted(plan.book, chapter.stem, plan.profile.name)
-        yield chapter, staleness.reason(then, source, outputs), source
+        source = staleness.fingerprint(plan.book, chapter, plan.settings[chapter.stem], digests)
+        outputs = staleness.outputs(plan.book, chapter, plan.profile.name, digests)
+        then = staleness.read_record(plan.book, chapter.stem, plan.profile.name)
+        yield chapter, staleness.changes(then, source, outputs), source
 
 
 def run(plan: Plan, force: bool = False) -> int:
@@ -150,7 +150,7 @@ def run(plan: Plan, force: bool = False) -> int:
                             f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
                             "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
                         )
-            staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
+            staleness.write_record(book, chapter, name, source, staleness.outputs(book, chapter, name, digests))
             print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
             ran += 1
     finally:
