@@ -174,7 +174,8 @@ class Miniature:
     def stale(self, *arguments: str) -> list[str]:
         """List the numbers of the chapters that are stale by themselves; asked in this process, which is quick."""
         todo = runner.plan(self.book, runner.parser().parse_args(arguments))
-        return [chapter.stem[:2] for chapter, why, _ in runner.examine(todo, Digests()) if why]
+        digests = Digests(self.book.state("demo") / "digests.json")
+        return [chapter.stem[:2] for chapter, why, _ in runner.examine(todo, digests) if why]
 
     def ran(self, *arguments: str) -> list[str]:
         """Run the small book, which must succeed, and list the numbers of the chapters that ran."""

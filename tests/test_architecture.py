@@ -8,8 +8,6 @@ from helpers.run.reach import imports
 HELPERS = workspace.ROOT / "src" / "helpers"
 
 FLOORS = [
-    {"planets"},
-    {"measured"},
     {"run"},
     {"figures"},
     {"claims"},

@@ -11,10 +11,6 @@ import rasterio
 import xarray as xr
 from pyhdf.SD import SD
 from scipy import stats
-from sklearn.linear_model import RidgeCV
-from sklearn.model_selection import GroupKFold, cross_val_predict
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from small_planet import SMALL, WHOLE
 
 from helpers import products
@@ -244,12 +240,6 @@ def test_averaging_to_the_coarse_grid_keeps_totals(world):
     np.testing.assert_allclose((coarse[:, down, right] * world.area).sum(axis=1), (values * world.area).sum(axis=1))
 
 
-def test_another_seed_makes_another_planet():
-    """That the same seed makes the same bytes, on any machine, is asked in test_same_seed.py."""
-    heights = [climate.elevation(np.linspace(-60, 60, 500), np.linspace(-170, 170, 500), seed) for seed in (7, 8)]
-    assert np.corrcoef(heights)[0, 1] < 0.9
-
-
 def test_a_wrong_parameter_is_refused_by_name_before_anything_is_written(exact, tmp_path):
     for change in ({"climate_factor": 7}, {"resolution": 4.0}, {"climate_start": 1999}):
         with pytest.raises(ValueError, match=f"^{next(iter(change))}: expected"):
@@ -370,32 +360,6 @@ def test_labels_err_as_night_and_day_partitioning_differ(hard, network):
     assert off.std() == pytest.approx(0.045, rel=0.2)
 
 
-def test_ridge_finds_at_unseen_places_less_than_on_the_easy_planet(hard, easy):
-    scores = {p.sizes.tower: _ridge(p) for p in (hard, easy)}
-    (places, within), (before, _) = scores[carbon.HARD.tower], scores[carbon.EASY.tower]
-    assert 0.35 < places < 0.8 and places < before - 0.05
-    assert -0.3 < within < 0.35
-
-
-def _ridge(p):
-    """Return R2 at unseen cells, and of anomalies within sites, on the kinds of predictor of real tower tables."""
-    standing = towers.network(p, 200, 30, p.sizes.tower)[0]
-    rows = towers.observe(p, standing, p.sizes.noise, "fluxnet2015").dropna()
-    rows = rows[(rows["qc"] >= 0.5) & rows["reco"].between(10, 5000)].reset_index()
-    at = rows["year"].to_numpy() - p.years[0], rows["cell"].to_numpy()
-    rng, first = climate.stream(1, "noise"), p.all_years.size - p.product_years.size
-    x = [p.annual("tmp")[at], p.annual("pre", total=True)[at], p.annual("par")[at]]
-    x += [p.annual(name)[at] * np.exp(0.08 * rng.standard_normal(len(rows))) for name in ("lai", "ndvi")]
-    x += [p.pools[2, first][at[1]] * np.exp(0.2 * rng.standard_normal(len(rows))), p.water[first:][at]]
-    x, y = np.stack(x, axis=1), rows["reco"].to_numpy() / 1000
-    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 20)))
-    folds = GroupKFold(5, shuffle=True, random_state=0)
-    table = pd.DataFrame({"y": y, "x": cross_val_predict(model, x, y, groups=rows["cell"], cv=folds)})
-    anomaly = table - table.groupby(rows["site"]).transform("mean")
-    scores = [1 - ((t["y"] - t["x"]) ** 2).sum() / ((t["y"] - t["y"].mean()) ** 2).sum() for t in (table, anomaly)]
-    return tuple(scores)
-
-
 def test_errors_of_gross_and_net_production_share_most_of_their_noise(easy, tmp_path):
     paths = files.mod17a3hgf(tmp_path, easy, 0.08)[:4]
     raster = files.sinusoidal(easy)
@@ -443,18 +407,6 @@ def test_validation_towers_are_independent_but_for_two_that_must_be_refused(hard
     near = min(np.hypot(twin.lat - t.lat, (twin.lon - t.lon) * np.cos(np.deg2rad(t.lat))) for t in training)
     assert near * 111.2 < 1
     assert all(t.years[-1] <= 2010 for t in validation[:30])
-
-
-def test_tower_errors_have_the_stated_size_and_grow_as_quality_falls(easy):
-    fine, training = easy, towers.network(easy, 200, 30, 0.15)[0]
-    true = towers.observe(fine, training, 0.0, "a")
-    seen = towers.observe(fine, training, 0.05, "a")
-    error = np.log((seen["reco"] / true["reco"]).where(seen["reco"] > 0)).clip(-0.6, 0.6)
-    good, poor = seen["qc"] > 0.9, seen["qc"] < 0.6
-    assert error[good].std() == pytest.approx(0.05 * 1.1, rel=0.25)
-    assert error[poor].std() > 1.3 * error[good].std()
-    wrong = (seen["reco"] < 0) | (seen["reco"] > 5000)
-    assert 1 <= wrong.sum() < 0.03 * len(seen)
 
 
 def test_product_errors_have_the_stated_size_and_half_of_it_lasts(world):
@@ -556,16 +508,9 @@ def _mean_over_land(field, grid):
     return (total / land.where(land > 0)).values
 
 
-def test_stand_ins_without_memory_have_none_and_know_nothing_of_a_cell(world):
-    _, forgetful = files.respiration(world, "DEMO-FORGET", 0.0)
-    now = np.repeat(carbon.lag_factor(world.water, (0.05,)), 12, axis=0)
-    rate = carbon.lloyd_taylor(world.monthly["tmp"]) * carbon.moisture(world.monthly["wet"]) * now
-    mean = world.monthly["tmp"].reshape(-1, 12, world.lat.size).mean(axis=1)
-    npp = world.monthly["potential"] * np.repeat(carbon.use_efficiency(mean), 12, axis=0)
-    expected, _ = carbon.drain(npp, rate, carbon.traits(world.ground["igbp"])[3], planet.PAST)
-    np.testing.assert_allclose(forgetful, expected, rtol=1e-4, atol=1e-7)
+def test_stand_ins_know_nothing_of_what_a_cell_has_of_its_own(world):
     plain = planet.make(7, lag_weights=LAG, **WHOLE)
-    np.testing.assert_allclose(forgetful, files.respiration(plain, "DEMO-FORGET", 0.0)[1], rtol=1e-4, atol=1e-7)
+    assert np.array_equal(files.respiration(world, "DEMO-SLOW", 0.0), files.respiration(plain, "DEMO-SLOW", 0.0))
 
 
 def read(exact, product, variable, years=(2000, 2001, 2002, 2003), **selection):
@@ -699,7 +644,7 @@ def test_what_the_lag_adds_follows_the_water_of_its_year(small):
 
 
 def test_every_protocol_answers_for_every_lag(small):
-    answers = worlds.found(small, iterations=12, folds=3, seed=1)
+    answers = worlds.verdicts(small, iterations=12, folds=3, seed=1)
     assert len(answers) == 7 * 4 * 4 and answers.found.dtype == bool
     within = answers[answers.protocol == "within sites"].set_index(["planted", "back"]).found
     assert within["last year", 1] and within["the year before last", 2]

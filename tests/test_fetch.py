@@ -28,39 +28,22 @@ from helpers.workspace import ROOT
 HDF4 = b"\x0e\x03\x13\x01" + np.random.default_rng(7).bytes(60_000)
 NETCDF = b"\x89HDF\r\n\x1a\n" + HDF4
 GZIP = gzip.compress(NETCDF, mtime=0)
-TIFF = b"II*\0" + HDF4
 CRU = "/cru/data/hrg/cru_ts_4.05/cruts.2103051243.v4.05/tmp/cru_ts4.05.1901.2020.tmp.dat.nc.gz"
 CRU_NAME = CRU.rsplit("/", 1)[-1]
-PAGE = "https://crudata.uea.ac.uk/cru/data/hrg/"
-PAR, FAPAR, LAI = (
-    f"/archive/{name}/MODIS/{size}/" for name, size in [("PAR", "0.05D"), ("FAPAR", "500M"), ("LAI", "0.05D")]
-)
-
-
-def moved(value, host, site):
-    """Return a registry's mapping with its host on the test's server; paths stay as they are."""
-    if isinstance(value, str):
-        return value.replace(f"https://{host}", site.url)
-    if isinstance(value, dict):
-        return {key: item if key == "page" else moved(item, host, site) for key, item in value.items()}
-    return [moved(item, host, site) for item in value] if isinstance(value, list) else value
+PAR, FAPAR = "/archive/PAR/MODIS/0.05D/2001/", "/archive/FAPAR/MODIS/500M/2001/"
 
 
 def here(product_id, site, host="glass.hku.hk", **changes):
-    """Return a product of the registry, but for where its files are."""
+    """Return a product of the registry whose files are on the test's server; paths stay as they are."""
     entry = products.product(product_id)
-    return dataclasses.replace(entry, fetch=moved(entry.fetch, host, site) | changes)
+    moved = {
+        key: entry.fetch[key].replace(f"https://{host}", site.url) for key in {"url", "listing"} & set(entry.fetch)
+    }
+    return dataclasses.replace(entry, fetch=entry.fetch | moved | changes)
 
 
 def cru(site, **changes):
     return here("cru_tmp", site, "crudata.uea.ac.uk", **changes)
-
-
-def one_line(error):
-    """Return the message of an error, which must be one line."""
-    text = str(error.value)
-    assert "\n" not in text
-    return text
 
 
 @pytest.fixture
@@ -71,21 +54,23 @@ def get(server, tmp_path):
 
 @pytest.fixture
 def refused(get, tmp_path):
-    """Fetch in vain; return what is said, and see that no file is there, nor a part of one."""
+    """Fetch in vain; return what is said, in one line, and see that no file is there, nor a part of one."""
 
     def run(product=None, **how):
         with pytest.raises(fetch.FetchError) as error:
             get(product, **how)
         assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")]
-        return one_line(error)
+        assert "\n" not in str(error.value)
+        return str(error.value)
 
     return run
 
 
-def serve_glass(server, top, year, names, body=HDF4):
-    server.index(f"{top}{year}/", names)
+def serve(server, folder, names):
+    """Serve a folder of HDF4 files, with its index."""
+    server.index(folder, names)
     for name in names:
-        server.put(f"{top}{year}/{name}", body)
+        server.put(folder + name, HDF4)
 
 
 # What comes
@@ -100,25 +85,19 @@ def test_a_file_lands_whole_where_its_readers_look_and_is_recorded(get, server, 
     (tmp_path / "other").touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE((tmp_path / "other").stat().st_mode)
     ((name, entry),) = json.loads((tmp_path / "checksums.json").read_text()).items()
-    assert name == f"cru_tmp/{CRU_NAME}"
-    assert (entry["bytes"], entry["url"], entry["version"]) == (len(GZIP), server.url + CRU, "4.05")
+    assert (name, entry["bytes"], entry["url"]) == (f"cru_tmp/{CRU_NAME}", len(GZIP), server.url + CRU)
     server.asked.clear()
     assert get() == [path]
     assert server.asked == [], "what is there is not asked for again"
 
 
-def test_a_broken_connection_is_tried_again_and_then_given_up(get, server, refused):
+def test_a_broken_connection_and_a_busy_server_are_tried_again_and_then_given_up(get, server, refused):
     server.put(CRU, GZIP, drops=9)
     assert refused().endswith("the connection broke off, 5 times; check it, and run the same again")
     assert (len(server.asked), server.waits) == (5, [1, 2, 3, 4])
-    assert get()[0].read_bytes() == GZIP, "the sixth to ninth broke off, and the last was whole"
-
-
-def test_a_busy_server_is_asked_later_and_as_it_wishes(get, server, refused):
-    server.put(CRU, GZIP, busy=9)
+    server.pages[CRU].drops, server.pages[CRU].busy = 4, 5
     assert "expected a file, found status 503" in refused()
-    assert len(get()) == 1
-    assert len(server.asked) == 10
+    assert get()[0].read_bytes() == GZIP, "four more broke off, and the last was whole"
 
 
 def test_a_file_is_on_the_disk_before_it_takes_its_name_and_a_kill_leaves_none(get, server, tmp_path, monkeypatch):
@@ -139,33 +118,33 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name_and_a_kill_leaves_none(g
 # What is refused
 
 
-def test_another_thing_in_the_files_place(server, refused, tmp_path):
-    page = "a web page (such as that of a login); open"
-    for body, kind, found in (
-        (b"\n<!DOCTYPE html><title>Log in</title>", "text/html", page),
-        (b"\xef\xbb\xbf<HTML>", "application/gzip", page),
-        (b"CDF\x01 unpacked", "application/gzip", "b'CDF\\x01' at its start; look at"),
-        (b"", "application/gzip", "b'' at its start; look at"),
-    ):
-        server.put("/login?client=1", body, kind=kind)
-        server.lead(CRU, "/login?client=1")
-        assert refused().startswith(f"cru_tmp: {server.url}{CRU}: expected gzip, found {found} {PAGE}")
-        (path := tmp_path / "cru_tmp" / CRU_NAME).write_bytes(body)  # of what was put there by hand the same is said
-        with pytest.raises(fetch.FetchError, match="expected gzip, found .*; remove it and run the same again"):
-            fetch.get(cru(server), tmp_path)
-        path.unlink()
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (b"\n<!DOCTYPE html><title>Log in</title>", "a web page (such as that of a login)"),
+        (b"\xef\xbb\xbf<HTML>", "a web page (such as that of a login)"),
+        (b"CDF\x01 unpacked", r"b'CDF\x01'"),
+        (b"", "b''"),
+    ],
+)
+def test_another_thing_in_the_files_place(server, refused, tmp_path, body, found):
+    server.put("/login?client=1", body, kind="application/gzip")
+    server.lead(CRU, "/login?client=1")
+    assert refused().startswith(
+        f"cru_tmp: {server.url}{CRU}: expected a file .gz, found {found} at its start; open htt"
+    )
+    (tmp_path / "cru_tmp" / CRU_NAME).write_bytes(body)  # of what was put there by hand the same is said
+    with pytest.raises(fetch.FetchError, match="expected a file .gz, found .*; remove it and run the same again"):
+        fetch.get(cru(server), tmp_path)
 
 
 def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused, caplog):
     caplog.set_level("DEBUG")
     server.lead(CRU, "/signed.gz?Signature=hunter2")
-    for status, said in (
-        (404, f"expected it to be there, found nothing (404); look where {PAGE} has it now, and correct 'fetch' of"),
-        (403, f"expected to be let in, found status 403; open {PAGE} in a browser, log in or accept the licence"),
-        (451, f"expected a file, found status 451; look at {PAGE}, and try again later"),
-    ):
+    for status, remedy in ((404, "correct 'fetch' of cru_tmp in data/products.yml"), (403, "or accept the licence")):
         server.put("/signed.gz?Signature=hunter2", b"no", status=status, busy=2)  # a second try is logged as well
-        assert refused().startswith(f"cru_tmp: {server.url}{CRU}: {said}")
+        said = refused()
+        assert f"cru_tmp: {server.url}{CRU}: expected a file, found status {status}" in said and remedy in said
     assert "hunter2" not in caplog.text
 
 
@@ -184,6 +163,16 @@ def test_a_redirect_out_of_encryption_or_to_what_two_may_read_differently_is_not
             fetch.plan(cru(server, url=target))
 
 
+def test_an_encrypted_address_leads_to_encrypted_ones_only():
+    def prepared(url):
+        return requests.Request("GET", url).prepare()
+
+    led = SimpleNamespace(request=prepared("https://a.org/x"))
+    fetch.Session().rebuild_auth(prepared("https://b.org/x"), led)
+    with pytest.raises(fetch.FetchError, match="expected a redirect that stays encrypted, found one to http://127.0"):
+        fetch.Session().rebuild_auth(prepared("http://127.0.0.1/x"), led)
+
+
 def test_names_that_are_not_written():
     for name in ("../x.nc", "a//b", ".hidden", "a\\b", "con", "NUL.nc", "x.", "x\n.nc", "x.nc\n", "ä.nc"):
         with pytest.raises(fetch.FetchError, match="expected a file name of letters"):
@@ -197,9 +186,7 @@ def test_a_file_that_is_not_that_of_the_first_download(get, server, tmp_path, re
     first = json.loads((tmp_path / "checksums.json").read_text())[f"cru_tmp/{CRU_NAME}"]["sha256"]
     said = refused()
     assert f"does not match the known hash: expected sha256:{first} but got " in said
-    assert said.endswith(
-        "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
-    )
+    assert "if its publisher has replaced it, delete its lines from checksums.json" in said
 
 
 def test_a_disk_that_is_full_or_a_file_where_a_folder_should_be(server, refused, monkeypatch, tmp_path):
@@ -216,6 +203,11 @@ def test_a_disk_that_is_full_or_a_file_where_a_folder_should_be(server, refused,
         fetch.get(cru(server), tmp_path)
 
 
+def test_one_process_a_product(get, tmp_path):
+    with FileLock(tmp_path / ".cru_tmp.lock"), pytest.raises(fetch.FetchError, match="another process is fetching cru"):
+        get()
+
+
 # Layouts of the real servers: only the host is another than data/products.yml says
 
 
@@ -229,44 +221,52 @@ def test_speibase_from_the_page_of_its_version_and_never_two_under_one_name(serv
     product = here("spei", server, "digital.csic.es")
     found = get(product)
     assert [path.name for path in found] == ["spei12.nc", "spei24.nc", "spei36.nc"]
-    with pytest.raises(fetch.FetchError) as error:
+    with pytest.raises(
+        fetch.FetchError, match="spei12.nc: expected version 2.7, found version 2.6 under the same name"
+    ):
         get(product, options={"version": "2.7"})
-    assert one_line(error).startswith(
-        f"{found[0]}: expected version 2.7, found version 2.6 under the same name; choose"
-    )
 
 
 def test_glass_names_end_in_a_day_that_only_the_server_knows(server, get, tmp_path):
-    names = {year: [f"GLASS04B01.V42.A{year}{day:03}.2020{day + 300}.hdf" for day in (1, 2)] for year in (2001, 2002)}
-    older = "GLASS04B01.V42.A2002002.2019100.hdf"
-    serve_glass(server, PAR, 2001, [*names[2001], f"{names[2001][0]}.xml", "GLASS01B01.V50.A2001001.2021110.hdf"])
-    serve_glass(server, PAR, 2002, [older, *names[2002]])
+    names = [f"GLASS04B01.V42.A2001{day:03}.2020{day + 300}.hdf" for day in (1, 2)]
+    others = ["GLASS04B01.V42.A2001002.2019100.hdf", f"{names[0]}.xml", "GLASS01B01.V50.A2001001.2021110.hdf"]
+    serve(server, PAR, [*others, *names])
     with pytest.warns(UserWarning, match=r"glass_par: .* the latest is taken \(1 left out\)"):
-        found = get(here("glass_par", server), years=[2001, 2002])
-    assert [path.name for path in found] == names[2001] + names[2002]
+        found = get(here("glass_par", server), years=[2001])
+    assert [path.name for path in found] == names
     assert found == products.find("glass_par", tmp_path)
-    with pytest.raises(fetch.FetchError, match=r"0.05D/1990/: expected it to be there, found nothing \(404\)"):
-        get(here("glass_par", server), years=[1990])
 
 
 def test_glass_by_days_and_tiles(server, get):
-    tiles = ("h18v04", "h17v03", "h08v05")
-    server.index(f"{FAPAR}2001/", ["001/", "009/", "readme/"])
-    for day in ("001", "009"):
-        names = [f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for tile in tiles]
-        serve_glass(server, f"{FAPAR}2001/", day, names)
-    found = get(here("glass_fapar", server), years=[2001], tiles=["h18v04", "h17v03"])
-    assert [path.name for path in found] == [
-        f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for day in ("001", "009") for tile in ("h17v03", "h18v04")
-    ]
+    days, tiles = ("001", "009"), ("h17v03", "h18v04", "h08v05")
+    server.index(FAPAR, [*(f"{day}/" for day in days), "readme/"])
+    names = [f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for day in days for tile in tiles]
+    for day in days:
+        serve(server, f"{FAPAR}{day}/", [name for name in names if f"A2001{day}" in name])
+    found = get(here("glass_fapar", server), years=[2001], tiles=tiles[:2])
+    assert [path.name for path in found] == [name for name in names if "h08v05" not in name]
 
 
 def test_links_that_lead_out_of_the_server_or_the_folder_are_not_followed(server, get, tmp_path):
     good, evil = "GLASS04B01.V42.A2001001.2020313.hdf", "GLASS04B01.V42.A2001002.2020313.hdf"
     links = [good, f"https://elsewhere.example/{evil}", "%2e%2e%2fGLASS04B01.V42.A2001003.2020313.hdf", "http://[x"]
-    serve_glass(server, PAR, 2001, links)
+    serve(server, PAR, links)
     assert [path.name for path in get(here("glass_par", server), years=[2001])] == [good]
     assert [path.name for path in tmp_path.rglob("*.hdf")] == [good]
+
+
+def test_several_come_at_one_time_and_one_failure_ends_the_rest(get, server, tmp_path):
+    names = [f"GLASS04B01.V42.A2001{day:03}.2020313.hdf" for day in range(1, 13)]
+    serve(server, PAR, names)
+    gone = server.pages.pop(PAR + names[3])
+    with pytest.raises(fetch.FetchError, match=f"{names[3]}: expected a file, found status 404"):
+        get(here("glass_par", server), years=[2001], connections=1)
+    came = {path.name for path in tmp_path.rglob("*.hdf")}
+    assert came and names[3] not in came
+    server.pages[PAR + names[3]] = gone
+    server.asked.clear()
+    assert len(get(here("glass_par", server), years=[2001], connections=4)) == 12
+    assert not came & {path.rsplit("/", 1)[-1] for path in server.paths()}
 
 
 def test_every_product_says_how_it_is_had_and_the_page_says_the_same():
@@ -274,9 +274,10 @@ def test_every_product_says_how_it_is_had_and_the_page_says_the_same():
     rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
     said = {key: (takes, disk) for keys, takes, disk in rows for key in re.findall(r"`(\w+)`", keys)}
     for key, product in products.products().items():
-        way = fetch.way(key)
+        way = fetch.way(product)
+        assert bool(way.steps) == (way.how in ("form", "local")), key
         if way.how == "local":
-            assert way.steps and key not in said, key
+            assert key not in said, key
             continue
         takes, disk = said[key]
         assert (takes, disk.removesuffix(" (each)")) == (fetch.HOWS[way.how], way.size), key
@@ -292,50 +293,20 @@ def test_every_product_says_how_it_is_had_and_the_page_says_the_same():
             assert words["version"] == product.version, f"{key}: the default is what the paper used"
 
 
-# The record of checksums
-
-
-def test_a_file_that_changed_is_found(get, server, tmp_path):
-    server.put(CRU, GZIP)
-    with pytest.raises(fetch.FetchError, match="expected files of cru_tmp in checksums.json, found none; fetch"):
-        fetch.verify("cru_tmp", tmp_path)
-    (path,) = get()
-    assert fetch.verify("cru_tmp", tmp_path) == []
-    path.write_bytes(GZIP[:-1] + b"x")
-    (said,) = fetch.verify("cru_tmp", tmp_path)
-    assert said.startswith(f"{path}: expected SHA-256 ")
-    path.write_bytes(GZIP[:-1])
-    with pytest.raises(fetch.FetchError, match=f"{len(GZIP):,} bytes as fetched, found {len(GZIP) - 1:,}; remove it"):
-        get()
-    path.unlink()
-    (said,) = fetch.verify("cru_tmp", tmp_path)
-    assert "found no file; it has changed since it was fetched, so remove it and fetch cru_tmp again" in said
+# The command line, and the record of checksums
 
 
 def test_a_file_that_was_put_there_by_hand_is_recorded_beside_other_products(get, server, tmp_path):
-    path = tmp_path / "cru_tmp" / CRU_NAME
+    path, record = tmp_path / "cru_tmp" / CRU_NAME, tmp_path / "checksums.json"
     path.parent.mkdir()
     path.write_bytes(GZIP)
-    (tmp_path / "checksums.json").write_text(json.dumps({"spei/spei12.nc": {"sha256": "0" * 64, "bytes": 1}}))
-    assert get() == [path]
-    assert server.asked == []
-    assert list(json.loads((tmp_path / "checksums.json").read_text())) == [f"cru_tmp/{CRU_NAME}", "spei/spei12.nc"]
-    assert fetch.verify("cru_tmp", tmp_path) == []
-
-
-def test_a_record_that_cannot_be_read_is_not_thrown_away(get, tmp_path):
-    (tmp_path / "checksums.json").write_text("{")
+    record.write_text(json.dumps({"spei/spei12.nc": {"sha256": "0" * 64, "bytes": 1}}))
+    assert get() == [path] and server.asked == []
+    assert list(json.loads(record.read_text())) == [f"cru_tmp/{CRU_NAME}", "spei/spei12.nc"]
+    record.write_text("[1]")
     with pytest.raises(fetch.FetchError, match="checksums.json: expected checksums as JSON, cannot read it; move"):
         get()
-    assert (tmp_path / "checksums.json").read_text() == "{"
-
-
-def test_one_process_a_product(get, tmp_path):
-    with FileLock(tmp_path / ".cru_tmp.lock"), pytest.raises(fetch.FetchError, match="another process is fetching cru"):
-        get()
-
-
-# The command line
+    assert record.read_text() == "[1]", "a record that cannot be read is not thrown away"
 
 
 @pytest.fixture
@@ -361,21 +332,17 @@ def run(server, tmp_path, monkeypatch, capsys):
 def test_the_command_fetches_skips_and_verifies(run, server, tmp_path):
     server.put(CRU, GZIP)
     place = tmp_path / "here" / "cru_tmp"
-    assert run("cru_tmp", "--years", "2000-2018", "--tiles", "h18v04", "--dry-run") == (
-        0,
-        "cru_tmp: years are of no matter here: each file holds all of them\n"
-        "cru_tmp: tiles are of no matter here: each file is global\n"
-        f"fetch  {CRU_NAME}  {server.url}{CRU}\ncru_tmp: would fetch 1 of 1 files to {place}\n",
-        "",
-    )
-    assert not place.exists()
+    status, out, _ = run("cru_tmp", "--years", "2000-2018", "--tiles", "h18v04", "--dry-run")
+    assert status == 0 and out.count("are of no matter here") == 2 and not place.exists()
+    assert f"fetch  {CRU_NAME}  {server.url}{CRU}\ncru_tmp: would fetch 1 of 1 files to {place}\n" in out
     assert run("cru_tmp") == (0, f"cru_tmp: fetched 1 of 1 files to {place}\n", "")
     assert run("cru_tmp") == (0, f"cru_tmp: fetched 0 of 1 files to {place}\n", "")
     assert run("cru_tmp", "--verify") == (0, "cru_tmp: every file is as it was fetched\n", "")
     (place / CRU_NAME).write_bytes(b"other")
     status, out, err = run("cru_tmp", "--verify")
-    assert (status, out) == (1, "")
-    assert err.startswith(f"helpers.fetch: {place / CRU_NAME}: expected SHA-256 ")
+    assert (status, out) == (1, "") and f"{place / CRU_NAME}: expected SHA-256 " in err
+    assert f"{len(GZIP):,} bytes as fetched, found 5; remove it" in run("cru_tmp")[2]
+    assert "expected files of spei in checksums.json, found none; fetch" in run("spei", "--verify")[2]
     run("cru_tmp", "--to", str(tmp_path / "there"), "--set", "version=4.05", "--connections", "8")
     assert (tmp_path / "there" / "cru_tmp" / CRU_NAME).is_file()
 
@@ -385,12 +352,9 @@ def test_the_list_and_the_steps_of_what_no_command_fetches(run, tmp_path):
     assert [status, *(line.split(":")[0] for line in out.splitlines())] == [0, *products.products()]
     assert "cru_tmp: public, 0.3 GB, 3 GB unpacked (version: 4.05, 4.03" in out
     status, out, _ = run("fluxnet2015")
-    assert status == 0
-    assert out.startswith("fluxnet2015: a form stands before it\n  1. Make a free account at https://fluxnet.org")
+    assert status == 0 and out.startswith("fluxnet2015: a form stands before it\n  1. Make a free account at https://")
     assert out.endswith(f"  Its files belong into {tmp_path / 'here' / 'fluxnet2015'}\n")
-    with pytest.raises(
-        fetch.FetchError, match="fluxnet2015: expected a product to download, but it is behind a form: Make"
-    ):
+    with pytest.raises(fetch.FetchError, match="expected a product to download, but it is behind a form: Make"):
         fetch.get("fluxnet2015", tmp_path)
     path = tmp_path / "fluxnet2015" / "FLX_AT-Neu_FLUXNET2015_SUBSET_2002-2012_1-4.zip"
     path.parent.mkdir()
@@ -403,26 +367,10 @@ def test_a_slip_is_told_in_one_line(run):
         ((), "expected a product, found none; products are cru_tmp"),
         (("nope",), "product 'nope' is unknown; known are cru_tmp"),
         (("cru_tmp", "--set", "version=9"), "cru_tmp: expected version to be 4.05 or 4.03 or"),
-        (("cru_tmp", "--nope"), "unrecognized arguments: --nope; see --help"),
         (("cru_tmp", "--years", "2018-2000"), "argument --years: expected years such as 2000-2018 or 2001,2005"),
     ):
         status, _, err = run(*arguments)
-        assert status == 2
-        assert err.startswith(f"helpers.fetch: {said}")
-
-
-def test_several_come_at_one_time_and_one_failure_ends_the_rest(get, server, tmp_path):
-    names = [f"GLASS04B01.V42.A2001{day:03}.2020313.hdf" for day in range(1, 13)]
-    serve_glass(server, PAR, 2001, names)
-    gone = server.pages.pop(f"{PAR}2001/{names[3]}")
-    with pytest.raises(fetch.FetchError, match=f"{names[3]}: expected it to be there, found nothing"):
-        get(here("glass_par", server), years=[2001], connections=1)
-    came = {path.name for path in tmp_path.rglob("*.hdf")}
-    assert names[3] not in came
-    server.pages[f"{PAR}2001/{names[3]}"] = gone
-    server.asked.clear()
-    assert len(get(here("glass_par", server), years=[2001], connections=4)) == 12
-    assert not came & {path.rsplit("/", 1)[-1] for path in server.paths()}
+        assert status == 2 and err.startswith(f"helpers.fetch: {said}")
 
 
 def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
@@ -443,7 +391,7 @@ TILES = ("h17v03", "h18v04")
 EVERYONE = "machine 127.0.0.1 login a password one\nmachine localhost login b password two\n"
 DEFAULT = "default login c password three\n"
 EARTHDATA = "machine urs.earthdata.nasa.gov login me password hunter2\n"
-WAY = fetch.way("mod17a3hgf")
+WAY = fetch.way(products.product("mod17a3hgf"))
 
 
 @pytest.fixture(autouse=True)
@@ -457,142 +405,111 @@ def own_netrc(monkeypatch, tmp_path_factory):
     return (home / ".netrc").write_text
 
 
-def catalogue(monkeypatch, search):
-    """Let a function answer in place of NASA's catalogue."""
-
-    class Granules:
-        def parameters(self, **query):
-            self.query = query
-            return self
-
-        def get_all(self):
-            assert isinstance(self.session, fetch.Session)
-            return search(**self.query)
-
-    monkeypatch.setattr(earthaccess, "DataGranules", Granules)
-
-
 def granule(url, **checksum):
     """Return a granule as the catalogue describes it (UMM-G)."""
     name = url.rsplit("/", 1)[-1]
     about = {"Name": name, "SizeInBytes": 1} | ({"Checksum": checksum} if checksum else {})
-    links = {
-        "GET DATA": url,
-        "EXTENDED METADATA": f"{url}.cmr.xml",
-        "GET DATA VIA DIRECT ACCESS": url.replace("http://127.0.0.1", "s3://x"),
+    direct = url.replace("http://127.0.0.1", "s3://x")
+    links = {"GET DATA": url, "EXTENDED METADATA": f"{url}.cmr.xml", "GET DATA VIA DIRECT ACCESS": direct}
+    described = {
+        "GranuleUR": name.rsplit(".", 1)[0],
+        "DataGranule": {"ArchiveAndDistributionInformation": [about]},
+        "RelatedUrls": [{"URL": link, "Type": kind} for kind, link in links.items()],
     }
-    return DataGranule(
-        {
-            "meta": {"concept-id": f"G-{name}", "provider-id": "LPCLOUD"},
-            "umm": {
-                "GranuleUR": name.rsplit(".", 1)[0],
-                "DataGranule": {"ArchiveAndDistributionInformation": [about]},
-                "RelatedUrls": [{"URL": link, "Type": kind} for kind, link in links.items()],
-            },
-        },
-        cloud_hosted=True,
-    )
+    meta = {"concept-id": f"G-{name}", "provider-id": "LPCLOUD"}
+    return DataGranule({"meta": meta, "umm": described}, cloud_hosted=True)
 
 
 @pytest.fixture
 def archive(server, monkeypatch):
-    """Two years of two tiles; searched as the catalogue does, unlocked by a token."""
+    """A server whose ``granules`` are NASA's whole catalogue, which keeps the ``queries``; a token unlocks it."""
     monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
     server.granules, server.queries = [], []
-    for year in (2001, 2002):
-        for tile in TILES:
-            name = f"MOD17A3HGF.A{year}001.{tile}.061.2021{year - 1900}120000.hdf"
-            url = server.put(f"/lp-prod-protected/MOD17A3HGF.061/{name}", HDF4, token=TOKEN)
-            server.granules.append(granule(url))
 
-    def search(granule_name="", **query):
-        server.queries.append(query | {"granule_name": granule_name})
-        return [one for one in server.granules if granule_name.strip("*") in one["umm"]["GranuleUR"]]
+    class Granules:
+        def parameters(self, **query):
+            server.queries.append(query)
+            return self
 
-    catalogue(monkeypatch, search)
+        def get_all(self):
+            assert isinstance(self.session, fetch.Session)
+            part = server.queries[-1].get("granule_name", "").strip("*")
+            return [one for one in server.granules if part in one["umm"]["GranuleUR"]]
+
+    monkeypatch.setattr(earthaccess, "DataGranules", Granules)
     return server
 
 
 @pytest.fixture
-def nasa(tmp_path):
-    return lambda product="mod17a3hgf", **how: fetch.get(product, tmp_path, **how)
+def tiles(archive):
+    """Two years of two tiles in the archive."""
+    for year in (2001, 2002):
+        for tile in TILES:
+            name = f"MOD17A3HGF.A{year}001.{tile}.061.2021{year - 1900}120000.hdf"
+            url = archive.put(f"/lp-prod-protected/MOD17A3HGF.061/{name}", HDF4, token=TOKEN)
+            archive.granules.append(granule(url))
+    return archive
 
 
-def test_years_and_tiles_are_searched_and_fetched_once(archive, nasa, tmp_path):
-    found = nasa(years=[2001], tiles=["h18v04"])
+def test_years_and_tiles_are_searched_and_fetched_once(tiles, get, tmp_path):
+    found = get("mod17a3hgf", years=[2001], tiles=["h18v04"])
     assert [path.name for path in found] == ["MOD17A3HGF.A2001001.h18v04.061.2021101120000.hdf"]
     assert found == products.find("mod17a3hgf", tmp_path)
     years = {"short_name": "MOD17A3HGF", "version": "061", "temporal": ("2001-01-01", "2001-12-31")}
-    assert archive.queries == [years | {"granule_name": "*.h18v04.*"}]
-    archive.put("/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf", HDF4)
-    archive.granules.append(granule(f"{archive.url}/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf"))
-    assert len(nasa(years=[2001, 2002])) == 4
-    assert len(archive.asked) == 4
+    assert tiles.queries == [years | {"granule_name": "*.h18v04.*"}]
+    other = tiles.put("/x/MOD17A2H.A2001001.h18v04.061.2021001120000.hdf", HDF4)
+    tiles.granules.append(granule(other))
+    with pytest.warns(UserWarning, match=r"version 061 starts in 2001, so it lacks 2000 \(the paper used 006\)"):
+        assert len(get("mod17a3hgf", years=[2000, 2001, 2002])) == 4
+    assert len(tiles.asked) == 4
+    with pytest.raises(fetch.FetchError, match=r"so it lacks 2000 \(the paper used 006\); ask for 2001 or later"):
+        get("mod17a3hgf", years=[2000])
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
 
 
-def test_the_year_2000_is_in_version_006_only(archive, nasa):
-    with pytest.warns(UserWarning, match=r"version 061 starts in 2001, so it lacks 2000 \(the paper used 006\)"):
-        assert len(nasa(years=[2000, 2001, 2002])) == 4
-    with pytest.raises(fetch.FetchError, match=r"so it lacks 2000 \(the paper used 006\); ask for 2001 or later"):
-        nasa(years=[2000])
-
-
-def test_the_archives_own_checksum_is_used(archive, nasa, tmp_path):
-    url = archive.granules[0].data_links(access="external")[0]
-    archive.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
-    with pytest.raises(
-        fetch.FetchError, match=f"does not match the known hash: expected md5:{'0' * 32} but got .*look"
-    ):
-        nasa(years=[2001])
-    archive.granules[:] = [granule(url, Value=hashlib.sha256(HDF4).hexdigest().upper(), Algorithm="SHA-256")]
-    (path,) = nasa(years=[2001])
+def test_the_archives_own_checksum_is_used(tiles, get, tmp_path):
+    url = tiles.granules[0].data_links(access="external")[0]
+    tiles.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
+    with pytest.raises(fetch.FetchError, match=f"not match the known hash: expected md5:{'0' * 32} but got "):
+        get("mod17a3hgf", years=[2001])
+    tiles.granules[:] = [granule(url, Value=hashlib.sha256(HDF4).hexdigest().upper(), Algorithm="SHA-256")]
+    (path,) = get("mod17a3hgf", years=[2001])
     (tmp_path / "checksums.json").unlink()
-    archive.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
-    with pytest.raises(
-        fetch.FetchError, match=f"{path.name}: expected checksum md5:{'0' * 32}, found another; remove it"
-    ):
-        nasa(years=[2001])
+    tiles.granules[:] = [granule(url, Value="0" * 32, Algorithm="MD5")]
+    with pytest.raises(fetch.FetchError, match=f"{path.name}: expected checksum md5:{'0' * 32}, found another; remove"):
+        get("mod17a3hgf", years=[2001])
 
 
-def test_a_login_page_or_a_licence_not_accepted(archive, nasa):
-    path, page = next(iter(archive.pages.items()))
+def test_a_login_page_or_a_licence_not_accepted(tiles, refused):
+    path, page = next(iter(tiles.pages.items()))
     page.body = b"<!DOCTYPE html><title>Earthdata Login</title>"
-    remedy = (
-        "log in at https://urs.earthdata.nasa.gov, accept the data set's licence (EULA) there or at "
-        "https://lpdaac.usgs.gov/products/mod17a3hgfv061/, and try again"
-    )
-    for found in (
-        "expected HDF4, found a web page (such as that of a login)",
-        "expected to be let in, found status 401",
-    ):
-        with pytest.raises(fetch.FetchError) as error:
-            nasa(years=[2001], tiles=[TILES[0]])
-        assert one_line(error) == f"mod17a3hgf: {archive.url}{path}: {found}; {remedy}"
+    for found in ("a web page (such as that of a login)", "status 401"):
+        said = refused("mod17a3hgf", years=[2001], tiles=[TILES[0]])
+        assert said.startswith(f"mod17a3hgf: {tiles.url}{path}: expected a file") and f"found {found}" in said
+        assert (
+            "; log in at https://urs.earthdata.nasa.gov, accept the licence (EULA) there or at https://lpdaac" in said
+        )
         page.token = "of somebody else"
 
 
-def test_process_models_go_into_a_folder_each(server, nasa, monkeypatch, tmp_path):
+def test_process_models_go_into_a_folder_each(archive, get, tmp_path):
     names = ["CLM4_SG3_Monthly_TotalResp.nc4", "CLM4_SG3_Monthly_GPP.nc4", "CLM4_BG1_Monthly_TotalResp.nc4"]
     names += ["VISIT_SG3_Monthly_AutoResp.nc4", "VISIT_SG3_Monthly_HeteroResp.nc4"]
-    granules = [granule(server.put(f"/nacp/{name}", NETCDF)) for name in names]
-    queries = []
-    catalogue(monkeypatch, lambda **query: queries.append(query) or granules)
-    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
-    assert [path.relative_to(tmp_path).as_posix() for path in nasa("mstmip")] == [
+    archive.granules += [granule(archive.put(f"/nacp/{name}", NETCDF)) for name in names]
+    assert [path.relative_to(tmp_path).as_posix() for path in get("mstmip")] == [
         "mstmip/CLM4/CLM4_SG3_Monthly_TotalResp.nc4",
         "mstmip/VISIT/VISIT_SG3_Monthly_AutoResp.nc4",
         "mstmip/VISIT/VISIT_SG3_Monthly_HeteroResp.nc4",
     ]
-    assert queries == [{"doi": "10.3334/ORNLDAAC/1225"}]
-    assert len(nasa("mstmip", options={"experiment": "BG1"})) == 1
+    assert archive.queries == [{"doi": "10.3334/ORNLDAAC/1225"}]
+    assert len(get("mstmip", options={"experiment": "BG1"})) == 1
 
 
 # Who sees a login
 
 
 @pytest.fixture
-def other(server):
+def other():
     """A second server: the same host, another port."""
     site = Site()
     yield site
@@ -631,21 +548,17 @@ def led_round(server, other, start, end, body):
     return server.lead(start, f"http://localhost:{server.port}/by-name")
 
 
-@pytest.mark.parametrize("held", ["", EVERYONE, DEFAULT], ids=["none", "entries", "default"])
-def test_no_redirect_and_no_netrc_shows_a_login_to_whom_it_is_not_for(
-    server, other, nasa, own_netrc, monkeypatch, held
-):
-    own_netrc(held)
-    led_round(server, other, CRU, "/end.gz", GZIP)
-    assert len(nasa(cru(server))) == 1
-    assert server.shown_logins() + other.shown_logins() == []
-    monkeypatch.setenv("EARTHDATA_TOKEN", TOKEN)
+@pytest.mark.parametrize("netrc", ["", EVERYONE, DEFAULT], ids=["none", "entries", "default"])
+def test_no_redirect_and_no_netrc_shows_a_login_to_whom_it_is_not_for(archive, other, get, own_netrc, netrc):
+    own_netrc(netrc)
+    led_round(archive, other, CRU, "/end.gz", GZIP)
+    assert len(get()) == 1
+    assert archive.shown_logins() + other.shown_logins() == []
     path = "/lp-prod-protected/MOD17A3HGF.A2001001.h18v04.061.2021101120000.hdf"
-    url = led_round(server, other, path, "/bucket/signed", HDF4)
-    catalogue(monkeypatch, lambda **_: [granule(url)])
-    nasa(years=[2001])
-    assert [len(server.asked), len(other.asked)] == [6, 2]
-    assert server.shown_logins() + other.shown_logins() == [(path, f"Bearer {TOKEN}")]
+    archive.granules.append(granule(led_round(archive, other, path, "/bucket/signed", HDF4)))
+    get("mod17a3hgf", years=[2001])
+    assert [len(archive.asked), len(other.asked)] == [6, 2]
+    assert archive.shown_logins() + other.shown_logins() == [(path, f"Bearer {TOKEN}")]
 
 
 def test_a_login_of_netrc_goes_to_earthdata_and_its_token_to_the_archives(sent, own_netrc):
@@ -668,34 +581,24 @@ def test_a_login_of_the_environment_is_tried_alone_and_if_refused_not_told(sent,
     own_netrc(EARTHDATA + DEFAULT)
     monkeypatch.setenv("EARTHDATA_USERNAME", "you")
     monkeypatch.setenv("EARTHDATA_PASSWORD", "hunter2")
-    with pytest.raises(fetch.FetchError) as error:
+    with pytest.raises(
+        fetch.FetchError, match="earthdata.nasa.gov gave no token for the login of environment"
+    ) as error:
         fetch.logged_in(WAY)
     assert [shown for *_, shown in sent] == [None, basic("you", "hunter2")]
-    assert "Earthdata refuses the login that it was given (environment); correct it: " in one_line(error)
     assert "hunter2" not in "".join(traceback.format_exception(error.value)) + "".join(capfd.readouterr()) + caplog.text
 
 
 @pytest.mark.parametrize(
-    ("held", "why"),
+    ("netrc", "why"),
     [(None, "No .netrc found"), (DEFAULT, "Username not found"), ("# mine\nhunter2 machine x\n", "Unable to parse")],
 )
-def test_without_a_login_it_says_how_to_get_one(sent, own_netrc, held, why):
-    if held:
-        own_netrc(held)
+def test_without_a_login_it_says_how_to_get_one(sent, own_netrc, netrc, why):
+    if netrc:
+        own_netrc(netrc)
     with pytest.raises(fetch.FetchError) as error:
         fetch.logged_in(WAY)
-    said = one_line(error)
+    said = str(error.value)
     assert said.startswith(f"mod17a3hgf: expected an Earthdata login, found none ({why}")
-    assert said.endswith(fetch.HOW_TO_LOG_IN)
-    assert "hunter2" not in said
+    assert said.endswith(fetch.HOW_TO_LOG_IN) and "hunter2" not in said
     assert sent == []
-
-
-def test_an_encrypted_address_leads_to_encrypted_ones_only():
-    def prepared(url):
-        return requests.Request("GET", url).prepare()
-
-    led = SimpleNamespace(request=prepared("https://a.org/x"))
-    fetch.Session().rebuild_auth(prepared("https://b.org/x"), led)
-    with pytest.raises(fetch.FetchError, match="expected a redirect that stays encrypted, found one to http://127.0"):
-        fetch.Session().rebuild_auth(prepared("http://127.0.0.1/x"), led)

@@ -10,7 +10,8 @@ import pytest
 from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
-from helpers import measured, planets, reported
+from helpers import reported
+from helpers.run import measured, planets
 from helpers.run.chapters import Book, UserError
 from helpers.workspace import Workspace
 
@@ -27,16 +28,16 @@ def test_each_file_says_whence_it_is_and_holds_aggregates_only(path):
     head, table = reported.aggregates(path)
     assert datetime.date.fromisoformat(head["date"]) >= datetime.date(2021, 12, 3), "after the paper"
     assert re.fullmatch(r"[0-9a-f]{40}", head["commit"])
-    profile, me = path.name.split("_")[0], "python -m helpers.measured"
+    profile, me = path.name.split("_")[0], r"python -m helpers(?:\.run)?\.measured"
     commands = {
         measured.GPP_TRENDS: rf"{me} --trends RECO_REAL_DATA/\w+\.nc",
         measured.LAG_POWER: rf"{me} --lags \d+",
-        planets.TABLE: r"python -m helpers.planets --planets \d+",
+        planets.TABLE: r"python -m helpers(?:\.run)?\.planets --planets \d+",
     }
     of_run = f"python -m helpers.run --profile {profile} --no-pages && {me} --profile {profile}"
     assert re.fullmatch(commands.get(path.name, of_run), head["commands"])
     labels = table.select_dtypes(exclude="float").columns
-    assert 0 < len(table) <= 700 and len(labels) and not measured.OF_ONE & set(table.columns)
+    assert 0 < len(table) <= 700 and len(labels) and not measured.SINGLE & set(table.columns)
     assert (table[labels].nunique() <= 40).all()
 
 
@@ -66,7 +67,7 @@ def test_a_table_of_sites_or_years_is_never_kept(workspace, tmp_path):
 
 def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path):
     path = tmp_path / "made.csv"
-    with pytest.raises(FileNotFoundError, match="made.csv: expected kept numbers, found no file"):
+    with pytest.raises(FileNotFoundError, match="made.csv: expected kept numbers, found none"):
         reported.aggregates(path)
     path.write_text("# date: 2024-02-29\n# commands: x\na,b\n1,2\n")
     with pytest.raises(ValueError, match="found date, commands; make the file anew"):
@@ -75,7 +76,7 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path):
 
 def test_no_number_of_a_made_world_stands_beside_real_ones():
     assert {path.name for path in measured.MADE.glob("*.csv")} == {measured.LAG_POWER, planets.TABLE}
-    real = {f"sites_{name}.csv" for name in measured.KEPT} | {measured.GPP_TRENDS}
+    real = {f"sites_{name}.csv" for name in measured.AGGREGATES} | {measured.GPP_TRENDS}
     assert {path.name for path in measured.FOLDER.glob("*.csv")} == real
 
 

@@ -16,7 +16,8 @@ from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from helpers import measured, reported
+from helpers import reported
+from helpers.run import measured
 
 LADDER = measured.FOLDER / "sites_ladder.csv"
 BASIC = ["mat", "map", "shortwave", "lai", "evi", "soc_0_30_w4"]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from helpers import planets
+from helpers.run import planets
 from helpers.run.chapters import UserError
 from helpers.workspace import Workspace
 

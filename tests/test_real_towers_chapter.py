@@ -9,9 +9,8 @@ import papermill
 import pytest
 from test_lags import numbers as lag_table
 
-from helpers import measured
 from helpers.reported import aggregates
-from helpers.run import chapters, reach
+from helpers.run import chapters, measured, reach
 from helpers.stats import lags
 from helpers.workspace import ROOT, Workspace, artefacts
 
@@ -76,7 +75,7 @@ def later():
 
 
 def keep(folder, slope=0.0):
-    """Keep made tables as `helpers.measured` does."""
+    """Keep made tables as `helpers.run.measured` does."""
     ws = Workspace("sites", root=folder / "outputs")
     table1 = pd.DataFrame([(f"CNN{k}", s) for k in range(1, 7) for s in ("train", "test")], columns=["model", "split"])
     ws.write("table1", table1.assign(metric="r2", paper=0.98, **{"this run": np.linspace(0.97, 0.99, 12), "n": 321}))
@@ -97,8 +96,8 @@ def keep(folder, slope=0.0):
         if name in artefacts():
             ws.write(name, table)
         else:
-            measured.put(kept / f"sites_{name}.csv", HEAD, table)
-    measured.write(ws, HEAD, {artefacts()[name].made_by for name in measured.KEPT}, kept)
+            measured.write_table(kept / f"sites_{name}.csv", HEAD, table)
+    measured.write(ws, HEAD, {artefacts()[name].made_by for name in measured.AGGREGATES}, kept)
     shutil.copy(measured.FOLDER / measured.GPP_TRENDS, kept)
     return kept
 
@@ -129,7 +128,7 @@ def test_it_needs_no_chapter_and_grows_stale_with_any_kept_number():
     assert not chapter.inputs and not chapter.writes
     definitions, data = reach.of_cells(chapter.trees, ROOT)
     assert {*measured.FOLDER.glob("*.csv"), measured.MADE / measured.LAG_POWER} <= set(data)
-    assert not [name for name in definitions if name.startswith(("helpers.run", "helpers.measured"))]
+    assert not [name for name in definitions if name.startswith("helpers.run")]
 
 
 def test_the_scores_are_those_of_the_ladder_and_no_model_is_called_better_by_its_value(said):
@@ -165,7 +164,7 @@ def test_what_was_not_kept_yet_is_said_and_the_page_is_whole(run, tmp_path):
         (kept / f"sites_{name}.csv").unlink()
     head, table = aggregates(kept / "sites_lag.csv")
     old = (table.null != "coming year") & ~table.protocol.str.startswith(lags.TOTAL)
-    measured.put(kept / "sites_lag.csv", head, table[old])
+    measured.write_table(kept / "sites_lag.csv", head, table[old])
     said = run(kept)
     assert said.count("not kept yet") >= 7
     assert "not kept yet: the placebo" in said and "not kept yet: total, ln RECO" in said
@@ -181,5 +180,5 @@ def test_it_is_one_page_in_every_profile(run, said, tmp_path):
 def test_without_a_kept_file_it_names_the_file_and_the_remedy(run, tmp_path):
     kept = keep(tmp_path)
     (kept / "sites_lag.csv").unlink()
-    with pytest.raises(papermill.PapermillExecutionError, match=r"sites_lag.csv: expected kept numbers, found no file"):
+    with pytest.raises(papermill.PapermillExecutionError, match=r"sites_lag.csv: expected kept numbers, found none"):
         run(kept)

@@ -133,6 +133,51 @@ def test_only_data_that_reached_code_names_counts(root, tmp_path):
     assert reached("read('other.csv')")[1] == [tmp_path / "data" / "other.csv"]
 
 
+def unfollowed(tree):
+    """Yield what `reach` cannot follow: code made from text, modules by other doors, data under computed names."""
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Name(id="exec" | "eval" | "globals" | "__import__")
+                | ast.Attribute(value=ast.Name(id="sys"), attr="modules")
+            ):
+                yield node
+            case ast.ImportFrom(module="sys" | "importlib", names=names) if any(
+                n.asname or n.name == "modules" for n in names
+            ):
+                yield node
+            case ast.Name(id="import_module") | ast.Attribute(attr="import_module") if id(node) not in called:
+                yield node
+            case ast.BinOp(left=ast.Name(id="DATA") | ast.Attribute(attr="DATA"), op=ast.Div(), right=right):
+                if not isinstance(right, ast.Constant):
+                    yield node
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "exec(text)",
+        "__import__(name)",
+        "sys.modules[name]",
+        "from importlib import import_module as load",
+        "load = importlib.import_module",
+        "(DATA / name).read_text()",
+    ],
+)
+def test_what_cannot_be_followed_is_seen(code):
+    assert list(unfollowed(ast.parse(code)))
+
+
+def test_neither_helpers_nor_chapters_do_what_cannot_be_followed():
+    files = sorted((ROOT / "src" / "helpers").rglob("*.py"))
+    trees = {path.name: [ast.parse(path.read_text(encoding="utf-8"))] for path in files}
+    trees |= {chapter.stem: chapter.trees for chapter in chapters.discover(ROOT / "notebooks")}
+    found = {(name, ast.unparse(node)) for name, each in trees.items() for tree in each for node in unfollowed(tree)}
+    found -= {(name, "globals") for name in trees if not name.endswith(".py")}  # all that a chapter's cells name counts
+    assert len(trees) > 40 and not found
+
+
 TRACE = """
 import json, os, sys, threading
 from pathlib import Path

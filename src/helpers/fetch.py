@@ -56,8 +56,8 @@ from helpers.products import Product
 
 HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
 EARTHDATA = "https://urs.earthdata.nasa.gov"
-ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov")
-"""A login's token is shown to hosts of these alone."""
+ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov", "127.0.0.1", "localhost")
+"""A login's token is shown to hosts of these alone; the last two are this machine."""
 HOW_TO_LOG_IN = (
     f"make a free account at {EARTHDATA}, then put your login into ~/.netrc (machine urs.earthdata.nasa.gov login NAME "
     "password WORD) or set EARTHDATA_TOKEN, and try again"
@@ -69,16 +69,13 @@ ADDRESS = re.compile(
 NAME = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][\w.+-]*(?<!\.)", re.IGNORECASE | re.ASCII)
 """File names that lead out of no folder, do not hide, and are no device of Windows."""
 TILE = re.compile(r"h(?:[0-2]\d|3[0-5])v(?:0\d|1[0-7])")
-NETCDF = ("netCDF", (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF"))
-BEGINNINGS = {
-    ".hdf": ("HDF4", (b"\x0e\x03\x13\x01",)),
-    ".nc": NETCDF,
-    ".nc4": NETCDF,
-    ".gz": ("gzip", (b"\x1f\x8b",)),
-    ".zip": ("zip", (b"PK\x03\x04", b"PK\x05\x06")),
-    ".tif": ("TIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
+BEGINNINGS = dict.fromkeys([".nc", ".nc4"], (b"CDF", b"\x89HDF")) | {
+    ".hdf": (b"\x0e\x03\x13\x01",),
+    ".gz": (b"\x1f\x8b",),
+    ".zip": (b"PK\x03\x04", b"PK\x05\x06"),
+    ".tif": (b"II", b"MM"),
 }
-"""Formats and what their files begin with, by the ending of their names."""
+"""What files begin with, by the ending of their names."""
 PAGE = "a web page (such as that of a login)"
 RETRIES = 4
 """How often a file is begun anew whose connection broke off, or whose checksum is wrong; after 1, 2, 3 and 4 s."""
@@ -119,18 +116,14 @@ class Way:
     options: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     steps: tuple[str, ...] = ()  # what a person has to do
 
-    @property
-    def by_hand(self) -> bool:
-        """Whether no command can fetch it."""
-        return self.how in ("form", "local")
-
     def choose(self, asked: Mapping[str, str]) -> dict[str, str]:
         """Return the words that the chosen options put into the templates, among them each option's value."""
-        if unknown := [name for name in asked if name not in self.options]:
-            known = ", ".join(self.options) or "none"
-            raise FetchError(f"{self.product}: there is no option {unknown[0]!r}; its options are {known}")
         words = {}
-        for name, values in self.options.items():
+        for name in {**self.options, **asked}:
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise FetchError(f"{self.product}: there is no option {name!r}; its options are {known}")
+            values = self.options[name]
             value = str(asked.get(name, next(iter(values))))
             if value not in values:
                 raise FetchError(f"{self.product}: expected {name} to be {' or '.join(values)}, found {value!r}")
@@ -138,16 +131,15 @@ class Way:
         return words
 
     def error(self, url: str, found: str, remedy: str = "") -> FetchError:
-        """Return the error for an address: what was expected there, what was found, and what to do."""
-        return FetchError(f"{self.product}: {shown(url)}: {found}; {remedy or f'look at {self.page}'}")
-
-    def no_entry(self, url: str, found: str) -> FetchError:
-        """Return the error for an address that lets nobody in, or sends the page of a login."""
+        """Return the error for an address; unless said otherwise, one that may want a login or a licence accepted."""
         if self.how == "earthdata":
-            licence = f"accept the data set's licence (EULA) there or at {self.page}"
-            return self.error(url, found, f"log in at {EARTHDATA}, {licence}, and try again")
-        by_hand = "log in or accept the licence there, and put the files in place by hand"
-        return self.error(url, found, f"open {self.page} in a browser, {by_hand}")
+            remedy = (
+                remedy or f"log in at {EARTHDATA}, accept the licence (EULA) there or at {self.page}, and try again"
+            )
+        remedy = (
+            remedy or f"open {self.page} in a browser, log in or accept the licence there if it asks, and try again"
+        )
+        return FetchError(f"{self.product}: {shown(url)}: {found}; {remedy}")
 
 
 @dataclass(frozen=True)
@@ -163,17 +155,11 @@ class RemoteFile:
             raise FetchError(f"expected a file name of letters, digits and . _ + -, found {self.path!r}; correct it")
         check(self.url)
 
-    @property
-    def name(self) -> str:
-        """The file's name."""
-        return PurePath(self.path).name
-
 
 @dataclass(frozen=True)
 class Plan:
     """What a download is to bring."""
 
-    product: Product
     way: Way
     version: str  # what was chosen, empty where there is no choice
     files: tuple[RemoteFile, ...]
@@ -185,31 +171,18 @@ def default_folder() -> Path:
     return Path(os.environ.get("RECO_PRODUCTS") or workspace.ROOT / "products")
 
 
-def _entry(product: str | Product) -> Product:
-    return product if isinstance(product, Product) else products.product(product)
-
-
-def way(product: str | Product) -> Way:
+def way(product: Product) -> Way:
     """Return how a product is fetched, and what a person has to do for one that is not."""
-    product = _entry(product)
     try:
         source = Way(product.id, **product.fetch)
-    except TypeError as error:
+        HOWS[source.how]
+    except (TypeError, KeyError) as error:
         raise FetchError(f"data/products.yml: fetch of {product.id}: {error}; correct it") from error
-    if source.how not in HOWS:
-        expected = f"expected how to be {', '.join(HOWS)}, found {source.how!r}"
-        raise FetchError(f"data/products.yml: fetch of {product.id}: {expected}; correct it")
     return source
 
 
 def get(
-    product: str | Product,
-    folder: str | Path | None = None,
-    *,
-    years: Iterable[int] | None = None,
-    tiles: Iterable[str] | None = None,
-    options: Mapping[str, str] | None = None,
-    connections: int = 2,
+    product: str | Product, folder: str | Path | None = None, *, connections: int = 2, **choice: object
 ) -> list[Path]:
     """Fetch a product's files; what is there already is not fetched again.
 
@@ -219,14 +192,10 @@ def get(
         An id of data/products.yml.
     folder : path, optional
         Folder of products; the files go to its sub-folder named by the product id. Default `default_folder`.
-    years : iterable of int, optional
-        Calendar years; by default those that the paper needs. Of no matter where a file holds all years.
-    tiles : iterable of str, optional
-        Tiles of the sinusoidal grid, such as "h18v04"; by default all.
-    options : mapping of str to str, optional
-        What else the product lets one choose, such as ``{"version": "4.09"}``.
     connections : int
         Files that come at one time; servers are shared, so few.
+    **choice
+        ``years``, ``tiles`` and ``options``, as in `plan`.
 
     Returns
     -------
@@ -240,26 +209,36 @@ def get(
         is not known, nothing fits it, a file cannot be had or written, or is not what its checksum says, or another
         process fetches the product. Files that have come stay.
     """
-    entry, folder = _entry(product), Path(folder or default_folder())
-    if way(entry).by_hand and (by_hand := products.files_of(entry, folder / entry.id)[0]):
+    entry, folder = products.product(product) if isinstance(product, str) else product, Path(folder or default_folder())
+    if way(entry).steps and (by_hand := products.files_of(entry, folder / entry.id)[0]):
         return sorted(by_hand)
-    todo = plan(entry, years=years, tiles=tiles, options=options)
+    todo = plan(entry, **choice)
     for note in todo.notes:
         warnings.warn(note, stacklevel=2)
     return carry_out(todo, folder, connections=connections)
 
 
 def plan(
-    product: str | Product,
+    product: Product,
     *,
     years: Iterable[int] | None = None,
     tiles: Iterable[str] | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Plan:
-    """Find out which files to fetch, asking servers for their lists where names cannot be known; see `get`."""
-    product = _entry(product)
+    """Find out which files to fetch, asking servers for their lists where names cannot be known.
+
+    Parameters
+    ----------
+    product : Product
+    years : iterable of int, optional
+        Calendar years; by default those that the paper needs. Of no matter where a file holds all years.
+    tiles : iterable of str, optional
+        Tiles of the sinusoidal grid, such as "h18v04"; by default all.
+    options : mapping of str to str, optional
+        What else the product lets one choose, such as ``{"version": "4.09"}``.
+    """
     source = way(product)
-    if source.by_hand:
+    if source.steps:
         why = "it is behind a form" if source.how == "form" else "there is nothing to fetch"
         raise FetchError(f"{product.id}: expected a product to download, but {why}: {' '.join(source.steps)}")
     words = source.choose(options or {})
@@ -280,7 +259,7 @@ def plan(
     newest, count = {}, 0
     # The names of MODIS and GLASS end in the date of production, so that the later of two sorts last.
     for file in sorted(set(files), key=lambda file: file.path):
-        match = product.file.fullmatch(file.name)
+        match = product.file.fullmatch(PurePath(file.path).name)
         parts = match.groupdict() if match else {}
         if (not years or int(parts.get("year") or years[0]) in years) and (not tiles or parts.get("tile") in tiles):
             newest[tuple(parts.values()) if parts.get("day") else file.path] = file
@@ -291,7 +270,7 @@ def plan(
     if not newest:
         wanted = ", ".join([*map(str, years), *tiles]) or "the product"
         raise FetchError(f"{product.id}: expected files for {wanted}, found none at {source.page}; ask for others")
-    return Plan(product, source, version, tuple(newest.values()), tuple(notes))
+    return Plan(source, version, tuple(newest.values()), tuple(notes))
 
 
 def _years(
@@ -321,40 +300,32 @@ def fill(template: str, words: Mapping[str, str]) -> str:
 
 
 def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
-    """Return the files that a page of links shows."""
-    url, select, version = fill(source.listing, words), fill(source.select, words), words.get("version", "")
-    found = []
-    for name, link in _links(source, Session(), url).items():
+    """Return the files that a page of links shows, and its sub-folders that are named by a day; the first of a name."""
+    session, version, found = Session(), words.get("version", ""), {}
+    url, select = fill(source.listing, words), fill(source.select, words)
+    links = _links(source, session, url)
+    for link in links[:]:
+        if re.search(r"/[0-3]\d\d/?$", link):
+            links += _links(source, session, f"{link.rstrip('/')}/")
+    for link in links:
+        name = _last_part(link)
         match = product.file.fullmatch(name)
-        other = match and match.groupdict().get("version")
-        if match and re.search(select, name) and (not version or other in (None, "", version)):
-            found.append(RemoteFile(f"{product.id}/{name}", link))
+        if match and re.search(select, name) and match.groupdict().get("version") in (None, version):
+            found.setdefault(name, RemoteFile(f"{product.id}/{name}", link))
     if not found:
         expected = f"expected links to files named like {product.example}, found none"
         remedy = f"look where {source.page} has them, and correct 'fetch' of {product.id} in data/products.yml"
         raise source.error(url, expected + (f" of version {version}" if version else ""), remedy)
-    return found
+    return list(found.values())
 
 
-def _links(way: Way, session: requests.Session, url: str, with_days: bool = True) -> dict[str, str]:
-    """Return the addresses on its own server that a page links to, by their last part; the first of a name counts.
-
-    With ``with_days`` its sub-folders that are named by a day of the year are looked into. See `ask` for errors.
-    """
-    with ask(way, session, url) as answer:
-        try:
-            page, url = answer.text, answer.url
-        except requests.RequestException:
-            raise way.error(url, "the connection broke off", "run the same again") from None
+def _links(way: Way, session: requests.Session, url: str) -> list[str]:
+    """Return the addresses on its own server that a page links to; see `ask` for errors."""
+    with ask(way, session, url, whole=True) as answer:
+        page, url = answer.text, answer.url
     server = "/".join(url.split("/")[:3]) + "/"
     targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
-    own = [target.partition("#")[0] for target in targets if "//" not in target or target.startswith(server)]
-    own = [urljoin(url, target) for target in own]
-    found = {_last_part(link): link for link in reversed(own)}
-    for link in own if with_days else ():
-        if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
-            found = _links(way, session, f"{link.rstrip('/')}/", with_days=False) | found
-    return found
+    return [urljoin(url, t.partition("#")[0]) for t in targets if "//" not in t or t.startswith(server)]
 
 
 def _last_part(url: str) -> str:
@@ -369,14 +340,12 @@ def search(
     import earthaccess  # it takes a while
 
     query = {key: fill(value, words) for key, value in way.collection.items()}
-    named = ", ".join(query.values())
+    named, granules = ", ".join(query.values()), []
     if years:
         query["temporal"] = (f"{years[0]}-01-01", f"{years[-1]}-12-31")
-    granules = []
-    for tile in tiles or (None,):
+    for names in [{"granule_name": f"*.{tile}.*"} for tile in tiles] or [{}]:
         try:
             with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its own next version
-                names = {"granule_name": f"*.{tile}.*"} if tile else {}
                 catalogue = earthaccess.DataGranules().parameters(**query, **names)
                 catalogue.session = Session()
                 granules += catalogue.get_all()
@@ -408,12 +377,6 @@ def check(url: str) -> None:
         raise FetchError(f"expected an https address without user and password, found {shown(url)}")
 
 
-def is_archive(url: str) -> bool:
-    """Say whether an address is one of NASA's archives', and may be shown a login."""
-    host = urlsplit(url).hostname or ""
-    return host in ("127.0.0.1", "localhost") or any(host == end or host.endswith(f".{end}") for end in ARCHIVES)
-
-
 class Session(requests.Session):
     """A session that asks no address without encryption, and shows a login to nobody but whom it is for.
 
@@ -428,12 +391,12 @@ class Session(requests.Session):
             self.headers, self.hooks = login.headers, login.hooks
         self._token = self.headers.pop("Authorization", None)
         self.auth = self._authorize  # with it, requests does not look into ~/.netrc
-        self.mount("https://", HTTPAdapter(max_retries=AGAIN))
-        self.mount("http://", HTTPAdapter(max_retries=AGAIN))
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, HTTPAdapter(max_retries=AGAIN))
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         check(request.url)
-        if self._token and is_archive(request.url):
+        if self._token and f".{urlsplit(request.url).hostname}".endswith(tuple(f".{end}" for end in ARCHIVES)):
             request.headers["Authorization"] = self._token
         return request
 
@@ -475,43 +438,37 @@ def logged_in(way: Way) -> Session:
                 return auth.get_session()
         except LoginStrategyUnavailable as error:
             found = f"none ({error})"
-        except (UnicodeDecodeError, PermissionError):
-            found = f"none ({earthaccess.auth.netrc_path()} cannot be read)"
-        except requests.RequestException:
-            raise FetchError(f"{way.product}: {EARTHDATA} cannot be reached; try again later") from None
-        except (LoginAttemptFailure, EOFError):
-            refused = f"Earthdata refuses the login that it was given ({strategy})"
-            raise FetchError(f"{way.product}: {refused}; correct it: {HOW_TO_LOG_IN}") from None
+        except (LoginAttemptFailure, EOFError, OSError, UnicodeDecodeError) as error:  # requests' errors are OSErrors
+            refused = f"{EARTHDATA} gave no token for the login of {strategy} ({type(error).__name__})"
+            raise FetchError(f"{way.product}: {refused}; correct it, or try again later: {HOW_TO_LOG_IN}") from None
     raise FetchError(f"{way.product}: expected an Earthdata login, found {found}; {HOW_TO_LOG_IN}")
 
 
-def ask(way: Way, session: requests.Session, url: str) -> requests.Response:
-    """Return a server's answer, whose content has yet to come; FetchError where it cannot be reached, or refuses."""
+def ask(way: Way, session: requests.Session, url: str, whole: bool = False) -> requests.Response:
+    """Return a server's answer, whose content has yet to come unless it is asked ``whole``; FetchError without one."""
     try:
-        answer = session.get(url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+        answer = session.get(url, stream=not whole, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
     except FetchError as error:
         raise way.error(url, str(error)) from None
     except (requests.RequestException, ValueError) as error:  # the second of an address that cannot be read
         found = f"the server cannot be reached ({type(error).__name__})"
         raise way.error(url, found, "check the connection, and run the same again") from None
-    if (status := answer.status_code) == 200:
+    if answer.status_code == 200:
         return answer
     answer.close()
-    if status in (401, 403):
-        raise way.no_entry(url, f"expected to be let in, found status {status}")
-    if status in (404, 410):
+    found = f"expected a file, found status {answer.status_code}"
+    if answer.status_code in (404, 410):
         remedy = f"look where {way.page} has it now, and correct 'fetch' of {way.product} in data/products.yml"
-        raise way.error(url, f"expected it to be there, found nothing ({status})", remedy)
-    raise way.error(url, f"expected a file, found status {status}", f"look at {way.page}, and try again later")
+        raise way.error(url, f"{found} (it isn't there)", remedy)
+    raise way.error(url, found)
 
 
 def misfit(name: str, begin: bytes) -> str:
     """Say what a file is by its first bytes, if that isn't what its name promises; empty where it is."""
-    promised, beginnings = BEGINNINGS.get(PurePath(name).suffix, ("a file", (b"",)))
-    text = begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith(b"<") and b"html" in text:
-        return f"expected {promised}, found {PAGE}"
-    return "" if begin and begin.startswith(beginnings) else f"expected {promised}, found {begin[:4]!r} at its start"
+    ending, text = PurePath(name).suffix, begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if begin and begin.startswith(BEGINNINGS.get(ending, b"")) and not (text[:1] == b"<" and b"html" in text):
+        return ""
+    return f"expected a file {ending}, found {PAGE if text[:1] == b'<' else begin[:4]} at its start"
 
 
 def _download(url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, stop: Event) -> None:
@@ -531,7 +488,7 @@ def _download(url: str, target: str, _: object, *, way: Way, session: requests.S
             with path.open("xb") as file, bar:
                 chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
                 if found := misfit(name, chunk):
-                    raise way.no_entry(url, found) if PAGE in found else way.error(url, found)
+                    raise way.error(url, found)
                 while chunk:
                     file.write(chunk)
                     bar.update(len(chunk))
@@ -546,15 +503,14 @@ def _download(url: str, target: str, _: object, *, way: Way, session: requests.S
 
 def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
     """Bring what a plan wants into ``folder/<product id>``, and return its paths, sorted; see `get`."""
-    place = folder / plan.product.id
+    place = folder / plan.way.product
     pooch.get_logger().setLevel("WARNING")  # it would announce each of thousands of files
     try:
         place.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / f".{place.name}.lock", timeout=0):
             known, new = _recorded(folder), {}
             try:
-                missing = [file for file in plan.files if not _is_there(plan, folder, file, known, new)]
-                if missing:
+                if missing := [file for file in plan.files if not _is_there(plan, folder, file, known, new)]:
                     _bring(plan, folder, missing, known, new, connections)
             finally:
                 if new:
@@ -575,17 +531,19 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
 
     FetchError where a file of the name is another: changed, damaged, or of another version.
     """
-    path, entry, wrong = folder / file.path, known.get(file.path, {}), ""
+    path, entry, wrong = folder / file.path, known.get(file.path), ""
     if not path.is_file():
         return False
-    version, size = entry.get("version") or plan.version, path.stat().st_size
-    if plan.version and version != plan.version:
-        wrong = f"expected version {plan.version}, found version {version} under the same name; choose another folder"
-    elif entry and entry["bytes"] != size:
-        wrong = f"expected {entry['bytes']:,} bytes as fetched, found {size:,}"
-    elif not entry:
+    if entry:
+        version, size = entry.get("version") or plan.version, path.stat().st_size
+        if plan.version and version != plan.version:
+            wrong = f"expected version {plan.version}, found version {version} under the same name"
+            raise FetchError(f"{path}: {wrong}; choose another folder, or remove it and run the same again")
+        if entry["bytes"] != size:
+            wrong = f"expected {entry['bytes']:,} bytes as fetched, found {size:,}"
+    else:
         with path.open("rb") as opened:
-            wrong = misfit(file.name, opened.read(512))
+            wrong = misfit(path.name, opened.read(512))
         if not wrong and not pooch.hashes.hash_matches(path, file.checksum or None):
             wrong = f"expected checksum {file.checksum}, found another"
     if wrong:
@@ -610,7 +568,7 @@ def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new
     )
 
     def one(file: RemoteFile) -> None:
-        downloader = partial(_download, way=plan.way, session=session, name=file.name, stop=stop)
+        downloader = partial(_download, way=plan.way, session=session, name=PurePath(file.path).name, stop=stop)
         try:
             fetcher.fetch(file.path, downloader=downloader)
         except requests.RequestException:
@@ -621,7 +579,7 @@ def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new
             raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
         _note(new, folder / file.path, file, plan.version)
 
-    with tqdm(total=len(missing), desc=plan.product.id, unit="file", disable=None, leave=False) as bar:
+    with tqdm(total=len(missing), desc=plan.way.product, unit="file", disable=None, leave=False) as bar:
         pool = ThreadPoolExecutor(connections)
         waiting = {pool.submit(one, file) for file in missing}
         try:
@@ -646,27 +604,25 @@ def _recorded(folder: Path) -> dict[str, dict]:
     path = folder / "checksums.json"
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        if any(not {"sha256", "bytes"} <= entry.keys() for entry in content.values()):
+            raise ValueError
     except FileNotFoundError:
         return {}
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or not all(
-        isinstance(entry, dict) and {"sha256", "bytes"} <= {*entry} for entry in content.values()
-    ):
-        raise FetchError(f"{path}: expected checksums as JSON, cannot read it; move it away and run the same again")
+    except (ValueError, AttributeError):
+        remedy = "move it away and run the same again"
+        raise FetchError(f"{path}: expected checksums as JSON, cannot read it; {remedy}") from None
     return content
 
 
-def verify(product: str | Product, folder: str | Path | None = None) -> list[str]:
+def verify(product_id: str, folder: Path) -> list[str]:
     """Compare a product's fetched files with their checksums; return what is wrong, a line a file."""
-    entry, folder, wrong = _entry(product), Path(folder or default_folder()), []
-    recorded = {key: known["sha256"] for key, known in _recorded(folder).items() if key.startswith(f"{entry.id}/")}
+    recorded = {key: known["sha256"] for key, known in _recorded(folder).items() if key.startswith(f"{product_id}/")}
     if not recorded:
-        raise FetchError(f"{folder}: expected files of {entry.id} in checksums.json, found none; fetch it first")
+        raise FetchError(f"{folder}: expected files of {product_id} in checksums.json, found none; fetch it first")
+    wrong, remedy = [], f"it has changed since it was fetched, so remove it and fetch {product_id} again"
     for key, expected in recorded.items():
         path = folder / key
         if (found := pooch.file_hash(path) if path.is_file() else "no file") != expected:
-            remedy = f"it has changed since it was fetched, so remove it and fetch {entry.id} again"
             wrong.append(f"{path}: expected SHA-256 {expected}, found {found}; {remedy}")
     return wrong
 
@@ -706,27 +662,28 @@ def _parser() -> _Parser:
 
 def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> int:
     """Do for one product what the command line asks; return the status."""
-    source, place = way(product_id), folder / product_id
+    entry = products.product(product_id)
+    source, place = way(entry), folder / product_id
     if given.list:
         options = "; ".join(f"{name}: {', '.join(values)}" for name, values in source.options.items())
         size, options = f", {source.size}" if source.size else "", f" ({options})" if options else ""
         print(f"{product_id}: {HOWS[source.how]}{size}{options}")
     elif given.verify:
         wrong = verify(product_id, folder)
-        print(*(f"helpers.fetch: {line}" for line in wrong), sep="\n", end="\n" if wrong else "", file=sys.stderr)
+        for line in wrong:
+            print(f"helpers.fetch: {line}", file=sys.stderr)
         if wrong:
             return 1
         print(f"{product_id}: every file is as it was fetched")
-    elif source.by_hand:
+    elif source.steps:
         print(f"{product_id}: {'a form stands before it' if source.how == 'form' else 'nothing to fetch'}")
         print(*(f"  {number}. {step}" for number, step in enumerate(source.steps, 1)), sep="\n")
         print(f"  Its files belong into {place}")
     else:
-        tiles = given.tiles.split(",") if given.tiles else None
-        todo = plan(
-            product_id, years=given.years, tiles=tiles, options=dict(o.partition("=")[::2] for o in given.options)
-        )
-        print(*todo.notes, sep="\n", end="\n" if todo.notes else "")
+        tiles, options = given.tiles and given.tiles.split(","), dict(o.partition("=")[::2] for o in given.options)
+        todo = plan(entry, years=given.years, tiles=tiles, options=options)
+        for note in todo.notes:
+            print(note)
         new = [file for file in todo.files if not (folder / file.path).is_file()]
         if given.dry_run:
             for file in todo.files:

@@ -141,7 +141,7 @@ def literature() -> pd.DataFrame:
 def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
     """Return the head, by the names of `HEAD`, and the table of a file of ``data/measured`` or ``data/made``.
 
-    `helpers.measured` and `helpers.planets` write them: aggregates, no row of a site or a year.
+    `helpers.run.measured` and `helpers.run.planets` write them: aggregates, no row of a site or a year.
 
     Raises
     ------
@@ -149,13 +149,13 @@ def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
         Nothing was kept there; it doesn't begin with lines ``# name: text`` of `HEAD`.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected kept numbers, found no file; make it by python -m helpers.measured")
+        raise FileNotFoundError(f"{path}: expected kept numbers, found none; make it by python -m helpers.run.measured")
     lines = path.read_text(encoding="utf-8").splitlines()
     head = dict(line[2:].split(": ", 1) for line in lines[: len(HEAD)] if line.startswith("# ") and ": " in line)
     if tuple(head) != HEAD:
         raise ValueError(
             f"{path}: expected {len(HEAD)} lines '# name: text' with {', '.join(HEAD)}, found "
-            f"{', '.join(head) or 'none'}; make the file anew by python -m helpers.measured"
+            f"{', '.join(head) or 'none'}; make the file anew by python -m helpers.run.measured"
         )
     return head, pd.read_csv(path, skiprows=len(HEAD))
 

@@ -140,10 +140,10 @@ def _fields(planet: Planet) -> xr.Dataset:
     values = {name: p.annual(name) for name in ("par", "fapar", "lai", "ndvi")}
     values |= {"npp": p.annual("npp", total=True), "soc": np.broadcast_to(p.pools[2, 0], (early.sum(), p.lat.size))}
     for name, annual in (("mat", p.annual("tmp")), ("map", p.annual("pre", total=True))):
-        values[name] = _laid(p, p.aggregate(annual, p.coarse))
+        values[name] = p.aggregate(annual, p.coarse)[:, *p.under(p.coarse)]
     wet, dry = (p.aggregate(p.monthly[name], p.coarse) for name in ("pre", "pet"))
     for name, scale in zip(EARLIER, (12, 24, 36), strict=True):
-        index = _laid(p, december(drought(wet, dry, p.time, scale)).values)
+        index = december(drought(wet, dry, p.time, scale)).values[:, *p.under(p.coarse)]
         values[name] = index[early]
         if scale == 12:
             now = np.flatnonzero(early)
@@ -153,13 +153,7 @@ def _fields(planet: Planet) -> xr.Dataset:
     return xr.Dataset(fields, {"year": p.product_years, "lat": p.grid.lat, "lon": p.grid.lon})
 
 
-def _laid(planet: Planet, values: np.ndarray) -> np.ndarray:
-    """Lay (step, coarse lat, coarse lon) on the cells: (step, cell)."""
-    row, column = windows.cells(planet.coarse.lat, planet.coarse.lon, planet.lat, planet.lon)
-    return values[:, row, column]
-
-
-def found(
+def verdicts(
     made: xr.Dataset, *, iterations: int, folds: int, seed: int, alpha: float = 0.05, draws: int = 999
 ) -> pd.DataFrame:
     """Ask every protocol which years' water matters in one world.
@@ -225,7 +219,7 @@ def _redrawn(made: xr.Dataset, seed: int, how: dict) -> list[tuple]:
 
 
 def without_networks(made: xr.Dataset, alpha: float = 0.05) -> pd.DataFrame:
-    """Ask the regressions within sites which years' water matters in one world; see `found`."""
+    """Ask the regressions within sites which years' water matters in one world; see `verdicts`."""
     out = []
     centre = made.window.sel(dy=1, dx=1).to_pandas()
     waters, where = {name: centre[name].to_numpy() for name in WATERS}, (made.site.values, made.group.values)
@@ -252,7 +246,7 @@ def _rows(protocol: str, planted: str, marks: Sequence[bool]) -> list[tuple]:
 def over_worlds(
     seeds: Sequence[int], *, strength: float, towers: int, iterations: int, folds: int, regressions: int = 5
 ) -> Iterator[pd.DataFrame]:
-    """Yield what `found` gives for one world after the other, with the column ``world``.
+    """Yield what `verdicts` gives for one world after the other, with the column ``world``.
 
     Parameters
     ----------
@@ -261,14 +255,14 @@ def over_worlds(
     strength : float
         Of the lag; see `lag_weights`.
     towers, iterations, folds
-        See `world` and `found`.
+        See `world` and `verdicts`.
     regressions : int
         Worlds for the regressions: networks take most of the time, so that these can have more. With each world come
         this many less one that no network sees.
     """
     for seed in map(int, seeds):
         made = world(seed, lag_weights(strength), towers=towers)
-        each = [found(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
+        each = [verdicts(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
         for other in range(seed + 100_000, seed + 100_000 * regressions, 100_000):
             more = world(other, lag_weights(strength), towers=towers)
             each.append(without_networks(more).assign(world=other))
@@ -281,7 +275,7 @@ def rates(each: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     each : DataFrame
-        Of one world or more, from `found`.
+        Of one world or more, from `verdicts`.
 
     Returns
     -------

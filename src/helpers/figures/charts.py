@@ -61,7 +61,7 @@ def scatters(
     for ax in axes.flat[len(panels) :]:
         ax.remove()
     for ax, (name, (observed, simulated)) in zip(axes.flat, panels.items(), strict=False):
-        ax.plot(limits, limits, color="#8C8C8C", linewidth=1.0, linestyle="--", zorder=1)
+        ax.plot(limits, limits, color=COLOURS["models"], linewidth=1.0, linestyle="--", zorder=1)
         colour = KINDS[(kinds or {}).get(name, "CNN")]
         ax.scatter(observed, simulated, s=size, color=colour, alpha=0.6, linewidths=0, zorder=2)
         ax.set(xlim=limits, ylim=limits, aspect="equal")
@@ -136,10 +136,11 @@ def timing(ax: Axes, scores: pd.DataFrame) -> Axes:
     """
     right, bottom = max(1.25, 1.1 * scores["ratio"].max()), min(0.0, 1.05 * scores["low"].min())
     ratio, r = np.meshgrid(np.linspace(1e-3, right, 200), np.linspace(bottom, 1, 200))
-    lines = ax.contour(ratio, r, 2 * r * ratio - ratio**2, levels=SKILLS, colors="#BDBDBD", linewidths=0.8, zorder=1)
+    grey, dark = COLOURS["level"], COLOURS["outline"]
+    lines = ax.contour(ratio, r, 2 * r * ratio - ratio**2, levels=SKILLS, colors=grey, linewidths=0.8, zorder=1)
     ax.clabel(lines, fontsize=7, fmt=lambda skill: f"{skill:g}".replace("-", "−"))
-    ax.plot([0, 1], [0, 1], color="#4D4D4D", linestyle="--", linewidth=1.0, zorder=2, label="best spread, ratio = r")
-    ax.axvline(1.0, color="#4D4D4D", linewidth=0.6, zorder=2)
+    ax.plot([0, 1], [0, 1], color=dark, linestyle="--", linewidth=1.0, zorder=2, label="best spread, ratio = r")
+    ax.axvline(1.0, color=dark, linewidth=0.6, zorder=2)
     look = {"markersize": 7, "markeredgecolor": "black", "markeredgewidth": 0.5, "elinewidth": 1.0, "linestyle": "none"}
     for index, (name, row) in enumerate(scores.iterrows()):
         reach, marker = [[row["r"] - row["low"]], [row["high"] - row["r"]]], MARKERS[index % len(MARKERS)]

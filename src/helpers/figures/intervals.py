@@ -84,9 +84,9 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         look = {"marker": MARKERS[number], "label": model, "edge": "black", "floor": left}
         draw(ax, place, own, SERIES[number % len(SERIES)], **look)
     for between in np.arange(len(rungs) - 1) + 0.5:
-        ax.axhline(between, color="#E0E0E0", linewidth=0.6, zorder=0)
+        ax.axhline(between, color=COLOURS["rule"], linewidth=0.6, zorder=0)
     if left < 0:
-        ax.axvline(0.0, color="#4D4D4D", linewidth=0.8, zorder=1)
+        ax.axvline(0.0, color=COLOURS["outline"], linewidth=0.8, zorder=1)
     rows(ax, rungs)
     ax.set(xlabel=label, xlim=(left, None))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

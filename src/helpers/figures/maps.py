@@ -44,7 +44,7 @@ def _land() -> ShapelyFeature:
     return ShapelyFeature(shapely.get_parts(shape), DEGREES)
 
 
-def _world_axes(ax: GeoAxes | None, land_colour: str = COLOURS["land"]) -> GeoAxes:
+def _world_axes(ax: GeoAxes | None = None, land_colour: str = COLOURS["land"]) -> GeoAxes:
     """Return axes that show the world without Antarctica: grey land, its outline above, the map's edge around."""
     if ax is None:
         _, ax = plt.subplots(subplot_kw={"projection": EQUAL_EARTH})
@@ -147,8 +147,6 @@ def categories(
     colours: Mapping[int, str],
     labels: Mapping[int, str],
     *,
-    ax: GeoAxes | None = None,
-    title: str = "",
     legend_columns: int = 4,
 ) -> GeoAxes:
     """Draw a field of classes, with a legend under the map.
@@ -159,12 +157,10 @@ def categories(
         Flags (lat, lon); flags without a colour are left blank.
     colours, labels : mapping of int to str
         Colour and name of each flag.
-    ax, title
-        As in `world`.
     legend_columns : int
         Columns of the legend.
     """
-    ax, codes, shown = _world_axes(ax), sorted(colours), _for_drawing(field, classes=True)
+    ax, codes, shown = _world_axes(), sorted(colours), _for_drawing(field, classes=True)
     place = xr.full_like(shown, np.nan, dtype="float64")
     for index, code in enumerate(codes):
         place = place.where(shown != code, index)
@@ -172,8 +168,7 @@ def categories(
         ax=ax, transform=DEGREES, cmap=ListedColormap([colours[code] for code in codes]), vmin=-0.5,
         vmax=len(codes) - 0.5, add_labels=False, add_colorbar=False, rasterized=True, zorder=1,
     )  # fmt: skip
-    ax.set_title(title)
-    handles = [Patch(facecolor=colours[c], edgecolor="#4D4D4D", linewidth=0.4, label=labels[c]) for c in codes]
+    handles = [Patch(facecolor=colours[c], edgecolor=COLOURS["outline"], linewidth=0.4, label=labels[c]) for c in codes]
     ax.legend(handles=handles, ncols=min(legend_columns, len(handles)), **LEGEND_BELOW)
     return ax
 
@@ -200,7 +195,9 @@ def points(
         Class of each place (place,).
     colours, labels : mapping of int to str
         Colour and name of each class; classes without a place are left out of the legend.
-    ax, title, legend_columns
+    ax, title
+        As in `world`.
+    legend_columns
         As in `categories`.
     size : float
         Area of a mark, points squared.

@@ -38,9 +38,12 @@ COLOURS: dict[str, str] = {
     "land": "#E4E4E2",
     "blank": "#B3B3B1",
     "outline": "#4D4D4D",
+    "level": "#BDBDBD",
+    "rule": "#E0E0E0",
 }
-"""One colour for each thing that several figures show. Land without a value is ``land``, and on a diverging map, whose
-own middle is nearly white, the darker ``blank``: else it would look like land where nothing changes."""
+"""One colour for each thing that figures show, the lines behind a chart (``level``, ``rule``) among them. Land without
+a value is ``land``, and on a diverging map, whose own middle is nearly white, the darker ``blank``: else it would look
+like land where nothing changes."""
 
 SERIES: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 """Colours for things without one of their own, in the order to use them."""
@@ -97,7 +100,7 @@ def use_house_style() -> None:
             "axes.spines.right": False,
             "axes.axisbelow": True,
             "axes.grid": False,
-            "grid.color": "#E0E0E0",
+            "grid.color": COLOURS["rule"],
             "grid.linewidth": 0.6,
             "lines.linewidth": 1.6,
             "image.cmap": "cmc.batlow",

@@ -44,19 +44,19 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     """Describe the command line."""
-    made = Parser(prog="python -m helpers.run", description="Run the stale chapters of a profile and build its pages.")
-    made.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
-    made.add_argument(
+    line = Parser(prog="python -m helpers.run", description="Run the stale chapters of a profile and build its pages.")
+    line.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
+    line.add_argument(
         "--set", dest="overrides", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
         help="a value for every chapter that has the parameter, or CHAPTER.NAME=VALUE for one",
     )  # fmt: skip
-    made.add_argument(
+    line.add_argument(
         "--only", action="extend", nargs="+", default=[], metavar="CHAPTER", help="run only these chapters, such as 03"
     )
-    made.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
-    made.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
-    made.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
-    return made
+    line.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
+    line.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
+    line.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
+    return line
 
 
 @dataclass
@@ -107,7 +107,7 @@ def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Containe
         if maker in later or (maker not in mine and not path.exists()):
             continue
         found = staleness.difference(book, profile, name, maker, digests)
-        if name in chapter.reads and not path.exists() and not staleness.noted(book, maker, profile):
+        if name in chapter.reads and not path.exists() and not staleness.read_record(book, maker, profile):
             found = "nothing"
         if found is None:
             continue
@@ -125,10 +125,10 @@ def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None,
     for chapter in plan.only:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
     for chapter in plan.only:
-        source = staleness.made_from(plan.book, chapter, plan.settings[chapter.stem], digests)
-        outputs = staleness.made(plan.book, chapter, plan.profile.name, digests)
-        then = staleness.noted(plan.book, chapter.stem, plan.profile.name)
-        yield chapter, staleness.reason(then, source, outputs), source
+        source = staleness.fingerprint(plan.book, chapter, plan.settings[chapter.stem], digests)
+        outputs = staleness.outputs(plan.book, chapter, plan.profile.name, digests)
+        then = staleness.read_record(plan.book, chapter.stem, plan.profile.name)
+        yield chapter, staleness.changes(then, source, outputs), source
 
 
 def run(plan: Plan, force: bool = False) -> int:
@@ -150,7 +150,7 @@ def run(plan: Plan, force: bool = False) -> int:
                             f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
                             "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
                         )
-            staleness.note(book, chapter, name, source, staleness.made(book, chapter, name, digests))
+            staleness.write_record(book, chapter, name, source, staleness.outputs(book, chapter, name, digests))
             print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
             ran += 1
     finally:
@@ -261,7 +261,7 @@ def show(plan: Plan) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a profile; the system lets it go when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
     lock, holder = filelock.FileLock(folder / "lock", timeout=0), folder / "holder"
@@ -276,14 +276,14 @@ def _alone(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def _work(options: argparse.Namespace) -> None:
+def _run_book(options: argparse.Namespace) -> None:
     book = Book.here()
     todo = plan(book, options)
     if options.dry:
         return show(todo)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, whatever the user has elsewhere
     start, name = time.monotonic(), todo.profile.name
-    with _alone(book.state(name)):
+    with _locked(book.state(name)):
         mine = book.outputs / name
         staleness.clear_leftovers(mine, mine / ".state", mine / "chapters", mine / "logs", book.build / name)
         ran = run(todo, options.force)
@@ -301,7 +301,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 when a chapter failed, 2 for what the user can mend, 130 when interrupted."""
     options = parser().parse_args(arguments)
     try:
-        _work(options)
+        _run_book(options)
     except ChapterFailed as error:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1

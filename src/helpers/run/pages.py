@@ -258,7 +258,7 @@ def parameters(book: Book, profile: str, chapters: list[Chapter], settings: dict
     """Tabulate the parameters of each chapter: value in its last run, the chapter's own default, meaning."""
     parts = []
     for chapter in chapters:
-        then = staleness.noted(book, chapter.stem, profile) or {"made_from": {"parameters": {}}}
+        then = staleness.read_record(book, chapter.stem, profile) or {"made_from": {"parameters": {}}}
         values = settings[chapter.stem].shown | then["made_from"]["parameters"]  # paths as the profile has them
         rows = []
         for p in chapter.parameters.values():

@@ -6,6 +6,8 @@ a table, a decorator, a default, or a module's attribute (``trends.ols``). Where
 reached: a module that is passed on as a value or asked for what isn't in it, one whose dotted name stands as a text,
 all that begin like the text of an f-string (``f"helpers.products.{family}"``). Of each module that is loaded on the
 way counts what runs then: any statement but a plain definition, and any definition that calls something to be made.
+What nobody could follow, such as ``exec`` or an ``import_module`` by another name, the helpers and chapters don't use:
+a test holds them to it.
 """
 
 from __future__ import annotations
@@ -99,7 +101,7 @@ class Statement:
         for node in ast.walk(self.plain):
             taken = node.attr if isinstance(node, ast.Attribute) else ""
             node = node.value if taken else node
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in ("import_module", "__import__"):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "import_module":
                 first = _beginning(node.args[0]) if node.args else ("", True)
                 text, more = first if first[0].startswith(PACKAGE) else (PACKAGE, True)
                 if taken or not found.get(text, ("", False, ""))[2]:
@@ -270,8 +272,6 @@ class Reach:
             else:
                 self.attribute(source, (member, *rest) if member else rest)
         self._reach(module, first, module.bound.get(first, []))
-        if first in ("globals", "eval", "exec"):
-            self.whole(module.name)
         for source, _ in module.imports.get("*", []):
             self.whole(source)
         return known

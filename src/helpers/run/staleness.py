@@ -41,10 +41,10 @@ class Digests:
     at 0.05°) are known by their size, time of change, and first and last mebibyte instead of all they hold.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
+    def __init__(self, cache: Path) -> None:
         self.cache, self.known = cache, {}
         with contextlib.suppress(OSError, ValueError):
-            self.known = json.loads(cache.read_text()) if cache else {}
+            self.known = json.loads(cache.read_text())
 
     def of(self, path: Path) -> str | None:
         """Return the hash of a file, or of all files of a folder with their names; None where there is nothing."""
@@ -97,7 +97,7 @@ def environment(book: Book) -> dict[str, str]:
     }
 
 
-def made_from(book: Book, chapter: Chapter, settings: Settings, digests: Digests) -> dict[str, dict[str, Any]]:
+def fingerprint(book: Book, chapter: Chapter, settings: Settings, digests: Digests) -> dict[str, dict[str, Any]]:
     """Return all that a chapter's outputs depend on now: kind of thing (see `WORDS`) → name → hash or value."""
     definitions, data = reach.of_cells(chapter.trees, book.root)
     return {
@@ -116,20 +116,20 @@ def inputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict
     return {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.inputs)}
 
 
-def made(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
+def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
     """Return the hashes of what a chapter makes: its artefacts, and its executed page under ``page``."""
     found = {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.writes)}
     return found | {"page": digests.of(book.executed(profile, chapter.stem))}
 
 
-def note(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict) -> None:
+def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict) -> None:
     """Write down, in one step, what a chapter was made from and what it made."""
     with writing(book.state(profile) / f"{chapter.stem}.json") as aside:
         aside.write_text(json.dumps({"made_from": source, "made": outputs}, indent=1))
 
 
-def noted(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
-    """Return what `note` wrote, or None where there is nothing that can be read."""
+def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
+    """Return what `write_record` wrote, or None where there is nothing that can be read."""
     try:
         content = json.loads((book.state(profile) / f"{stem}.json").read_text())
         return content if {"made_from", "made"} <= set(content) else None
@@ -137,8 +137,8 @@ def noted(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
         return None
 
 
-def reason(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
-    """Say in a few words why a chapter is stale, or None when it is fresh: what `noted` gives, against what is now."""
+def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
+    """Say in a few words why a chapter is stale, None when it is fresh: `read_record`'s, against what is now."""
     if then is None:
         return "not made yet"
     source = json.loads(json.dumps(source))
@@ -169,7 +169,7 @@ def _change(kind: str, then: dict, now: dict) -> str | None:
 def difference(book: Book, profile: str, name: str, maker: str, digests: Digests) -> str | None:
     """Say in a few words how an artefact differs from what its maker, a chapter's stem, noted; None: it does not."""
     path = book.artefact(profile, name)
-    was = (noted(book, maker, profile) or {"made": {}})["made"].get(name)
+    was = (read_record(book, maker, profile) or {"made": {}})["made"].get(name)
     now = digests.of(path)
     if was == now:
         return None

@@ -330,7 +330,7 @@ def beside_placebo(
 def counts_over_worlds() -> tuple[dict[str, str], pd.DataFrame]:
     """Return the head (date, commit, commands) and the table (see `helpers.demo.worlds.rates`) of the worlds kept.
 
-    They were made by ``python -m helpers.measured --lags``.
+    They were made by ``python -m helpers.run.measured --lags``.
     """
     return reported.aggregates(DATA / "made/lag_power.csv")
 

@@ -1,4 +1,4 @@
-"""Put the intervals of chapter 11 to the test on made planets of other seeds: ``python -m helpers.planets``.
+"""Put the intervals of chapter 11 to the test on made planets of other seeds: ``python -m helpers.run.planets``.
 
 Each planet runs as a book of its own (profile ``planets``, two at a time, a core each) in ``outputs/planets``. What it
 scored against its truth is kept there, so that a run that was cut short goes on where it stopped; a planet's files are
@@ -20,11 +20,12 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from helpers import measured
+from helpers.run import measured
 from helpers.run.chapters import Book, UserError
+from helpers.run.staleness import of_value
 from helpers.space import regions
 from helpers.stats import trends
-from helpers.workspace import Workspace, writing
+from helpers.workspace import ROOT, Workspace, writing
 
 PROFILE = "planets"
 
@@ -129,7 +130,7 @@ def summary(scored: pd.DataFrame) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
-    parser = argparse.ArgumentParser(prog="python -m helpers.planets", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m helpers.run.planets", description=__doc__.split("\n")[0])
     parser.add_argument("--planets", type=int, default=20, help="how many in all, the kinds by turns (default 20)")
     parser.add_argument("--at-once", type=int, default=2, help="planets made at once, a core each (default 2)")
     parser.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
@@ -141,15 +142,16 @@ def main(arguments: list[str] | None = None) -> int:
     outputs.mkdir(parents=True, exist_ok=True)
 
     def work() -> list[Path]:
-        head = {} if chosen.dry else measured.head(f"python -m helpers.planets --planets {chosen.planets}")
+        head = {} if chosen.dry else measured.head(f"python -m helpers.run.planets --planets {chosen.planets}")
+        sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("notebooks/**/*.*")]
+        code = head.get("commit") or of_value([path.read_text(encoding="utf-8") for path in sorted(sources)])
         with ThreadPoolExecutor(chosen.at_once) as pool:
-            code = head.get("commit", "as it stands")
             jobs = [pool.submit(one, kind, FIRST + k, outputs, code) for k, kind in enumerate(kinds)]
             table = summary(pd.concat([job.result() for job in tqdm(jobs, unit="planet")]))
         print(table[table.planets == "all"].round(2).to_string(index=False))
-        return [] if chosen.dry else [measured.put(measured.MADE / TABLE, head, table, digits=4)]
+        return [] if chosen.dry else [measured.write_table(measured.MADE / TABLE, head, table, digits=4)]
 
-    return measured.report("helpers.planets", work)
+    return measured.report("helpers.run.planets", work)
 
 
 if __name__ == "__main__":

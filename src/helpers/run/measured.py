@@ -1,4 +1,4 @@
-"""What runs on real data gave, kept as aggregates in ``data/measured``: ``python -m helpers.measured --profile sites``.
+"""Keep what runs on real data gave as aggregates in ``data/measured``: ``python -m helpers.run.measured``.
 
 Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, under a head
 of three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed
@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from helpers.demo import worlds as made_worlds
+from helpers.demo import worlds
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import Digests
@@ -33,7 +33,7 @@ FOLDER = DATA / "measured"
 MADE = DATA / "made"
 """For what made worlds gave."""
 
-KEPT = (
+AGGREGATES = (
     "table1",
     "validation_scores",
     "ladder",
@@ -49,7 +49,7 @@ KEPT = (
 """Artefacts kept, of chapters 3, 4, 8, 9 and 12, as far as the profile runs a chapter that makes them. They are
 aggregates: no row is of a site or a year."""
 
-OF_ONE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample"}
+SINGLE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample"}
 """Columns that no kept table may have: they would say of which site or year a row is."""
 
 GPP_TRENDS = "mte_gpp_trends.csv"
@@ -64,21 +64,22 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
     Raises
     ------
     MissingArtefact
-        The run has not made one of `KEPT` yet. Nothing is written then.
+        The run has not made one of `AGGREGATES` yet. Nothing is written then.
     UserError
-        A table has a row for each site or year, or none of `KEPT` is made by these chapters.
+        A table has a row for each site or year, or none of `AGGREGATES` is made by these chapters.
     """
     known = artefacts()
-    tables = {name: ws.read(name) for name in KEPT if name in known and known[name].made_by in chapters}
+    tables = {name: ws.read(name) for name in AGGREGATES if name in known and known[name].made_by in chapters}
     if not tables:
-        raise UserError(f"profile {ws.profile}: expected a chapter that makes one of {', '.join(KEPT)}, found none")
+        makes = ", ".join(AGGREGATES)
+        raise UserError(f"profile {ws.profile}: expected a chapter that makes one of {makes}, found none")
     for name, table in tables.items():
-        if single := sorted(OF_ONE & set(table.columns)):
+        if single := sorted(SINGLE & set(table.columns)):
             raise UserError(f"{name}: expected aggregates only, found the column {single[0]}; keep another table")
-    return [put(folder / f"{ws.profile}_{name}.csv", head, table) for name, table in tables.items()]
+    return [write_table(folder / f"{ws.profile}_{name}.csv", head, table) for name, table in tables.items()]
 
 
-def put(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 6) -> Path:
+def write_table(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 6) -> Path:
     """Write one table, its numbers in so many digits, under its head."""
     with writing(path) as new:
         lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
@@ -100,10 +101,10 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
     return significance.summary_of_field(gpp, area, alpha)
 
 
-def lag_power(worlds: int) -> pd.DataFrame:
+def lag_power(count: int) -> pd.DataFrame:
     """Count in how many made worlds, from seed 1 on, each protocol finds each year's water; see `worlds.rates`."""
-    every = made_worlds.over_worlds(range(1, worlds + 1), **LAG_SETTINGS)
-    return made_worlds.rates(pd.concat(tqdm(every, total=worlds, unit="world"))).assign(**LAG_SETTINGS)
+    every = worlds.over_worlds(range(1, count + 1), **LAG_SETTINGS)
+    return worlds.rates(pd.concat(tqdm(every, total=count, unit="world"))).assign(**LAG_SETTINGS)
 
 
 def head(commands: str, root: Path = ROOT) -> dict[str, str]:
@@ -155,7 +156,7 @@ def check_fresh(todo: runner.Plan) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     parser = argparse.ArgumentParser(
-        prog="python -m helpers.measured",
+        prog="python -m helpers.run.measured",
         description="Keep aggregates: of runs on real data in data/measured, of made worlds in data/made.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -165,20 +166,20 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
 
     def work() -> list[Path]:
-        me = "python -m helpers.measured"
+        me = "python -m helpers.run.measured"
         if chosen.trends:
             above = head(f"{me} --trends RECO_REAL_DATA/{chosen.trends.name}")
-            return [put(FOLDER / GPP_TRENDS, above, gpp_trends(chosen.trends))]
+            return [write_table(FOLDER / GPP_TRENDS, above, gpp_trends(chosen.trends))]
         if chosen.lags is not None:
             above = head(f"{me} --lags {chosen.lags}")
-            return [put(MADE / LAG_POWER, above, lag_power(chosen.lags))]
+            return [write_table(MADE / LAG_POWER, above, lag_power(chosen.lags))]
         todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", chosen.profile, "--no-pages"]))
         check_real(todo)
         above = head(f"python -m helpers.run --profile {chosen.profile} --no-pages && {me} --profile {chosen.profile}")
         check_fresh(todo)
         return write(Workspace(chosen.profile), above, {chapter.stem for chapter in todo.only})
 
-    return report("helpers.measured", work)
+    return report("helpers.run.measured", work)
 
 
 def report(command: str, work: Callable[[], list[Path]]) -> int:
