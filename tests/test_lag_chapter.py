@@ -17,7 +17,7 @@ from helpers.workspace import ROOT, Workspace
 
 BRIEF = {
     "lag_networks": 1, "redrawn_networks": 2, "lag_folds": 3, "lag_iterations": 12, "permutations": 3,
-    "curve_scales": [12, 24], "curve_networks": 1, "worlds": 0, "site_draws": 200,
+    "curve_scales": [12, 24], "curve_networks": 1, "site_draws": 200,
 }  # fmt: skip
 
 

@@ -34,7 +34,6 @@ SMALL = {
         "lag_iterations": 10,
         "permutations": 2,
         "curve_scales": [6, 12],
-        "worlds": 0,
     },
 }
 """Settings by which the chapters end in seconds; their numbers mean nothing."""

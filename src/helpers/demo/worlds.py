@@ -290,35 +290,3 @@ def rates(each: pd.DataFrame) -> pd.DataFrame:
     counted["share"] = counted.found / counted.worlds
     counted["low"], counted["high"] = proportion_confint(counted.found, counted.worlds, method="beta")
     return counted
-
-
-def overview(rates: pd.DataFrame) -> pd.DataFrame:
-    """Set each protocol's false claims beside its power.
-
-    Claims of this year's water where another year's, or none, was planted aren't counted: decomposition and leaves of
-    made planets answer the soil's moisture of the month, so they may be right.
-
-    Parameters
-    ----------
-    rates : DataFrame
-        From `rates`, or `helpers.stats.lags.counts_over_worlds`.
-
-    Returns
-    -------
-    DataFrame
-        A row a protocol, text: ``placebo claimed`` (the coming year's water; counts over all that was planted, which
-        share their worlds), ``false, none planted`` and ``false, another planted`` (least and greatest count over the
-        earlier years that had no effect), and a column for each planted year: worlds in which it was found, with the
-        binomial interval.
-    """
-    out = {}
-    for protocol, own in rates.groupby("protocol", sort=False):
-        placebo, wrong = own[own.back < 0], own[~own.right & (own.back > 0)]
-        row = {"placebo claimed": f"{placebo.found.sum()} of {placebo.worlds.sum()}"}
-        for name, some in (("none", wrong.planted == "none"), ("another", wrong.planted != "none")):
-            least_and_most = sorted({wrong[some].found.min(), wrong[some].found.max()})
-            row[f"false, {name} planted"] = f"{' to '.join(map(str, least_and_most))} of {own.worlds.iloc[0]}"
-        for one in own[own.right].itertuples():
-            row[f"found: {one.planted}"] = f"{one.found} of {one.worlds} ({one.low:.0%} to {one.high:.0%})"
-        out[protocol] = row
-    return pd.DataFrame(out).T.rename_axis("protocol")
