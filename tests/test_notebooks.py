@@ -69,8 +69,13 @@ def test_there_are_two_to_four_exercises_with_solutions(chapter):
     assert folded >= len(exercises)
 
 
-def test_prose_outweighs_code(chapter):
-    assert len(prose(chapter).split()) >= 6 * sum(len(cell.source.splitlines()) for cell in code_cells(chapter))
+def test_prose_outweighs_the_code_that_a_reader_sees(chapter):
+    shown = [cell for cell in code_cells(chapter) if not {"hide-input", "hide-cell"} & {*cell.metadata.get("tags", [])}]
+    assert len(prose(chapter).split()) > sum(len(cell.source.split()) for cell in shown)
+
+
+def test_a_chapter_has_at_most_sixty_cells(chapter):
+    assert len(chapter.notebook.cells) <= 60
 
 
 def test_cells_that_draw_say_what_they_show(chapter):
