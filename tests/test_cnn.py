@@ -48,6 +48,14 @@ def redraw(n, generator):
     return chosen
 
 
+@pytest.fixture(scope="module", autouse=True)
+def look_often():
+    """Look at the losses every five steps, so that short trainings stop."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "CHECK", 5)
+        yield
+
+
 @pytest.fixture(scope="module")
 def data():
     """Thirty groups of four samples, windows with units far apart, and a target with a line and a bend."""
@@ -81,7 +89,7 @@ def draw(data, members=TRIO, iterations=12, **changes):
 
 
 def keep(data, masks, iterations=40, members=FIVE, **changes):
-    settings = {"architecture": SMALL, "progress": False, "check": 5, "validation": masks[1], "learning_rate": 0.01}
+    settings = {"architecture": SMALL, "progress": False, "validation": masks[1], "learning_rate": 0.01}
     return train(data[0], data[1], members, masks[0], iterations=iterations, **settings | changes)
 
 
@@ -197,16 +205,6 @@ def test_dead_members_are_found(data):
     """A loss that rewards low outputs drives the ReLU to zero everywhere; the usual one doesn't."""
     _, history = draw(data, iterations=120, loss=lambda predicted, observed: predicted, learning_rate=0.05)
     assert history.dead.all() and not draw(data)[1].dead.any()
-
-
-def test_a_permutation_moves_channels_between_samples(data, rows):
-    """Under a drawn split: as a member trained on windows that were moved by hand, with the normaliser of all."""
-    _, history = draw(data, FIVE, permutation=(rows, ["spei12"]))
-    by_hand = data[0].copy(deep=True)
-    by_hand.values[:, 3] = data[0].values[rows[4], 3]
-    _, alone = draw((by_hand, data[1]), FIVE[4:])
-    np.testing.assert_allclose(history.predicted[:, 4], alone.predicted[:, 0], atol=1e-4)
-    assert abs(history.predicted[:, 4] - draw(data, FIVE[4:])[1].predicted[:, 0]).max() > 1e-2
 
 
 # Splits that stay
@@ -394,7 +392,7 @@ def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
 
 SETTINGS = [Member("plain", CHANNELS), Member("fewer", CHANNELS[1:3], weight_decay=5.0)]
 SETTINGS += [Member("on ridge", CHANNELS, weight_decay=2.0, ridge=10.0)]
-HOW = {"iterations": 40, "check": 5, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
+HOW = {"iterations": 40, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
 SEEDS = (3, 4)
 
 
@@ -466,7 +464,7 @@ def test_networks_for_maps_are_trained_on_all_samples_and_can_be_one_model(data,
     """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
     windows, target, _, groups = data
     chosen = choose(windows, target, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
-    assert chosen.name == SETTINGS[chosen.scores.argmin()].model == "on ridge"
+    assert SETTINGS[chosen.scores.argmin()].model == "on ridge"
     assert [m.model for m in chosen.ensemble.members] == ["plain"] * 6 + ["fewer"] * 6 + ["on ridge"] * 6
     apart = predict(chosen.ensemble, windows)
     assert skill.r2(target, apart[12:].mean(0)) > 0.8
@@ -482,13 +480,3 @@ def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
     ensemble, found = keep((windows, target), masks)
     assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
     assert np.isfinite(found.loss).any() and not np.isinf(found.loss).any()
-
-
-def test_validation_samples_only_decide_when_to_stop(data, masks):
-    """The weights at the best look are those of a training without validation that ends there."""
-    stopped, found = keep(data, masks)
-    said = predict(stopped, data[0])
-    for member, steps in enumerate(found.best):
-        one = masks[0][member : member + 1], None
-        alone, _ = keep(data, one, iterations=int(steps), members=FIVE[member : member + 1])
-        np.testing.assert_allclose(predict(alone, data[0])[0], said[member], atol=1e-4)

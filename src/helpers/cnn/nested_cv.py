@@ -60,13 +60,10 @@ class Chosen:
         model's networks is its prediction.
     scores : ndarray, shape (setting,), float64
         Mean loss of the inner folds.
-    name : str
-        Of the setting with the least.
     """
 
     ensemble: Ensemble
     scores: np.ndarray
-    name: str
 
     def as_one(self, name: str) -> Ensemble:
         """Return the networks of all settings as one model, whose mean is that of all settings.
@@ -107,7 +104,7 @@ def nested(
     inner : int
         Number of inner folds (2 or more).
     loss, **training
-        ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture`` and ``progress`` of
+        ``iterations`` and any of ``patience``, ``learning_rate``, ``architecture`` and ``progress`` of
         `helpers.cnn.training.train`.
 
     Returns
@@ -143,7 +140,7 @@ def choose(
     """Choose on all samples, for maps: what `nested` scores, with nothing put aside; its parameters are these."""
     left = np.ones((1, len(target)), dtype=bool)
     ensemble, scores, *_ = _grid(windows, target, left, groups, settings, seeds, inner, loss, training)
-    return Chosen(ensemble, scores[0], settings[scores[0].argmin()].model)
+    return Chosen(ensemble, scores[0])
 
 
 def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inner: int) -> np.ndarray:
