@@ -27,7 +27,7 @@ def seconds_of_chunks(windows, reco, masks, seeds, iterations, chunk):
     members = [Member("CNN6", CHANNELS, seed) for seed in range(seeds) for _ in masks]
     start = time.perf_counter()
     training.CHUNK = chunk
-    how = {"iterations": iterations, "loss": squared_error, "progress": False}
+    how = {"iterations": iterations, "check": iterations, "loss": squared_error, "progress": False}
     train(windows, reco, members, np.tile(masks, (seeds, 1)), **how)
     return (time.perf_counter() - start) / iterations
 

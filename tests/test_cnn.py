@@ -48,14 +48,6 @@ def redraw(n, generator):
     return chosen
 
 
-@pytest.fixture(scope="module", autouse=True)
-def look_often():
-    """Look at the losses every five steps, so that short trainings stop."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "CHECK", 5)
-        yield
-
-
 @pytest.fixture(scope="module")
 def data():
     """Thirty groups of four samples, windows with units far apart, and a target with a line and a bend."""
@@ -89,7 +81,7 @@ def draw(data, members=TRIO, iterations=12, **changes):
 
 
 def keep(data, masks, iterations=40, members=FIVE, **changes):
-    settings = {"architecture": SMALL, "progress": False, "validation": masks[1], "learning_rate": 0.01}
+    settings = {"architecture": SMALL, "progress": False, "check": 5, "validation": masks[1], "learning_rate": 0.01}
     return train(data[0], data[1], members, masks[0], iterations=iterations, **settings | changes)
 
 
@@ -392,7 +384,7 @@ def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
 
 SETTINGS = [Member("plain", CHANNELS), Member("fewer", CHANNELS[1:3], weight_decay=5.0)]
 SETTINGS += [Member("on ridge", CHANNELS, weight_decay=2.0, ridge=10.0)]
-HOW = {"iterations": 40, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
+HOW = {"iterations": 40, "check": 5, "patience": 4, "learning_rate": 0.01, "progress": False, "architecture": SMALL}
 SEEDS = (3, 4)
 
 

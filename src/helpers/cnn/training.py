@@ -27,9 +27,6 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 CHUNK = 8
 """Members at a time: their tensors fit a cache, and the calls are few. See ``benchmarks/frozen.py``."""
 
-CHECK = 10
-"""Iterations between two looks at the losses of samples that stay."""
-
 
 def squared_error(predicted: Tensor, observed: Tensor) -> Tensor:
     """Return the squared error of each sample: the loss of the paper; training minimises its mean."""
@@ -102,6 +99,7 @@ def train(
     iterations: int,
     loss: Loss = squared_error,
     validation: np.ndarray | None = None,
+    check: int = 10,
     patience: int | None = None,
     learning_rate: float = 1e-3,
     permutation: tuple[np.ndarray, Sequence[str]] | None = None,
@@ -133,6 +131,8 @@ def train(
     validation : ndarray, shape (member, sample), bool, optional
         Samples of early stopping, none of them a training sample, beside a mask: the weights of the look with the least
         mean loss are kept. Without it those after the last iteration are.
+    check : int
+        Iterations between two looks.
     patience : int, optional
         Looks at validation samples without a gain after which a member stops; by default it never does.
     learning_rate : float
@@ -171,6 +171,7 @@ def train(
     rows, moving = (None, ()) if permutation is None else _permutation(*permutation, y.shape, present)
     for name, count in {
         "iterations": iterations,
+        "check": check,
         "patience": 1 if patience is None else patience,
         "keep": keep,
     }.items():
@@ -204,7 +205,7 @@ def train(
             run = _Drawn(part, samples, split, iterations, keep)
         else:
             held = None if validation is None else validation[own]
-            run = _Kept(part, samples, split[own], held, iterations, loss, patience)
+            run = _Kept(part, samples, split[own], held, iterations, loss, check, patience)
         _take_steps(part, run, iterations, loss, learning_rate, advance)
         return part, run.result()
 
@@ -347,6 +348,7 @@ class _Kept:
         validation: np.ndarray | None,
         iterations: int,
         loss: Loss,
+        check: int,
         patience: int | None,
     ) -> None:
         self.ensemble, self.samples, self.masks = ensemble, samples, (training, validation)
@@ -361,7 +363,7 @@ class _Kept:
                 ensemble.linear, intercept = _ridge(self.seen, ensemble.centre(self.x), penalty)
                 ensemble.full_bias[finite], ensemble.full_weight[finite] = intercept[finite], 0.0
         members = len(ensemble.members)
-        self.looks = sorted({*range(0, iterations + 1, CHECK), iterations})
+        self.looks = sorted({*range(0, iterations + 1, check), iterations})
         self.losses = torch.full((members, 2, len(self.looks)), math.nan)
         self.parameters = [p.detach() for p in ensemble.parameters()]
         self.weights = [p.clone() for p in self.parameters]  # those of each member's best look
