@@ -456,7 +456,7 @@ def test_networks_for_maps_are_trained_on_all_samples_and_can_be_one_model(data,
     """Also where one saw fewer channels and another stands on a ridge, and after a stay on disk."""
     windows, target, _, groups = data
     chosen = choose(windows, target, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
-    assert SETTINGS[chosen.scores.argmin()].model == "on ridge"
+    assert chosen.name == SETTINGS[chosen.scores.argmin()].model == "on ridge"
     assert [m.model for m in chosen.ensemble.members] == ["plain"] * 6 + ["fewer"] * 6 + ["on ridge"] * 6
     apart = predict(chosen.ensemble, windows)
     assert skill.r2(target, apart[12:].mean(0)) > 0.8

@@ -60,10 +60,13 @@ class Chosen:
         model's networks is its prediction.
     scores : ndarray, shape (setting,), float64
         Mean loss of the inner folds.
+    name : str
+        Of the setting with the least.
     """
 
     ensemble: Ensemble
     scores: np.ndarray
+    name: str
 
     def as_one(self, name: str) -> Ensemble:
         """Return the networks of all settings as one model, whose mean is that of all settings.
@@ -140,7 +143,7 @@ def choose(
     """Choose on all samples, for maps: what `nested` scores, with nothing put aside; its parameters are these."""
     left = np.ones((1, len(target)), dtype=bool)
     ensemble, scores, *_ = _grid(windows, target, left, groups, settings, seeds, inner, loss, training)
-    return Chosen(ensemble, scores[0])
+    return Chosen(ensemble, scores[0], settings[scores[0].argmin()].model)
 
 
 def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inner: int) -> np.ndarray:
