@@ -199,16 +199,6 @@ def test_dead_members_are_found(data):
     assert history.dead.all() and not draw(data)[1].dead.any()
 
 
-def test_a_permutation_moves_channels_between_samples(data, rows):
-    """Under a drawn split: as a member trained on windows that were moved by hand, with the normaliser of all."""
-    _, history = draw(data, FIVE, permutation=(rows, ["spei12"]))
-    by_hand = data[0].copy(deep=True)
-    by_hand.values[:, 3] = data[0].values[rows[4], 3]
-    _, alone = draw((by_hand, data[1]), FIVE[4:])
-    np.testing.assert_allclose(history.predicted[:, 4], alone.predicted[:, 0], atol=1e-4)
-    assert abs(history.predicted[:, 4] - draw(data, FIVE[4:])[1].predicted[:, 0]).max() > 1e-2
-
-
 # Splits that stay
 
 
@@ -482,13 +472,3 @@ def test_a_constant_channel_and_a_constant_target_are_harmless(data, masks):
     ensemble, found = keep((windows, target), masks)
     assert (ensemble.sd[:, 1] == 1).all() and (ensemble.scale == 1).all()
     assert np.isfinite(found.loss).any() and not np.isinf(found.loss).any()
-
-
-def test_validation_samples_only_decide_when_to_stop(data, masks):
-    """The weights at the best look are those of a training without validation that ends there."""
-    stopped, found = keep(data, masks)
-    said = predict(stopped, data[0])
-    for member, steps in enumerate(found.best):
-        one = masks[0][member : member + 1], None
-        alone, _ = keep(data, one, iterations=int(steps), members=FIVE[member : member + 1])
-        np.testing.assert_allclose(predict(alone, data[0])[0], said[member], atol=1e-4)

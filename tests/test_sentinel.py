@@ -12,7 +12,7 @@ import pytest
 import xarray as xr
 from sklearn.neighbors import KNeighborsRegressor
 
-from helpers.cnn.cross_validation import train_masks
+from helpers.cnn.cross_validation import out_of_fold
 from helpers.cnn.network import Member
 from helpers.cnn.training import re_drawn, train
 from helpers.stats import skill, splits
@@ -50,13 +50,11 @@ class World:
 
     def networks(self, folds):
         """What networks say of folds that they never saw (seed, sample), for each rule."""
-        masks = np.concatenate([train_masks(f) for f in folds.values()])
-        members = [Member("noise", CHANNELS, seed) for seed in SEEDS for _ in masks]
         how = {"iterations": 300, "progress": False}
-        _, fit = train(self.window, self.lot, members, np.tile(masks, (len(SEEDS), 1)), **how)
-        told = fit.predicted.reshape(len(SEEDS), len(folds), FOLDS, -1)
-        assert (np.isfinite(told).sum(axis=2) == 1).all(), "each sample is tested in one fold"
-        return dict(zip(folds, np.nansum(told, axis=2).swapaxes(0, 1), strict=True))
+        return {
+            rule: out_of_fold(self.window, self.lot, {"noise": CHANNELS}, [f] * len(SEEDS), SEEDS, **how).values[0]
+            for rule, f in folds.items()
+        }
 
     def neighbours(self, folds):
         """What the most alike training sample says: the cheapest memory there is, and the first to see a leak."""

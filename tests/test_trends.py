@@ -240,14 +240,6 @@ def test_cells_are_tallied_by_why_they_count_or_not():
     assert tally.cells.tolist() == [3, 4, 3, 0, 1, 2, 1, 1]
 
 
-def test_the_papers_margins_differ_as_its_tables_are_printed():
-    """NPP rises in the north over 80.12 % by Table 2, and 44.87 + 35.57 % by Table 3."""
-    margins = trends.margins(paper_as_run("table2"), paper_as_run("table3"), "paper")
-    assert margins.loc[("NPP rises", REGIONS[1])].tolist() == pytest.approx([80.12, 80.44, 0.32])
-    assert margins.loc[("RECO rises", REGIONS[3]), "difference"] == pytest.approx(0, abs=1e-9)
-    assert len(margins) == 8
-
-
 def test_scores_against_a_truth_by_hand():
     """Two cells of one size: one slope right with a small p, one of the wrong sign with a large p."""
     fit = xr.Dataset({"slope": ("cell", [0.002, -0.001, 9.0]), "p": ("cell", [0.01, 0.6, 0.01])})

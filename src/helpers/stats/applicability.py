@@ -106,7 +106,7 @@ def dissimilarity_index(train: ArrayLike, new: ArrayLike, weights: ArrayLike | N
     return nearest / unit
 
 
-def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: ArrayLike | None = None) -> np.ndarray:
+def training_dissimilarity(train: ArrayLike, folds: ArrayLike, weights: ArrayLike | None = None) -> np.ndarray:
     """Return the dissimilarity index of the training samples themselves, each to the nearest one outside its own fold.
 
     That is how unlike the training data a sample was when the model was tested on it, so the scores of cross-validation
@@ -116,8 +116,8 @@ def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: A
     Parameters
     ----------
     train : array_like (sample, predictor)
-    folds : array_like (sample,) or None
-        The folds that the model was tested with, two or more. None takes the nearest other sample, whichever it is.
+    folds : array_like (sample,)
+        The folds that the model was tested with, two or more.
     weights : array_like (predictor,), optional
         As in `dissimilarity_index`.
 
@@ -127,8 +127,6 @@ def training_dissimilarity(train: ArrayLike, folds: ArrayLike | None, weights: A
         No unit, 0 or more.
     """
     _, _, points, unit = _space(train, weights)
-    if folds is None:
-        return cKDTree(points).query(points, k=2)[0][:, 1] / unit
     numbers, which = indexed(folds, "folds", len(points))
     if numbers.size < 2:
         raise ValueError("folds: expected 2 or more, found 1; with a single fold no sample has a neighbour outside")

@@ -119,25 +119,6 @@ def table(difference: xr.DataArray, static: xr.Dataset) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def land_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay out a `table` of shares for a page: what is analysed, the shares of it in percent, the verdict in a word.
-
-    By grouping and name; columns of two levels. Cells, land (million square kilometres) and shares are all of what is
-    analysed; ``of all (%)`` is the part of the group's land that it makes up.
-    """
-    rows = table.set_index(["grouping", "name"])
-    columns = {
-        ("analysed", "cells"): rows["n_cells"],
-        ("analysed", "Mkm2"): rows["analysed_m2"] / 1e12,
-        ("analysed", "of all (%)"): 100 * rows["analysed_m2"] / rows["area_m2"],
-        ("NPP faster (%)", "cells"): 100 * rows["npp_faster_pixel"],
-        ("NPP faster (%)", "land"): 100 * rows["npp_faster_area"],
-        ("RECO faster (%)", "land"): 100 * rows["reco_faster_area"],
-        ("", "verdict"): rows["verdict"].replace(WORD),
-    }
-    return pd.DataFrame(columns)
-
-
 def against(
     rules: Mapping[str, xr.DataArray], sink: xr.DataArray, counted: xr.DataArray, static: xr.Dataset
 ) -> pd.DataFrame:

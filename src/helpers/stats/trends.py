@@ -463,31 +463,6 @@ def by_region(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     return wide.reindex(index=rows)[table.set_index(list(columns)).index.unique()]
 
 
-def margins(table2: pd.DataFrame, table3: pd.DataFrame, side: str) -> pd.DataFrame:
-    """Compare the shares that rise in Table 2 with the sums of the two rising classes of Table 3.
-
-    Parameters
-    ----------
-    table2, table3 : DataFrame
-        From `beside`.
-    side : {"paper", "pixel", "area"}
-        Whose shares.
-
-    Returns
-    -------
-    DataFrame
-        By "NPP rises" or "RECO rises" and band: ``Table 2``, ``Table 3, summed`` and ``difference``, in percent.
-    """
-    rising, tables = table2.query("subset == 'all' and direction == 'increase'"), {}
-    for v in ("npp", "reco"):
-        two = rising[rising["variable"] == v].set_index("band")[side]
-        classes = table3[table3["class"].str.contains(f"{v.upper()}+", regex=False)]
-        three = classes.groupby("band")[side].sum(min_count=2).reindex(two.index)
-        both = {"Table 2": two, "Table 3, summed": three, "difference": three - two}
-        tables[f"{v.upper()} rises"] = pd.DataFrame(both)
-    return pd.concat(tables).rename_axis([None, None])
-
-
 def against(
     fit: xr.Dataset, true: xr.Dataset, counted: xr.DataArray, area: xr.DataArray, level: float
 ) -> dict[str, float]:
