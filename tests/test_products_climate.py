@@ -146,7 +146,7 @@ def test_files_of_two_versions_or_of_one_scale_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "scale"),
-    [("SPEI48.nc", 48), ("SPEI_06_1901_2020.nc", 6), ("speibase_v2.9_24.nc", 24), ("spei49.nc", None)],
+    [("SPEI_06_1901_2020.nc", 6), ("spei49.nc", None)],
 )
 def test_any_scale_and_name_in_use_is_read_and_no_other(tmp_path, name, scale):
     stored = np.random.default_rng(1).normal(size=(24, 2, 4)).astype("float32")
@@ -204,7 +204,6 @@ DATED = {
         '"days since 1900-1-1";SPEI_06;SPEI_12',
         lambda y, m: str((np.datetime64(f"{y}-{m:02d}-16") - np.datetime64("1900-01-01")).astype(int)),
     ),
-    "dates called counts": (";", "days since 1900-1-1;spei_6;spei_12", lambda y, m: f"{y}-{m:02d}-16"),
 }
 
 
