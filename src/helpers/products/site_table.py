@@ -200,9 +200,14 @@ def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: f
     all others are numbers within what the registry says that they can be, NaN where they are missing.
     """
     if name in ("site", "model"):
-        return names_of(table, path, column)
+        text = _text(table, path, column)
+        refuse(text, path, _unnamed(text), "a name", "fill it in, or remove the row")
+        return text
     if name == "igbp":
-        return classes_of(table, path, column)
+        text = _text(table, path, column)
+        codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
+        refuse(text, path, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
+        return codes.to_numpy(dtype="int8")
     if name in NEEDED:
         return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
     return _number(table, path, name, column, factor)
@@ -224,13 +229,6 @@ def one_file(paths: Sequence[Path | str], product: str) -> Path:
 
 
 # Columns: each cell becomes what it should be, or is refused with its row, its column and what to do.
-
-
-def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
-    """Return a column of names, of which none may be missing."""
-    text = _text(table, where, column)
-    refuse(text, where, _unnamed(text), "a name", "fill it in, or remove the row")
-    return text
 
 
 def numbers_of(
@@ -283,14 +281,6 @@ def needed_of(
     wrong = ~((values >= low) & (values <= high)) | (whole & (values != np.floor(values)))
     refuse(text, where, wrong, f"a {'whole ' if whole else ''}number from {low:g} to {high:g}", hint)
     return values.astype("int64") if whole else values
-
-
-def classes_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarray:
-    """Return a column of land cover as codes of IGBP, int8, -1 where there is no class."""
-    text = _text(table, where, column)
-    codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
-    refuse(text, where, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
-    return codes.to_numpy(dtype="int8")
 
 
 def refuse_twice(keys: pd.DataFrame, where: Path | str) -> None:
