@@ -113,10 +113,6 @@ def test_december_is_taken_of_each_scale(tmp_path):
     for scale, values in stored.items():
         np.testing.assert_array_equal(back[f"spei{scale}"].values, values[[11, 23]])
     assert (back.attrs["product_version"], back.attrs["rests_on"]) == ("2.7", "4.05")
-    every = products.read("spei", tmp_path / "spei12.nc", years=[2000, 2001], monthly=True).spei12
-    np.testing.assert_array_equal(every.values, stored[12])
-    assert every.time.dt.strftime("%Y-%m-%d").values[[0, 13]].tolist() == ["2000-01-01", "2001-02-01"]
-    assert every.attrs["long_name"] == "drought index SPEI over the 12 months to each month"
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,6 @@ def read_spei(
     paths: list[Path],
     *,
     years: Iterable[int],
-    monthly: bool = False,
     scales: Iterable[int] | None = None,
 ) -> xr.Dataset:
     """Read SPEIbase.
@@ -122,15 +121,13 @@ def read_spei(
     ----------
     years : iterable of int
         Calendar years, of which the index of December is given.
-    monthly : bool
-        Give all months.
     scales : iterable of int, optional
         Time scales to read, months; by default all that there are.
 
     Returns
     -------
     xarray.Dataset
-        ``spei12``, ``spei24``, … (1), one a scale, on (year, lat, lon) or (time, lat, lon).
+        ``spei12``, ``spei24``, … (1), one a scale, on (year, lat, lon).
         ``rests_on``: the version of CRU TS below, empty where it is not known. Lazy (dask) beyond 25.9 million cells.
 
     Raises
@@ -138,8 +135,8 @@ def read_spei(
     ProductError
         A year, month or scale is not there or there twice, or a file is not what it should be.
     """
-    years, months = list(years), range(1, 13) if monthly else [12]
-    out, told, of_scales = {}, {}, {}
+    years, of_scales = list(years), {}
+    out, told = {}, {}
 
     def of_month(values: xr.DataArray, path: Path) -> xr.DataArray:
         return netcdf.without_fills(values, *limits("spei12"), path)
@@ -154,8 +151,8 @@ def read_spei(
                 f"{paths[0].parent}: expected SPEI over {scale} months once, found {found}; keep or add one"
             )
         series = netcdf.index(product.notes["variable"], of_scale)
-        series.require("spei", years, months)
-        out[f"spei{scale}"] = netcdf.fields(series, years, of_month, months=months, monthly=monthly)
+        series.require("spei", years, [12])
+        out[f"spei{scale}"] = netcdf.fields(series, years, of_month, months=[12])
         version = _version("", str(series.attributes.get("version", "")))
         text = " \n".join(str(value) for value in series.attributes.values() if isinstance(value, str))
         told[of_scale[0]] = version or product.match(of_scale[0])["version"] or "", _version(r"CRU TS ?v?", text)
@@ -169,9 +166,6 @@ def read_spei(
     if not version:  # early files name only the CRU TS below them
         version = next((spei for spei, cru in known.items() if cru == rests_on), product.version)
     ds = describe(xr.Dataset(out), product, version).assign_attrs(rests_on=rests_on or known.get(version, ""))
-    if monthly:
-        for values in ds.data_vars.values():
-            values.attrs["long_name"] = values.attrs["long_name"].replace("December", "each month")
     return ds
 
 

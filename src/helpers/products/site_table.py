@@ -1,6 +1,6 @@
 """Tables as text: whole rows, columns of numbers, names and classes; and any CSV with a row a site and year.
 
-Towers, tables of site-years, of monthly climate, of sites, and series of SPEI share what stands here. Fields may be
+Towers, tables of site-years, of monthly climate and of sites share what stands here. Fields may be
 separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
 one that its variable can be, and what is missing is missing, however it is written (see `fills`).
 
@@ -335,13 +335,13 @@ def rows(path: Path) -> pd.DataFrame:
         return parse(plain.read_bytes(), path)
 
 
-def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
+def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
     """Take a table apart, as text, and make sure that every row is whole.
 
     Parameters
     ----------
     content : bytes
-        UTF-8, or UTF-16 with its mark; of the file ``above`` lines stand before it.
+        UTF-8, or UTF-16 with its mark.
     where : Path or str
         What errors call the file; ``remedy`` is what they say to do where a row is not whole.
 
@@ -370,9 +370,9 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int =
     except UnicodeDecodeError as error:
         row, found = content.count(b"\n", 0, error.start) + 1, "letters in another encoding"
         raise damaged(row, "a CSV file in UTF-8", found, "save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
-    stated = re.match(r"sep=(.)\r?\n", text)  # how spreadsheets state the separator
+    stated, above = re.match(r"sep=(.)\r?\n", text), 0  # how spreadsheets state the separator
     if stated:
-        text, above = text[stated.end() :], above + 1
+        text, above = text[stated.end() :], 1
     separator = stated[1] if stated else separator_of(text.lstrip("\r\n ").partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     body, lines, begins = [], [], above + 1
