@@ -19,7 +19,6 @@ import dask
 import numpy as np
 import pandas as pd
 import xarray as xr
-from rasterio import Affine
 from scipy import sparse
 
 METHODS = ("nearest", "average", "bilinear", "mode")
@@ -74,12 +73,6 @@ class Grid:
         """Longitudes of the centres, from west to east (degrees, float64)."""
         columns = self.shape[1]
         return -180 + 360 * (np.arange(columns) + 0.5) / columns
-
-    @property
-    def transform(self) -> Affine:
-        """Affine transform from (column, row) to (longitude, latitude) of a cell's north-west corner."""
-        step = 180 / self.shape[0]
-        return Affine(step, 0, -180, 0, -step, 90)
 
 
 @dataclass(frozen=True, eq=False)
