@@ -52,8 +52,6 @@ def test_centres_cover_the_globe_evenly(resolution):
     assert made.lat[0] == pytest.approx(90 - resolution / 2) and made.lat[-1] == pytest.approx(-90 + resolution / 2)
     assert made.lon[0] == pytest.approx(-180 + resolution / 2) and made.lon[-1] == pytest.approx(180 - resolution / 2)
     np.testing.assert_allclose(np.diff(made.lat), -resolution)
-    x, y = made.transform @ (0.5, 0.5)
-    assert (x, y) == (pytest.approx(made.lon[0]), pytest.approx(made.lat[0]))
 
 
 def test_normalising_turns_longitudes_and_flips_latitudes():
@@ -148,32 +146,18 @@ def line(values, lat, name="field", **coords):
     return xr.DataArray(np.asarray(values, "f8"), {"lat": lat} | coords, ("lat",), name=name)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(np.float32([10.05, 10.15, 10.25]), id="single precision"),
-        pytest.param(np.array([10.25, 10.15, 10.05]), id="the other way round"),
-        pytest.param(np.array([10.05, 10.154, 10.25]), id="a few decimals"),
-    ],
-)
-def test_fields_meet_on_the_same_cells_however_these_are_written(other):
+def test_fields_meet_on_the_same_cells_however_these_are_written():
+    other = np.float32([10.25, 10.154, 10.05])  # of single precision, few decimals, the other way round
     here = line([1, 2, 3], [10.05, 10.15, 10.25])
     there = line(here.sel(lat=other, method="nearest").values, other)
     a, b = g.together(here, there)
     assert a is here and (a - b == 0).all() and b.lat.equals(here.lat)
 
 
-@pytest.mark.parametrize(
-    ("other", "words"),
-    [
-        (np.array([10.05, 10.15]), "expected the lat of field, 3 labels .*, found 2 labels"),
-        (np.array([10.1, 10.2, 10.3]), "expected the lat of field"),
-        (np.array([10.05, 10.15, 10.28]), "found 3 labels from 10.05 to 10.28"),
-    ],
-)
-def test_fields_of_other_cells_do_not_meet(other, words):
+@pytest.mark.parametrize("other", [[10.05, 10.15], [10.05, 10.15, 10.28]])
+def test_fields_of_other_cells_do_not_meet(other):
     here = line([1, 2, 3], [10.05, 10.15, 10.25])
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(ValueError, match=f"the lat of field, 3 labels .*, found {len(other)} labels"):
         g.together(here, line(other, other, "there"))
     with pytest.raises(ValueError, match="exact"):
         here + line(other, other)  # nor where nobody asked: no cell is lost without a word

@@ -8,7 +8,7 @@ import pytest
 from netcdf_files import FILL, months, write
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError
+from helpers.products import ProductError
 
 # --- CRU TS ----------------------------------------------------------------------------------------------------------
 
@@ -113,10 +113,6 @@ def test_december_is_taken_of_each_scale(tmp_path):
     for scale, values in stored.items():
         np.testing.assert_array_equal(back[f"spei{scale}"].values, values[[11, 23]])
     assert (back.attrs["product_version"], back.attrs["rests_on"]) == ("2.7", "4.05")
-    every = products.read("spei", tmp_path / "spei12.nc", years=[2000, 2001], monthly=True).spei12
-    np.testing.assert_array_equal(every.values, stored[12])
-    assert every.time.dt.strftime("%Y-%m-%d").values[[0, 13]].tolist() == ["2000-01-01", "2001-02-01"]
-    assert every.attrs["long_name"] == "drought index SPEI over the 12 months to each month"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +142,7 @@ def test_files_of_two_versions_or_of_one_scale_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "scale"),
-    [("SPEI48.nc", 48), ("SPEI_06_1901_2020.nc", 6), ("speibase_v2.9_24.nc", 24), ("spei49.nc", None)],
+    [("SPEI_06_1901_2020.nc", 6), ("spei49.nc", None), ("spei12.csv", None)],
 )
 def test_any_scale_and_name_in_use_is_read_and_no_other(tmp_path, name, scale):
     stored = np.random.default_rng(1).normal(size=(24, 2, 4)).astype("float32")
@@ -166,96 +162,3 @@ def test_only_the_scales_that_are_asked_for_are_read(tmp_path):
     assert list(products.read("spei", tmp_path, years=[2000], scales=[12, 1])) == ["spei1", "spei12"]
     with pytest.raises(ProductError, match="expected SPEI over 36 months once, found SPEI over 1, 12, 24 months"):
         products.read("spei", tmp_path, years=[2000], scales=[12, 36])
-
-
-# --- SPEI at one place -----------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def scores():
-    """Ten years of months (120, 48) from January 1901; a scale begins once it has its months."""
-    values = np.random.default_rng(11).normal(size=(120, 48)).round(5)
-    month, scale = np.ogrid[1:121, 1:49]
-    return np.where(month < scale, np.nan, values)
-
-
-@pytest.mark.parametrize(("encoding", "packed"), [("utf-8", False), ("latin-1", True)])
-def test_a_place_of_the_database_is_named_by_its_file(tmp_path, scores, encoding, packed):
-    """Up to version 2.5: a description, columns of scales, no dates."""
-    about = '"Description: SPEI of 1 to 48 months, starting on January 1901. Version: 2.5 - July 2017. ñ"'
-    rows = [",".join("NA" if np.isnan(v) else f"{v:.5f}" for v in row) for row in scores]
-    content = "\n".join([about, ",".join(f"SPEI{k:02d}" for k in range(1, 49)), *rows]).encode(encoding)
-    path = tmp_path / ("spei_-78.25_38.75.csv.gz" if packed else "spei_-78.25_38.75.csv")
-    path.write_bytes(gzip.compress(content) if packed else content)
-    back = products.read("spei", products.find("spei", tmp_path), years=[1904, 1910])
-    assert set(back) == {f"spei{scale}" for scale in range(1, 49)}
-    assert back.spei12.dims == ("year", "lat", "lon") and (back.lat.item(), back.lon.item()) == (38.75, -78.25)
-    for scale in (1, 12, 48):
-        np.testing.assert_allclose(back[f"spei{scale}"].values.ravel(), scores[[47, 119], scale - 1], rtol=1e-6)
-    assert back.attrs["product_version"] == "2.5" and back.spei12.attrs["units"] == "1"
-    few = products.read("spei", path, years=[1901], scales=[12, 24])
-    assert list(few) == ["spei12", "spei24"] and np.isnan(few.spei24.item())
-
-
-DATED = {
-    "iso": (";", "dates;spei06;spei12", lambda y, m: f"{y}-{m:02d}-01"),
-    "counted": (
-        ";",
-        '"days since 1900-1-1";SPEI_06;SPEI_12',
-        lambda y, m: str((np.datetime64(f"{y}-{m:02d}-16") - np.datetime64("1900-01-01")).astype(int)),
-    ),
-    "dates called counts": (";", "days since 1900-1-1;spei_6;spei_12", lambda y, m: f"{y}-{m:02d}-16"),
-}
-
-
-@pytest.mark.parametrize("layout", DATED)
-def test_a_series_with_dates_of_its_own(tmp_path, scores, layout):
-    separator, header, stamp = DATED[layout]
-    values, lines = scores[:, [5, 11]], ["", header] if layout == "iso" else [header]
-    for k, row in enumerate(values):
-        cells = ("" if np.isnan(v) else f"{v:.5f}" for v in row)
-        lines.append(separator.join([stamp(1901 + k // 12, k % 12 + 1), *cells]))
-    path = tmp_path / "spei_granada.csv"
-    path.write_text("\n".join(lines))
-    back = products.read("spei", path, years=[1903, 1902])
-    assert back.year.values.tolist() == [1903, 1902] and np.isnan([back.lat.item(), back.lon.item()]).all()
-    for column, scale in enumerate((6, 12)):
-        np.testing.assert_allclose(back[f"spei{scale}"].values.ravel(), values[[35, 23], column], rtol=1e-6)
-    every = products.read("spei", path, years=[1902, 1903], monthly=True).spei12
-    np.testing.assert_allclose(every.values.ravel(), values[12:36, 1], rtol=1e-6)
-
-
-def test_decimal_commas_and_fills_of_a_series(tmp_path):
-    path = tmp_path / "spei_12.csv"
-    path.write_text("dates;spei\n2000-12-01;1,5\n2001-12-01;1e30\n2002-12-01;-9999,000\n2003-12-01;nan\n")
-    back = products.read("spei", path, years=[2000, 2001, 2002, 2003]).spei12.values.ravel()
-    np.testing.assert_array_equal(back, [1.5, np.nan, np.nan, np.nan])
-
-
-@pytest.mark.parametrize(
-    ("content", "message", "kind"),
-    [
-        ("<html>log in</html>", "expected a table with columns such as SPEI12, found none; fetch", DamagedFile),
-        ("date,spei12\n2000-12-01,1\n2001-12", "row 3: expected 2 fields, found 1; the row is cut short", DamagedFile),
-        ("spei12\n1\n2\n", "expected a column of dates, or 'starting on", ProductError),
-        ("date,spei12\nwinter,1\n", "row 2, column 'date': expected a date .*, found 'winter'", ProductError),
-        ("date,spei12,spei_12\n2000-12-01,1,1\n", "expected SPEI over 12 months once, found spei12 and", ProductError),
-        ("date,spei\n2000-12-01,1\n", "expected a column such as SPEI12, found SPEI", ProductError),
-        ("date,spei12\n1999-12-01,1\n", "expected 2000-12 once, found it 0 times; check years", ProductError),
-        (
-            "days since 1900-13-1,spei12\n36000,1\n",
-            "expected a column such as 'days since 1900-1-1', found",
-            ProductError,
-        ),
-        ("date,spei12\n2000-12-01,55\n", "row 2, column 'spei12': expected -40 to 40, found '55'; fetch", ProductError),
-    ],
-)
-def test_a_table_that_cannot_be_read_is_told(tmp_path, content, message, kind):
-    path = tmp_path / "spei.csv"
-    path.write_text(content)
-    with pytest.raises(kind, match=rf"spei\.csv: {message}") as found:
-        products.read("spei", path, years=[2000])
-    assert "\n" not in str(found.value)
-    (tmp_path / "spei_3.5_2.5.csv").write_text("date,spei12\n2000-12-01,1\n")
-    with pytest.raises(ProductError, match=r"expected a point series by itself, found 1 more"):
-        products.read("spei", tmp_path, years=[2000])

@@ -39,15 +39,9 @@ def test_what_is_packed_is_unpacked_for_a_while(tmp_path, suffix, way):
     assert not plain.parent.exists()
 
 
-@pytest.mark.parametrize(
-    ("members", "found"),
-    [
-        ({"b.nc": b"", "c.nc": b""}, "found 2 among b.nc, c.nc; unpack it"),
-        ({}, "found 0 among nothing; unpack it"),
-    ],
-)
-def test_an_archive_without_one_data_file_is_listed(tmp_path, members, found):
-    refused(zipped(tmp_path / "a.nc.zip", members), rf"a\.nc\.zip: expected one data file .*{found}", ProductError)
+def test_an_archive_of_several_data_files_is_listed(tmp_path):
+    path = zipped(tmp_path / "a.nc.zip", {"b.nc": b"", "c.nc": b""})
+    refused(path, r"a\.nc\.zip: expected one data file .*found 2 among b.nc, c.nc; unpack it", ProductError)
 
 
 @pytest.mark.parametrize("name", ["/escaped.nc", "..\\escaped.nc", "x/../../../escaped.nc"])
@@ -123,36 +117,22 @@ def test_what_is_kept_lies_there_until_it_is_let_go(tmp_path):
     assert not plain.parent.exists()
 
 
-@pytest.mark.parametrize("way", ["gz", "zip"])
-def test_readers_take_packed_files_and_refuse_twins(tmp_path, way):
+def test_readers_take_packed_files_and_refuse_twins(tmp_path):
     values = np.arange(96, dtype="float32").reshape(12, 2, 4) / 10
     plain = write(tmp_path / "cru_ts4.05.1901.2020.tmp.dat.nc", "tmp", values, months(2000, 2000))
     expected = products.read("cru_tmp", tmp_path, years=[2000])
-    path = tmp_path / f"{plain.name}.{way}"
-    if way == "gz":
-        path.write_bytes(gzip.compress(plain.read_bytes()))
-    else:
-        zipped(path, {plain.name: plain.read_bytes()})
+    path = zipped(tmp_path / f"{plain.name}.zip", {plain.name: plain.read_bytes()})
     with pytest.raises(ProductError, match=rf"{path.name}: expected one copy of each file, found {plain.name} too"):
         products.find("cru_tmp", tmp_path)
     with pytest.raises(ProductError, match="remove one of the two"):
         products.read("cru_tmp", [plain, path], years=[2000])
     plain.unlink()
-    assert products.find("cru_tmp", tmp_path) == [path]
     assert products.read("cru_tmp", tmp_path, years=[2000]).equals(expected)
     assert products.pixel("cru_tmp", path) == "90°"
 
 
-@pytest.mark.parametrize(
-    ("name", "remedy"),
-    [
-        *((f"spei12.nc{ending}", "unpack it") for ending in (".tar.gz", ".bz2", ".gz.zip")),
-        ("spei12.tar.gz", "unpack it"),
-        ("everything.zip", "unpack it"),
-        ("everything.tar.gz", "unpack it"),
-    ],
-)
-def test_what_is_packed_otherwise_is_not_left_out_in_silence(tmp_path, name, remedy):
+@pytest.mark.parametrize("name", ["spei12.nc.tar.gz", "spei12.nc.bz2", "everything.zip", "everything.tar.gz"])
+def test_what_is_packed_otherwise_is_not_left_out_in_silence(tmp_path, name):
     if name == "everything.zip":
         zipped(tmp_path / name, {"a/spei12.nc": b"x", "a/spei24.nc": b"x"})
     elif name == "everything.tar.gz":
@@ -160,26 +140,16 @@ def test_what_is_packed_otherwise_is_not_left_out_in_silence(tmp_path, name, rem
             archive.addfile(tarfile.TarInfo("a/spei12.nc"))
     else:
         (tmp_path / name).write_bytes(b"x")
+        with pytest.raises(ProductError, match=f"{name}: .*unpack it"):
+            products.read("spei", tmp_path / name, years=[2000])
     (tmp_path / "photos.tar.gz").write_bytes(b"x")
-    message = rf"{name}: expected a file named like .*, so it is left out; {remedy}"
+    message = rf"{name}: expected a file named like .*, so it is left out; unpack it"
     with pytest.raises(FileNotFoundError, match=message) as error:
         products.find("spei", tmp_path)
     assert "\n" not in str(error.value) and "photos" not in str(error.value)
     (tmp_path / "spei24.nc").write_bytes(b"x")
     with pytest.warns(UserWarning, match=message):
         assert products.find("spei", tmp_path) == [tmp_path / "spei24.nc"]
-    if remedy == "unpack it" and "everything" not in name:
-        with pytest.raises(ProductError, match=f"{name}: .*unpack it|{name}"):
-            products.read("spei", tmp_path / name, years=[2000])
-
-
-def test_a_name_in_other_letters_is_told(tmp_path):
-    (tmp_path / "CRU_TS4.05.1901.2020.TMP.DAT.NC").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"TMP\.DAT\.NC: expected .*left out; rename it, in upper and lower"):
-        products.find("cru_tmp", tmp_path)
-    (tmp_path / "AMF_AA-One_FLUXNET_2018-2020_v1.3_r1.ZIP").write_bytes(b"x")
-    with pytest.raises(FileNotFoundError, match=r"r1\.ZIP: expected .*left out; rename it"):
-        products.find("fluxnet", tmp_path)
 
 
 def test_a_download_beside_what_was_unpacked_from_it_is_not_told(tmp_path, recwarn):

@@ -157,14 +157,6 @@ def test_time_axes_as_models_write_them(tmp_path, rain, units, times, calendar):
     assert read(path).identical(expected)
 
 
-def test_times_may_be_packed(tmp_path, rain):
-    expected = plain(tmp_path / NAME, rain)
-    path = with_clock(tmp_path / NAME, rain, "months since 2000-01-01", 4 * MONTHS)
-    with netCDF4.Dataset(path, "a") as file:
-        file["time"].scale_factor = 0.25
-    assert read(path).identical(expected)
-
-
 def test_months_counted_in_their_middle_or_from_their_first_are_no_ends(tmp_path, rain):
     """From a February to a January: nothing is shifted, since the date that time is counted from begins a step."""
     expected = read(write(tmp_path / NAME, "pre", rain, [*months(2000, 2001)[1:], (2002, 1)]), [2001])
@@ -186,13 +178,6 @@ def test_times_that_are_none_are_told_in_the_books_own_words(tmp_path, rain):
         assert not any(word in str(error.value) for word in ("decode_times", "cftime", "xarray", "\n"))
     with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected times .* in the calendar 'martian'"):
         read(with_clock(tmp_path / NAME, rain, "months since 2000-01-01", MONTHS, "martian"))
-    path = write(tmp_path / NAME, "pre", rain, months(2000, 2001))
-    with netCDF4.Dataset(path, "a") as file:
-        file.renameVariable("time", "old")
-        texts = [f"{y}-{m:02d}-15" for y, m in months(2000, 2001)]
-        file.createVariable("time", str, ("time",))[:] = np.array(texts, object)
-    with pytest.raises(ProductError, match=r"pre\.dat\.nc: expected times as numbers, found .*2000-01-15"):
-        read(path)
 
 
 def test_a_month_that_is_stamped_by_its_end_is_that_month(tmp_path, rain):
@@ -223,14 +208,6 @@ def test_ends_of_months_are_told_from_all_files_together(tmp_path, rain):
     for k in range(0, 24, 6):
         without_bounds(tmp_path / named(f"{2000 + k}.{2001 + k}"), rain[k : k + 6], every[k : k + 6])
     np.testing.assert_array_equal(read(tmp_path, [2000, 2002]).values, expected.values)
-
-
-def test_a_file_that_lost_its_bounds_is_read_as_the_others_of_its_series(tmp_path, rain):
-    expected, every = plain(tmp_path / NAME, rain), months(2000, 2001)
-    (tmp_path / NAME).unlink()
-    write(tmp_path / named("2000.2000"), "pre", rain[:12], every[:12], ends=True)
-    without_bounds(tmp_path / named("2001.2001"), rain[12:], every[12:])
-    assert read(tmp_path).identical(expected)
 
 
 @pytest.mark.parametrize("bounds", ["gone", ""])

@@ -43,8 +43,6 @@ def test_climate_and_models_take_packed_files():
     ("change", "message"),
     [
         (lambda about: about.pop("rule"), "rule"),
-        (lambda about: about.pop("fields"), "fields"),
-        (lambda about: about.update(licens="x"), "licens"),
         (lambda about: about.update(file="(spei"), "missing \\)"),
         (lambda about: about["fields"].update(spei12={"stored": "spei", "scael": 1}), "scael"),
     ],

@@ -123,10 +123,9 @@ def intervals(tmp_path):
     return tmp_path, stored
 
 
-@pytest.mark.parametrize("method", ["nearest", "average", "bilinear"])
-def test_soilgrids_two_gives_tenths_over_intervals(intervals, method):
+def test_soilgrids_two_gives_tenths_over_intervals(intervals):
     folder, _ = intervals
-    back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5), method=method)
+    back = products.read("soilgrids2", products.find("soilgrids2", folder), grid=Grid(5))
     assert list(back) == ["soc_0_5", "soc_5_15", "soc_15_30", "soc_30_60"]
     for k, name in enumerate(back):
         place = back[name].sel(lat=12.5)
@@ -147,20 +146,6 @@ def test_soilgrids_two_stands_in_for_depths_by_the_stated_rule(intervals):
         np.testing.assert_allclose(at[name].sel(lat=12.5, lon=22.5), expected, rtol=1e-6)
         assert "stand-in" in at[name].attrs["comment"] and at[name].attrs["units"] == "g kg-1"
     assert at.attrs["product"] == "soilgrids2" and at.soc_0.dtype == np.float32
-    assert "0.333 soc_15_30 + 0.667" not in at.soc_30.attrs["comment"]
     assert "0.667 soc_15_30 + 0.333 soc_30_60" in at.soc_30.attrs["comment"]
     with pytest.raises(ProductError, match="expected soc_0_5, .*found no soc_30_60; read all four"):
         products.read("soilgrids2", paths, grid=Grid(5), layers=["soc_0_5", "soc_5_15", "soc_15_30"], at_depths=True)
-
-
-def test_soilgrids_two_is_read_on_degrees_too_and_checks_its_files(tmp_path):
-    for interval in INTERVALS[:3]:
-        write(tmp_path, interval, np.full((18, 36), 250), size=10.0, name="soc_{}cm_mean_4326.tif")
-    paths = products.find("soilgrids2", tmp_path)
-    back = products.read("soilgrids2", paths, layers=["soc_0_5", "soc_5_15", "soc_15_30"])
-    assert (back.soc_15_30 == 25).all() and back.soc_0_5.shape == (18, 36)
-    with pytest.raises(ProductError, match="found none of soc_30_60 but soc_0-5cm_mean_4326.tif"):
-        products.read("soilgrids2", paths)
-    write(tmp_path, "0-5", np.ones((9, 18)), size=20.0, name="soc_{}cm_mean_1000.tif")
-    with pytest.raises(ProductError, match=r"mean_4326\.tif.*soc_0_5, found soc_0-5cm_mean_1000\.tif too"):
-        products.read("soilgrids2", products.find("soilgrids2", tmp_path), layers=["soc_0_5"])

@@ -129,12 +129,9 @@ def test_a_number_that_its_variable_can_be_is_a_value(table, name, factor, cells
     ("name", "text", "factor", "words"),
     [
         ("nee_qc", "99", 1, "expected 0 to 1, found '99'; nee_qc is a share: is the column in percent? give its"),
-        ("nee_qc", "150", 0.01, "expected 0 to 100, found '150'; nee_qc is in 1, by a factor of 0.01"),
         ("mat", "288.15", 1, "expected -90 to 60, found '288.15'; is it in kelvin?"),
         ("map", "-5", 1, "expected 0 to 20000, found '-5'; map is in mm yr-1"),
         ("reco_dt", "900", 1, "expected -5 to 15, found '900'; reco_dt is in kg m-2 yr-1: is the column in grams?"),
-        ("spei12", "55", 1, "expected -40 to 40, found '55'"),
-        ("mine", "warm", 1, "expected a number, found 'warm'"),
     ],
 )
 def test_a_number_that_its_variable_cannot_be_is_refused(table, name, text, factor, words):
@@ -156,12 +153,8 @@ def test_factors_and_columns_that_cannot_be_are_named(table, tmp_path):
             read(table(), **{name: bad})
     with pytest.raises(ProductError, match="column 'temperature' is not there; the file has site, year"):
         read(table(), mat="temperature")
-    with pytest.raises(ProductError, match="found none for 'lon'"):
-        products.read("site_table", table(), columns={k: v for k, v in COLUMNS.items() if k != "lon"})
     with pytest.raises(FileNotFoundError, match=r"nowhere\.csv"):
         read(tmp_path / "nowhere.csv")
-    with pytest.raises(ProductError, match="expected one file, found 2"):
-        read([table(), table()])
 
 
 @pytest.mark.parametrize("separator", [";", "\t", "|"])
@@ -209,14 +202,12 @@ def test_other_letters_are_read_or_told(tmp_path):
     [
         (",2004,", ",2003,", "row 3: site AA-One, year 2003 is there twice, first in row 2"),
         *((",2004,", f",{bad},", "row 3, column 'year': expected a whole number") for bad in ("", "2004.5", "NA")),
-        *(("BB-Two", bad, "row 4, column 'site': expected a name, found") for bad in ("NA", "-9999")),
+        ("BB-Two", "-9999", "row 4, column 'site': expected a name, found"),
         ("-33.0", "-99", "row 4, column 'latitude': expected a number from -90 to 90, found '-99'"),
         ("2004,10.5,20.5", "2004,10.6,20.5", "expected one place, found 10.5, 20.5 in row 2 and 10.6, 20.5 in row 3"),
-        ("WSA", "WOOD", "row 4, column 'igbp': expected one of WAT"),
         (",mat,", ",qc,", "expected one column 'qc', found several"),
         ("site,", "# mine\nsite,", "row 2: expected 1 fields, found 17; the columns' names must stand in the first"),
         (GOOD[GOOD.rindex("WSA") :], "", "row 4: expected 17 fields, found 5; the row is cut short; correct the table"),
-        ("ENF,1000", "ENF,1,000", "row 2: expected 17 fields, found 18"),
         (GOOD, "", "found an empty table"),
     ],
 )
@@ -277,9 +268,7 @@ def test_climate_becomes_a_cube_of_consecutive_months(table):
     ("old", "new", "words"),
     [
         ("2000,2,11", "2000,1,11", "site BB, year 2000, month 1 is there twice"),
-        ("2000,4,", "2000,13,", "row 5, column 'month': expected a whole number from 1 to 12, found '13'"),
         ("AA,50,2000,4", "AA,51,2000,4", "site AA: expected one place, found 50, 0 in row 4 and 51, 0 in row 5"),
-        ("10,20,1.0", "278,288,1.0", "row 2, column 'tmin': expected -90 to 60, found '278'; is it in kelvin?"),
         ("10,20,1.0", "20,10,1.0", "row 2, column 'tmin': expected no more than tmax, found '20'; are the columns"),
         ("10,20,1.0", "10,20,-0.1", "row 2, column 'precipitation': expected 0 to 15000, found '-0.1'; it is read as"),
     ],

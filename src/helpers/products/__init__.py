@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 REGISTRY = DATA / "products.yml"
-CONTENT = yaml.load(REGISTRY.read_text(encoding="utf-8"), yaml.CSafeLoader)
+CONTENT = yaml.load(REGISTRY.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
 # What the book knows about each product and variable.

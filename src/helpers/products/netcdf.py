@@ -515,17 +515,12 @@ def fields(
         joined = dask.array.concatenate(lazy)
     if monthly:
         every = pd.concat(of_years)
-        first = first_days(every["year"], every["month"])
+        stamps = pd.to_datetime(every[["year", "month"]].assign(day=1)).to_numpy()
+        first = ("time", stamps, {"long_name": "month, by its first day", "standard_name": "time"})
     else:
         first = ("year", years, {"long_name": "calendar year"})
     at = {first[0]: first} | coords(series.lat, series.lon)
     return xr.DataArray(joined, at, (first[0], "lat", "lon"))
-
-
-def first_days(years: Iterable[int], months: Iterable[int]) -> tuple[str, pd.DatetimeIndex, dict]:
-    """Return a coordinate of months, each by its first day."""
-    stamps = pd.to_datetime([f"{year:04d}-{month:02d}-01" for year, month in zip(years, months, strict=True)])
-    return "time", stamps, {"long_name": "month, by its first day", "standard_name": "time"}
 
 
 def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, monthly: bool) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Tables as text: whole rows, columns of numbers, names and classes; and any CSV with a row a site and year.
 
-Towers, tables of site-years, of monthly climate, of sites, and series of SPEI share what stands here. Fields may be
+Towers, tables of site-years, of monthly climate and of sites share what stands here. Fields may be
 separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
 one that its variable can be, and what is missing is missing, however it is written (see `fills`).
 
@@ -200,9 +200,14 @@ def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: f
     all others are numbers within what the registry says that they can be, NaN where they are missing.
     """
     if name in ("site", "model"):
-        return names_of(table, path, column)
+        text = _text(table, path, column)
+        refuse(text, path, _unnamed(text), "a name", "fill it in, or remove the row")
+        return text
     if name == "igbp":
-        return classes_of(table, path, column)
+        text = _text(table, path, column)
+        codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
+        refuse(text, path, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
+        return codes.to_numpy(dtype="int8")
     if name in NEEDED:
         return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
     return _number(table, path, name, column, factor)
@@ -224,13 +229,6 @@ def one_file(paths: Sequence[Path | str], product: str) -> Path:
 
 
 # Columns: each cell becomes what it should be, or is refused with its row, its column and what to do.
-
-
-def names_of(table: pd.DataFrame, where: Path | str, column: str) -> pd.Series:
-    """Return a column of names, of which none may be missing."""
-    text = _text(table, where, column)
-    refuse(text, where, _unnamed(text), "a name", "fill it in, or remove the row")
-    return text
 
 
 def numbers_of(
@@ -285,14 +283,6 @@ def needed_of(
     return values.astype("int64") if whole else values
 
 
-def classes_of(table: pd.DataFrame, where: Path | str, column: str) -> np.ndarray:
-    """Return a column of land cover as codes of IGBP, int8, -1 where there is no class."""
-    text = _text(table, where, column)
-    codes = text.map({cell: igbp_code(cell) for cell in text.unique()})
-    refuse(text, where, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
-    return codes.to_numpy(dtype="int8")
-
-
 def refuse_twice(keys: pd.DataFrame, where: Path | str) -> None:
     """Refuse a table in which a key stands twice; the index tells the rows."""
     twice = keys.duplicated()
@@ -345,13 +335,13 @@ def rows(path: Path) -> pd.DataFrame:
         return parse(plain.read_bytes(), path)
 
 
-def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int = 0) -> pd.DataFrame:
+def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
     """Take a table apart, as text, and make sure that every row is whole.
 
     Parameters
     ----------
     content : bytes
-        UTF-8, or UTF-16 with its mark; of the file ``above`` lines stand before it.
+        UTF-8, or UTF-16 with its mark.
     where : Path or str
         What errors call the file; ``remedy`` is what they say to do where a row is not whole.
 
@@ -380,9 +370,9 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT, above: int =
     except UnicodeDecodeError as error:
         row, found = content.count(b"\n", 0, error.start) + 1, "letters in another encoding"
         raise damaged(row, "a CSV file in UTF-8", found, "save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
-    stated = re.match(r"sep=(.)\r?\n", text)  # how spreadsheets state the separator
+    stated, above = re.match(r"sep=(.)\r?\n", text), 0  # how spreadsheets state the separator
     if stated:
-        text, above = text[stated.end() :], above + 1
+        text, above = text[stated.end() :], 1
     separator = stated[1] if stated else separator_of(text.lstrip("\r\n ").partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     body, lines, begins = [], [], above + 1

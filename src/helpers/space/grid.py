@@ -19,7 +19,6 @@ import dask
 import numpy as np
 import pandas as pd
 import xarray as xr
-from rasterio import Affine
 from scipy import sparse
 
 METHODS = ("nearest", "average", "bilinear", "mode")
@@ -74,12 +73,6 @@ class Grid:
         """Longitudes of the centres, from west to east (degrees, float64)."""
         columns = self.shape[1]
         return -180 + 360 * (np.arange(columns) + 0.5) / columns
-
-    @property
-    def transform(self) -> Affine:
-        """Affine transform from (column, row) to (longitude, latitude) of a cell's north-west corner."""
-        step = 180 / self.shape[0]
-        return Affine(step, 0, -180, 0, -step, 90)
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,7 +164,7 @@ def normalise_lat_lon(obj):
             raise ValueError(f"{name}: expected a one-dimensional coordinate, found dimensions {tuple(obj.dims)}")
     lon = obj["lon"].values.astype("float64")
     west = ((lon + 180) % 360) - 180 if np.nanmax(lon) > 180 else lon
-    obj = obj.assign_coords(lat=("lat", obj["lat"].values.astype("float64"), LAT), lon=("lon", west, LON))
+    obj = obj.assign_coords(coords(obj["lat"].values.astype("float64"), west))
     return obj.sortby("lat", ascending=False).sortby("lon")
 
 
@@ -508,27 +501,9 @@ BLOCK = "16MiB"
 
 
 def whole_series(y: xr.DataArray, dim: str) -> xr.DataArray:
-    """Cut a lazy cube so that each block holds whole series of few cells, however it was chunked before.
+    """Cut a lazy cube into blocks of about `BLOCK` that hold whole series along ``dim``, however it was chunked before.
 
-    Parameters
-    ----------
-    y : DataArray (…)
-        On dask, or in memory.
-    dim : str
-        Dimension along which the series run.
-
-    Returns
-    -------
-    DataArray
-        With one block along ``dim``, of about `BLOCK`; what is in memory stays as it is.
-
-    Examples
-    --------
-    >>> import dask.array
-    >>> cube = xr.DataArray(dask.array.zeros((19, 3600, 7200), chunks=(1, 600, 7200)), dims=("year", "lat", "lon"))
-    >>> cut = whole_series(cube, "year")
-    >>> cut.chunksizes["year"], cut.data.npartitions > 200
-    ((19,), True)
+    What is in memory stays as it is.
     """
     if y.chunks is None:
         return y
