@@ -57,8 +57,8 @@ from helpers.products.registry import Product
 
 HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
 EARTHDATA = "https://urs.earthdata.nasa.gov"
-ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov", "127.0.0.1", "localhost")
-"""A login's token is shown to hosts of these alone; the last two are this machine."""
+ARCHIVES = re.compile(r"(?:[\w.-]+\.)?(?:nasa|usgs|ornl)\.gov|127\.0\.0\.1|localhost", re.ASCII)
+"""Hosts that a login's token is shown to: NASA's archives, and this machine."""
 HOW_TO_LOG_IN = (
     f"make a free account at {EARTHDATA}, then put your login into ~/.netrc (machine urs.earthdata.nasa.gov login NAME "
     "password WORD) or set EARTHDATA_TOKEN, and try again"
@@ -279,8 +279,10 @@ def _years(
 ) -> tuple[tuple[int, ...], list[str]]:
     """Return the years to fetch, and what is to be said of those that there are not."""
     if not source.years:
-        return (), [f"{product.id}: years are of no matter here: each file holds all of them"] if asked else []
-    years = sorted(set(map(int, asked or range(source.years[0], source.years[-1] + 1))))
+        note = f"{product.id}: years are of no matter here: each file holds all of them"
+        return (), [note] if asked is not None else []
+    every = range(source.years[0], source.years[-1] + 1)
+    years = sorted(set(map(int, every if asked is None else asked))) or [*every]
     first = first_year(product, version) or years[0]
     early = [year for year in years if year < first]
     if not early:
@@ -394,7 +396,7 @@ class Session(requests.Session):
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         check(request.url)
-        if self._token and f".{urlsplit(request.url).hostname}".endswith(tuple(f".{end}" for end in ARCHIVES)):
+        if self._token and ARCHIVES.fullmatch(urlsplit(request.url).hostname or ""):
             request.headers["Authorization"] = self._token
         return request
 
