@@ -56,8 +56,8 @@ from helpers.products import Product
 
 HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
 EARTHDATA = "https://urs.earthdata.nasa.gov"
-ARCHIVES = ("nasa.gov", "usgs.gov", "ornl.gov", "127.0.0.1", "localhost")
-"""A login's token is shown to hosts of these alone; the last two are this machine."""
+ARCHIVES = re.compile(r"(?:[\w.-]+\.)?(?:nasa|usgs|ornl)\.gov|127\.0\.0\.1|localhost", re.ASCII)
+"""Hosts that a login's token is shown to: NASA's archives, and this machine."""
 HOW_TO_LOG_IN = (
     f"make a free account at {EARTHDATA}, then put your login into ~/.netrc (machine urs.earthdata.nasa.gov login NAME "
     "password WORD) or set EARTHDATA_TOKEN, and try again"
@@ -396,7 +396,7 @@ class Session(requests.Session):
 
     def _authorize(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         check(request.url)
-        if self._token and f".{urlsplit(request.url).hostname}".endswith(tuple(f".{end}" for end in ARCHIVES)):
+        if self._token and ARCHIVES.fullmatch(urlsplit(request.url).hostname or ""):
             request.headers["Authorization"] = self._token
         return request
 

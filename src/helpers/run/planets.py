@@ -143,7 +143,9 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> list[Path]:
         head = {} if chosen.dry else measured.head(f"python -m helpers.run.planets --planets {chosen.planets}")
-        sources = [*ROOT.glob("src/**/*.py"), *ROOT.glob("notebooks/**/*.*")]
+        sources = [
+            path for kind in ("src/**/*.py", "notebooks/*.ipynb", "notebooks/**/*.yml") for path in ROOT.glob(kind)
+        ]
         code = head.get("commit") or of_value([path.read_text(encoding="utf-8") for path in sorted(sources)])
         with ThreadPoolExecutor(chosen.at_once) as pool:
             jobs = [pool.submit(one, kind, FIRST + k, outputs, code) for k, kind in enumerate(kinds)]

@@ -94,29 +94,12 @@ class Statement:
         return {n.value for n in ast.walk(self.plain) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     @cached_property
-    def modules(self) -> list[tuple[str, bool, str]]:
-        """Modules of the package that it names by a text: (text, whether more follows, attribute taken or nothing)."""
-        named = (text for text in self.texts if text.startswith(f"{PACKAGE}.") and not text.endswith("."))
-        found = {text: (text, False, "") for text in named}  # one that ends in a point is the beginning of others
-        for node in ast.walk(self.plain):
-            taken = node.attr if isinstance(node, ast.Attribute) else ""
-            node = node.value if taken else node
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] == "import_module":
-                first = _beginning(node.args[0]) if node.args else ("", True)
-                text, more = first if first[0].startswith(PACKAGE) else (PACKAGE, True)
-                if taken or not found.get(text, ("", False, ""))[2]:
-                    found[text] = (text, more, taken)
-            elif isinstance(node, ast.JoinedStr) and (text := _beginning(node)[0]).startswith(f"{PACKAGE}."):
-                found[text] = found[text] if found.get(text, ("", False, ""))[1] else (text, True, "")
-        return list(found.values())
-
-
-def _beginning(node: ast.expr) -> tuple[str, bool]:
-    """Return the text that an expression begins with, and whether more follows that isn't known."""
-    if isinstance(node, ast.Constant):
-        return str(node.value), False
-    first = node.values[0] if isinstance(node, ast.JoinedStr) and node.values else None
-    return (first.value if isinstance(first, ast.Constant) else ""), True
+    def modules(self) -> set[tuple[str, bool]]:
+        """Modules of the package that it names by a text: the text, and whether more follows, as in an f-string."""
+        joined = (n.values[0] for n in ast.walk(self.plain) if isinstance(n, ast.JoinedStr) and n.values)
+        named = {(text, False) for text in self.texts} | {(getattr(first, "value", ""), True) for first in joined}
+        # a text that ends in a point is the beginning of others
+        return {(t, more) for t, more in named if str(t).startswith(f"{PACKAGE}.") and (more or not t.endswith("."))}
 
 
 def _outer(table: symtable.SymbolTable) -> set[str]:
@@ -291,15 +274,12 @@ class Reach:
         """Reach all that a statement names."""
         for chain in statement.names:
             self.name(module, chain)
-        for text, more, taken in statement.modules:
+        for text, more in statement.modules:
             files = self.source.joinpath(PACKAGE).rglob("*.py")
             dotted = [".".join(path.relative_to(self.source).with_suffix("").parts) for path in files]
             for name in (name.removesuffix(".__init__") for name in dotted):
                 if name == text or (more and name.startswith(text)):
-                    if not taken:
-                        self.whole(name)
-                    elif (found := self.module(name)) and (taken in found.bound or taken in found.imports):
-                        self.name(found, (taken,))
+                    self.whole(name)
 
 
 def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]], list[Path]]:
