@@ -13,7 +13,7 @@ from scipy import stats
 from small_planet import SMALL, WHOLE
 
 from helpers import products
-from helpers.demo import carbon, climate, earth, files, planet, towers, worlds
+from helpers.demo import carbon, climate, earth, files, lag_power, planet, towers, worlds
 from helpers.demo.carbon import HARD
 from helpers.products import towers as flux
 from helpers.space import regions
@@ -638,16 +638,16 @@ def test_what_the_lag_adds_follows_the_water_of_its_year(small):
 
 
 def test_every_protocol_answers_for_every_lag(small):
-    answers = worlds.verdicts(small, iterations=12, folds=3, seed=1)
+    answers = lag_power.verdicts(small, iterations=12, folds=3, seed=1)
     assert len(answers) == 7 * 4 * 4 and answers.found.dtype == bool
     within = answers[answers.protocol == "within sites"].set_index(["planted", "back"]).found
     assert within["last year", 1] and within["the year before last", 2]
     apart = answers[answers.protocol.str.startswith("within")].reset_index(drop=True)
-    assert apart.equals(worlds.without_networks(small))
+    assert apart.equals(lag_power.without_networks(small))
 
 
 def test_rates_count_and_bound():
     each = pd.DataFrame({"protocol": "a", "planted": ["none"] * 4, "back": 0, "found": [True, False, False, False]})
-    (row,) = worlds.rates(each).itertuples()
+    (row,) = lag_power.rates(each).itertuples()
     assert (row.worlds, row.found, row.share, row.right) == (4, 1, 0.25, False)
     assert (row.low, row.high) == pytest.approx((0.006309, 0.805880), abs=1e-5)  # Clopper and Pearson, from a table

@@ -7,7 +7,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from helpers.demo import worlds
+from helpers.demo import lag_power
 from helpers.stats import lags, skill
 from helpers.stats.lags import BEFORE, COMING, LAST, STOPPED, THREE, TOTAL, YEARS
 
@@ -189,7 +189,7 @@ def power(share):
     ]  # fmt: skip
     each = pd.DataFrame(found, columns=["protocol", "planted", "back", "found"])
     every = [each.assign(found=each.found & (k < round(20 * share))) for k in range(20)]
-    return worlds.rates(pd.concat(every))
+    return lag_power.rates(pd.concat(every))
 
 
 class TestVerdict:

@@ -183,7 +183,7 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
 def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     """Draw in what share of made worlds each protocol claims the water of each year, a panel a protocol.
 
-    ``rates`` are those of `helpers.demo.worlds.rates`, ``waters`` what the water of no, one and two years back is
+    ``rates`` are those of `helpers.demo.lag_power.rates`, ``waters`` what the water of no, one and two years back is
     called. Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
     """
     protocols, planted = (list(dict.fromkeys(rates[c])) for c in ("protocol", "planted"))

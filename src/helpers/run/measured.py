@@ -21,7 +21,7 @@ import pandas as pd
 import xarray as xr
 from tqdm import tqdm
 
-from helpers.demo import worlds
+from helpers.demo import lag_power
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import Digests
@@ -55,7 +55,7 @@ SINGLE = {"site", "year", "lat", "lon", "latitude", "longitude", "cell", "sample
 GPP_TRENDS = "mte_gpp_trends.csv"
 LAG_POWER = "lag_power.csv"
 LAG_SETTINGS = {"strength": 0.15, "towers": 60, "iterations": 200, "folds": 5}
-"""Of those worlds, and of the networks trained in them; see `helpers.demo.worlds.over_worlds`."""
+"""Of those worlds, and of the networks trained in them; see `helpers.demo.lag_power.over_worlds`."""
 
 
 def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], folder: Path = FOLDER) -> list[Path]:
@@ -101,10 +101,10 @@ def gpp_trends(path: Path, alpha: float = 0.1) -> pd.DataFrame:
     return significance.summary_of_field(gpp, area, alpha)
 
 
-def lag_power(count: int) -> pd.DataFrame:
-    """Count in how many made worlds, from seed 1 on, each protocol finds each year's water; see `worlds.rates`."""
-    every = worlds.over_worlds(range(1, count + 1), **LAG_SETTINGS)
-    return worlds.rates(pd.concat(tqdm(every, total=count, unit="world"))).assign(**LAG_SETTINGS)
+def power_of_lags(count: int) -> pd.DataFrame:
+    """Count in how many made worlds, from seed 1 on, each protocol finds each year's water."""
+    every = lag_power.over_worlds(range(1, count + 1), **LAG_SETTINGS)
+    return lag_power.rates(pd.concat(tqdm(every, total=count, unit="world"))).assign(**LAG_SETTINGS)
 
 
 def head(commands: str, root: Path = ROOT) -> dict[str, str]:
@@ -172,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
             return [write_table(FOLDER / GPP_TRENDS, above, gpp_trends(chosen.trends))]
         if chosen.lags is not None:
             above = head(f"{me} --lags {chosen.lags}")
-            return [write_table(MADE / LAG_POWER, above, lag_power(chosen.lags))]
+            return [write_table(MADE / LAG_POWER, above, power_of_lags(chosen.lags))]
         todo = runner.plan(Book.here(), runner.parser().parse_args(["--profile", chosen.profile, "--no-pages"]))
         check_real(todo)
         above = head(f"python -m helpers.run --profile {chosen.profile} --no-pages && {me} --profile {chosen.profile}")

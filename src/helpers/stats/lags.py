@@ -328,7 +328,7 @@ def beside_placebo(
 
 
 def counts_over_worlds() -> tuple[dict[str, str], pd.DataFrame]:
-    """Return the head (date, commit, commands) and the table (see `helpers.demo.worlds.rates`) of the worlds kept.
+    """Return the head (date, commit, commands) and the table (see `helpers.demo.lag_power.rates`) of the worlds kept.
 
     They were made by ``python -m helpers.run.measured --lags``.
     """
@@ -344,7 +344,7 @@ def overview(rates: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     rates : DataFrame
-        From `counts_over_worlds`, or `helpers.demo.worlds.rates`.
+        From `counts_over_worlds`, or `helpers.demo.lag_power.rates`.
 
     Returns
     -------
