@@ -10,6 +10,10 @@ import rasterio
 import xarray as xr
 from pyhdf.SD import SD
 from scipy import stats
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from small_planet import SMALL, WHOLE
 
 from helpers import products
@@ -357,6 +361,32 @@ def test_labels_err_as_night_and_day_partitioning_differ(hard, network):
     # What is left of the error in NEE is what both partitionings share: NT's own is in GPP as well.
     off = (nee - (exact["reco_dt"] - exact["gpp"])) / exact["reco_dt"]
     assert off.std() == pytest.approx(0.045, rel=0.2)
+
+
+def test_ridge_finds_at_unseen_places_less_than_on_the_easy_planet(hard, easy):
+    scores = {p.sizes.tower: _ridge(p) for p in (hard, easy)}
+    (places, within), (before, _) = scores[carbon.HARD.tower], scores[carbon.EASY.tower]
+    assert 0.35 < places < 0.8 and places < before - 0.05
+    assert -0.3 < within < 0.35
+
+
+def _ridge(p):
+    """Return R2 at unseen cells, and of anomalies within sites, on the kinds of predictor of real tower tables."""
+    standing = towers.network(p, 200, 30, p.sizes.tower)[0]
+    rows = towers.observe(p, standing, p.sizes.noise, "fluxnet2015").dropna()
+    rows = rows[(rows["qc"] >= 0.5) & rows["reco"].between(10, 5000)].reset_index()
+    at = rows["year"].to_numpy() - p.years[0], rows["cell"].to_numpy()
+    rng, first = climate.stream(1, "noise"), p.all_years.size - p.product_years.size
+    x = [p.annual("tmp")[at], p.annual("pre", total=True)[at], p.annual("par")[at]]
+    x += [p.annual(name)[at] * np.exp(0.08 * rng.standard_normal(len(rows))) for name in ("lai", "ndvi")]
+    x += [p.pools[2, first][at[1]] * np.exp(0.2 * rng.standard_normal(len(rows))), p.water[first:][at]]
+    x, y = np.stack(x, axis=1), rows["reco"].to_numpy() / 1000
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 3, 20)))
+    folds = GroupKFold(5, shuffle=True, random_state=0)
+    table = pd.DataFrame({"y": y, "x": cross_val_predict(model, x, y, groups=rows["cell"], cv=folds)})
+    anomaly = table - table.groupby(rows["site"]).transform("mean")
+    scores = [1 - ((t["y"] - t["x"]) ** 2).sum() / ((t["y"] - t["y"].mean()) ** 2).sum() for t in (table, anomaly)]
+    return tuple(scores)
 
 
 def test_errors_of_gross_and_net_production_share_most_of_their_noise(easy, tmp_path):

@@ -130,9 +130,8 @@ def test_a_file_is_on_the_disk_before_it_takes_its_name_and_a_kill_leaves_none(g
 def test_another_thing_in_the_files_place(server, refused, tmp_path, body, found):
     server.put("/login?client=1", body, kind="application/gzip")
     server.lead(CRU, "/login?client=1")
-    assert refused().startswith(
-        f"cru_tmp: {server.url}{CRU}: expected a file .gz, found {found} at its start; open htt"
-    )
+    what = f"cru_tmp: {server.url}{CRU}: expected a file .gz, found {found} at its start; "
+    assert refused().startswith(what + ("open htt" if "page" in found else "look at htt"))
     (tmp_path / "cru_tmp" / CRU_NAME).write_bytes(body)  # of what was put there by hand the same is said
     with pytest.raises(fetch.FetchError, match="expected a file .gz, found .*; remove it and run the same again"):
         fetch.get(cru(server), tmp_path)
@@ -141,7 +140,8 @@ def test_another_thing_in_the_files_place(server, refused, tmp_path, body, found
 def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused, caplog):
     caplog.set_level("DEBUG")
     server.lead(CRU, "/signed.gz?Signature=hunter2")
-    for status, remedy in ((404, "correct 'fetch' of cru_tmp in data/products.yml"), (403, "or accept the licence")):
+    remedies = {404: "correct 'fetch' of cru_tmp in data/products.yml", 403: "accept the licence", 500: "look at http"}
+    for status, remedy in remedies.items():
         server.put("/signed.gz?Signature=hunter2", b"no", status=status, busy=2)  # a second try is logged as well
         said = refused()
         assert f"cru_tmp: {server.url}{CRU}: expected a file, found status {status}" in said and remedy in said

@@ -131,15 +131,13 @@ class Way:
         return words
 
     def error(self, url: str, found: str, remedy: str = "") -> FetchError:
-        """Return the error for an address; unless said otherwise, one that may want a login or a licence accepted."""
-        if self.how == "earthdata":
-            remedy = (
-                remedy or f"log in at {EARTHDATA}, accept the licence (EULA) there or at {self.page}, and try again"
-            )
-        remedy = (
-            remedy or f"open {self.page} in a browser, log in or accept the licence there if it asks, and try again"
-        )
-        return FetchError(f"{self.product}: {shown(url)}: {found}; {remedy}")
+        """Return the error for an address: what was expected there, what was found, and what to do."""
+        return FetchError(f"{self.product}: {shown(url)}: {found}; {remedy or f'look at {self.page}'}")
+
+    def no_entry(self, url: str, found: str) -> FetchError:
+        """Return the error for an address that lets nobody in, or sends the page of a login."""
+        where = f"log in at {EARTHDATA}" if self.how == "earthdata" else f"open {self.page} in a browser, log in there"
+        return self.error(url, found, f"{where}, accept the licence (EULA) there or at {self.page}, and try again")
 
 
 @dataclass(frozen=True)
@@ -309,8 +307,8 @@ def _listed(product: Product, source: Way, words: dict[str, str]) -> list[Remote
             links += _links(source, session, f"{link.rstrip('/')}/")
     for link in links:
         name = _last_part(link)
-        match = product.file.fullmatch(name)
-        if match and re.search(select, name) and match.groupdict().get("version") in (None, version):
+        match = product.file.fullmatch(name) if re.search(select, name) else None
+        if match and (not version or match.groupdict().get("version") in (None, "", version)):
             found.setdefault(name, RemoteFile(f"{product.id}/{name}", link))
     if not found:
         expected = f"expected links to files named like {product.example}, found none"
@@ -460,7 +458,7 @@ def ask(way: Way, session: requests.Session, url: str, whole: bool = False) -> r
     if answer.status_code in (404, 410):
         remedy = f"look where {way.page} has it now, and correct 'fetch' of {way.product} in data/products.yml"
         raise way.error(url, f"{found} (it isn't there)", remedy)
-    raise way.error(url, found)
+    raise way.no_entry(url, found) if answer.status_code in (401, 403) else way.error(url, found)
 
 
 def misfit(name: str, begin: bytes) -> str:
@@ -488,7 +486,7 @@ def _download(url: str, target: str, _: object, *, way: Way, session: requests.S
             with path.open("xb") as file, bar:
                 chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
                 if found := misfit(name, chunk):
-                    raise way.error(url, found)
+                    raise way.no_entry(url, found) if PAGE in found else way.error(url, found)
                 while chunk:
                     file.write(chunk)
                     bar.update(len(chunk))
@@ -576,7 +574,9 @@ def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new
             raise plan.way.error(file.url, found, "check it, and run the same again") from None
         except ValueError as error:
             replaced = "if its publisher has replaced it, delete its lines from checksums.json and run the same again"
-            raise plan.way.error(file.url, str(error).rstrip("."), "" if file.checksum else replaced) from None
+            raise plan.way.error(
+                file.url, str(error).rstrip("."), "run the same again" if file.checksum else replaced
+            ) from None
         _note(new, folder / file.path, file, plan.version)
 
     with tqdm(total=len(missing), desc=plan.way.product, unit="file", disable=None, leave=False) as bar:
