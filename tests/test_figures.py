@@ -224,7 +224,7 @@ class TestIntervals:
         assert self.marks(ax, filled=False) == [[0.99, 0.0], [0.97, 1.0], [0.6, 2.0]]
         assert [line.get_xydata().tolist() for line in ax.lines if line.get_marker() == "<"] == [[[-1.0, 1.0]]]
         assert [text.get_text() for text in ax.get_yticklabels()] == list(table.index) and ax.yaxis_inverted()
-        assert [t.get_text() for t in ax.figure.legends[0].get_texts()] == ["paper", "seed protocol", "honest"]
+        assert [t.get_text() for t in ax.figure.legends[0].get_texts()] == ["paper", "published protocol", "honest"]
 
     def test_shares_stand_in_groups_the_largest_on_top(self):
         names = [("band", "south"), ("band", "north"), ("biome", "ENF"), ("biome", "GRA")]

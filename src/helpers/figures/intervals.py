@@ -117,8 +117,8 @@ def dumbbells(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.i
     for name, (colour, marker) in looks.items():
         alone = table[[name]].assign(low=np.nan, high=np.nan)
         draw(ax, place, alone, colour, marker=marker, filled=name != "seed protocol", floor=floor)
-        face = "white" if name == "seed protocol" else colour
-        ax.plot([], [], marker, color=colour, markerfacecolor=face, markersize=5.5, label=name)
+        face, named = ("white", "published protocol") if name == "seed protocol" else (colour, name)
+        ax.plot([], [], marker, color=colour, markerfacecolor=face, markersize=5.5, label=named)
     rows(ax, table.index)
     ax.set_xlabel(label)
     ax.grid(axis="y")
