@@ -71,8 +71,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     label : str
         Of the axis of scores, with the unit if there is one.
     floor : float
-        Where the axis ends below. What lies beyond stands on the edge, as an arrow to the left, and what reaches beyond
-        is cut there.
+        Where the axis ends below. What lies beyond stands on the edge, as an arrow to the left, of which the legend
+        then speaks; what reaches beyond is cut there.
     """
     scores = scores.loc[scores.index.isin(models, level=1), ["value", "low", "high"]]
     rungs = list(dict.fromkeys(scores.index.get_level_values(0)))
@@ -87,6 +87,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         ax.axhline(between, color=COLOURS["rule"], linewidth=0.6, zorder=0)
     if left < 0:
         ax.axvline(0.0, color=COLOURS["outline"], linewidth=0.8, zorder=1)
+    if (scores.value < left).any():
+        ax.plot([], [], "<", color=COLOURS["outline"], markersize=6, label=f"below {left:g}")
     rows(ax, rungs)
     ax.set(xlabel=label, xlim=(left, None))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -136,7 +138,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     table : DataFrame
         ``protocol``, ``score``, ``model``, ``reference``, ``gain``, ``low``, ``high``, ``p_holm``.
     protocols : sequence of str
-        Columns of panels, each with an axis of its own.
+        Columns of panels. Each panel has an axis of its own, as gains of one may be a tenth of another's.
     scores : mapping of str to str
         Rows of panels, and what each is called.
     level : float
@@ -146,7 +148,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     table = table.assign(pair=table.model + " over " + table.reference)
     names = list(table.pair.unique())
     size = (WIDTH, 0.28 * len(names) * len(scores) + 1.8)
-    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, sharex="col", squeeze=False)
+    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, squeeze=False)
     for line, (score, what) in zip(axes, scores.items(), strict=True):
         for ax, protocol in zip(line, protocols, strict=True):
             own = table[(table.protocol == protocol) & (table.score == score)]
@@ -155,6 +157,8 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
             ax.axvline(0, **ZERO)
             ax.set_title(f"{protocol}\n{what}", fontsize=9)
     rows(axes[0, 0], names)
+    for ax in axes.flat:
+        ax.locator_params(axis="x", nbins=4)
     for ax in axes[-1]:
         ax.set_xlabel("gain in R² (no unit)")
     letter(axes.ravel())
