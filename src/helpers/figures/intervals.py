@@ -88,7 +88,7 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     if left < 0:
         ax.axvline(0.0, color=COLOURS["outline"], linewidth=0.8, zorder=1)
     if (scores.value < left).any():
-        ax.plot([], [], "<", color=COLOURS["outline"], markersize=6, label=f"below {left:g}")
+        ax.plot([], [], "<", color=COLOURS["outline"], markersize=6, label=f"below {left:g}".replace("-", "−"))
     rows(ax, rungs)
     ax.set(xlabel=label, xlim=(left, None))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -185,24 +185,27 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
 
 
 def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
-    """Draw in what share of made worlds each protocol claims the water of each year, a panel a protocol.
+    """Draw in what share of made worlds each protocol (row) claims the water of each year, a panel for what was planted.
 
     ``rates`` are those of `helpers.demo.worlds.rates`, ``waters`` what the water of no, one and two years back is
     called. Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
     """
     protocols, planted = (list(dict.fromkeys(rates[c])) for c in ("protocol", "planted"))
-    figure, axes = plt.subplots(1, len(protocols), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
-    drawn = [(back, SERIES[back], name) for back, name in enumerate(waters)]
-    drawn += [(-1, COLOURS["outline"], "placebo: the coming year's water")] * bool((rates.back < 0).any())
-    for ax, protocol in zip(axes[0], protocols, strict=True):
-        for back, colour, name in drawn:
-            own = rates[(rates.protocol == protocol) & (rates.back == back)]
-            place = np.array([planted.index(p) for p in own.planted]) + 0.2 * (back - 0.5)
-            draw(ax, place, 100 * own[["share", "low", "high"]], colour, filled=own.right, label=name)
-        ax.set_title(protocol.replace(", ", ",\n"), fontsize=9)
-        ax.set(xlim=(-3, 103), xticks=(0, 50, 100))
-    rows(axes[0, 0], planted)
-    axes[0, 0].set_ylabel("water that was planted")
+    size = (WIDTH, 0.5 * len(protocols) + 1.4)
+    figure, axes = plt.subplots(1, len(planted), figsize=size, sharey=True, squeeze=False)
+    drawn = [(back, SERIES[back], MARKERS[back], name) for back, name in enumerate(waters)]
+    if (rates.back < 0).any():
+        drawn.append((-1, COLOURS["outline"], "X", "placebo: the coming year's water"))
+    for ax, water in zip(axes[0], planted, strict=True):
+        for back, colour, marker, name in drawn:
+            own = rates[(rates.planted == water) & (rates.back == back)]
+            place = np.array([protocols.index(p) for p in own.protocol]) + 0.2 * (back - 0.5)
+            draw(ax, place, 100 * own[["share", "low", "high"]], colour, marker=marker, filled=own.right)
+        ax.set_title(f"planted:\n{water}", fontsize=9)
+        ax.set(xlim=(-5, 105), xticks=(0, 50, 100))
+    rows(axes[0, 0], [protocol.replace(", ", ",\n", 1) for protocol in protocols])
+    for _, colour, marker, name in drawn:
+        axes[0, 0].plot([], [], marker, color=colour, markersize=5.5, label=name)
     figure.supxlabel("made worlds in which a year's water is claimed (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return axes[0]
