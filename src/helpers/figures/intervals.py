@@ -185,7 +185,7 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
 
 
 def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
-    """Draw in what share of made worlds each protocol (row) claims the water of each year, a panel for what was planted.
+    """Draw in what share of made worlds each protocol (a row) claims each year's water, a panel for what was planted.
 
     ``rates`` are those of `helpers.demo.worlds.rates`, ``waters`` what the water of no, one and two years back is
     called. Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
@@ -197,7 +197,7 @@ def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     if (rates.back < 0).any():
         drawn.append((-1, COLOURS["outline"], "X", "placebo: the coming year's water"))
     for ax, water in zip(axes[0], planted, strict=True):
-        for back, colour, marker, name in drawn:
+        for back, colour, marker, _ in drawn:
             own = rates[(rates.planted == water) & (rates.back == back)]
             place = np.array([protocols.index(p) for p in own.protocol]) + 0.2 * (back - 0.5)
             draw(ax, place, 100 * own[["share", "low", "high"]], colour, marker=marker, filled=own.right)
