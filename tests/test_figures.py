@@ -202,7 +202,7 @@ class TestIntervals:
 
     def test_a_ladder_shows_the_models_asked_for_and_what_lies_beyond_its_edge(self, ax, scores):
         figures.ladder(ax, scores, ["ridge", "net"], label="R²")
-        assert ax.get_legend_handles_labels()[1] == ["ridge", "net"]
+        assert ax.get_legend_handles_labels()[1] == ["ridge", "net", "below −1"]
         assert [tick.get_text() for tick in ax.get_yticklabels()] == ["random", "sites"]
         assert ax.yaxis_inverted() and ax.get_xlim()[0] == -1.0
         ridge, net = (self.named(ax)[name] for name in ("ridge", "net"))
@@ -210,7 +210,7 @@ class TestIntervals:
         assert ridge[0, 1] < net[0, 1], "the first model stands on top of its rung"
         ends = [end for bars in ax.collections for end in self.segments(bars)]
         assert ends[0] == [0.4, 0.6] and ends[2:4] == [[0.6, 0.8], [-1.0, 0.1]]
-        assert [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "<"] == [[-1.0]]
+        assert [line.get_xdata().tolist() for line in ax.lines if line.get_marker() == "<"] == [[-1.0], []]
 
     def test_numbers_that_move_stand_in_their_rows_and_on_the_floor(self, ax):
         columns = {"paper": [0.98, np.nan, 0.5], "seed protocol": [0.99, 0.97, 0.6], "honest": [0.4, -3.0, 0.7]}

@@ -71,8 +71,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     label : str
         Of the axis of scores, with the unit if there is one.
     floor : float
-        Where the axis ends below. What lies beyond stands on the edge, as an arrow to the left, and what reaches beyond
-        is cut there.
+        Where the axis ends below. What lies beyond stands on the edge, as an arrow to the left, of which the legend
+        then speaks; what reaches beyond is cut there.
     """
     scores = scores.loc[scores.index.isin(models, level=1), ["value", "low", "high"]]
     rungs = list(dict.fromkeys(scores.index.get_level_values(0)))
@@ -87,6 +87,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         ax.axhline(between, color=COLOURS["rule"], linewidth=0.6, zorder=0)
     if left < 0:
         ax.axvline(0.0, color=COLOURS["outline"], linewidth=0.8, zorder=1)
+    if (scores.value < left).any():
+        ax.plot([], [], "<", color=COLOURS["outline"], markersize=6, label=f"below {left:g}".replace("-", "−"))
     rows(ax, rungs)
     ax.set(xlabel=label, xlim=(left, None))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -136,7 +138,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     table : DataFrame
         ``protocol``, ``score``, ``model``, ``reference``, ``gain``, ``low``, ``high``, ``p_holm``.
     protocols : sequence of str
-        Columns of panels, each with an axis of its own.
+        Columns of panels. Each panel has an axis of its own, as gains of one may be a tenth of another's.
     scores : mapping of str to str
         Rows of panels, and what each is called.
     level : float
@@ -146,7 +148,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     table = table.assign(pair=table.model + " over " + table.reference)
     names = list(table.pair.unique())
     size = (WIDTH, 0.28 * len(names) * len(scores) + 1.8)
-    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, sharex="col", squeeze=False)
+    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, squeeze=False)
     for line, (score, what) in zip(axes, scores.items(), strict=True):
         for ax, protocol in zip(line, protocols, strict=True):
             own = table[(table.protocol == protocol) & (table.score == score)]
@@ -155,6 +157,8 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
             ax.axvline(0, **ZERO)
             ax.set_title(f"{protocol}\n{what}", fontsize=9)
     rows(axes[0, 0], names)
+    for ax in axes.flat:
+        ax.locator_params(axis="x", nbins=4)
     for ax in axes[-1]:
         ax.set_xlabel("gain in R² (no unit)")
     letter(axes.ravel())
@@ -181,24 +185,27 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
 
 
 def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
-    """Draw in what share of made worlds each protocol claims the water of each year, a panel a protocol.
+    """Draw in what share of made worlds each protocol (a row) claims each year's water, a panel for what was planted.
 
     ``rates`` are those of `helpers.demo.lag_power.rates`, ``waters`` what the water of no, one and two years back is
     called. Filled marks are right, hollow ones claim what isn't there; bars are binomial intervals.
     """
     protocols, planted = (list(dict.fromkeys(rates[c])) for c in ("protocol", "planted"))
-    figure, axes = plt.subplots(1, len(protocols), figsize=(WIDTH, 3.6), sharey=True, squeeze=False)
-    drawn = [(back, SERIES[back], name) for back, name in enumerate(waters)]
-    drawn += [(-1, COLOURS["outline"], "placebo: the coming year's water")] * bool((rates.back < 0).any())
-    for ax, protocol in zip(axes[0], protocols, strict=True):
-        for back, colour, name in drawn:
-            own = rates[(rates.protocol == protocol) & (rates.back == back)]
-            place = np.array([planted.index(p) for p in own.planted]) + 0.2 * (back - 0.5)
-            draw(ax, place, 100 * own[["share", "low", "high"]], colour, filled=own.right, label=name)
-        ax.set_title(protocol.replace(", ", ",\n"), fontsize=9)
-        ax.set(xlim=(-3, 103), xticks=(0, 50, 100))
-    rows(axes[0, 0], planted)
-    axes[0, 0].set_ylabel("water that was planted")
+    size = (WIDTH, 0.5 * len(protocols) + 1.4)
+    figure, axes = plt.subplots(1, len(planted), figsize=size, sharey=True, squeeze=False)
+    drawn = [(back, SERIES[back], MARKERS[back], name) for back, name in enumerate(waters)]
+    if (rates.back < 0).any():
+        drawn.append((-1, COLOURS["outline"], "X", "placebo: the coming year's water"))
+    for ax, water in zip(axes[0], planted, strict=True):
+        for back, colour, marker, _ in drawn:
+            own = rates[(rates.planted == water) & (rates.back == back)]
+            place = np.array([protocols.index(p) for p in own.protocol]) + 0.2 * (back - 0.5)
+            draw(ax, place, 100 * own[["share", "low", "high"]], colour, marker=marker, filled=own.right)
+        ax.set_title(f"planted:\n{water}", fontsize=9)
+        ax.set(xlim=(-5, 105), xticks=(0, 50, 100))
+    rows(axes[0, 0], [protocol.replace(", ", ",\n", 1) for protocol in protocols])
+    for _, colour, marker, name in drawn:
+        axes[0, 0].plot([], [], marker, color=colour, markersize=5.5, label=name)
     figure.supxlabel("made worlds in which a year's water is claimed (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return axes[0]

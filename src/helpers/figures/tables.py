@@ -12,31 +12,36 @@ import pandas as pd
 
 MISSING = "–"
 NUMBER = re.compile(r"(about |[<>~] ?)?[+\-−]?[\d.,]+ ?%?|[–—]?")
+MINUS = re.compile(r"(?<!\w)-(?=[\d.])")
 Format = str | Callable[[object], str]
 
 
 def show(value: object, how: Format | None = None) -> str:
     """Write one value: whole numbers with thousands apart, others to three significant digits, missing ones as a dash.
 
+    A number below zero has a minus, not a hyphen.
+
     >>> show(1234567), show(0.12345), show(1234.5), show(float("nan")), show(0.5492, ".1%"), show("RECO")
     ('1,234,567', '0.123', '1,234', '–', '54.9%', 'RECO')
+    >>> show(-0.5, "+.2f")
+    '−0.50'
     """
     if not isinstance(value, list | tuple | dict) and pd.isna(value):
         return MISSING
     if callable(how):
         return how(value)
     if isinstance(how, str):
-        return how.format(value) if "{" in how else format(value, how)
+        return MINUS.sub("−", how.format(value) if "{" in how else format(value, how))
     if isinstance(value, bool) or type(value).__name__ in ("bool", "bool_"):
         return "yes" if value else "no"
     if isinstance(value, Integral):
-        return f"{value:,d}"
+        return MINUS.sub("−", f"{value:,d}")
     if not isinstance(value, Real):
         return str(value)
     size = abs(float(value))
     if size and (size < 1e-3 or size >= 1e7):
-        return f"{value:.2e}"
-    return f"{value:,.0f}" if size >= 1000 else f"{value:#.3g}".rstrip(".")
+        return MINUS.sub("−", f"{value:.2e}")
+    return MINUS.sub("−", f"{value:,.0f}" if size >= 1000 else f"{value:#.3g}".rstrip("."))
 
 
 class Table:
