@@ -47,14 +47,19 @@ def find_tables(app: Sphinx, doctree: nodes.document) -> None:
         output = raw
         while output.parent.get("nb_element") == "mime_bundle" or "mime_type" in output.parent:
             output = output.parent
-        output.parent.replace(output, table := Captioned("", ids=[name], names=[name]))
+        output.parent.replace(output, table := Captioned("", ids=[name], names=[name], title=title))
         table += output
         known.anonlabels.setdefault(name, (docname, name))
         known.labels.setdefault(name, (docname, name, title))
 
 
+def title_of(node: Captioned) -> str:
+    """Return the words of a table's caption."""
+    return node["title"]
+
+
 def number_by_chapter(app: Sphinx, env) -> list[str]:
-    """Number tables by chapter, "8.3": else they would be taken for the paper's own, which have plain numbers."""
+    """Count tables by chapter, "8.3": else they would be taken for the paper's own, which have plain numbers."""
     for docname, kinds in env.toc_fignumbers.items():
         if chapter := re.match(r"notebooks/(\d+)_", docname):
             for i, name in enumerate(kinds.get("table", {}), 1):
@@ -102,13 +107,15 @@ DROPPED = [
     r"<link[^>]*sphinx-thebe\.css[^>]*>",
     # a name that hides the words which everybody sees
     r'(?<=<summary) aria-label="Toggle hidden content"',
-    r'(?<=<button class="btn search-button-field search-button__button pst-js-only") title="Search" aria-label="Search"',
+    r'(?<=search-button-field search-button__button pst-js-only") title="Search" aria-label="Search"',
 ]
 SEARCHING = r'<script src="[^"]*(?:searchtools|language_data|searchindex)\.js[^"]*"></script>'
-DESIGN = r'<(?:link|script)[^>]*(?:sphinx-design|design-tabs)[^>]*>(?:</script>)?'
+DESIGN = r"<(?:link|script)[^>]*(?:sphinx-design|design-tabs)[^>]*>(?:</script>)?"
 REPLACED = {
     # pybtex's list of sources: a list has items, and the role of a source is one no more
     r'role="doc-biblioentry"': 'role="listitem"',
+    # names and brackets in code have the colour of all code: half of the weight of a page of code
+    r'<span class="(?:n|p|w)">([^<]*)</span>': r"\1",
     # all of a page lies in a landmark
     r'(<div id="pst-primary-sidebar"[^>]*)>': r'\1 role="navigation" aria-label="Book">',
 }
@@ -159,9 +166,9 @@ def lighter_formulas(app: Sphinx, config) -> None:
 def setup(app: Sphinx) -> dict:
     """Connect it all."""
     languages["en"] = Search
-    app.add_enumerable_node(Captioned, "table", html=(visit_captioned, depart_captioned))
+    app.add_enumerable_node(Captioned, "table", title_of, html=(visit_captioned, depart_captioned))
     app.connect("config-inited", lighter_formulas)
     app.connect("doctree-read", find_tables)
-    app.connect("env-updated", number_by_chapter)
+    app.connect("env-get-updated", number_by_chapter, priority=900)
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -53,8 +53,7 @@ for (const image of article.querySelectorAll("img")) {
     if (click.ctrlKey || click.metaKey || click.shiftKey) return;
     click.preventDefault();
     const large = image.cloneNode();
-    large.removeAttribute("width");
-    large.removeAttribute("height");
+    for (const what of ["width", "height", "style"]) large.removeAttribute(what);
     shown.lastChild.replaceChildren(large);
     shown.showModal();
   });

@@ -52,8 +52,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         rows, columns = self.texts.index, self.texts.columns
-        in_one_row = rows.nlevels == columns.nlevels == 1
-        shown = self.texts.rename_axis(columns=rows.name if in_one_row else [None] * columns.nlevels)
+        in_one_row = rows.nlevels == 1  # the name of the rows stands beside the last names of the columns
+        shown = self.texts.rename_axis(columns=[None] * (columns.nlevels - 1) + [rows.name if in_one_row else None])
         # an identity from the content: equal tables give equal pages, and the style of one leaves the others alone
         style = (shown.rename_axis(index=None) if in_one_row else shown).style
         style.set_uuid(sha256(repr(self).encode()).hexdigest()[:12]).cell_ids = False
