@@ -30,13 +30,18 @@ function look(box) {
 }
 
 const watched = new ResizeObserver((seen) => seen.forEach(({ target }) => look(target.closest(".scrolls"))));
-for (const box of article.querySelectorAll(".output.text_html > div, .pst-scrollable-table-container, div.math")) {
+const boxes = article.querySelectorAll(".output.text_html > div, .pst-scrollable-table-container, div.math");
+for (const box of boxes) {
   box.classList.add("scrolls");
   box.addEventListener("scroll", () => look(box), { passive: true });
   [box, ...box.children].forEach((each) => watched.observe(each));
-  // formulas are set after this
-  new MutationObserver(() => look(box)).observe(box, { childList: true });
 }
+// formulas are set after this, and grow once more when their letters have come
+addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  await document.fonts.ready;
+  boxes.forEach(look);
+});
 
 // A figure is a link to its image; a click shows it over the page at its full size.
 const shown = document.createElement("dialog");
