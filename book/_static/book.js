@@ -50,10 +50,10 @@ shown.innerHTML = '<button type="button">Close</button><div tabindex="0" role="r
 shown.addEventListener("click", (click) => click.target.matches("dialog, button, img") && shown.close());
 document.body.append(shown);
 for (const image of article.querySelectorAll("img")) {
-  if (image.closest("a")) continue;
-  const link = document.createElement("a");
+  const link = image.closest("a") || document.createElement("a");
+  if (link.href && link.href !== image.src) continue;
   link.href = image.src;
-  link.className = "enlarges";
+  link.classList.add("enlarges");
   link.addEventListener("click", (click) => {
     if (click.ctrlKey || click.metaKey || click.shiftKey) return;
     click.preventDefault();
@@ -62,8 +62,10 @@ for (const image of article.querySelectorAll("img")) {
     shown.lastChild.replaceChildren(large);
     shown.showModal();
   });
-  image.replaceWith(link);
-  link.append(image);
+  if (!link.contains(image)) {
+    image.replaceWith(link);
+    link.append(image);
+  }
 }
 
 // Paper is white, and nothing on it can be opened by a click.
