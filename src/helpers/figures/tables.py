@@ -64,7 +64,8 @@ class Table:
         html = (style.hide() if self.counted else style).to_html()
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
             html = html.replace(f'class="{kind}', f'scope="{scope}" class="{kind}')
-        html = re.sub(r'<th class="blank([^>]*)>.*?</th>', r'<td class="blank\1></td>', html)  # heads nothing
+        # what is empty heads nothing
+        html = re.sub(r'<th(?: scope="col")?( class="[^>]*)>(?:&nbsp;)?</th>', r"<td\1></td>", html)
         return f'<div style="overflow-x: auto">{html}</div>'
 
     def _alignment(self) -> list[dict]:
