@@ -52,10 +52,11 @@ async function look(page, width, theme) {
   await shown.fonts.ready;
   await pause(300);
   const loads = inside.performance.getEntriesByType("resource");
-  const kept = [...loads, ...inside.performance.getEntriesByType("navigation")];
+  const kept = [...loads, ...inside.performance.getEntriesByType("navigation")]
+    .filter((e) => e.initiatorType !== "fetch" && !/\\.(png|svg)$/.test(e.name));
   const found = {
     page, width, theme, said: inside.said, wider: shown.documentElement.scrollWidth - width,
-    weight: kept.filter((e) => e.initiatorType !== "fetch" && !/\\.(png|svg)$/.test(e.name)).reduce((sum, e) => sum + e.decodedBodySize, 0),
+    weight: kept.reduce((sum, e) => sum + e.decodedBodySize, 0),
     unnamed: [...shown.querySelectorAll(".scrolls")]
       .filter((box) => box.scrollWidth > box.clientWidth + 1 && !(box.tabIndex === 0 && box.ariaLabel)).length,
     stops: shown.querySelectorAll("mjx-container[tabindex]").length,
