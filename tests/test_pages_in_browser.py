@@ -55,7 +55,7 @@ async function look(page, width, theme) {
   const kept = [...loads, ...inside.performance.getEntriesByType("navigation")]
     .filter((e) => e.initiatorType !== "fetch" && !/\\.(png|svg)$/.test(e.name));
   const found = {
-    page, width, theme, said: inside.said, wider: shown.documentElement.scrollWidth - width,
+    page, width, theme, said: [...inside.said], wider: shown.documentElement.scrollWidth - width,
     weight: kept.reduce((sum, e) => sum + e.decodedBodySize, 0),
     unnamed: [...shown.querySelectorAll(".scrolls")]
       .filter((box) => box.scrollWidth > box.clientWidth + 1 && !(box.tabIndex === 0 && box.ariaLabel)).length,
