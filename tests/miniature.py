@@ -120,7 +120,8 @@ class Miniature:
         (root / "data" / "shift.csv").write_text("0")
         (root / "requirements.txt").write_text("numpy==2.4.6  # arrays\n")
         shutil.copy(ROOT / "_config.yml", root / "_config.yml")
-        shutil.copytree(ROOT / "book" / "_static", root / "book" / "_static")
+        for folder in ("_static", "_ext"):
+            shutil.copytree(ROOT / "book" / folder, root / "book" / folder)
         (root / "book" / "references.bib").write_text("")
         (root / "book" / "intro.md").write_text("# A small book\n\n[](../notebooks/03_total.ipynb)\n")
         (root / "book" / "tables.md").write_text(

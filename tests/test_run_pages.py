@@ -91,7 +91,7 @@ def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
 
 def test_equations_show_without_a_network(site):
     page = (site.root / "_build" / "demo" / "html" / "notebooks" / "01_numbers.html").read_text()
-    mathjax = re.search(r'src="([^"]*tex-chtml\.js)', page)[1]
+    mathjax = re.search(r'src="([^"]*startup\.js)', page)[1]
     assert (site.root / "_build/demo/html/notebooks" / mathjax).resolve().is_file()
 
 

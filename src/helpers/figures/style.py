@@ -9,6 +9,8 @@ from __future__ import annotations
 import matplotlib as mpl
 import matplotlib.style
 from cmcrameri import cm
+from IPython import get_ipython
+from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 SEQUENTIAL, DIVERGING = cm.batlow, cm.vik
 
@@ -78,7 +80,12 @@ KINDS = {"CNN": COLOURS["cnn"], "process model": COLOURS["models"], "data-driven
 
 
 def use_house_style() -> None:
-    """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours."""
+    """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours.
+
+    In a notebook, images have two dots for each pixel of the page, so that they stay sharp when they are made larger.
+    """
+    if get_ipython():
+        set_matplotlib_formats("retina")
     mpl.style.use("default")
     mpl.rcParams.update(
         {

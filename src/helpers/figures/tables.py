@@ -57,8 +57,8 @@ class Table:
 
     def _repr_html_(self) -> str:
         rows, columns = self.texts.index, self.texts.columns
-        in_one_row = rows.nlevels == columns.nlevels == 1
-        shown = self.texts.rename_axis(columns=rows.name if in_one_row else [None] * columns.nlevels)
+        in_one_row = rows.nlevels == 1  # the name of the rows stands beside the last names of the columns
+        shown = self.texts.rename_axis(columns=[None] * (columns.nlevels - 1) + [rows.name if in_one_row else None])
         # an identity from the content: equal tables give equal pages, and the style of one leaves the others alone
         style = (shown.rename_axis(index=None) if in_one_row else shown).style
         style.set_uuid(sha256(repr(self).encode()).hexdigest()[:12]).cell_ids = False
@@ -69,6 +69,8 @@ class Table:
         html = (style.hide() if self.counted else style).to_html()
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
             html = html.replace(f'class="{kind}', f'scope="{scope}" class="{kind}')
+        # what is empty heads nothing
+        html = re.sub(r'<th(?: scope="col")?( class="[^>]*)>(?:&nbsp;)?</th>', r"<td\1></td>", html)
         return f'<div style="overflow-x: auto">{html}</div>'
 
     def _alignment(self) -> list[dict]:
