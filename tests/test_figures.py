@@ -121,17 +121,18 @@ class TestMaps:
 
 
 class TestCharts:
-    def test_the_plane_of_spread_and_timing_shows_skill_as_it_is(self, ax):
-        columns = ["ratio", "r", "low", "high", "kind"]
-        rows = {"one": (0.9, 0.8, 0.7, 0.9, "CNN"), "other": (1.6, 0.3, -0.1, 0.5, "process model")}
-        figures.timing(ax, pd.DataFrame.from_dict(rows, orient="index", columns=columns))
-        for level, path in zip(charts.SKILLS, ax.collections[0].get_paths(), strict=True):
-            ratio, r = path.vertices.T
-            np.testing.assert_allclose(2 * r * ratio - ratio**2, level, atol=0.02)
-        assert ax.get_xlim()[1] > 1.6 and ax.get_ylim()[0] < -0.1, "all intervals are within the axes"
-        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        assert {"one", "other", "best spread, ratio = r"} == set(handles)
-        np.testing.assert_allclose(handles["other"].lines[2][0].get_segments()[0], [[1.6, -0.1], [1.6, 0.5]])
+    def test_spread_timing_and_skill_stand_where_they_should_in_each_models_row(self):
+        values = {"ratio": [0.9, 0.7, 1.2], "r": [0.3, -0.1, 0.5], "skill": [-9.0, -12.0, 0.1]}
+        one = pd.DataFrame.from_dict(values, orient="index", columns=["value", "low", "high"])
+        kinds = {"one": "CNN", "other": "process model"}
+        left, right = figures.timing(
+            pd.concat({name: one for name in kinds}, names=["model", "score"]), kinds, floor=-2.0
+        )
+        marks = [(line.get_marker(), *line.get_xdata()) for line in left.lines if len(line.get_xdata()) == 1]
+        assert sorted(marks) == [("D", 0.9), ("D", 0.9), ("o", 0.3), ("o", 0.3)]
+        below = [line for line in right.lines if line.get_marker() == "<"]
+        assert [line.get_xdata().tolist() for line in below] == [[-2.0], [-2.0]], "an arrow at the floor"
+        assert [text.get_text() for text in left.get_yticklabels()] == ["one", "other"]
 
 
 class TestCircles:
