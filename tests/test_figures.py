@@ -119,6 +119,17 @@ class TestMaps:
             assert int(count.sel(lat=lat, lon=lon)) == expected
             assert abs(lat - 40.5) <= 6 and abs(lon - 10.5) <= 6
 
+    def test_maps_above_one_bar_share_its_ends_and_arrows_say_what_lies_beyond(self):
+        look = {"vmin": 0.0, "vmax": 2.0}
+        fields = {name: (self.field(value=value), None, look) for name, value in {"low": 1.0, "high": 3.0}.items()}
+        maps = figures.worlds(fields, ncols=2, bars=["RECO"])
+        (bar,) = [ax for ax in maps[0].figure.axes if ax not in maps]
+        assert bar.get_xlabel() == "RECO" and bar.get_xlim() == (0.0, 2.0)
+        assert [len(figures.worlds(fields, ncols=1, bars=bars)[0].figure.axes) - 2 for bars in ((), ("a", "b"))] == [
+            0,
+            2,
+        ]
+
 
 class TestCharts:
     def test_spread_timing_and_skill_stand_where_they_should_in_each_models_row(self):
