@@ -119,19 +119,31 @@ class TestMaps:
             assert int(count.sel(lat=lat, lon=lon)) == expected
             assert abs(lat - 40.5) <= 6 and abs(lon - 10.5) <= 6
 
+    def test_maps_above_one_bar_share_its_ends_and_arrows_say_what_lies_beyond(self):
+        look = {"vmin": 0.0, "vmax": 2.0}
+        fields = {name: (self.field(value=value), None, look) for name, value in {"low": 1.0, "high": 3.0}.items()}
+        maps = figures.worlds(fields, ncols=2, bars=["RECO"])
+        (bar,) = [ax for ax in maps[0].figure.axes if ax not in maps]
+        assert bar.get_xlabel() == "RECO" and bar.get_xlim() == (0.0, 2.0)
+        assert [len(figures.worlds(fields, ncols=1, bars=bars)[0].figure.axes) - 2 for bars in ((), ("a", "b"))] == [
+            0,
+            2,
+        ]
+
 
 class TestCharts:
-    def test_the_plane_of_spread_and_timing_shows_skill_as_it_is(self, ax):
-        columns = ["ratio", "r", "low", "high", "kind"]
-        rows = {"one": (0.9, 0.8, 0.7, 0.9, "CNN"), "other": (1.6, 0.3, -0.1, 0.5, "process model")}
-        figures.timing(ax, pd.DataFrame.from_dict(rows, orient="index", columns=columns))
-        for level, path in zip(charts.SKILLS, ax.collections[0].get_paths(), strict=True):
-            ratio, r = path.vertices.T
-            np.testing.assert_allclose(2 * r * ratio - ratio**2, level, atol=0.02)
-        assert ax.get_xlim()[1] > 1.6 and ax.get_ylim()[0] < -0.1, "all intervals are within the axes"
-        handles = dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
-        assert {"one", "other", "best spread, ratio = r"} == set(handles)
-        np.testing.assert_allclose(handles["other"].lines[2][0].get_segments()[0], [[1.6, -0.1], [1.6, 0.5]])
+    def test_spread_timing_and_skill_stand_where_they_should_in_each_models_row(self):
+        values = {"ratio": [0.9, 0.7, 1.2], "r": [0.3, -0.1, 0.5], "skill": [-9.0, -12.0, 0.1]}
+        one = pd.DataFrame.from_dict(values, orient="index", columns=["value", "low", "high"])
+        kinds = {"one": "CNN", "other": "process model"}
+        left, right = figures.timing(
+            pd.concat({name: one for name in kinds}, names=["model", "score"]), kinds, floor=-2.0
+        )
+        marks = [(line.get_marker(), *line.get_xdata()) for line in left.lines if len(line.get_xdata()) == 1]
+        assert sorted(marks) == [("D", 0.9), ("D", 0.9), ("o", 0.3), ("o", 0.3)]
+        below = [line for line in right.lines if line.get_marker() == "<"]
+        assert [line.get_xdata().tolist() for line in below] == [[-2.0], [-2.0]], "an arrow at the floor"
+        assert [text.get_text() for text in left.get_yticklabels()] == ["one", "other"]
 
 
 class TestCircles:

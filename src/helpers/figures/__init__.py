@@ -2,7 +2,7 @@
 
 # ruff: noqa: F401 (this is the door of the room)
 
-from helpers.figures.charts import bars, faster, letter, scatters, timing
+from helpers.figures.charts import bars, faster, letter, scatters
 from helpers.figures.intervals import (
     dumbbells,
     ladder,
@@ -10,6 +10,7 @@ from helpers.figures.intervals import (
     paired_gains,
     share_intervals,
     size_and_power,
+    timing,
     worlds_found,
 )
 from helpers.figures.maps import DEGREES, EQUAL_EARTH, blocks, categories, points, world, worlds

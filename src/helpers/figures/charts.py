@@ -1,4 +1,4 @@
-"""Charts: observed against simulated, bars, models by spread and timing, and regions as circles on a line."""
+"""Charts: observed against simulated, bars, and regions as circles on a line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from matplotlib.transforms import offset_copy
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
-from helpers.figures.style import COLOURS, KINDS, MARKERS, RECO_UNIT, WIDTH
-
-SKILLS = (-4.0, -3.0, -2.0, -1.0, -0.5, 0.0, 0.2, 0.4, 0.6, 0.8)
-"""Skills whose lines `timing` draws."""
+from helpers.figures.style import COLOURS, KINDS, RECO_UNIT, WIDTH
 
 LARGEST, ROOM = 24.0, 15.0
 """Radius of the largest circle of `faster`, and room for one label, points."""
@@ -117,37 +114,6 @@ def bars(
         ax.tick_params(labelsize=fontsize, length=2)
         ax.patch.set_alpha(0.85)
     ax.tick_params(axis="y", length=0)
-    return ax
-
-
-def timing(ax: Axes, scores: pd.DataFrame) -> Axes:
-    r"""Draw models in the plane of spread ratio and correlation, over lines of equal skill.
-
-    With anomalies whose spread is :math:`\rho` times that of the observations and whose correlation with them is r, the
-    skill is :math:`1 - \mathrm{MSE} / \sigma_o^2 = 2 r \rho - \rho^2`, greatest at :math:`\rho = r`.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw.
-    scores : DataFrame
-        A row a model (index: its name): ``ratio`` and ``r``, the interval of r from ``low`` to ``high``, and ``kind``
-        (CNN, process model or data-driven).
-    """
-    right, bottom = max(1.25, 1.1 * scores["ratio"].max()), min(0.0, 1.05 * scores["low"].min())
-    ratio, r = np.meshgrid(np.linspace(1e-3, right, 200), np.linspace(bottom, 1, 200))
-    grey, dark = COLOURS["level"], COLOURS["outline"]
-    lines = ax.contour(ratio, r, 2 * r * ratio - ratio**2, levels=SKILLS, colors=grey, linewidths=0.8, zorder=1)
-    ax.clabel(lines, fontsize=7, fmt=lambda skill: f"{skill:g}".replace("-", "−"))
-    ax.plot([0, 1], [0, 1], color=dark, linestyle="--", linewidth=1.0, zorder=2, label="best spread, ratio = r")
-    ax.axvline(1.0, color=dark, linewidth=0.6, zorder=2)
-    look = {"markersize": 7, "markeredgecolor": "black", "markeredgewidth": 0.5, "elinewidth": 1.0, "linestyle": "none"}
-    for index, (name, row) in enumerate(scores.iterrows()):
-        reach, marker = [[row["r"] - row["low"]], [row["high"] - row["r"]]], MARKERS[index % len(MARKERS)]
-        ax.errorbar(row["ratio"], row["r"], reach, color=KINDS[row["kind"]], marker=marker, label=name, **look)
-    ax.set(xlim=(0, right), ylim=(bottom, 1), xlabel="spread of anomalies, simulated / observed")
-    ax.set_ylabel("r of anomalies")
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     return ax
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from helpers.figures.charts import letter
-from helpers.figures.style import COLOURS, MARKERS, SERIES, WIDTH
+from helpers.figures.style import COLOURS, KINDS, MARKERS, SERIES, WIDTH
 
 ZERO = {"color": COLOURS["outline"], "linewidth": 1, "linestyle": "--", "zorder": 0}
 """How the line is drawn that values are compared with."""
@@ -279,3 +279,45 @@ def share_intervals(
     ax.set_xlabel(label)
     ax.figure.legend(loc="outside upper center", ncols=2)
     return ax
+
+
+def timing(scores: pd.DataFrame, kinds: Mapping[str, str], floor: float = -1.5) -> Sequence[Axes]:
+    r"""Draw how models spread and time the years of sites, a row each: ratio and r in one panel, skill in another.
+
+    With anomalies whose spread is :math:`\rho` times that of the observations and whose correlation with them is r, the
+    skill is :math:`S = 1 - \mathrm{MSE} / \sigma_o^2 = 2 r \rho - \rho^2`, greatest at :math:`\rho = r`.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        Index (model, score) with the scores ``ratio``, ``r`` and ``skill``; columns ``value``, ``low`` and ``high``.
+    kinds : mapping of str to {"CNN", "process model", "data-driven"}
+        Kind of each model, which gives its colour.
+    floor : float
+        Where the axis of skill ends below: see `draw`.
+    """
+    models = list(dict.fromkeys(scores.index.get_level_values(0)))
+    size = (WIDTH, 0.42 * len(models) + 1.4)
+    _, (left, right) = plt.subplots(1, 2, figsize=size, sharey=True, width_ratios=(3, 2))
+    looks = {"ratio": ("D", -0.15, True), "r": ("o", 0.15, False)}
+    for row, model in enumerate(models):
+        own, colour = scores.loc[model], KINDS[kinds[model]]
+        for score, (marker, shift, filled) in looks.items():
+            draw(left, [row + shift], own.loc[[score]], colour, marker=marker, filled=filled)
+        draw(right, [row], own.loc[["skill"]], colour, marker="s", floor=floor)
+    for score, name in {"ratio": "ρ, spread simulated / observed", "r": "r of anomalies"}.items():
+        marker, _, filled = looks[score]
+        face = "black" if filled else "white"
+        left.plot([], [], marker, color="black", markerfacecolor=face, markersize=5.5, label=name)
+    for kind in dict.fromkeys(kinds[model] for model in models):
+        left.plot([], [], "-", color=KINDS[kind], linewidth=3, label=kind)
+    left.axvline(1.0, **ZERO)
+    right.axvline(0.0, **ZERO)
+    rows(left, models)
+    right.tick_params(axis="y", length=0)
+    right.locator_params(axis="x", nbins=5)
+    left.set_xlabel("ρ and r of anomalies (no unit)")
+    right.set_xlabel("S, skill of anomalies (no unit)")
+    left.figure.legend(*left.get_legend_handles_labels(), loc="outside upper center", ncols=5, columnspacing=1.2)
+    letter((left, right))
+    return left, right

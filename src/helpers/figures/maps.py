@@ -6,7 +6,7 @@ network for a coastline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import cartopy.crs as ccrs
@@ -120,26 +120,44 @@ def world(
     return ax
 
 
-def worlds(fields: Mapping[str, tuple], ncols: int = 3, *, size: tuple[float, float] = (2.9, 2.15)) -> np.ndarray:
-    """Draw small maps side by side, each with its own colour bar.
+def worlds(
+    fields: Mapping[str, tuple],
+    ncols: int = 3,
+    *,
+    size: tuple[float, float] = (2.9, 2.15),
+    bars: Sequence[str] = (),
+) -> np.ndarray:
+    """Draw small maps side by side, each with its own colour bar or some above a common one.
 
     Parameters
     ----------
-    fields : mapping of str to (DataArray, str) or (DataArray, str, dict)
+    fields : mapping of str to (DataArray, str or None) or (DataArray, str or None, dict)
         For each title the field (lat, lon), its label with unit and, if wanted, further arguments of `world`.
     ncols : int
         Maps in a row.
     size : tuple of float
         Width and height of one map, inches.
+    bars : sequence of str
+        Labels of common colour bars: one for all maps, or one a row. Maps above one bar are given the same ends, and
+        no label of their own.
     """
     nrows = -(-len(fields) // ncols)
     look = {"figsize": (size[0] * ncols, size[1] * nrows), "subplot_kw": {"projection": EQUAL_EARTH}}
-    axes = plt.subplots(nrows, ncols, squeeze=False, **look)[1].ravel()
+    figure, axes = plt.subplots(nrows, ncols, squeeze=False, **look)
+    axes = axes.ravel()
     for ax in axes[len(fields) :]:
         ax.remove()
-    for ax, (title, (field, label, *more)) in zip(axes, fields.items(), strict=False):
+    axes, meshes, beyond = axes[: len(fields)], [], []
+    for ax, (title, (field, label, *more)) in zip(axes, fields.items(), strict=True):
         world(field, label=label, ax=ax, title=title, **(more[0] if more else {}))
-    return axes[: len(fields)]
+        meshes += [mesh for mesh in ax.collections if mesh.get_array() is not None]
+        beyond.append((field.min() < meshes[-1].norm.vmin, field.max() > meshes[-1].norm.vmax))
+    for label, above in zip(bars, np.array_split(np.arange(len(axes)), len(bars) or 1), strict=False):
+        low, high = (any(beyond[k][end] for k in above) for end in (0, 1))
+        look = {"location": "bottom", "shrink": 0.45, "aspect": 36, "label": label}
+        look["extend"] = {(0, 0): "neither", (0, 1): "max", (1, 0): "min", (1, 1): "both"}[low, high]
+        figure.colorbar(meshes[above[0]], ax=axes[above], **look).outline.set_visible(False)
+    return axes
 
 
 def categories(
