@@ -52,25 +52,26 @@ SERIES: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7"
 
 IGBP_COLOURS: dict[int, str] = {
     0: "#9ECAE1",
-    1: "#00441B",
-    2: "#1B7837",
-    3: "#2F6F6A",
-    4: "#5AAE61",
-    5: "#7FA86B",
-    6: "#8C510A",
-    7: "#D8B365",
+    1: "#00332B",
+    2: "#17A05A",
+    3: "#2C7FA8",
+    4: "#B2DF6B",
+    5: "#9AD9CF",
+    6: "#4A2A06",
+    7: "#E8CFA6",
     8: "#A6611A",
-    9: "#DFC27D",
-    10: "#F6E27F",
-    11: "#2171B5",
-    12: "#CC79A7",
-    13: "#D7191C",
+    9: "#F0A33F",
+    10: "#FFF3A0",
+    11: "#08306B",
+    12: "#E78AC3",
+    13: "#E31A1C",
     14: "#7B3294",
-    15: "#F2F2F2",
-    16: "#BDBDBD",
+    15: "#F7F7F7",
+    16: "#8F8F8F",
 }
-"""A colour for each land cover: forests green, shrubs and savannas brown, grass yellow, fields purple. Seventeen
-colours are more than any eye tells apart for sure, so maps of points give each class its own marker too."""
+"""A colour for each land cover: forests from dark green to blue and pale green, shrubs and savannas brown to orange,
+grass yellow, fields pink and purple; neighbours differ in lightness, too. Seventeen colours are more than any eye tells
+apart for sure, so maps of points give each class its own marker as well."""
 
 MARKERS: tuple = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8", (4, 1, 0), (3, 1, 0))
 """Markers by land-cover code, in turn."""
