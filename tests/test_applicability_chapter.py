@@ -129,7 +129,7 @@ def test_the_index_is_the_distance_to_the_nearest_sample_by_brute_force(made):
 def folds_of(made):
     """The folds that the chapter draws first, from its seed."""
     row, column = np.divmod(made["samples"].cell.values, 36)
-    return splits.grouped_folds(splits.place_groups(row, column, n_columns=36), 5, np.random.default_rng(2021))
+    return splits.grouped_folds(windows.place_groups(row, column, n_columns=36), 5, np.random.default_rng(2021))
 
 
 def test_the_regression_is_the_ridge_by_normal_equations_that_other_places_like_best(made):

@@ -15,6 +15,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from helpers.cnn.cross_validation import out_of_fold
 from helpers.cnn.network import Member
 from helpers.cnn.training import re_drawn, train
+from helpers.space import windows
 from helpers.stats import skill, splits
 
 PLACES, TOWERS, YEARS, FOLDS, SEEDS = 60, 2, 2, 4, (1, 2)
@@ -42,7 +43,7 @@ class World:
 
     def folds(self, rng):
         """The rules under test, on places that the code under test has found."""
-        groups = splits.place_groups(self.row, self.column, n_columns=360)
+        groups = windows.place_groups(self.row, self.column, n_columns=360)
         found = {"sites": splits.grouped_folds(groups, FOLDS, rng)}
         found["blocks"] = splits.block_folds(self.lat, self.lon, groups, FOLDS, 2000.0, rng)
         found["kNNDM"] = splits.knndm(self.lat, self.lon, groups, *self.land, k=FOLDS, rng=rng).folds

@@ -20,7 +20,6 @@ from helpers.demo.planet import Planet, drought, make, respire
 from helpers.demo.towers import network, observe
 from helpers.space import windows
 from helpers.stats.spei import december
-from helpers.stats.splits import place_groups
 
 BASE = ("mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc")
 """Basic data of a world; its soil carbon is that of the pool, at one depth."""
@@ -98,7 +97,7 @@ def world(
     rows, reco, cell = rows[good], reco[:, good], rows.cell.to_numpy()[good]
     at = planet.lat[cell], planet.lon[cell], rows.year.to_numpy()
     window = windows.at_points(_fields(planet), *at).drop_vars(["filled", "lacking"])
-    group = place_groups(window.row.values, window.column.values, planet.grid.shape[1])
+    group = windows.place_groups(window.row.values, window.column.values, planet.grid.shape[1])
     out = xr.Dataset({"window": window.drop_vars(["row", "column"]), "reco": (("planted", "sample"), reco)})
     names = {"site": rows.site.to_numpy().astype(str), "year": at[2], "group": group}
     return out.assign_coords({name: ("sample", values) for name, values in names.items()})

@@ -17,6 +17,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import xarray as xr
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import ArrayLike
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import cKDTree
 
 from helpers.space import grid
 
@@ -235,3 +239,39 @@ def _finish(values: np.ndarray, predictors: list, fill: str) -> xr.DataArray:
         name="window",
         attrs={"missing_centre": int(lacking.any(axis=1).sum()), "filled_neighbours": int(missing.sum()), "fill": fill},
     )
+
+
+def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None) -> np.ndarray:
+    """Group samples whose windows of 3 × 3 cells overlap, directly or through others.
+
+    Whoever trains on one of two such windows and tests on the other has seen part of the answer; and if A overlaps B,
+    and B overlaps C, then the three must stay together. So places are the connected components of the graph that links
+    windows whose centres lie at most two rows *and* two columns apart.
+
+    Parameters
+    ----------
+    row, column : array_like of int (sample,)
+        The cell in the middle of each window, as `cells` gives it.
+    n_columns : int, optional
+        Columns of a grid that goes round the globe, where the last column is the neighbour of the first; left out for
+        a grid that does not. Rows end at the poles: windows do not reach across.
+
+    Returns
+    -------
+    ndarray of int (sample,)
+        Number of the group, from 0 in the order in which samples meet them.
+
+    >>> place_groups([4, 4, 4, 4, 8], [0, 2, 5, 359, 0], n_columns=360).tolist()
+    [0, 0, 1, 0, 2]
+    """
+    row, column = np.asarray(row), np.asarray(column)
+    beyond = (row < 0) | (column < 0) | (False if n_columns is None else column >= n_columns)
+    if beyond.any():
+        raise ValueError(f"row, column: expected cells of the grid, found {beyond.sum()} off it; drop those samples")
+    centres, which = np.unique(np.column_stack([row, column]), axis=0, return_inverse=True)
+    tree = cKDTree(centres, boxsize=None if n_columns is None else [0, n_columns])
+    pairs = tree.query_pairs(2.5, p=np.inf, output_type="ndarray")
+    linked = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(len(centres),) * 2)
+    group = connected_components(linked, directed=False)[1][which.ravel()]
+    _, first, number = np.unique(group, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[number]

@@ -24,8 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.cluster.hierarchy import cut_tree, linkage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import pdist
 from scipy.stats import wasserstein_distance
@@ -42,52 +40,11 @@ RADIUS_KM = RADIUS / 1000
 # Places: what must stay together.
 
 
-def place_groups(row: ArrayLike, column: ArrayLike, n_columns: int | None = None) -> np.ndarray:
-    """Group samples whose windows of 3 × 3 cells overlap, directly or through others.
-
-    Whoever trains on one of two such windows and tests on the other has seen part of the answer; and if A overlaps B,
-    and B overlaps C, then the three must stay together. So places are the connected components of the graph that links
-    windows whose centres lie at most two rows *and* two columns apart.
-
-    Parameters
-    ----------
-    row, column : array_like of int (sample,)
-        The cell in the middle of each window, as `helpers.space.windows.cells` gives it.
-    n_columns : int, optional
-        Columns of a grid that goes round the globe, where the last column is the neighbour of the first; left out for
-        a grid that does not. Rows end at the poles: windows do not reach across.
-
-    Returns
-    -------
-    ndarray of int (sample,)
-        Number of the group, from 0 in the order in which samples meet them.
-
-    >>> place_groups([4, 4, 4, 4, 8], [0, 2, 5, 359, 0], n_columns=360).tolist()
-    [0, 0, 1, 0, 2]
-    """
-    row, column = np.asarray(row), np.asarray(column)
-    beyond = (row < 0) | (column < 0) | (False if n_columns is None else column >= n_columns)
-    if beyond.any():
-        raise ValueError(f"row, column: expected cells of the grid, found {beyond.sum()} off it; drop those samples")
-    cells, which = np.unique(np.column_stack([row, column]), axis=0, return_inverse=True)
-    tree = cKDTree(cells, boxsize=None if n_columns is None else [0, n_columns])
-    pairs = tree.query_pairs(2.5, p=np.inf, output_type="ndarray")
-    group = _components(pairs, len(cells))[which.ravel()]
-    _, first, number = np.unique(group, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[number]
-
-
-def _components(pairs: np.ndarray, size: int) -> np.ndarray:
-    """Return the connected component of each of so many nodes that ``pairs`` (pair, 2) link."""
-    graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(size, size))
-    return connected_components(graph, directed=False)[1]
-
-
 def window_groups(lat: ArrayLike, lon: ArrayLike) -> np.ndarray:
-    """Group points (degrees) as `place_groups` does on the paper's grid, of 0.05 degrees."""
+    """Group points (degrees) as `windows.place_groups` does on the paper's grid, of 0.05 degrees."""
     unit_vectors(lat, lon)  # checks the points
     mesh = Grid(0.05)
-    return place_groups(*windows.cells(mesh.lat, mesh.lon, lat, lon), n_columns=mesh.shape[1])
+    return windows.place_groups(*windows.cells(mesh.lat, mesh.lon, lat, lon), n_columns=mesh.shape[1])
 
 
 def divided(folds: ArrayLike, groups: ArrayLike) -> np.ndarray:
