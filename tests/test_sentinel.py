@@ -124,7 +124,7 @@ class TestAPlantedLeakIsCaught:
 
     def test_of_places_that_are_single_cells(self, world, monkeypatch):
         """Blocks and kNNDM keep most neighbours together by distance alone; folds of sites rest on the groups."""
-        monkeypatch.setattr(splits, "_components", lambda pairs, size: np.arange(size))
+        monkeypatch.setattr(windows, "connected_components", lambda linked, directed: (0, np.arange(linked.shape[0])))
         folds = world.folds(np.random.default_rng(5))["sites"]
         assert world.leaks(world.neighbours(folds), folds)
 
