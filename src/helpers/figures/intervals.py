@@ -67,7 +67,7 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         last two NaN where there is no interval.
     models : sequence of str
         Which to draw, from the top of a rung; colours and markers go by the place in this list. A model need not stand
-        on every rung.
+        on every rung, or on any.
     label : str
         Of the axis of scores, with the unit if there is one.
     floor : float
@@ -79,6 +79,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     lowest = scores[["value", "low"]].min(axis=None)
     left = max(floor, lowest - 0.05 * (1 - lowest))
     for number, model in enumerate(models):
+        if model not in scores.index.get_level_values(1):
+            continue
         own = scores.xs(model, level=1)
         place = np.array([rungs.index(rung) for rung in own.index]) + 0.72 * ((number + 0.5) / len(models) - 0.5)
         look = {"marker": MARKERS[number], "label": model, "edge": "black", "floor": left}
@@ -129,14 +131,14 @@ def dumbbells(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.i
 
 
 def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[str, str], level: float) -> np.ndarray:
-    """Draw what models gain, a panel for each protocol and score.
+    """Draw what models gain, a panel for each protocol and score, each with an axis of its own.
 
     Parameters
     ----------
     table : DataFrame
         ``protocol``, ``score``, ``model``, ``reference``, ``gain``, ``low``, ``high``, ``p_holm``.
     protocols : sequence of str
-        Columns of panels, each with an axis of its own.
+        Columns of panels.
     scores : mapping of str to str
         Rows of panels, and what each is called.
     level : float
@@ -146,7 +148,7 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
     table = table.assign(pair=table.model + " over " + table.reference)
     names = list(table.pair.unique())
     size = (WIDTH, 0.28 * len(names) * len(scores) + 1.8)
-    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, sharex="col", squeeze=False)
+    _, axes = plt.subplots(len(scores), len(protocols), figsize=size, sharey=True, squeeze=False)
     for line, (score, what) in zip(axes, scores.items(), strict=True):
         for ax, protocol in zip(line, protocols, strict=True):
             own = table[(table.protocol == protocol) & (table.score == score)]
@@ -176,7 +178,8 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
         ax.axhline(0, **ZERO)
         ax.set(xlabel="scale of SPEI (months)", ylabel="gain in R² (no unit)", title=what)
         ax.set_xticks(curve.months[curve.months % 12 == 0])
-    letter(axes[0])
+    if len(curves) > 1:
+        letter(axes[0])
     return axes[0]
 
 
