@@ -67,7 +67,7 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         last two NaN where there is no interval.
     models : sequence of str
         Which to draw, from the top of a rung; colours and markers go by the place in this list. A model need not stand
-        on every rung, or on any.
+        on every rung.
     label : str
         Of the axis of scores, with the unit if there is one.
     floor : float
@@ -131,14 +131,14 @@ def dumbbells(ax: Axes, table: pd.DataFrame, *, label: str, floor: float = -np.i
 
 
 def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[str, str], level: float) -> np.ndarray:
-    """Draw what models gain, a panel for each protocol and score, each with an axis of its own.
+    """Draw what models gain, a panel for each protocol and score.
 
     Parameters
     ----------
     table : DataFrame
         ``protocol``, ``score``, ``model``, ``reference``, ``gain``, ``low``, ``high``, ``p_holm``.
     protocols : sequence of str
-        Columns of panels.
+        Columns of panels. Each panel has an axis of its own, as gains of one may be a tenth of another's.
     scores : mapping of str to str
         Rows of panels, and what each is called.
     level : float
@@ -157,6 +157,8 @@ def paired_gains(table: pd.DataFrame, protocols: Sequence[str], scores: Mapping[
             ax.axvline(0, **ZERO)
             ax.set_title(f"{protocol}\n{what}", fontsize=9)
     rows(axes[0, 0], names)
+    for ax in axes.flat:
+        ax.locator_params(axis="x", nbins=4)
     for ax in axes[-1]:
         ax.set_xlabel("gain in R² (no unit)")
     letter(axes.ravel())
