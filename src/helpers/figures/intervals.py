@@ -79,6 +79,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
     lowest = scores[["value", "low"]].min(axis=None)
     left = max(floor, lowest - 0.05 * (1 - lowest))
     for number, model in enumerate(models):
+        if model not in scores.index.get_level_values(1):
+            continue
         own = scores.xs(model, level=1)
         place = np.array([rungs.index(rung) for rung in own.index]) + 0.72 * ((number + 0.5) / len(models) - 0.5)
         look = {"marker": MARKERS[number], "label": model, "edge": "black", "floor": left}
@@ -180,7 +182,8 @@ def lag_curves(curves: Mapping[str, pd.DataFrame], level: float) -> np.ndarray:
         ax.axhline(0, **ZERO)
         ax.set(xlabel="scale of SPEI (months)", ylabel="gain in R² (no unit)", title=what)
         ax.set_xticks(curve.months[curve.months % 12 == 0])
-    letter(axes[0])
+    if len(curves) > 1:
+        letter(axes[0])
     return axes[0]
 
 
