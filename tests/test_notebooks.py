@@ -118,7 +118,7 @@ def workspace_calls(chapter):
     asked = [n for n in nodes if isinstance(n, ast.Attribute) and ast.unparse(n.value) in opened]
     calls = [n for n in nodes if isinstance(n, ast.Call) and n.func in asked]
     assert len(used) == len(asked), "a workspace is asked and told, not passed on"
-    assert {n.attr for n in asked} <= {*METHODS, "profile"} and all(call.args for call in calls)
+    assert {n.attr for n in asked} <= {*METHODS, "profile", "made"} and all(call.args for call in calls)
     return [(METHODS[call.func.attr], ast.literal_eval(call.args[0])) for call in calls]
 
 

@@ -216,6 +216,11 @@ class Workspace:
     def __repr__(self) -> str:
         return f"Workspace({self.profile!r})"
 
+    @property
+    def made(self) -> bool:
+        """Whether the run is of a made planet: one that left its truth here."""
+        return (self.folder / artefacts()["truth"].file).exists()
+
     def path(self, name: str) -> Path:
         """Return where artefact ``name`` stands or would stand.
 

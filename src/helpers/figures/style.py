@@ -10,6 +10,7 @@ import matplotlib as mpl
 import matplotlib.style
 from cmcrameri import cm
 from IPython import get_ipython
+from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
 
 SEQUENTIAL, DIVERGING = cm.batlow, cm.vik
@@ -80,16 +81,28 @@ KINDS = {"CNN": COLOURS["cnn"], "process model": COLOURS["models"], "data-driven
 """Colour of a model by its kind."""
 
 
-def use_house_style() -> None:
+def mark_made(figure: Figure) -> None:
+    """Write *made planet* beside a figure, so that it cannot be taken for one of the Earth wherever it is shown."""
+    look = {"rotation": 270, "va": "center", "fontsize": 8, "color": COLOURS["models"]}
+    figure.text(1.005, 0.5, "made planet", **look)
+
+
+def use_house_style(*, made: bool = False) -> None:
     """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours.
 
     In a notebook, images have two dots for each pixel of the page, so that they stay sharp when they are made larger.
+
+    Parameters
+    ----------
+    made : bool
+        Whether figures are of a made planet; each then says so beside itself.
     """
     if get_ipython():
         set_matplotlib_formats("retina")
     mpl.style.use("default")
     mpl.rcParams.update(
         {
+            "figure.hooks": [f"{mark_made.__module__}:{mark_made.__name__}"] if made else [],
             "figure.dpi": 110,
             "savefig.dpi": 110,
             "figure.figsize": (WIDTH, 4.5),
