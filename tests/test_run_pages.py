@@ -1,5 +1,6 @@
 """The pages of a profile: words of the sources, outputs of the run, and tables."""
 
+import base64
 import os
 import re
 import time
@@ -123,6 +124,26 @@ def test_code_newer_than_its_outputs_is_not_shown_with_them(mini):
     shown = pages.page(chapter, mini.outputs() / "chapters" / "01_numbers.ipynb", "demo", None)
     assert "numbers(seed, size)" in shown.cells[3].source
     assert shown.cells[3].outputs
+
+
+def test_a_figure_is_shown_before_its_place_with_its_words(tmp_path):
+    chapter = notebook("# A\n", "x = 1\n")
+    cell = next(cell for cell in chapter.cells if cell.cell_type == "code")
+    drawn = {"image/png": base64.b64encode(b"PNG of it").decode()}
+    cell.outputs = [nbformat.v4.new_output("display_data", drawn)]
+    cell.metadata["mystnb"] = {"figure": {"name": "fig-it", "caption": "How to\nread it."}, "image": {"alt": "A\nline."}}
+    (tmp_path / "book").mkdir()
+    text = pages.image("fig-it", [chapter], tmp_path, "../book/")
+    assert text == "```{image} ../book/fig-it.png\n:alt: A line.\n```\n\n*How to read it.*"
+    assert (tmp_path / "book" / "fig-it.png").read_bytes() == b"PNG of it"
+    with pytest.raises(UserError, match="no figure 'fig-other'"):
+        pages.image("fig-other", [chapter], tmp_path)
+
+
+@pytest.mark.parametrize(("shown", "left"), [({"03_total"}, "a\nb\nc\n"), (set(), "a\nc\n")])
+def test_a_part_of_a_page_goes_with_its_chapter(shown, left):
+    text = "a\n<!-- with 03_total -->\nb\n<!-- end -->\nc\n"
+    assert pages.PART.sub(lambda part: part[2] if part[1] in shown else "", text) == left
 
 
 def test_an_archive_is_the_same_whenever_it_is_made(tmp_path):

@@ -2,9 +2,11 @@
 
 Words come from the source notebooks, outputs from the executed ones, so an edit of prose shows without a new run.
 Progress bars and warnings of libraries stay out of the pages. A mention of a chapter that the profile leaves out
-becomes plain words. A prose page holds a marker such as ``<!-- table: parameters -->`` where a table goes, and
-``<!-- image: fig-13-answers -->`` where a figure of a chapter is shown again; what stands between ``<!-- with
-13_numbers -->`` and ``<!-- end -->`` is left out where a profile leaves that chapter out.
+becomes plain words.
+
+A prose page holds markers: ``<!-- table: parameters -->`` where a table goes; ``<!-- image: fig-13-answers -->``, as a
+chapter may, where a figure is shown before its place; and what stands between ``<!-- with 13_numbers -->`` and ``<!--
+end -->`` is left out where a profile leaves that chapter out.
 """
 
 from __future__ import annotations
@@ -137,14 +139,15 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     """
     ready = [c for c in chapters if c.stem in settings and book.executed(profile.name, c.stem).is_file()]
     missing = [c for c in chapters if c not in ready]
-    (pages / "notebooks").mkdir(parents=True)
-    for chapter in ready:
-        shown = page(chapter, book.executed(profile.name, chapter.stem), profile.name, settings[chapter.stem])
-        for cell in shown.cells:
-            if cell.cell_type == "markdown":
-                cell.source = in_words(cell.source, missing)
-        nbformat.write(shown, pages / "notebooks" / chapter.path.name)
+    shown = {c.stem: page(c, book.executed(profile.name, c.stem), profile.name, settings[c.stem]) for c in ready}
     shutil.copytree(book.root / "book", pages / "book")
+    (pages / "notebooks").mkdir()
+    for stem, notebook in shown.items():
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                text = IMAGE.sub(lambda name: image(name[1], shown.values(), pages, "../book/"), cell.source)
+                cell.source = in_words(text, missing)
+        nbformat.write(notebook, pages / "notebooks" / f"{stem}.ipynb")
     tables = {
         "parameters": lambda: parameters(book, profile.name, ready, settings),
         "products": products,
@@ -158,8 +161,8 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
             if name not in tables:
                 raise UserError(f"book/{path.name}: there is no table {name!r}; the tables are {', '.join(tables)}")
             text = text.replace(f"<!-- table: {name} -->", tables[name]())
-        text = PART.sub(lambda part: part[2] if (pages / "notebooks" / f"{part[1]}.ipynb").is_file() else "", text)
-        text = IMAGE.sub(lambda name: image(name[1], pages), text)
+        text = PART.sub(lambda part: part[2] if part[1] in shown else "", text)
+        text = IMAGE.sub(lambda name: image(name[1], shown.values(), pages), text)
         path.write_text(in_words(text, missing), encoding="utf-8")
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
@@ -193,22 +196,22 @@ def page(chapter: Chapter, executed: Path, profile: str, settings: Settings) -> 
     return shown
 
 
-def image(name: str, pages: Path) -> str:
-    """Show a figure of a chapter on a prose page: write its image below ``pages/book``, return it in Markdown.
+def image(name: str, notebooks: Iterable[nbformat.NotebookNode], pages: Path, way: str = "") -> str:
+    """Show a figure once more: write its image below ``pages/book``, to which ``way`` leads; return it in Markdown.
 
     Raises
     ------
     UserError
-        No page of a chapter that lies in ``pages`` draws a figure of that name.
+        None of the notebooks draws a figure of that name.
     """
-    for path in sorted((pages / "notebooks").glob("*.ipynb")):
-        for cell in nbformat.read(path, as_version=4).cells:
+    for notebook in notebooks:
+        for cell in notebook.cells:
             about = cell.metadata.get("mystnb", {})
             drawn = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
             if about.get("figure", {}).get("name") == name and drawn:
                 (pages / "book" / f"{name}.png").write_bytes(base64.b64decode(drawn[0]))
                 alt, caption = (" ".join(text.split()) for text in (about["image"]["alt"], about["figure"]["caption"]))
-                return f"```{{image}} {name}.png\n:alt: {alt}\n```\n\n*{caption}*"
+                return f"```{{image}} {way}{name}.png\n:alt: {alt}\n```\n\n*{caption}*"
     raise UserError(f"book: there is no figure {name!r} in the chapters of this run; correct the marker")
 
 
