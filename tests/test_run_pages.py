@@ -131,7 +131,10 @@ def test_a_figure_is_shown_before_its_place_with_its_words(tmp_path):
     cell = next(cell for cell in chapter.cells if cell.cell_type == "code")
     drawn = {"image/png": base64.b64encode(b"PNG of it").decode()}
     cell.outputs = [nbformat.v4.new_output("display_data", drawn)]
-    cell.metadata["mystnb"] = {"figure": {"name": "fig-it", "caption": "How to\nread it."}, "image": {"alt": "A\nline."}}
+    cell.metadata["mystnb"] = {
+        "figure": {"name": "fig-it", "caption": "How to\nread it."},
+        "image": {"alt": "A\nline."},
+    }
     (tmp_path / "book").mkdir()
     text = pages.image("fig-it", [chapter], tmp_path, "../book/")
     assert text == "```{image} ../book/fig-it.png\n:alt: A line.\n```\n\n*How to read it.*"

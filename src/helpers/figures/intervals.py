@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from helpers.figures.charts import letter
-from helpers.figures.style import COLOURS, KINDS, MARKERS, SERIES, WIDTH
+from helpers.figures.style import COLOURS, KINDS, LOOKS, MARKERS, SERIES, WIDTH
 
 ZERO = {"color": COLOURS["outline"], "linewidth": 1, "linestyle": "--", "zorder": 0}
 """How the line is drawn that values are compared with."""
@@ -66,8 +66,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
         Index (rung, model), rungs in the order to be drawn, from the top; columns ``value``, ``low`` and ``high``, the
         last two NaN where there is no interval.
     models : sequence of str
-        Which to draw, from the top of a rung; colours and markers go by the place in this list. A model need not stand
-        on every rung.
+        Which to draw, from the top of a rung, in their `LOOKS`; others get colours and markers by their place in this
+        list. A model need not stand on every rung.
     label : str
         Of the axis of scores, with the unit if there is one.
     floor : float
@@ -83,8 +83,8 @@ def ladder(ax: Axes, scores: pd.DataFrame, models: Sequence[str], *, label: str,
             continue
         own = scores.xs(model, level=1)
         place = np.array([rungs.index(rung) for rung in own.index]) + 0.72 * ((number + 0.5) / len(models) - 0.5)
-        look = {"marker": MARKERS[number], "label": model, "edge": "black", "floor": left}
-        draw(ax, place, own, SERIES[number % len(SERIES)], **look)
+        colour, marker = LOOKS.get(model, (SERIES[number % len(SERIES)], MARKERS[number]))
+        draw(ax, place, own, colour, marker=marker, label=model, edge="black", floor=left)
     for between in np.arange(len(rungs) - 1) + 0.5:
         ax.axhline(between, color=COLOURS["rule"], linewidth=0.6, zorder=0)
     if left < 0:

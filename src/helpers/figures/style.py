@@ -77,6 +77,26 @@ apart for sure, so maps of points give each class its own marker as well."""
 MARKERS: tuple = ("o", "^", "s", "D", "v", "P", "X", "<", ">", "p", "h", "*", "d", "H", "8", (4, 1, 0), (3, 1, 0))
 """Markers by land-cover code, in turn."""
 
+BLUE, SKY, ORANGE, GREEN, PINK = (SERIES[k] for k in (0, 5, 3, 2, 4))
+LOOKS: dict[str, tuple[str, str]] = {
+    "CNN1": (SKY, "s"),
+    "CNN-SPEIopt": (BLUE, "o"),
+    "honest CNN": (BLUE, "D"),
+    "one-pixel network": (SKY, "v"),
+    "ridge": (ORANGE, "^"),
+    "Gaussian process": (ORANGE, "p"),
+    "nearest neighbours": (ORANGE, "<"),
+    "random forest": (GREEN, "P"),
+    "extra trees": (GREEN, "X"),
+    "gradient boosting": (GREEN, ">"),
+    "two together": (PINK, "*"),
+    "all settings": (PINK, "h"),
+    "mean": (COLOURS["models"], "H"),
+    "site's own mean": (COLOURS["observed"], "d"),
+}
+"""Colour and marker of a model that learns from towers, the same in every figure: networks blue, smooth rules orange,
+trees green, several of them together pink, what isn't learned grey or black."""
+
 KINDS = {"CNN": COLOURS["cnn"], "process model": COLOURS["models"], "data-driven": COLOURS["npp"]}
 """Colour of a model by its kind."""
 
