@@ -179,7 +179,7 @@ def test_scores_come_from_table_1_and_from_unseen_places(made, number, model, th
 def test_gains_are_differences_in_table_1_and_paired_at_unseen_places(made, number):
     r2 = made["table1"].query("split == 'test' and metric == 'r2'").set_index("model")
     table = made["lag"].query("null == 'none'").set_index(["protocol", "score", "model"])
-    places = {"all, training stopped in time": lags.STOPPED, "all, trained to the end": "grouped"}
+    places = {"all, early stopping": lags.STOPPED, "all, trained to the end": "grouped"}
     for where, protocol in places.items():
         row = number("gain in R² of CNN5 over CNN1", where)
         assert row.paper == pytest.approx(0.989 - 0.979)
