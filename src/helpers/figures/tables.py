@@ -70,7 +70,7 @@ class Table:
         for kind, scope in (("col_heading", "col"), ("index_name", "col"), ("row_heading", "row")):
             html = html.replace(f'class="{kind}', f'scope="{scope}" class="{kind}')
         # what is empty heads nothing
-        html = re.sub(r'<th(?: scope="col")?( class="[^>]*)>(?:&nbsp;)?</th>', r"<td\1></td>", html)
+        html = re.sub(r'<th(?: scope="(?:col|row)")?( class="[^>]*)>(?:&nbsp;)?</th>', r"<td\1></td>", html)
         return f'<div style="overflow-x: auto">{html}</div>'
 
     def _alignment(self) -> list[dict]:
