@@ -204,6 +204,7 @@ class TestVerdict:
                 dict.fromkeys(("paper", "networks", "total"), "as does the placebo"),
             ),
             ({"water": 0.05, "slope": 0.03, "placebo": -0.02}, {"networks": "gain", "total": "as does the placebo"}),
+            ({"water": -0.05, "placebo": -0.02}, {"networks": "as does the placebo"}),
         ],
     )
     def test_a_claim_counts_where_its_placebo_is_silent_and_a_loss_is_no_gain(self, given, said):

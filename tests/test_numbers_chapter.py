@@ -121,7 +121,7 @@ def made(run_chapter, tmp_path_factory):
     )
     risk["analysed_m2"] = [200.0, 90, 100, 10]
     tested = pd.DataFrame({"model": ["CNN-SPEIopt", "A", "B"], "kind": ["CNN", "process model", "process model"]})
-    tested = tested.assign(r2=[0.5, 0.1, 0.4], rmse=[0.4, 0.9, 0.6], sd_p=[0.02, 0.5, 0.6])
+    tested = tested.assign(r2=[0.5, 0.1, 0.4], rmse=[0.4, 0.9, 0.6], sd_p=[0.02, 0.5, 0.6], sd_ratio=[1.1, 0.5, 0.6])
     curve = pd.DataFrame(
         {"months": [3, 24, 60], "gain": [0.1, 0.3, -0.2], "low": [0.0, 0.2, -0.3], "high": [0.2, 0.4, 0.0]}
     )

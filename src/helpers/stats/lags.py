@@ -423,10 +423,10 @@ def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> pd.D
 def _word(row: pd.Series, placebo: pd.Series, slope: bool, level: float) -> str:
     if not row.p_holm < level:
         return "not found"
+    if placebo.p < level and (slope or (placebo.gain > 0) == (row.gain > 0)):
+        return "as does the placebo"
     if not slope and row.gain < 0:
         return "loss"
-    if placebo.p < level and (slope or placebo.gain > 0):
-        return "as does the placebo"
     return "gain" if not slope else "rises with it" if row.gain > 0 else "falls with it"
 
 
