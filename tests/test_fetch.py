@@ -137,6 +137,13 @@ def test_another_thing_in_the_files_place(server, refused, tmp_path, body, found
         fetch.get(cru(server), tmp_path)
 
 
+def test_what_a_file_is_by_its_first_bytes_is_asked_of_all_of_them():
+    for name, begin in (("a.tif", b"II, then text"), ("a.nc", b"CDFxxxx"), ("a.zip", b"PK"), ("a.hdf", b"\x0e\x03")):
+        assert "expected a file" in fetch.misfit(name, begin)
+    for name, begin in (("a.tif", b"MM\0*"), ("a.nc", b"CDF\x05"), ("a.nc4", b"\x89HDF\r"), ("a.gz", b"\x1f\x8b\x08")):
+        assert fetch.misfit(name, begin) == ""
+
+
 def test_a_status_that_is_no_file_tells_the_remedy_and_no_secret(server, refused, caplog):
     caplog.set_level("DEBUG")
     server.lead(CRU, "/signed.gz?Signature=hunter2")
@@ -239,7 +246,7 @@ def test_glass_names_end_in_a_day_that_only_the_server_knows(server, get, tmp_pa
 
 def test_glass_by_days_and_tiles(server, get):
     days, tiles = ("001", "009"), ("h17v03", "h18v04", "h08v05")
-    server.index(FAPAR, [*(f"{day}/" for day in days), "readme/"])
+    server.index(FAPAR, ["/collection/006/", *(f"{day}/" for day in days), "readme/"])  # a collection is no day
     names = [f"GLASS09E01.V50.A2001{day}.{tile}.2021110.hdf" for day in days for tile in tiles]
     for day in days:
         serve(server, f"{FAPAR}{day}/", [name for name in names if f"A2001{day}" in name])

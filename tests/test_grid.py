@@ -192,6 +192,12 @@ def test_classes_have_no_mean(method):
         g.resample(xr.Dataset({"cover": cover}), g.Grid(20), method)
 
 
+def test_a_second_latitude_beside_the_dimension_stays_what_it_is():
+    field = xr.DataArray(np.zeros((2, 2)), {"latitude": [1.0, 3.0], "longitude": [5.0, 7.0]}, ("latitude", "longitude"))
+    back = g.normalise_lat_lon(field.assign_coords(nav_lat=(("latitude", "longitude"), np.ones((2, 2)))))
+    assert back.lat.values.tolist() == [3, 1] and "nav_lat" in back.coords
+
+
 def test_fields_meet_whatever_the_order_of_their_dimensions():
     a = xr.DataArray(np.arange(12.0).reshape(3, 4), {"lat": [1, 2, 3], "lon": [0, 1, 2, 3]}, ("lat", "lon"))
     b = g.together(a, a.T)[1]

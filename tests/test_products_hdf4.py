@@ -176,3 +176,17 @@ def test_damage_within_a_real_file_is_seen(real_data, tmp_path):
     with pytest.raises(DamagedFile, match="bad.hdf: .*fetch it again$"):
         rasters.read_hdf4(bad, "SolarZenith_1")
     rasters.read_hdf4(bad, "SolarAzimuth_1")
+
+
+@pytest.mark.parametrize(
+    ("corner", "degrees"),
+    [
+        ((-180000000.0, 90000000.0), (-180, 90)),
+        ((-22030000.0, 45015036.0), (-22.5, 45.26)),
+        ((-22.5, 45.26), (-22.5, 45.26)),
+    ],
+)
+def test_packed_degrees_and_plain_ones_are_understood(tmp_path, corner, degrees):
+    text = grid_text(1, "g", (3, 4), ["X"], (corner, (180000000.0, -90000000.0)), projection="GCTP_GEO")
+    (grid,) = grids_of(write(tmp_path / "a.hdf", RAW, struct(text)))
+    assert grid.transform @ (0, 0) == pytest.approx(degrees) and grid.transform @ (4, 3) == pytest.approx((180, -90))

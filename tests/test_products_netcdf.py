@@ -333,3 +333,11 @@ def test_nothing_but_the_header_is_read_on_opening(tmp_path, rain):
     with netcdf.opening(path) as ds:
         stored = netcdf.variable(ds, "pre", path)
         assert stored.dims == ("time", "lat", "lon") and not stored.variable._in_memory
+
+
+def test_times_may_be_packed(tmp_path, rain):
+    expected = plain(tmp_path / NAME, rain)
+    path = with_clock(tmp_path / NAME, rain, "months since 2000-01-01", 4 * MONTHS)
+    with netCDF4.Dataset(path, "a") as file:
+        file["time"].scale_factor = 0.25
+    assert read(path).identical(expected)

@@ -427,3 +427,9 @@ def test_rows_read_are_those_kept_and_those_dropped(tmp_path_factory, files, par
     assert back.attrs["site_years_read"] == len(read_by_hand)
     assert not two or not {"AA-One", "BB-Two"} & set(back.site.values)
     assert partitioning is None or np.isfinite(back.reco).all()
+
+
+def test_a_file_that_ends_before_its_name_does_is_told(folder):
+    write(folder, table=steady(2001, 2002))
+    with pytest.warns(UserWarning, match=r"AA-One.*csv: the name tells of 2001 to 2003, the rows of 2001 to 2002"):
+        products.read("fluxnet2015", folder)

@@ -69,11 +69,11 @@ ADDRESS = re.compile(
 NAME = re.compile(r"(?!(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$))[a-z0-9][\w.+-]*(?<!\.)", re.IGNORECASE | re.ASCII)
 """File names that lead out of no folder, do not hide, and are no device of Windows."""
 TILE = re.compile(r"h(?:[0-2]\d|3[0-5])v(?:0\d|1[0-7])")
-BEGINNINGS = dict.fromkeys([".nc", ".nc4"], (b"CDF", b"\x89HDF")) | {
+BEGINNINGS = dict.fromkeys([".nc", ".nc4"], (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF")) | {
     ".hdf": (b"\x0e\x03\x13\x01",),
     ".gz": (b"\x1f\x8b",),
     ".zip": (b"PK\x03\x04", b"PK\x05\x06"),
-    ".tif": (b"II", b"MM"),
+    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
 """What files begin with, by the ending of their names."""
 PAGE = "a web page (such as that of a login)"
@@ -298,32 +298,37 @@ def fill(template: str, words: Mapping[str, str]) -> str:
 
 
 def _listed(product: Product, source: Way, words: dict[str, str]) -> list[RemoteFile]:
-    """Return the files that a page of links shows, and its sub-folders that are named by a day; the first of a name."""
-    session, version, found = Session(), words.get("version", ""), {}
-    url, select = fill(source.listing, words), fill(source.select, words)
-    links = _links(source, session, url)
-    for link in links[:]:
-        if re.search(r"/[0-3]\d\d/?$", link):
-            links += _links(source, session, f"{link.rstrip('/')}/")
-    for link in links:
-        name = _last_part(link)
-        match = product.file.fullmatch(name) if re.search(select, name) else None
-        if match and (not version or match.groupdict().get("version") in (None, "", version)):
-            found.setdefault(name, RemoteFile(f"{product.id}/{name}", link))
+    """Return the files that a page of links shows."""
+    url, select, version = fill(source.listing, words), fill(source.select, words), words.get("version", "")
+    found = []
+    for name, link in _links(source, Session(), url).items():
+        match = product.file.fullmatch(name)
+        other = match and match.groupdict().get("version")
+        if match and re.search(select, name) and (not version or other in (None, "", version)):
+            found.append(RemoteFile(f"{product.id}/{name}", link))
     if not found:
         expected = f"expected links to files named like {product.example}, found none"
         remedy = f"look where {source.page} has them, and correct 'fetch' of {product.id} in data/products.yml"
         raise source.error(url, expected + (f" of version {version}" if version else ""), remedy)
-    return list(found.values())
+    return found
 
 
-def _links(way: Way, session: requests.Session, url: str) -> list[str]:
-    """Return the addresses on its own server that a page links to; see `ask` for errors."""
+def _links(way: Way, session: requests.Session, url: str, with_days: bool = True) -> dict[str, str]:
+    """Return the addresses on its own server that a page links to, by their last part; the first of a name counts.
+
+    With ``with_days`` its sub-folders that are named by a day of the year are looked into. See `ask` for errors.
+    """
     with ask(way, session, url, whole=True) as answer:
         page, url = answer.text, answer.url
     server = "/".join(url.split("/")[:3]) + "/"
     targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
-    return [urljoin(url, t.partition("#")[0]) for t in targets if "//" not in t or t.startswith(server)]
+    own = [target.partition("#")[0] for target in targets if "//" not in target or target.startswith(server)]
+    own = [urljoin(url, target) for target in own]
+    found = {_last_part(link): link for link in reversed(own)}
+    for link in own if with_days else ():
+        if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
+            found = _links(way, session, f"{link.rstrip('/')}/", with_days=False) | found
+    return found
 
 
 def _last_part(url: str) -> str:

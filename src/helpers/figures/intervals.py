@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from helpers.figures.charts import letter
-from helpers.figures.style import COLOURS, KINDS, LOOKS, MARKERS, SERIES, WIDTH
+from helpers.figures.style import COLOURS, KINDS, LOOKS, MARKERS, SERIES, WIDTH, mark_made
 
 ZERO = {"color": COLOURS["outline"], "linewidth": 1, "linestyle": "--", "zorder": 0}
 """How the line is drawn that values are compared with."""
@@ -209,6 +209,8 @@ def worlds_found(rates: pd.DataFrame, waters: Sequence[str]) -> np.ndarray:
     rows(axes[0, 0], [protocol.replace(", ", ",\n", 1) for protocol in protocols])
     for _, colour, marker, name in drawn:
         axes[0, 0].plot([], [], marker, color=colour, markersize=5.5, label=name)
+    if not figure.texts:  # in a book of real data this figure alone is of made planets
+        mark_made(figure)
     figure.supxlabel("made worlds in which a year's water is claimed (%)")
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return axes[0]

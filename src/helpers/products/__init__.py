@@ -358,7 +358,7 @@ def pixel(product_id: str, path: str | Path) -> str:
         with netcdf.opening(path) as ds:
             height, geographic = abs(grid.step(ds["lat"], f"{path}: lat")), True
     elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
-        raster = rasters.read_hdf4(path, field.stored, field.grid) if ending == ".hdf" else None
+        raster = rasters.read_hdf4(path, *(field and (field.stored, field.grid) or ())) if ending == ".hdf" else None
         with contextlib.nullcontext(raster) if raster else rasters.opening(path) as one:
             height, geographic = abs(one.transform.e), one.geographic
     else:

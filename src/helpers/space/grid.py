@@ -158,8 +158,9 @@ def normalise_lat_lon(obj):
         There is no one-dimensional latitude or longitude.
     """
     for name, known in NAMES.items():
-        called = [old for old in {*obj.dims, *obj.coords} - {name} if str(old).lower() in known]
-        obj = obj.rename({old: name for old in called if name not in obj.dims})
+        if name not in obj.dims:  # a dimension comes first: there may be a second latitude beside it
+            called = [old for old in (*obj.dims, *obj.coords) if str(old).lower() in known]
+            obj = obj.rename({old: name for old in called[:1]})
         if name not in obj.dims or name not in obj.coords:
             raise ValueError(f"{name}: expected a one-dimensional coordinate, found dimensions {tuple(obj.dims)}")
     lon = obj["lon"].values.astype("float64")
