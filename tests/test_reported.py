@@ -194,3 +194,10 @@ def test_each_number_of_the_literature_lies_in_its_range_and_can_be_looked_up():
     listed = (ROOT / "book" / "references.bib").read_text(encoding="utf-8").split("\n@")
     for key, doi in zip(table.reference, table.doi, strict=True):
         assert any(f"{{{key}," in entry and f"doi = {{{doi}}}" in entry for entry in listed), key
+
+
+def test_the_ranges_of_the_ten_claims_follow_the_papers_numbers():
+    needs = reported.answers().set_index("id")
+    mean = reported.number("mean_reco")
+    assert needs.loc["mean", ["least", "most"]].tolist() == pytest.approx([0.9 * mean, 1.1 * mean]), "a tenth at most"
+    assert needs.most["models"] == -reported.number("underestimate_min")
