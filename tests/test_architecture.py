@@ -24,7 +24,7 @@ FLOORS = [
     {"regions"},
     {"grid"},
     {"reported", "labels"},
-    {"workspace"},
+    {"workspace", "tasks"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""
 

@@ -8,17 +8,15 @@ side, each on one thread of its own: the result is the same to the last bit for 
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor
-from tqdm import tqdm
 
+from helpers import tasks
 from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, as_tensor, pixels_last
 
 Split = Callable[[int, torch.Generator], Tensor]
@@ -195,7 +193,7 @@ def train(
     chunks = [(list(seen), g[i : i + CHUNK]) for seen, g in groups.items() for i in range(0, len(g), CHUNK)]
 
     def work(chunk: tuple[list[int], list[int]]) -> tuple[Ensemble, dict[str, np.ndarray]]:
-        torch.set_num_threads(1)  # of this thread: results depend on no machine's number of cores
+        torch.set_num_threads(1)  # results depend on no machine's number of cores
         seen, own = chunk
         part = Ensemble([members[i] for i in own], [channels[c] for c in seen], architecture)
         moved = [i for i, name in enumerate(part.channels) if name in moving]
@@ -206,29 +204,14 @@ def train(
         else:
             held = None if validation is None else validation[own]
             run = _Kept(part, samples, split[own], held, iterations, loss, check, patience)
-        _take_steps(part, run, iterations, loss, learning_rate, advance)
+        _take_steps(part, run, iterations, loss, learning_rate)
         return part, run.result()
 
-    threads, broken = torch.get_num_threads(), threading.Event()
-    bar = tqdm(
-        total=n * iterations, desc="training", unit="step", unit_scale=True, disable=not progress, mininterval=1.0
-    )
-
-    def advance(steps: int) -> None:
-        if broken.is_set():
-            raise RuntimeError("training was interrupted")
-        with bar.get_lock():
-            bar.update(steps)
-
+    threads = torch.get_num_threads()
     try:
-        with ThreadPoolExecutor(threads) as pool, bar:
-            try:
-                done = list(pool.map(work, chunks))
-            except BaseException:
-                broken.set()  # other chunks needn't go on
-                raise
+        done = list(tasks.each(work, chunks, progress="training" if progress else "", total=n * iterations))
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(threads)  # MKL's count is the process's
     if not drawn:
         shape = n, len(channels)
         ensemble.mean, ensemble.sd, ensemble.scale = torch.zeros(shape), torch.ones(shape), torch.empty(n)
@@ -248,7 +231,7 @@ def train(
     return ensemble, History(**found | {name: found[name].swapaxes(0, 1) for name in ("predicted", "training")})
 
 
-def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, learning_rate: float, advance) -> None:
+def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, learning_rate: float) -> None:
     """Train a chunk: the loop behind all networks of the book."""
     optimiser = torch.optim.Adam(ensemble.parameters(), lr=learning_rate, fused=True)
     shares = learning_rate * torch.tensor([m.weight_decay for m in ensemble.members])
@@ -256,7 +239,7 @@ def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, lear
         run.draw(step)
         predicted = ensemble.from_pixels(run.x)
         if run.is_over(step, predicted.detach()):
-            advance(len(ensemble.members) * (iterations - step))
+            tasks.advance(len(ensemble.members) * (iterations - step))
             break
         optimiser.zero_grad()
         run.mean(loss(predicted, run.y)).sum().backward()  # members share no weights: a sum of losses
@@ -265,7 +248,7 @@ def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, lear
                 for weights in (*ensemble.kernels, ensemble.full_weight):
                     weights.mul_((1 - shares).view(-1, *[1] * (weights.ndim - 1)))
         optimiser.step()
-        advance(len(ensemble.members))
+        tasks.advance(len(ensemble.members))
 
 
 @dataclass(frozen=True)
