@@ -1,6 +1,6 @@
 """What all benchmarks share: pairs of timings in turn, the rate of a plain matrix product, and a table of results.
 
-A time alone says little: machines differ, and so does one machine from minute to minute. So every figure here is a ratio
+A time alone says little: machines differ, and so does one from minute to minute. So every figure here is a ratio
 of two things that were timed in turn in one process, or a share of a limit that was measured beside it.
 """
 
