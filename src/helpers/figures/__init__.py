@@ -22,6 +22,7 @@ from helpers.figures.style import (
     SEQUENTIAL,
     SERIES,
     WIDTH,
+    mark_made,
     use_house_style,
 )
 from helpers.figures.tables import table

@@ -43,10 +43,11 @@ COLOURS: dict[str, str] = {
     "outline": "#4D4D4D",
     "level": "#BDBDBD",
     "rule": "#E0E0E0",
+    "holds": "#E8F3EC",
 }
-"""One colour for each thing that figures show, the lines behind a chart (``level``, ``rule``) among them. Land without
-a value is ``land``, and on a diverging map, whose own middle is nearly white, the darker ``blank``: else it would look
-like land where nothing changes."""
+"""One colour for each thing that figures show, the lines behind a chart (``level``, ``rule``) and the band in which a
+claim holds (``holds``) among them. Land without a value is ``land``, and on a diverging map, whose own middle is nearly
+white, the darker ``blank``: else it would look like land where nothing changes."""
 
 SERIES: tuple[str, ...] = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#000000", "#F0E442")
 """Colours for things without one of their own, in the order to use them."""
@@ -101,10 +102,19 @@ KINDS = {"CNN": COLOURS["cnn"], "process model": COLOURS["models"], "data-driven
 """Colour of a model by its kind."""
 
 
-def mark_made(figure: Figure) -> None:
-    """Write *made planet* beside a figure, so that it cannot be taken for one of the Earth wherever it is shown."""
-    look = {"rotation": 270, "va": "center", "fontsize": 8, "color": COLOURS["models"]}
-    figure.text(1.005, 0.5, "made planet", **look)
+MADE = "made planet"
+"""Name of the mark among a figure's texts."""
+
+
+def mark_made(figure: Figure, text: str = "made planet") -> None:
+    """Write *made planet* beside a figure, so that it cannot be taken for one of the Earth wherever it is shown.
+
+    A figure that also shows what is real says in ``text`` what of it is made; one mark takes the place of another.
+    """
+    for old in [t for t in figure.texts if t.get_gid() == MADE]:
+        old.remove()
+    look = {"rotation": 270, "va": "center", "fontsize": 8, "color": COLOURS["models"], "gid": MADE}
+    figure.text(1.005, 0.5, text, **look)
 
 
 def use_house_style(*, made: bool = False) -> None:

@@ -10,7 +10,6 @@ file looks like stands at the top of its module: `climate`, `land`, `towers`, `n
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 import os
@@ -357,10 +356,12 @@ def pixel(product_id: str, path: str | Path) -> str:
     if ending in (".nc", ".nc4"):
         with netcdf.opening(path) as ds:
             height, geographic = abs(grid.step(ds["lat"], f"{path}: lat")), True
-    elif ending in (".hdf", ".tif", ".tiff", ".vrt"):
-        raster = rasters.read_hdf4(path, *(field and (field.stored, field.grid) or ())) if ending == ".hdf" else None
-        with contextlib.nullcontext(raster) if raster else rasters.opening(path) as one:
-            height, geographic = abs(one.transform.e), one.geographic
+    elif ending == ".hdf":
+        raster = rasters.read_hdf4(path, field.stored, field.grid) if field else rasters.read_hdf4(path)
+        height, geographic = abs(raster.transform.e), raster.geographic
+    elif ending in (".tif", ".tiff", ".vrt"):
+        with rasters.opening(path) as raster:
+            height, geographic = abs(raster.transform.e), raster.geographic
     else:
         raise ProductError(f"{path}: expected a file with pixels (.hdf, .nc, .tif), found a table of {product_id}")
     if geographic:
