@@ -1,0 +1,1 @@
+"""What one does with runs: no chapter imports this room."""
