@@ -1,9 +1,9 @@
-# Four commands: `make book`, `make data`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Five commands: `make book`, `make data`, `make compare`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book data test test-all
+.PHONY: book data compare test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny
@@ -12,6 +12,9 @@ book: .venv/.ready  ## run what is stale of a profile and build its pages: make 
 data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-2018 TILES=h18v04 TO=folder SET="version=4.09"
 	@.venv/bin/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \
 		$(if $(TILES),--tiles $(TILES)) $(if $(TO),--to "$(TO)") $(if $(SET),--set $(SET)) $(FETCH)
+
+compare: .venv/.ready  ## two runs on one page: make compare A=demo B=nolag (profiles, or folders of outputs)
+	@.venv/bin/python -m helpers.publish.compare "$(A)" "$(B)"
 
 # One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
 # the longest first (tests/conftest.py), not those of most tests.

@@ -8,6 +8,7 @@ from helpers.run.reach import imports
 HELPERS = workspace.ROOT / "src" / "helpers"
 
 FLOORS = [
+    {"publish"},
     {"run"},
     {"figures"},
     {"claims"},

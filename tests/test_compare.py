@@ -1,0 +1,102 @@
+"""Two runs side by side: what differs is shown, and nothing else is."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from nbformat import v4, write
+
+from helpers.publish import compare
+
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+OTHER = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+
+
+def run(folder, *, iterations=100, honest=0.4, high=0.6, verdict="holds", trend=0.0, image=PIXEL, label="one"):
+    """Write a small run: a record, an executed chapter, and artefacts of each kind."""
+    (folder / ".state").mkdir(parents=True)
+    (folder / "chapters").mkdir()
+    made_from = {"parameters": {"profile": label, "seed": 1, "iterations": iterations}}
+    (folder / ".state" / "03_cnn_ablation.json").write_text(json.dumps({"made_from": made_from, "made": {}}))
+    about = {"mystnb": {"figure": {"name": "fig-x", "caption": "A <b>figure</b>"}, "image": {"alt": "An image"}}}
+    shown = v4.new_output("display_data", {"image/png": image})
+    write(
+        v4.new_notebook(cells=[v4.new_code_cell("", metadata=about, outputs=[shown])]),
+        folder / "chapters" / "03_x.ipynb",
+    )
+    field = np.linspace(0, 1, 12).reshape(3, 2, 2)
+    field[0, 0, 0] = np.nan
+    field[2] += trend
+    ds = xr.Dataset({"reco": (("year", "lat", "lon"), field)}, attrs={"title": label})
+    ds.to_zarr(folder / "reco.zarr", zarr_format=2, consolidated=True)
+    ds.to_netcdf(folder / "trends.nc")
+    row = {"theme": "the score", "quantity": "R²", "where": "sites", "paper": 0.98, "seed protocol": 0.97}
+    rows = [row | {"honest": honest, "low": 0.2, "high": high}, row | {"where": "kNNDM", "honest": 0.1}]
+    pd.DataFrame(rows).to_csv(folder / "numbers.csv", index=False)
+    pd.DataFrame({"claim": ["a", "b"], "verdict": [verdict, "open"]}).to_csv(folder / "answers.csv", index=False)
+    (folder / "models").mkdir()
+    (folder / "models" / "CNN1.safetensors").write_bytes(label.encode() if trend else b"same")
+    return folder
+
+
+def page_of(a, b, tmp_path, capsys):
+    """Return the text of the page on two folders."""
+    assert compare.main([f"{a}/", f"{b}/", "--to", str(tmp_path / "page")]) == 0
+    assert str(tmp_path / "page") in capsys.readouterr().out
+    return (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_run_and_itself_under_another_label_do_not_differ(tmp_path, capsys):
+    a, b = run(tmp_path / "a"), run(tmp_path / "b", label="two")
+    assert "Nothing differs" in page_of(a, b, tmp_path, capsys)
+    assert not list((tmp_path / "page").glob("*.png"))
+
+
+def test_what_differs_is_shown_with_both_values(tmp_path, capsys):
+    a = run(tmp_path / "a")
+    b = run(tmp_path / "b", iterations=7, honest=0.9, high=0.95, verdict="open", trend=0.5, image=OTHER, label="two")
+    html = page_of(a, b, tmp_path, capsys)
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", html))
+    assert "Nothing differs" not in html
+    assert "iterations 100 7" in text and "seed" not in text.split("Verdicts")[0]
+    assert "1 of 2" in text and "0.400 (0.200 to 0.600)" in text and "0.900 (0.200 to 0.950)" in text
+    assert re.search(r"answers a holds open", text)
+    assert "A &lt;b&gt;figure&lt;/b&gt;" in html  # names and captions are text, whatever they hold
+    assert {p.name for p in (tmp_path / "page").glob("*.png")} == {"fig-x-A.png", "fig-x-B.png"}
+    ours, theirs = (compare.Run(f.name, f) for f in (a, b))
+    parts = compare.artefacts(ours, theirs)
+    assert set(parts.index) >= {("reco", "reco"), ("trends", "reco"), ("models", "CNN1.safetensors")}
+    found = parts.loc[("reco", "reco")]
+    np.testing.assert_allclose(found[["differ (%)", "largest"]].astype(float), [100 * 4 / 12, 0.5])
+    np.testing.assert_allclose(found["of"], np.nanstd(xr.open_zarr(a / "reco.zarr").reco))
+
+
+def test_intervals_with_nothing_in_common_are_told_and_a_missing_table_is_no_error(tmp_path):
+    a, b = run(tmp_path / "a", honest=0.3, high=0.35), run(tmp_path / "b")
+    table = pd.read_csv(b / "numbers.csv").assign(low=0.4, high=0.6)
+    table.to_csv(b / "numbers.csv", index=False)
+    ours, theirs = (compare.Run(f.name, f) for f in (a, b))
+    assert compare.numbers(ours, theirs).apart.tolist() == [True, False]
+    (a / "numbers.csv").unlink()
+    (b / "answers.csv").unlink()
+    assert not compare.numbers(ours, theirs).same.any()
+    assert compare.verdicts(ours, theirs).B.isna().all()
+
+
+def test_a_name_that_is_no_run_is_refused_with_those_that_are(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path))
+    run(tmp_path / "demo")
+    assert compare.main(["demo", "nolag"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "nolag" in said and "demo" in said
+
+
+@pytest.mark.parametrize("content", ["{", '{"made": 1}'])
+def test_a_record_that_cannot_be_read_is_named(tmp_path, capsys, content):
+    a, b = run(tmp_path / "a"), run(tmp_path / "b")
+    (b / ".state" / "03_cnn_ablation.json").write_text(content)
+    assert compare.main([str(a), str(b), "--to", str(tmp_path / "page")]) == 2
+    assert "03_cnn_ablation.json" in capsys.readouterr().err and not (tmp_path / "page").exists()
