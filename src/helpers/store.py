@@ -55,7 +55,7 @@ class StoreError(OSError):
 
 def is_address(place: Path | str) -> bool:
     """Say whether a place is an address of a store, such as ``s3://bucket/prefix``, and no path."""
-    return "://" in str(place)
+    return "://" in str(place) and not str(place).startswith("file://")
 
 
 def shown(address: str) -> str:

@@ -48,8 +48,10 @@ def outputs_root() -> Path | str:
 
     It is a folder's path, or an address that fsspec reads, such as ``s3://bucket/prefix``.
     """
-    given = os.environ.get("RECO_OUTPUTS") or ROOT / "outputs"
-    return str(given) if store.is_address(given) else Path(given)
+    given = os.environ.get("RECO_OUTPUTS") or str(ROOT / "outputs")
+    if store.is_address(given):
+        return given
+    return Path(fsspec.core.strip_protocol(given) if given.startswith("file://") else given)
 
 
 def place(root: Path | str, profile: str, stem: str, file: str) -> Path | Stored:
