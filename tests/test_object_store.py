@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import uuid
+from datetime import timedelta
 
 import boto3
 import numpy as np
@@ -214,6 +215,18 @@ def test_killed_between_any_two_puts_a_reader_finds_all_of_the_old_or_all_of_the
     assert len(keys(bucket, address)) == 2 * len(before) - 1, "who reads the old version may read on"
     small.book.store("demo").clear()
     assert len(keys(bucket, address)) == len(before)
+
+
+def test_only_versions_that_nobody_names_are_cleared_and_what_a_hand_may_still_write_stays(bucket, address, small):
+    runner._keep(*stage(small, 2))
+    before, prefix = set(keys(bucket, address)), address.removeprefix(f"s3://{BUCKET}/")
+    young, old = store.new_version("hand"), store.new_version("hand", ago=timedelta(days=2))
+    stay = {"demo/", "demo/mine/x", "demo/02_scaled/mine/x", f"demo/02_scaled/{young}/x", "demo/04_apart/x"}
+    gone = {f"demo/02_scaled/{old}/x", f"demo/02_scaled/{store.new_version('run')}/x"}
+    for key in stay | gone:
+        bucket.put_object(Key=f"{prefix}/{key}", Body=b"1")
+    small.book.store("demo").clear()
+    assert set(keys(bucket, address)) == before | stay
 
 
 def test_bytes_that_changed_under_a_key_are_noticed_without_reading_them(bucket, address, small, machine):

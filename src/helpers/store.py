@@ -44,6 +44,9 @@ LIFE, RENEWED = 600, 60
 PATIENCE = 20
 """Seconds that a store has to answer before anything runs."""
 
+MADE = re.compile(r"\d{8}T\d{6}-(\w+)-[0-9a-f]{8}")
+"""What `new_version` returns; nothing else is ever cleared."""
+
 HAND, DAY, WEEK = "hand", timedelta(days=1), timedelta(days=7)
 """A version that a notebook opened by hand makes has this in its name, and counts as left behind after a day; a copy
 on this machine goes when nobody has used it for a week."""
@@ -65,6 +68,11 @@ def shown(address: str) -> str:
     'ftp://host/folder'
     """
     return re.sub(r"//[^/@]*@", "//", address).split("?")[0]
+
+
+def cache() -> Path:
+    """Return the folder of this machine for what is copied from stores, or waits: ``RECO_CACHE``, or the user's."""
+    return Path(os.environ.get("RECO_CACHE") or pooch.os_cache("reco-book")).absolute()
 
 
 @lru_cache
@@ -127,9 +135,8 @@ class Store:
         with _told(self.address):
             # what other machines do must be seen at once
             self.fs, self.root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
-        cache = Path(os.environ.get("RECO_CACHE") or pooch.os_cache("reco-book"))
         mark = hashlib.sha256(address.encode()).hexdigest()[:12]
-        self.folder = cache / f"{re.sub(r'[^A-Za-z0-9]+', '-', shown(address))[:60]}-{mark}" / profile
+        self.folder = cache() / f"{re.sub(r'[^A-Za-z0-9]+', '-', shown(address))[:60]}-{mark}" / profile
         self._lease = self.root + "/lease.json"
         self._run = ""
 
@@ -249,7 +256,9 @@ class Store:
                 named = {*self.pointer(PurePosixPath(chapter).name).get("stands", {}).values()}
                 for entry in self.fs.ls(chapter, detail=True):
                     version = PurePosixPath(entry["name"].rstrip("/")).name
-                    if version not in named and not (HAND in version and version > new_version("", ago=DAY)):
+                    kind = MADE.fullmatch(version)
+                    young = kind and kind[1] == HAND and version > new_version("", ago=DAY)
+                    if kind and not young and version not in named:
                         self.fs.rm(entry["name"], recursive=True)
         copies = self.folder / "copies"
         for copy in copies.iterdir() if copies.is_dir() else ():

@@ -374,6 +374,8 @@ class Workspace:
                 yield new
             return
         version = os.environ[VERSION] if self._stage else store.new_version(store.HAND)
+        if self._stage:  # what was written there before is whole no longer
+            remove(self._stage / artefact.file)
         with self._store.writing(artefact.made_by, version, artefact.file) as new:
             yield new
             _refuse_orphan(path)

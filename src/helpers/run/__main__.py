@@ -212,6 +212,7 @@ def _papermill(
     """Execute a chapter: its artefacts go to ``stage``, or as a ``version`` to a store, its notebook to ``page``."""
     environment = {
         "RECO_OUTPUTS": str(book.outputs),
+        "RECO_CACHE": str(store.cache()),
         # a kernel whose runner was killed must not write any more: see workspace.writing
         workspace.RUNNER: str(os.getpid()),
         workspace.STAGE: str(stage),
