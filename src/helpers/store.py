@@ -269,10 +269,10 @@ class Store:
     def lease(self) -> Iterator[None]:
         """Hold a profile for one run among all machines; whoever calls this holds its lock on this machine.
 
-        The lease is put on the condition that none is there, where the store knows such a condition (S3, Google, Azure
-        and memory do), and renewed while the block runs. One that an ended run of this machine left is taken over at
-        once, another's when it has not been renewed for `LIFE`, by this machine's clock. Two that take over the same
-        one in the same second may both begin; the one that finds itself replaced ends before its next pointer.
+        The lease is put on the condition that none is there, and renewed while the block runs. One that an ended run of
+        this machine left is taken over at once, another's when it has not been renewed for `LIFE`, by this machine's
+        clock. Where a store knows no such condition (S3 does), or two take over the same lease in the same second, both
+        may begin; the one that finds itself replaced ends before its next pointer.
 
         Raises StoreError where another machine has it.
         """
