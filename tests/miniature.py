@@ -110,7 +110,8 @@ class Miniature:
         helpers = root / "src" / "helpers"
         shutil.copytree(ROOT / "src" / "helpers" / "run", helpers / "run", ignore=shutil.ignore_patterns("__pycache__"))
         (helpers / "__init__.py").write_text('"""Helpers."""\n')
-        shutil.copy(ROOT / "src" / "helpers" / "workspace.py", helpers / "workspace.py")
+        for room in ("workspace.py", "store.py"):
+            shutil.copy(ROOT / "src" / "helpers" / room, helpers / room)
         (helpers / "arithmetic.py").write_text(ARITHMETIC)
         for folder in ("notebooks/profiles", "book", "data"):
             (root / folder).mkdir(parents=True)

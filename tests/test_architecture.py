@@ -26,6 +26,7 @@ FLOORS = [
     {"grid"},
     {"reported", "labels"},
     {"workspace", "tasks"},
+    {"store"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""
 

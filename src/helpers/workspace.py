@@ -2,7 +2,7 @@
 
 Chapters pass each other files, never variables. ``notebooks/chapters.yml`` declares each file: its name, which chapter
 makes it, and which read it. This room knows how to write it so that a run killed at any moment leaves either the old
-file or the new one, never half of one.
+file or the new one, never half of one: in a folder by renaming, in an object store as `helpers.store` tells.
 
 >>> artefacts()["reco"].made_by
 '05_global_mapping'
@@ -20,9 +20,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import fsspec
 import pandas as pd
 import xarray as xr
 import yaml
+
+from helpers import store
+from helpers.store import Stored
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository: ``data/``, ``notebooks/`` and ``book/`` stand here."""
@@ -39,9 +43,20 @@ ZARR = {"zarr_format": 2, "consolidated": True}
 consolidated metadata, so it warns whoever writes them, and whoever reads a store without them."""
 
 
-def outputs_root() -> Path:
-    """Return the folder that holds one workspace a profile: ``RECO_OUTPUTS``, else ``outputs/`` of the repository."""
-    return Path(os.environ.get("RECO_OUTPUTS") or ROOT / "outputs")
+def outputs_root() -> Path | str:
+    """Return what holds one workspace a profile: ``RECO_OUTPUTS``, else ``outputs/`` of the repository.
+
+    It is a folder's path, or an address that fsspec reads, such as ``s3://bucket/prefix``.
+    """
+    given = os.environ.get("RECO_OUTPUTS") or str(ROOT / "outputs")
+    if store.is_address(given):
+        return given
+    return Path(fsspec.core.strip_protocol(given) if given.startswith("file://") else given)
+
+
+def place(root: Path | str, profile: str, stem: str, file: str) -> Path | Stored:
+    """Return where a file that chapter ``stem`` makes stands or would stand."""
+    return store.at(root, profile).stored(stem, file) if store.is_address(root) else root / profile / file
 
 
 class MissingArtefact(FileNotFoundError):
@@ -153,8 +168,11 @@ RUNNER, STAGE, READS, WRITES = "RECO_RUNNER", "RECO_STAGE", "RECO_READS", "RECO_
 where what the chapter makes waits until the chapter is done; what it is declared to read and to write, by names with
 blanks between them."""
 
+VERSION = "RECO_VERSION"
+"""The same, of a workspace in a store: under which version zarr goes there; in `STAGE` a mark says that it is whole."""
 
-def _refuse_orphan(target: Path) -> None:
+
+def _refuse_orphan(target: Path | Stored) -> None:
     """Raise where the runner that started this kernel is gone: another may be writing the same files by now."""
     runner = os.environ.get(RUNNER)
     if runner and int(runner) not in (os.getpid(), os.getppid()):
@@ -187,7 +205,7 @@ def writing(target: Path) -> Iterator[Path]:
 
 
 class Workspace:
-    """The folder of one profile's artefacts.
+    """The artefacts of one profile: in a folder, or in an object store.
 
     While the runner runs a chapter, what that chapter makes stands aside: it is written there and read from there, and
     what an earlier run made of it is not seen. In a notebook that is run by hand everything is in its place at once.
@@ -196,20 +214,23 @@ class Workspace:
     ----------
     profile : str
         Name of the workspace: a plain name, no path.
-    root : Path, optional
-        Folder of all workspaces; default `outputs_root()`.
+    root : Path or str, optional
+        Folder of all workspaces, or an address; default `outputs_root()`.
 
     Raises
     ------
     ValueError
         When ``profile`` is not a plain name.
+    StoreError
+        There is no way to such an address from here.
     """
 
-    def __init__(self, profile: str, root: Path | None = None) -> None:
+    def __init__(self, profile: str, root: Path | str | None = None) -> None:
         if not profile or Path(profile).name != profile or profile.startswith("."):
             raise ValueError(f"profile: expected a plain name such as 'demo', found {profile!r}; drop any path from it")
-        self.profile = profile
-        self.folder = (root or outputs_root()) / profile
+        self.profile, self.root = profile, root or outputs_root()
+        self._store = store.at(self.root, profile) if store.is_address(self.root) else None
+        self.folder = self._store.folder if self._store else self.root / profile
         stage = Path(os.environ.get(STAGE, ""))
         self._stage = stage if stage.parent == self.folder else None
 
@@ -219,27 +240,33 @@ class Workspace:
     @property
     def made(self) -> bool:
         """Whether the run is of a made planet: one that left its truth here."""
-        return (self.folder / artefacts()["truth"].file).exists()
+        truth = artefacts()["truth"]
+        return place(self.root, self.profile, truth.made_by, truth.file).exists()
 
-    def path(self, name: str) -> Path:
+    def path(self, name: str) -> Path | Stored:
         """Return where artefact ``name`` stands or would stand.
 
         Raises PermissionError where the runner runs a chapter that is not declared to read or write it.
         """
         if name not in artefacts():
             raise KeyError(f"artefact {name!r} is unknown; known are {', '.join(artefacts())}")
-        staged = self._stage and name in os.environ.get(WRITES, "").split()
+        artefact, staged = artefacts()[name], self._stage and name in os.environ.get(WRITES, "").split()
         if self._stage and not staged and name not in os.environ.get(READS, "").split():
             raise PermissionError(
                 f"{name!r}: expected an artefact that notebooks/{DECLARED} declares for this chapter, found none; "
                 "name it there under reads, reads_if_there or writes"
             )
-        return (self._stage if staged else self.folder) / artefacts()[name].file
+        if not staged:
+            return place(self.root, self.profile, artefact.made_by, artefact.file)
+        waits = self._stage / artefact.file
+        if self._store and waits.suffix == ".zarr":
+            return Stored(self._store, artefact.made_by, waits.name, os.environ[VERSION] if waits.exists() else None)
+        return waits
 
-    def _mine(self, name: str) -> Path:
+    def _mine(self, name: str) -> Path | Stored:
         """Return the path of an artefact that is to change; raise where the runner would not put it in place."""
         path = self.path(name)
-        if self._stage and path.parent != self._stage:
+        if self._stage and name not in os.environ.get(WRITES, "").split():
             raise PermissionError(
                 f"{name!r}: expected an artefact that notebooks/{DECLARED} declares this chapter to write, found one "
                 f"that {artefacts()[name].made_by} writes; name it under this chapter's writes"
@@ -252,10 +279,18 @@ class Workspace:
 
     def drop(self, name: str) -> None:
         """Delete an artefact of an earlier run, if it is there; raises as `write` does."""
-        remove(self._mine(name))
+        path, artefact = self._mine(name), artefacts()[name]
+        if isinstance(path, Path):
+            remove(path)
+        elif self._stage:
+            remove(self._stage / artefact.file)
+        elif path.exists():
+            self._store.name(artefact.made_by, artefact.file, None)
 
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
+
+        Of what is in an object store, all but zarr is copied to this machine, unless it has been before.
 
         Raises
         ------
@@ -270,14 +305,17 @@ class Workspace:
         try:
             match path.suffix:
                 case ".zarr":
-                    return xr.open_zarr(path)
+                    return xr.open_zarr(path.zarr() if isinstance(path, Stored) else path)
                 case ".nc":
+                    here = store.local(path)
                     with LIBRARY:
-                        return xr.load_dataset(path, engine="netcdf4")
+                        return xr.load_dataset(here, engine="netcdf4")
                 case ".csv":
-                    return pd.read_csv(path)
+                    return pd.read_csv(store.local(path))
                 case _:
-                    return path
+                    return store.local(path)
+        except store.StoreError:
+            raise
         except (OSError, ValueError, KeyError) as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise DamagedArtefact(
@@ -297,9 +335,8 @@ class Workspace:
         PermissionError
             The runner runs a chapter that is not declared to write this.
         """
-        path = self._mine(name)
-        with writing(path) as new:
-            match path.suffix:
+        with self._aside(name) as new:
+            match Path(artefacts()[name].file).suffix:
                 case ".zarr":
                     content.drop_encoding().to_zarr(new, mode="w", **ZARR)
                 case ".nc":
@@ -319,8 +356,35 @@ class Workspace:
                     raise TypeError(f"{name!r} is a folder; write it with Workspace.writing({name!r})")
 
     @contextmanager
-    def writing(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder aside, put in place when the block ends well; raises as `write` does."""
-        with writing(self._mine(name)) as new:
-            new.mkdir(parents=True)
+    def writing(self, name: str) -> Iterator[Path | fsspec.FSMap]:
+        """Yield an empty folder aside, put in place when the block ends well; raises as `write` does.
+
+        For zarr in an object store it is an FSMap, which xarray and zarr write to as to a folder.
+        """
+        with self._aside(name) as new:
+            if isinstance(new, Path):
+                new.mkdir(parents=True)
             yield new
+
+    @contextmanager
+    def _aside(self, name: str) -> Iterator[Path | fsspec.FSMap]:
+        path, artefact = self._mine(name), artefacts()[name]
+        if isinstance(path, Path):
+            with writing(path) as new:
+                yield new
+            return
+        version = os.environ[VERSION] if self._stage else store.new_version(store.HAND)
+        if self._stage:  # what was written there before is whole no longer
+            remove(self._stage / artefact.file)
+        with self._store.writing(artefact.made_by, version, artefact.file) as new:
+            yield new
+            _refuse_orphan(path)
+        if self._stage:
+            (self._stage / artefact.file).touch()
+        else:
+            self._store.name(artefact.made_by, artefact.file, version)
+
+
+def begun(folder: Path | fsspec.FSMap) -> bool:
+    """Say whether anything was written to the zarr store in what `Workspace.writing` yields."""
+    return ".zgroup" in folder if isinstance(folder, fsspec.FSMap) else (folder / ".zgroup").exists()

@@ -3,7 +3,7 @@
 All that a chapter makes waits in a folder of its own until the chapter has ended well: one that fails in its last cell
 leaves every artefact, and its page, as they were. What a chapter made is noted last of all, so that a run killed before
 that moment, be it between two artefacts, counts as not having happened: the next run finds what is not as noted, and
-makes it again.
+makes it again. In an object store the note names what counts, so that not even a part of such a run is seen.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from helpers import workspace
+from helpers import store, workspace
 from helpers.run import chapters, pages, staleness
 from helpers.run.chapters import Book, Chapter, ChapterFailed, Profile, Settings, UserError
 from helpers.run.staleness import Digests
@@ -143,14 +143,14 @@ def run(plan: Plan, force: bool = False) -> int:
             place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
             print(f"{place}: running ({why})", flush=True)
             start = time.monotonic()
-            with _executed(book, chapter, plan.settings[chapter.stem], place):
+            with _executed(book, chapter, plan.settings[chapter.stem], place) as (stage, page, version):
                 for artefact, was in staleness.inputs(book, chapter, name, digests).items():
                     if was != source["inputs"][artefact]:
                         raise UserError(
                             f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
                             "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
                         )
-            staleness.write_record(book, chapter, name, source, staleness.outputs(book, chapter, name, digests))
+                _keep(book, chapter, name, source, digests, stage, page, version)
             print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
             ran += 1
     finally:
@@ -159,45 +159,64 @@ def run(plan: Plan, force: bool = False) -> int:
 
 
 @contextmanager
-def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> Iterator[None]:
-    """Run a chapter; when the block ends well, put what it made and its executed notebook in place."""
-    profile = settings.values["profile"]
-    log, stage = (
-        book.log(profile, chapter.stem),
-        book.outputs / profile / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part",
-    )
+def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> Iterator[tuple[Path, Path, str]]:
+    """Run a chapter; yield the folder of what it made, its executed notebook, and its version in a store."""
+    profile, version = settings.values["profile"], store.new_version("run")
+    log = book.log(profile, chapter.stem)
+    stage = book.folder(profile) / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part"
     log.unlink(missing_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     stage.mkdir()
     try:
-        with workspace.writing(book.executed(profile, chapter.stem)) as page:
+        with workspace.aside(stage.with_suffix(".ipynb.part")) as page:
             try:
-                _papermill(book, chapter, settings, stage, page, place, log)
+                _papermill(book, chapter, settings, stage, page, place, log, version)
             except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
                 # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
                 raise ChapterFailed(_report(error, chapter, settings, log)) from error
-            yield
-            for name in sorted(chapter.writes):
-                target = book.artefact(profile, name)
-                if (stage / target.name).exists():
-                    workspace.replace(stage / target.name, target)
-                else:  # what only an earlier run made goes, so that nothing old stays
-                    workspace.remove(target)
+            yield stage, page, version
     finally:
         # a kernel that outlives an interrupt for a moment may still be writing there: the next run clears the rest
         shutil.rmtree(stage, ignore_errors=True)
     log.unlink(missing_ok=True)
 
 
-def _papermill(
-    book: Book, chapter: Chapter, settings: Settings, stage: Path, page: Path, place: str, log: Path
+def _keep(
+    book: Book, chapter: Chapter, profile: str, source: dict, digests: Digests, stage: Path, page: Path, version: str
 ) -> None:
-    """Execute a chapter: its artefacts go to ``stage``, its notebook to ``page``."""
+    """Put what a chapter made, and its executed notebook, in place; note that last of all, with its ``source``."""
+    files = {name: book.artefacts[name].file for name in sorted(chapter.writes)}
+    if there := book.store(profile):
+        waits = {name: (file, stage / file) for name, file in files.items() if (stage / file).exists()}
+        waits["page"] = f"{chapter.stem}.ipynb", page
+        put = {name: there.put(chapter.stem, version, *each) for name, each in waits.items()}
+        made = {name: put[name].digest() if name in put else None for name in [*files, "page"]}
+        stands = {each.file: version for each in put.values()}
+        there.point(chapter.stem, {"made_from": source, "made": made, "stands": stands})
+        return
+    for file in files.values():
+        target = book.folder(profile) / file
+        if (stage / file).exists():
+            workspace.replace(stage / file, target)
+        else:  # what only an earlier run made goes, so that nothing old stays
+            workspace.remove(target)
+    executed = book.executed(profile, chapter.stem)
+    executed.parent.mkdir(parents=True, exist_ok=True)
+    workspace.replace(page, executed)
+    staleness.write_record(book, chapter, profile, source, staleness.outputs(book, chapter, profile, digests))
+
+
+def _papermill(
+    book: Book, chapter: Chapter, settings: Settings, stage: Path, page: Path, place: str, log: Path, version: str
+) -> None:
+    """Execute a chapter: its artefacts go to ``stage``, or as a ``version`` to a store, its notebook to ``page``."""
     environment = {
         "RECO_OUTPUTS": str(book.outputs),
+        "RECO_CACHE": str(store.cache()),
         # a kernel whose runner was killed must not write any more: see workspace.writing
         workspace.RUNNER: str(os.getpid()),
         workspace.STAGE: str(stage),
+        workspace.VERSION: version,
         workspace.READS: " ".join(sorted(chapter.inputs)),
         workspace.WRITES: " ".join(sorted(chapter.writes)),
         "IPYTHONDIR": str(book.state(settings.values["profile"]) / "ipython"),
@@ -278,14 +297,19 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _run_book(options: argparse.Namespace) -> None:
     book = Book.here()
+    there = book.store(options.profile)
+    if there:
+        there.check()
     todo = plan(book, options)
     if options.dry:
         return show(todo)
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, whatever the user has elsewhere
     start, name = time.monotonic(), todo.profile.name
-    with _locked(book.state(name)):
-        mine = book.outputs / name
+    with _locked(book.state(name)), there.lease() if there else nullcontext():
+        mine = book.folder(name)
         staleness.clear_leftovers(mine, mine / ".state", mine / "chapters", mine / "logs", book.build / name)
+        if there:
+            there.clear()
         ran = run(todo, options.force)
         built = False if options.no_pages else pages.build(book, todo.profile, todo.everything, todo.settings)
     fresh = f"{len(todo.only) - ran} of {len(todo.only)} chapters were fresh"

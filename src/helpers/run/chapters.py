@@ -24,7 +24,7 @@ import papermill
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers import workspace
+from helpers import store, workspace
 from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
@@ -46,19 +46,22 @@ class Book:
     ----------
     root : Path
         The repository: ``notebooks/``, ``book/``, ``data/``, ``src/helpers/`` stand here.
-    outputs, build : Path
-        One workspace a profile; one set of pages a profile.
+    outputs : Path or str
+        One workspace a profile: in a folder, or below an address of an object store.
+    build : Path
+        One set of pages a profile.
     """
 
     root: Path
-    outputs: Path
+    outputs: Path | str
     build: Path
 
     @classmethod
     def here(cls) -> Book:
         """Return this repository's book; ``RECO_OUTPUTS`` and ``RECO_BUILD`` send what it makes elsewhere."""
         build = Path(os.environ.get("RECO_BUILD") or workspace.ROOT / "_build")
-        return cls(workspace.ROOT, workspace.outputs_root().resolve(), build.resolve())
+        outputs = workspace.outputs_root()
+        return cls(workspace.ROOT, outputs if store.is_address(outputs) else outputs.resolve(), build.resolve())
 
     @property
     def notebooks(self) -> Path:
@@ -70,21 +73,31 @@ class Book:
         """All that chapters pass on, by name."""
         return workspace.artefacts(self.notebooks)
 
-    def state(self, profile: str) -> Path:
-        """Folder where the runner notes what each chapter of a profile was made from."""
-        return self.outputs / profile / ".state"
+    def store(self, profile: str) -> store.Store | None:
+        """Return the object store of a profile's artefacts; None where they are in a folder."""
+        return store.at(self.outputs, profile) if store.is_address(self.outputs) else None
 
-    def executed(self, profile: str, stem: str) -> Path:
-        """Path of an executed chapter."""
-        return self.outputs / profile / "chapters" / f"{stem}.ipynb"
+    def folder(self, profile: str) -> Path:
+        """Folder on this machine: of the workspace, or, where that is in a store, of copies, logs and what waits."""
+        there = self.store(profile)
+        return there.folder if there else self.outputs / profile
+
+    def state(self, profile: str) -> Path:
+        """Folder where the runner notes what each chapter of a profile was made from; a store's pointers do it too."""
+        return self.folder(profile) / ".state"
+
+    def executed(self, profile: str, stem: str) -> Path | store.Stored:
+        """Where an executed chapter stands."""
+        there = self.store(profile)
+        return there.stored(stem, f"{stem}.ipynb") if there else self.outputs / profile / "chapters" / f"{stem}.ipynb"
 
     def log(self, profile: str, stem: str) -> Path:
         """Path of the log of a chapter that failed."""
-        return self.outputs / profile / "logs" / f"{stem}.log"
+        return self.folder(profile) / "logs" / f"{stem}.log"
 
-    def artefact(self, profile: str, name: str) -> Path:
-        """Path of an artefact that is in place."""
-        return self.outputs / profile / self.artefacts[name].file
+    def artefact(self, profile: str, name: str) -> Path | store.Stored:
+        """Where an artefact stands that is in place."""
+        return workspace.place(self.outputs, profile, self.artefacts[name].made_by, self.artefacts[name].file)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from helpers import workspace
 from helpers.run import staleness
 from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
 from helpers.run.staleness import Digests, of_value
+from helpers.store import Stored, local
 
 INJECTED = "injected-parameters"
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?:[^)\s]*/)?(\d\d_\w+)(?:\.ipynb|\.md|\.html)?(?:#[^)\s]*)?\)")
@@ -66,7 +67,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
     paths += [book.root / "requirements.txt", *(book.root / "src" / "helpers" / room for room in ("run", "products"))]
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
-    paths += sorted(book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
+    made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
+    paths += sorted(made, key=lambda place: place.name)
     shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
     source, noted = of_value([[digests.of(path) for path in paths], shown]), home / "built.txt"
     if index(book, profile.name).is_file() and noted.is_file() and noted.read_text() == source:
@@ -137,9 +139,10 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     pages : Path
         An empty folder.
     """
-    ready = [c for c in chapters if c.stem in settings and book.executed(profile.name, c.stem).is_file()]
+    ready = [c for c in chapters if c.stem in settings and book.executed(profile.name, c.stem).exists()]
     missing = [c for c in chapters if c not in ready]
-    shown = {c.stem: page(c, book.executed(profile.name, c.stem), profile.name, settings[c.stem]) for c in ready}
+    ran = {c.stem: local(book.executed(profile.name, c.stem)) for c in ready}
+    shown = {c.stem: page(c, ran[c.stem], profile.name, settings[c.stem]) for c in ready}
     shutil.copytree(book.root / "book", pages / "book")
     (pages / "notebooks").mkdir()
     for stem, notebook in shown.items():
@@ -318,17 +321,21 @@ def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter]) -
         maker = next((chapter for chapter in chapters if name in chapter.writes), None)
         source = book.artefact(profile, name)
         if maker and source.exists():
-            size = sum(p.stat().st_size for p in [source, *source.rglob("*")] if p.is_file())
+            if isinstance(source, Stored):
+                size = source.size()
+            else:
+                size = sum(p.stat().st_size for p in [source, *source.rglob("*")] if p.is_file())
             kibibytes = size / 2**10
             shown = f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
-            rows.append([offer(source, target, size), shown, maker.title, artefact.what])
+            offered = f"`{profile}/{artefact.file}` in the outputs folder"
+            if size <= OFFERED:
+                offered = offer(local(source), target)
+            rows.append([offered, shown, maker.title, artefact.what])
     return markdown(["file", "size", "made by", "what it holds"], rows)
 
 
-def offer(source: Path, target: Path, size: int) -> str:
-    """Copy a file, or the archive of a folder, to ``target``, if it is small; say where it is."""
-    if size > OFFERED:
-        return f"`{source.parent.name}/{source.name}` in the outputs folder"
+def offer(source: Path, target: Path) -> str:
+    """Copy a file, or the archive of a folder, to ``target``; say where it is."""
     target.mkdir(parents=True, exist_ok=True)
     copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
     archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)

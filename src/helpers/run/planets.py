@@ -138,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     if min(chosen.planets, chosen.at_once) < 1:
         parser.error(f"--planets, --at-once: expected 1 or more, found {chosen.planets} and {chosen.at_once}")
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
-    outputs = Book.here().outputs / "planets"
+    outputs = Book.here().folder("planets")  # a planet's own run always has a folder
     outputs.mkdir(parents=True, exist_ok=True)
 
     def work() -> list[Path]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from helpers.run import reach
 from helpers.run.chapters import Book, Chapter, Settings
+from helpers.store import Stored
 from helpers.workspace import remove, writing
 
 WORDS = {
@@ -46,8 +47,13 @@ class Digests:
         with contextlib.suppress(OSError, ValueError):
             self.known = json.loads(cache.read_text())
 
-    def of(self, path: Path) -> str | None:
-        """Return the hash of a file, or of all files of a folder with their names; None where there is nothing."""
+    def of(self, path: Path | Stored) -> str | None:
+        """Return the hash of a file, or of all files of a folder with their names; None where there is nothing.
+
+        What is in a store is known by the checksums that the store keeps, and not read.
+        """
+        if isinstance(path, Stored):
+            return path.digest()
         if path.is_dir():
             files = sorted(p for p in path.rglob("*") if p.is_file())
             return of_value([[p.relative_to(path).as_posix(), self._file(p)] for p in files])
@@ -123,18 +129,21 @@ def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dic
 
 
 def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict) -> None:
-    """Write down, in one step, what a chapter was made from and what it made."""
+    """Write down, in one step, what a chapter was made from and what it made in a folder."""
     with writing(book.state(profile) / f"{chapter.stem}.json") as aside:
         aside.write_text(json.dumps({"made_from": source, "made": outputs}, indent=1))
 
 
 def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
     """Return what `write_record` wrote, or None where there is nothing that can be read."""
-    try:
-        content = json.loads((book.state(profile) / f"{stem}.json").read_text())
-        return content if {"made_from", "made"} <= set(content) else None
-    except (OSError, ValueError):
-        return None
+    if there := book.store(profile):
+        content = there.pointer(stem)
+    else:
+        try:
+            content = json.loads((book.state(profile) / f"{stem}.json").read_text())
+        except (OSError, ValueError):
+            return None
+    return content if {"made_from", "made"} <= set(content) else None
 
 
 def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from helpers.space import grid, regions
 from helpers.stats import skill
-from helpers.workspace import ZARR
+from helpers.workspace import ZARR, begun
 
 ROWS = 600
 """Rows of a chunk on disk: a whole globe at 0.05 degrees is six chunks a year."""
@@ -29,7 +30,7 @@ COMPARED += ["value_area", "cnn_averaged_area"]
 
 
 def write_years(
-    folder: Path,
+    folder: Path | fsspec.FSMap,
     years: Iterable[int],
     one_year: Callable[[int], tuple[np.ndarray, np.ndarray]],
     like: xr.Dataset,
@@ -39,8 +40,8 @@ def write_years(
 
     Parameters
     ----------
-    folder : Path
-        An empty folder, such as ``Workspace.writing`` yields.
+    folder : Path or FSMap
+        An empty folder, or one in an object store, such as ``Workspace.writing`` yields.
     years : iterable of int
         In the order to write.
     one_year : callable (year) -> (mean, spread)
@@ -60,11 +61,11 @@ def write_years(
         append_year(folder, xr.Dataset(fields, {"year": when, "lat": like.lat, "lon": like.lon}, {"title": title}))
 
 
-def append_year(folder: Path, annual: xr.Dataset) -> None:
+def append_year(folder: Path | fsspec.FSMap, annual: xr.Dataset) -> None:
     """Write the maps of one year (year, lat, lon) to zarr in ``folder``, which is empty or holds the years before."""
     chunks = (1, min(ROWS, annual.sizes["lat"]), annual.sizes["lon"])
     new = {"mode": "w", "encoding": {name: {"chunks": chunks} for name in annual.data_vars}}
-    how = {"append_dim": "year"} if (folder / ".zgroup").exists() else new
+    how = {"append_dim": "year"} if begun(folder) else new
     annual.drop_encoding().to_zarr(folder, **ZARR, **how)
 
 
