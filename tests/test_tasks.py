@@ -6,61 +6,18 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from small_cluster import Cluster
 from threadpoolctl import threadpool_info
 
 from helpers import tasks
 from helpers.cnn.network import Member
 from helpers.cnn.training import re_drawn, train
 from helpers.workspace import ROOT
-
-
-class Cluster:
-    """A scheduler, and workers of one thread each under their nannies, as the commands of dask start them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.workers = folder, []
-        self.environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{Path(__file__).parent}"}
-        self.scheduler = self.start("scheduler", "--port", "0", "--host", "127.0.0.1", "--scheduler-file", "it.json",
-                                    "--dashboard-address", ":0")  # fmt: skip
-        while not (found := folder / "it.json").exists() or not found.read_text():
-            time.sleep(0.05)
-
-    @property
-    def address(self) -> str:
-        return next(word for word in (self.folder / "it.json").read_text().split('"') if word.startswith("tcp://"))
-
-    def start(self, *words: str, **more: str) -> subprocess.Popen:
-        with (self.folder / "log").open("ab") as log:
-            command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
-            return subprocess.Popen(command, cwd=self.folder, env=self.environment | more, stdout=log, stderr=log)
-
-    def add(self, **more: str) -> None:
-        how = ("--nthreads", "1", "--nworkers", "1", "--memory-limit", "0", "--dashboard-address", ":0")
-        self.workers.append(self.start("worker", self.address, *how, **more))
-
-    def client(self):
-        return tasks.connect(self.address)
-
-    def await_workers(self, n: int) -> None:
-        while len(self.client().nthreads()) != n:
-            time.sleep(0.1)
-
-    def close(self) -> None:
-        if client := tasks._connections.pop(self.address, None):
-            client.close()
-        for process in (*self.workers, self.scheduler):
-            process.terminate()
-        for process in (*self.workers, self.scheduler):
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
 
 
 @pytest.fixture(scope="module")
@@ -287,14 +244,18 @@ def test_without_workers_or_a_scheduler_one_line_says_so(tmp_path, monkeypatch):
     try:
         monkeypatch.setenv(tasks.SCHEDULER, cluster.address)
         monkeypatch.setattr(tasks, "ALONE", 2.0)
-        with pytest.raises(ConnectionError, match=r"expected workers at tcp://127.0.0.1:\d+, found none for 2 s; start"):
+        with pytest.raises(
+            ConnectionError, match=r"expected workers at tcp://127.0.0.1:\d+, found none for 2 s; start"
+        ):
             list(tasks.each(abs, [-1]))
         cluster.add()
         assert list(tasks.each(abs, [-1])) == [1], "one that comes late is welcome"
         told = tasks.each(lambda k: time.sleep(k), [0, 600])
         next(told)
         cluster.scheduler.kill()
-        with pytest.raises(ConnectionError, match=r"expected a scheduler at tcp://127.0.0.1:\d+, found that it has gone"):
+        with pytest.raises(
+            ConnectionError, match=r"expected a scheduler at tcp://127.0.0.1:\d+, found that it has gone"
+        ):
             next(told)
     finally:
         cluster.close()

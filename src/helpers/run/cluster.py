@@ -1,4 +1,4 @@
-"""Where the pieces of a book's work are done: on this machine, by the workers of a dask scheduler, or by jobs of a queue.
+"""Who does the pieces of a book's work: this machine, the workers of a dask scheduler, or jobs of a queue.
 
 ``dask_scheduler`` is a parameter of the runner, not of a chapter: results are the same wherever they are made, so that
 no chapter is stale for it.
@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,6 +128,9 @@ def _address(where: str) -> Iterator[str]:
     kind, section, jobs = described(Path(where))
     classes = vars(dask_jobqueue).values()
     (of_kind,) = (c for c in classes if getattr(getattr(c, "job_cls", None), "config_name", None) == kind)
+    command = getattr(of_kind.job_cls, "submit_command", "sh").split()[0]
+    if not shutil.which(command):
+        raise UserError(f"{where}: jobqueue.{kind}: expected the command {command}, found none; run this where it is")
     with contextlib.ExitStack() as stack:
         stack.enter_context(dask.config.set({f"jobqueue.{kind}.{name}": value for name, value in section.items()}))
         try:
