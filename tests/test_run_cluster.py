@@ -90,11 +90,9 @@ def test_a_queue_that_is_not_of_this_machine_is_refused_in_one_line(tmp_path, mo
 
 def test_nobody_at_the_address_is_one_line_and_nothing_runs(mini):
     done = mini.run("--force", "--set", "dask_scheduler=tcp://127.0.0.1:9")
-    assert done.returncode == 2 and "running" not in done.stdout.replace(": running (forced)", "", 1)
+    assert done.returncode == 2 and done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert line.startswith(
-        "helpers.run: RECO_DASK_SCHEDULER: expected a dask scheduler at tcp://127.0.0.1:9, found none"
-    )
+    assert "RECO_DASK_SCHEDULER: expected a dask scheduler at tcp://127.0.0.1:9, found none" in line
 
 
 def test_a_worker_that_sees_another_folder_is_named(tmp_path):

@@ -244,18 +244,14 @@ def test_without_workers_or_a_scheduler_one_line_says_so(tmp_path, monkeypatch):
     try:
         monkeypatch.setenv(tasks.SCHEDULER, cluster.address)
         monkeypatch.setattr(tasks, "ALONE", 2.0)
-        with pytest.raises(
-            ConnectionError, match=r"expected workers at tcp://127.0.0.1:\d+, found none for 2 s; start"
-        ):
+        with pytest.raises(ConnectionError, match=r"expected workers at tcp://.*, found none for 2 s; start"):
             list(tasks.each(abs, [-1]))
         cluster.add()
         assert list(tasks.each(abs, [-1])) == [1], "one that comes late is welcome"
         told = tasks.each(lambda k: time.sleep(k), [0, 600])
         next(told)
         cluster.scheduler.kill()
-        with pytest.raises(
-            ConnectionError, match=r"expected a scheduler at tcp://127.0.0.1:\d+, found that it has gone"
-        ):
+        with pytest.raises(ConnectionError, match=r"expected a scheduler at tcp://.*, found that it has gone"):
             next(told)
     finally:
         cluster.close()

@@ -1,10 +1,10 @@
 """Put the intervals of chapter 11 to the test on made planets of other seeds: ``python -m helpers.run.planets``.
 
-Each planet runs as a book of its own (profile ``planets``, a core each) in ``outputs/planets``: as many at a time as there
-are cores, or as a cluster has. What it scored against its truth is kept there, so that a run that was cut short goes on
-where it stopped; a planet's files are deleted when it has been scored. The sizes of the method were chosen on seeds 101
-to 106, and no planet here has one of those. The table goes to ``data/made``, under a head that names date, commit and
-command.
+Each planet runs as a book of its own (profile ``planets``, a core each) in ``outputs/planets``: as many at a time as
+there are cores, or as a cluster has. What it scored against its truth is kept there, so that a run that was cut short
+goes on where it stopped; a planet's files are deleted when it has been scored. The sizes of the method were chosen on
+seeds 101 to 106, and no planet here has one of those. The table goes to ``data/made``, under a head that names date,
+commit and command.
 """
 
 from __future__ import annotations
