@@ -183,7 +183,8 @@ def _cluster(
     def submit(item: Item):
         key = f"{title}-{call}-{len(shown)}"
         shown[key] = 0
-        return client.submit(_piece, function, item, call, TOPIC + client.id, key=key)
+        # as bytes, in which dask looks for nothing of its own: an item may hold lazy maps
+        return client.submit(_piece, function, cloudpickle.dumps(item), call, TOPIC + client.id, key=key)
 
     def take(future) -> Result:
         _await(client, address, future)
@@ -211,10 +212,12 @@ def _cluster(
         del _listening[call]
 
 
-def _piece(work: Callable[[Item], Result], item: Item, call: str, listener: str) -> tuple[Result, int]:
+def _piece(work: Callable[[Item], Result], item: bytes, call: str, listener: str) -> tuple[Result, int]:
     """Do a piece of work on a worker; return the result, and of how many steps it has told."""
+    import cloudpickle
     from dask.distributed import get_worker
 
+    item = cloudpickle.loads(item)
     worker, key, steps, last = get_worker(), get_worker().get_current_task(), 0, time.monotonic()
 
     def tell(more: int) -> None:
