@@ -17,7 +17,7 @@ import xarray as xr
 from dask.distributed import LocalCluster
 
 from helpers import tasks
-from helpers.cnn.mapping import predict_grid
+from helpers.cnn import mapping
 from helpers.cnn.network import Ensemble, Member
 from helpers.cnn.training import train
 
@@ -36,11 +36,11 @@ def training(members, samples, iterations):
     return lambda: train(windows, target, networks, kept, **how)[1].predicted
 
 
-def mapping(fields, members):
+def maps_of(fields, members):
     """Return a function that maps every year of some fields."""
     ensemble = Ensemble([Member("CNN2", tuple(CHANNELS), seed) for seed in range(members)], CHANNELS)
     years = fields.year.values.tolist()
-    return lambda: np.stack([maps for _, maps in predict_grid(ensemble, fields, years)])
+    return lambda: np.stack([maps for _, maps in mapping.predict_grid(ensemble, fields, years)])
 
 
 def made_fields(folder, years, rows):
@@ -68,7 +68,7 @@ def main():
     ):
         jobs = {f"training, {given.members} networks": training(given.members, 769, given.iterations)}
         fields = made_fields(f"{folder}/fields.zarr", given.years, given.rows)
-        jobs[f"mapping, {given.years} years of {2 * given.rows**2:,} cells"] = mapping(fields, 3)
+        jobs[f"mapping, {given.years} years of {2 * given.rows**2:,} cells"] = maps_of(fields, 3)
         for what, job in jobs.items():
             results = []
 
