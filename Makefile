@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 .PHONY: book data compare test test-all
 .DEFAULT_GOAL := book
 
-book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny
+book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
 	@.venv/bin/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET))
 
 data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-2018 TILES=h18v04 TO=folder SET="version=4.09"

@@ -7,6 +7,7 @@ from scipy.optimize import approx_fprime
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 
+from helpers import tasks
 from helpers.cnn import baselines
 
 
@@ -66,14 +67,14 @@ def test_fewer_years_of_a_site_set_the_numbers_but_all_are_learnt_from(world):
         baselines.SiteProcess(site[:10]).fit(x, y)
 
 
-def test_jobs_side_by_side_come_in_order_and_alike_for_any_number_of_processors(world, monkeypatch):
+def test_fits_side_by_side_come_in_order_and_alike_for_any_number_of_threads(world, monkeypatch):
     x, y, site = world
     models = [
         lambda rows, m=m: baselines.SiteProcess(site[rows], m).fit(x[rows], y[rows]).predict(x) for m in (0, 2, 3)
     ]
     jobs = [(model, np.arange(180) % 5 != k) for model in models for k in range(5)]
-    several = baselines.side_by_side(lambda job: job[0](job[1]), jobs)
-    for processors in (1, 4):
-        monkeypatch.setattr(baselines.os, "cpu_count", lambda n=processors: n)
-        np.testing.assert_array_equal(several, baselines.side_by_side(lambda job: job[0](job[1]), jobs))
+    several = list(tasks.each(lambda job: job[0](job[1]), jobs))
+    for threads in (1, 4):
+        monkeypatch.setenv("OMP_NUM_THREADS", str(threads))
+        np.testing.assert_array_equal(several, list(tasks.each(lambda job: job[0](job[1]), jobs)))
     np.testing.assert_allclose(several[3], models[0](jobs[3][1]), atol=1e-6)

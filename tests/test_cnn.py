@@ -432,6 +432,20 @@ def test_nested_selection_is_what_a_loop_over_folds_would_do(data, found):
     np.testing.assert_allclose(found.each.mean((0, 1)), found.averaged, atol=1e-5)
 
 
+def test_deals_that_train_side_by_side_are_those_that_train_one_after_the_other(data, found):
+    """Up to rounding, as above; their inner folds are the same."""
+    windows, target, outer, groups = data
+    other = groups % 3
+    both = nested_cv.nested_over(windows, target, [other, outer], groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    alone = nested(windows, target, other, groups, SETTINGS, seeds=SEEDS, inner=3, **HOW)
+    plain = ~np.isfinite([setting.ridge for setting in SETTINGS])
+    for together, apart in zip(both, (alone, found), strict=True):
+        np.testing.assert_array_equal(together.stops[:, plain], apart.stops[:, plain])
+        np.testing.assert_allclose(together.each[plain], apart.each[plain], atol=5e-4)
+        np.testing.assert_allclose(together.inner, apart.inner, rtol=2e-2)
+        np.testing.assert_array_equal(together.chosen, apart.chosen)
+
+
 def test_nothing_about_a_fold_is_learnt_from_its_own_samples(data, found):
     """Spoil every other sample of one outer fold: choice, stops and its other predictions stay to the last bit."""
     windows, target, outer, groups = data

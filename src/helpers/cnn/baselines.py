@@ -1,36 +1,17 @@
-"""A Gaussian process to hold a network against, with scikit-learn's ``fit`` and ``predict``; many fits side by side."""
+"""A Gaussian process to hold a network against, with scikit-learn's ``fit`` and ``predict``."""
 
 from __future__ import annotations
-
-import os
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
-from threadpoolctl import threadpool_limits
 
 from helpers.stats.labels import indexed
 
-Job, Result = TypeVar("Job"), TypeVar("Result")
-
 JITTER = 1e-8
 """Added to the diagonal of covariances, in units of the target's variance."""
-
-
-def side_by_side(work: Callable[[Job], Result], jobs: Iterable[Job]) -> list[Result]:
-    """Do many small jobs, as many at a time as there are processors, each on one thread; return what they return.
-
-    Libraries that start threads of their own within those of a pool wait for each other most of the time. On one thread
-    each a result is also the same to the last bit for any number of processors.
-    """
-    alone = {"initializer": threadpool_limits, "initargs": (1, "openmp")}  # a limit of OpenMP is the thread's own
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(os.cpu_count(), **alone) as pool:
-        return list(pool.map(work, jobs))
 
 
 class SiteProcess:

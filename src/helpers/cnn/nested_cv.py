@@ -119,14 +119,34 @@ def nested(
     ValueError
         Fewer groups than inner folds in the samples that an outer fold leaves, or as in `helpers.cnn.training.train`.
     """
-    labels, fold = indexed(outer, "outer", len(target))
-    left = np.arange(len(labels))[:, None] != fold
-    _, scores, predicted, stops = _grid(windows, target, left, groups, settings, seeds, inner, loss, training)
-    of_fold = np.where(left[:, None, None, None], np.nan, predicted)  # (fold, setting, seed, inner, sample)
-    each = np.nansum(of_fold.mean(3), axis=0)  # one fold a sample has a value
-    chosen = scores.argmin(1)
-    predicted = each.mean(1)[chosen[fold], np.arange(len(fold))]
-    return Nested(predicted, each.mean((0, 1)), each, scores, chosen, stops)
+    return nested_over(windows, target, [outer], groups, settings, seeds=seeds, inner=inner, loss=loss, **training)[0]
+
+
+def nested_over(
+    windows: xr.DataArray,
+    target: np.ndarray,
+    outers: Sequence[np.ndarray],
+    groups: np.ndarray,
+    settings: Sequence[Member],
+    *,
+    seeds: Sequence[int],
+    inner: int = 4,
+    loss: Loss = squared_error,
+    **training,
+) -> list[Nested]:
+    """Return what `nested` gives for each of many deals of the outer folds, whose networks all train side by side."""
+    dealt = [indexed(outer, "outer", len(target)) for outer in outers]
+    left = [np.arange(len(labels))[:, None] != fold for labels, fold in dealt]
+    labels = np.concatenate([inner_folds(own, groups, seeds, inner) for own in left])
+    _, *told = _grid(windows, target, np.concatenate(left), labels, settings, seeds, inner, loss, training)
+    ends, found = np.cumsum([len(own) for own in left])[:-1], []
+    for (_, fold), own, scores, predicted, stops in zip(dealt, left, *(np.split(v, ends) for v in told), strict=True):
+        of_fold = np.where(own[:, None, None, None], np.nan, predicted)  # (fold, setting, seed, inner, sample)
+        each = np.nansum(of_fold.mean(3), axis=0)  # one fold a sample has a value
+        chosen = scores.argmin(1)
+        best = each.mean(1)[chosen[fold], np.arange(len(fold))]
+        found.append(Nested(best, each.mean((0, 1)), each, scores, chosen, stops))
+    return found
 
 
 def choose(
@@ -142,7 +162,8 @@ def choose(
 ) -> Chosen:
     """Choose on all samples, for maps: what `nested` scores, with nothing put aside; its parameters are these."""
     left = np.ones((1, len(target)), dtype=bool)
-    ensemble, scores, *_ = _grid(windows, target, left, groups, settings, seeds, inner, loss, training)
+    labels = inner_folds(left, groups, seeds, inner)
+    ensemble, scores, *_ = _grid(windows, target, left, labels, settings, seeds, inner, loss, training)
     return Chosen(ensemble, scores[0], settings[scores[0].argmin()].model)
 
 
@@ -165,13 +186,12 @@ def inner_folds(left: np.ndarray, groups: np.ndarray, seeds: Sequence[int], inne
     return labels
 
 
-def _grid(windows, target, left, groups, settings, seeds, inner, loss, training):
-    """Train every setting on every outer fold, seed and inner fold, as one ensemble.
+def _grid(windows, target, left, labels, settings, seeds, inner, loss, training):
+    """Train every setting on every outer fold, seed and inner fold (``labels`` of `inner_folds`), as one ensemble.
 
     Returns it, the mean loss (fold, setting) of inner folds, predictions averaged over seeds, the predictions (fold,
     setting, seed, inner fold, sample), NaN where a network was trained or stopped, and the stops, less the sample.
     """
-    labels = inner_folds(left, groups, seeds, inner)
     held = labels[:, :, None] == np.arange(inner)[:, None]  # (fold, seed, inner, sample)
     masks = [np.tile(m.reshape(-1, left.shape[1]), (len(settings), 1)) for m in (left[:, None, None] & ~held, held)]
     each = np.tile(np.repeat(seeds, inner), len(left)).tolist()  # the seed of each network of one setting

@@ -30,6 +30,7 @@ import pandas as pd
 import xarray as xr
 from statsmodels.stats.proportion import proportion_confint
 
+from helpers import tasks
 from helpers.cnn.cross_validation import out_of_fold, redrawn
 from helpers.cnn.training import re_drawn
 from helpers.demo.worlds import BASE, EARLIER, NEXT, WATERS, lag_weights, world
@@ -148,13 +149,16 @@ def over_worlds(
         Worlds for the regressions: networks take most of the time, so that these can have more. With each world come
         this many less one that no network sees.
     """
-    for seed in map(int, seeds):
+
+    def of_world(seed: int) -> pd.DataFrame:
         made = world(seed, lag_weights(strength), towers=towers)
-        each = [verdicts(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
+        found = [verdicts(made, iterations=iterations, folds=folds, seed=seed).assign(world=seed)]
         for other in range(seed + 100_000, seed + 100_000 * regressions, 100_000):
             more = world(other, lag_weights(strength), towers=towers)
-            each.append(without_networks(more).assign(world=other))
-        yield pd.concat(each, ignore_index=True)
+            found.append(without_networks(more).assign(world=other))
+        return pd.concat(found, ignore_index=True)
+
+    yield from tasks.each(of_world, map(int, seeds))
 
 
 def rates(each: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,7 @@
 `chapters`     the notebooks in reading order, what ``chapters.yml`` declares of them, their parameters, and profiles
 `reach`        the helper definitions and data files that a chapter's code reaches
 `staleness`    what a chapter was last made from, against what it would be made from now
+`cluster`      where the work is done: on this machine, by a dask scheduler, by jobs of a queue
 `__main__`     the command: plans a run, executes what is stale by Papermill, aside, and puts it in place
 `pages`        the pages of one profile, with generated tables, and Jupyter Book over them
 `measured`     a command of its own: what runs on real data gave, kept as aggregates

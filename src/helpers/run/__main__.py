@@ -17,7 +17,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Container, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from helpers import store, workspace
-from helpers.run import chapters, pages, staleness
+from helpers.run import chapters, cluster, pages, staleness
 from helpers.run.chapters import Book, Chapter, ChapterFailed, Profile, Settings, UserError
 from helpers.run.staleness import Digests
 
@@ -71,6 +71,8 @@ class Plan:
         All that there are; those of the profile; those that may run this time. In reading order.
     settings : dict
         `Settings` by stem.
+    scheduler : str
+        Where the work is done; see `helpers.run.cluster`.
     """
 
     book: Book
@@ -79,19 +81,21 @@ class Plan:
     chapters: list[Chapter]
     only: list[Chapter]
     settings: dict[str, Settings]
+    scheduler: str = ""
 
 
 def plan(book: Book, options: argparse.Namespace) -> Plan:
     """Check everything that can be checked before a chapter runs."""
     profile = chapters.load(book, options.profile)
     everything = chapters.discover(book.notebooks)
-    settings = chapters.settings(profile, everything, options.overrides, book.root)
+    scheduler, overrides = chapters.scheduler(profile, options.overrides)
+    settings = chapters.settings(profile, everything, overrides, book.root)
     mine = [chapter for chapter in profile.among(everything) if chapter.stem in settings]
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
     chapters.check_outside(profile, only, settings)
     if not options.no_pages:
         pages.contents(book.root, {chapter.stem for chapter in mine})
-    return Plan(book, profile, everything, mine, only, settings)
+    return Plan(book, profile, everything, mine, only, settings, scheduler)
 
 
 def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Container[str] = ()) -> None:
@@ -135,10 +139,13 @@ def run(plan: Plan, force: bool = False) -> int:
     """Run what is stale, or all if ``force``; return how many chapters ran."""
     book, name, ran = plan.book, plan.profile.name, 0
     digests = Digests(book.state(name) / "digests.json")
-    try:
+    with ExitStack() as stack:
+        stack.callback(digests.save)
         for chapter, why, source in examine(plan, digests):
             if not (why := why or ("forced" if force else None)):
                 continue
+            if not ran:  # a queue is asked for jobs only if there is work
+                stack.enter_context(cluster.at_work(plan.scheduler, book.folder(name)))
             check_inputs(plan, chapter, digests)
             place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
             print(f"{place}: running ({why})", flush=True)
@@ -153,8 +160,6 @@ def run(plan: Plan, force: bool = False) -> int:
                 _keep(book, chapter, name, source, digests, stage, page, version)
             print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
             ran += 1
-    finally:
-        digests.save()
     return ran
 
 

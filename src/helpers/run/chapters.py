@@ -24,7 +24,8 @@ import papermill
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers import store, workspace
+from helpers import store, tasks, workspace
+from helpers.run import cluster
 from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
@@ -282,13 +283,17 @@ def choose(chapters: list[Chapter], wanted: list[str], asker: str) -> list[Chapt
 
 @dataclass(frozen=True)
 class Profile:
-    """A profile as its file has it: values for all chapters, for one by its stem; and which run (None: all)."""
+    """A profile as its file has it: values for all chapters, for one by its stem; and which run (None: all).
+
+    ``scheduler`` is the runner's own parameter, see `helpers.run.cluster`.
+    """
 
     name: str
     path: Path
     common: dict[str, Any]
     sections: dict[str, dict[str, Any]]
     chapters: list[str] | None
+    scheduler: str = ""
 
     def among(self, chapters: list[Chapter]) -> list[Chapter]:
         """Return the chapters that the profile runs, in reading order."""
@@ -334,13 +339,35 @@ def load(book: Book, name: str) -> Profile:
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected names and values, found {type(content).__name__}; correct it")
     for key, value in content.items():
-        kind = {"description": str, "chapters": list}.get(key, dict)
+        kind = {"description": str, "chapters": list, cluster.NAME: str}.get(key, dict)
         if value is not None and not isinstance(value, kind):
             found = type(value).__name__
             raise UserError(f"{path}: {key}: expected {kind.__name__}, found {found} {value!r}; correct it")
-    reserved = ("description", "common", "chapters")
+    reserved = ("description", "common", "chapters", cluster.NAME)
     sections = {key: value or {} for key, value in content.items() if key not in reserved}
-    return Profile(name, path, content.get("common") or {}, sections, content.get("chapters"))
+    common = dict(content.get("common") or {})
+    where = typed(common.pop(cluster.NAME, None) or content.get(cluster.NAME) or "", "str", f"{path}: {cluster.NAME}")
+    where = _expand(where, f"{path}: {cluster.NAME}")
+    if where and "://" not in where:
+        where = str((book.root / Path(where).expanduser()).resolve())
+    return Profile(name, path, common, sections, content.get("chapters"), where)
+
+
+def scheduler(profile: Profile, overrides: list[str]) -> tuple[str, list[str]]:
+    """Return where the work is done, by the command line, the profile or the environment, and the other overrides.
+
+    A path on the command line is relative to where one stands, one in a profile to the repository.
+    """
+    own = [text for text in overrides if text.partition("=")[0].strip() == cluster.NAME]
+    where = profile.scheduler or os.environ.get(tasks.SCHEDULER, "")
+    for text in own:
+        _, equals, where = text.partition("=")
+        if not equals:
+            raise UserError(f"--set {text}: expected {cluster.NAME}=tcp://host:port, found no '='; correct it")
+        if where and "://" not in where:
+            where = str(Path(where).expanduser().absolute())
+    cluster.check(where)
+    return where, [text for text in overrides if text not in own]
 
 
 def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], root: Path) -> dict[str, Settings]:

@@ -1,9 +1,10 @@
 """Put the intervals of chapter 11 to the test on made planets of other seeds: ``python -m helpers.run.planets``.
 
-Each planet runs as a book of its own (profile ``planets``, two at a time, a core each) in ``outputs/planets``. What it
-scored against its truth is kept there, so that a run that was cut short goes on where it stopped; a planet's files are
-deleted when it has been scored. The sizes of the method were chosen on seeds 101 to 106, and no planet here has one of
-those. The table goes to ``data/made``, under a head that names date, commit and command.
+Each planet runs as a book of its own (profile ``planets``, a core each) in ``outputs/planets``: as many at a time as
+there are cores, or as a cluster has. What it scored against its truth is kept there, so that a run that was cut short
+goes on where it stopped; a planet's files are deleted when it has been scored. The sizes of the method were chosen on
+seeds 101 to 106, and no planet here has one of those. The table goes to ``data/made``, under a head that names date,
+commit and command.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ import os
 import shutil
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import filelock
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
-from helpers.run import measured
+from helpers import tasks
+from helpers.run import chapters, cluster, measured
 from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import of_value
 from helpers.space import regions
 from helpers.stats import trends
-from helpers.workspace import ROOT, Workspace, writing
+from helpers.workspace import ROOT, RUNNER, Workspace, writing
 
 PROFILE = "planets"
 
@@ -42,6 +43,9 @@ FIRST = 501
 TABLE = "trends_coverage.csv"
 
 CONFIDENCE = 0.9
+
+ORPHAN = 900.0
+"""Seconds that a planet may still be at work whose worker is gone: a chapter's."""
 
 
 def bootstrap(ws: Workspace, draws: int = 200, seed: int = 0) -> pd.DataFrame:
@@ -95,7 +99,12 @@ def one(kind: str, seed: int, outputs: Path, code: str) -> pd.DataFrame:
     if not kept.exists() or pd.read_csv(kept).code.iloc[0] != code:
         settings = [f"seed={seed}", *KINDS[kind]]
         command = [sys.executable, "-m", "helpers.run", "--profile", PROFILE, "--no-pages", "--set", *settings]
-        alone = os.environ | {"RECO_OUTPUTS": str(home), "OMP_NUM_THREADS": "1"}
+        alone = os.environ | {"RECO_OUTPUTS": str(home), "OMP_NUM_THREADS": "1", tasks.SCHEDULER: ""}
+        # a run whose worker was killed ends when it would next put something in place; who does it again waits for that
+        alone[RUNNER], state = str(os.getpid()), home / PROFILE / ".state"
+        if state.exists():
+            with filelock.FileLock(state / "lock", timeout=ORPHAN):
+                pass
         done = subprocess.run(command, capture_output=True, text=True, env=alone)
         if done.returncode:
             raise UserError(f"{name}: {['stopped without a word', *(done.stdout + done.stderr).splitlines()][-1]}")
@@ -132,24 +141,32 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m helpers.run.planets", description=__doc__.split("\n")[0])
     parser.add_argument("--planets", type=int, default=20, help="how many in all, the kinds by turns (default 20)")
-    parser.add_argument("--at-once", type=int, default=2, help="planets made at once, a core each (default 2)")
+    parser.add_argument(
+        "--set", dest="overrides", action="append", default=[], metavar=f"{cluster.NAME}=WHERE",
+        help="where they are made: a scheduler of dask, or a file of a queue (default: the cores of this machine)",
+    )  # fmt: skip
     parser.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
     chosen = parser.parse_args(arguments)
-    if min(chosen.planets, chosen.at_once) < 1:
-        parser.error(f"--planets, --at-once: expected 1 or more, found {chosen.planets} and {chosen.at_once}")
+    if chosen.planets < 1:
+        parser.error(f"--planets: expected 1 or more, found {chosen.planets}")
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
-    outputs = Book.here().folder("planets")  # a planet's own run always has a folder
+    book = Book.here()
+    outputs = book.folder("planets")  # a planet's own run always has a folder
     outputs.mkdir(parents=True, exist_ok=True)
 
     def work() -> list[Path]:
+        where, others = chapters.scheduler(chapters.load(book, PROFILE), chosen.overrides)
+        for text in others:
+            raise UserError(f"--set {text}: expected {cluster.NAME}=WHERE, found another name; a planet's are in KINDS")
         head = {} if chosen.dry else measured.head(f"python -m helpers.run.planets --planets {chosen.planets}")
         sources = [
             path for kind in ("src/**/*.py", "notebooks/*.ipynb", "notebooks/**/*.yml") for path in ROOT.glob(kind)
         ]
         code = head.get("commit") or of_value([path.read_text(encoding="utf-8") for path in sorted(sources)])
-        with ThreadPoolExecutor(chosen.at_once) as pool:
-            jobs = [pool.submit(one, kind, FIRST + k, outputs, code) for k, kind in enumerate(kinds)]
-            table = summary(pd.concat([job.result() for job in tqdm(jobs, unit="planet")]))
+        jobs = [(kind, FIRST + k) for k, kind in enumerate(kinds)]
+        with cluster.at_work(where, outputs):
+            scored = list(tasks.each(lambda job: one(*job, outputs, code), jobs, progress="planets"))
+        table = summary(pd.concat(scored))
         print(table[table.planets == "all"].round(2).to_string(index=False))
         return [] if chosen.dry else [measured.write_table(measured.MADE / TABLE, head, table, digits=4)]
 

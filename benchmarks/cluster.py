@@ -1,0 +1,96 @@
+"""What a second worker is worth: training and mapping by two dask workers of one thread, against one such.
+
+    python benchmarks/cluster.py
+
+Both clusters are on this machine, so that it needs two cores of its own. What is lost shows what it costs to hand out
+pieces and to gather results; the network between machines, which a cluster has besides, it can't show.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+
+import harness
+import numpy as np
+import xarray as xr
+from dask.distributed import LocalCluster
+
+from helpers import tasks
+from helpers.cnn import mapping
+from helpers.cnn.network import Ensemble, Member
+from helpers.cnn.training import train
+
+CHANNELS = ["mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc_0", "spei12"]
+WORTH = "1.7 or more"
+
+
+def training(members, samples, iterations):
+    """Return a function that trains many networks on folds that stay."""
+    rng = np.random.default_rng(1)
+    windows = rng.normal(size=(samples, len(CHANNELS), 3, 3)).astype("float32")
+    windows = xr.DataArray(windows, {"predictor": CHANNELS}, ("sample", "predictor", "dy", "dx"))
+    target, kept = (1 + rng.random(samples)).astype("float32"), rng.random((members, samples)) < 0.8
+    networks = [Member("CNN2", tuple(CHANNELS), seed) for seed in range(members)]
+    how = {"iterations": iterations, "check": iterations, "progress": False}
+    return lambda: train(windows, target, networks, kept, **how)[1].predicted
+
+
+def maps_of(fields, members):
+    """Return a function that maps every year of some fields."""
+    ensemble = Ensemble([Member("CNN2", tuple(CHANNELS), seed) for seed in range(members)], CHANNELS)
+    years = fields.year.values.tolist()
+    return lambda: np.stack([maps for _, maps in mapping.predict_grid(ensemble, fields, years)])
+
+
+def made_fields(folder, years, rows):
+    """Write fields (year, lat, lon) of noise to zarr, as chapter 1 leaves them; open them."""
+    rng = np.random.default_rng(2)
+    shape, at = (years, rows, 2 * rows), {"year": np.arange(years), "lat": -np.arange(rows), "lon": np.arange(2 * rows)}
+    made = {name: (("year", "lat", "lon"), rng.normal(size=shape).astype("float32")) for name in CHANNELS}
+    xr.Dataset(made, at).chunk(year=1).to_zarr(folder, zarr_format=2, consolidated=True)
+    return xr.open_zarr(folder)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--members", type=int, default=128, help="networks that train, in chunks of 8")
+    parser.add_argument("--iterations", type=int, default=8)
+    parser.add_argument("--rows", type=int, default=200, help="rows of a map; it has twice as many columns")
+    parser.add_argument("--years", type=int, default=8)
+    given = parser.parse_args()
+    how = {"threads_per_worker": 1, "dashboard_address": ":0", "memory_limit": 0}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        LocalCluster(n_workers=1, **how) as one,
+        LocalCluster(n_workers=2, **how) as two,
+    ):
+        jobs = {f"training, {given.members} networks": training(given.members, 769, given.iterations)}
+        fields = made_fields(f"{folder}/fields.zarr", given.years, given.rows)
+        jobs[f"mapping, {given.years} years of {2 * given.rows**2:,} cells"] = maps_of(fields, 3)
+        for what, job in jobs.items():
+            results = []
+
+            def by(cluster, job=job, results=results):
+                os.environ[tasks.SCHEDULER] = cluster.scheduler_address
+                results.append(job().tobytes())
+
+            found = harness.paired(lambda by=by: by(two), lambda by=by: by(one), given.rounds)
+            assert len(set(results)) == 1, "one worker or two, the bytes are the same"
+            harness.note(f"cluster: {what}, two workers", found, goal=WORTH, against="one worker of the same kind")
+        x = np.zeros(100_000_000, np.uint8)
+        start = time.perf_counter()
+        list(tasks.each(lambda k: x[k], range(50)))
+        sent = {"first": time.perf_counter() - start}
+        list(tasks.each(lambda k: k, range(50)))
+        start = time.perf_counter()
+        list(tasks.each(lambda k: k, range(50)))
+        sent["empty"] = time.perf_counter() - start
+        more = 1000 * (sent["first"] - sent["empty"]) / 50
+        note = {"ours": more, "empty_ms": 1000 * sent["empty"] / 50}
+        harness.note("cluster: ms a piece more for 100 MB that 50 pieces share", note, goal="sent once a worker")
+
+
+if __name__ == "__main__":
+    main()

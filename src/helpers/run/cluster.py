@@ -1,0 +1,166 @@
+"""Who does the pieces of a book's work: this machine, the workers of a dask scheduler, or jobs of a queue.
+
+``dask_scheduler`` is a parameter of the runner, not of a chapter: results are the same wherever they are made, so that
+no chapter is stale for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from helpers import tasks
+from helpers.workspace import UserError, aside
+
+NAME = "dask_scheduler"
+
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+/?")
+
+
+def check(where: str) -> None:
+    """Raise UserError unless ``where`` is empty, the address of a scheduler, or a file that describes a queue."""
+    if "://" in where:
+        if not ADDRESS.fullmatch(where):
+            raise UserError(f"{NAME}: expected an address like tcp://host:8786, found {where!r}; correct it")
+    elif where:
+        described(Path(where))
+
+
+def described(path: Path) -> tuple[str, dict[str, Any], int]:
+    """Read the file of a queue.
+
+    Returns
+    -------
+    kind : str
+        ``slurm``, ``pbs`` or another section of dask-jobqueue's own configuration.
+    section : dict
+        What the file has under ``jobqueue`` for it, with names as in that configuration.
+    jobs : int
+        How many jobs the queue is asked for.
+
+    Raises
+    ------
+    UserError
+        There is no such file, or it has something else in it.
+    """
+    import dask
+    import dask_jobqueue  # noqa: F401 (makes its sections known to dask's configuration)
+
+    if not path.is_file():
+        raise UserError(f"{NAME}: expected tcp://host:port or a YAML file of a queue, found no file {path}; correct it")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
+        raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
+    if not isinstance(content, dict) or set(content) != {"jobs", "jobqueue"}:
+        found = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
+        raise UserError(f"{path}: expected the names jobs and jobqueue, found {found:.60}; correct it")
+    jobs, queues = content["jobs"], content["jobqueue"]
+    if type(jobs) is not int or jobs < 1:
+        raise UserError(f"{path}: jobs: expected how many jobs to ask for, 1 or more, found {jobs!r}; correct it")
+    known = dask.config.get("jobqueue")
+    if not isinstance(queues, dict) or len(queues) != 1 or not set(queues) <= set(known):
+        found = ", ".join(map(str, queues)) if isinstance(queues, dict) else repr(queues)
+        raise UserError(f"{path}: jobqueue: expected one of {', '.join(sorted(known))}, found {found:.60}; correct it")
+    kind, section = next(iter(queues.items()))
+    if not isinstance(section, dict):
+        raise UserError(f"{path}: jobqueue.{kind}: expected names and values, found {section!r:.60}; correct it")
+    for name in section:
+        if str(name).replace("_", "-") not in known[kind]:
+            near = difflib.get_close_matches(str(name), known[kind], n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known[kind])}"
+            raise UserError(f"{path}: jobqueue.{kind}: dask-jobqueue knows no {name!r}; {hint}")
+    return kind, section, jobs
+
+
+@contextmanager
+def at_work(where: str, folder: Path) -> Iterator[None]:
+    """Do all pieces of work of the block, and of processes that it starts, where ``where`` says.
+
+    Parameters
+    ----------
+    where : str
+        Checked by `check`.
+    folder : Path
+        Of what the run makes: workers must see it.
+
+    Raises
+    ------
+    UserError
+        Nobody answers, there are no workers, or one isn't like this machine; one line.
+    """
+    before = os.environ.get(tasks.SCHEDULER)
+    with _address(where) as address, contextlib.ExitStack() as stack:
+        if address:
+            try:
+                client = stack.enter_context(contextlib.closing(tasks.connect(address)))
+                _greet(client, address, folder, wait="://" not in where)
+            except ConnectionError as error:
+                raise UserError(str(error)) from error
+        os.environ[tasks.SCHEDULER] = address
+        try:
+            yield
+        finally:
+            os.environ.pop(tasks.SCHEDULER)
+            if before is not None:
+                os.environ[tasks.SCHEDULER] = before
+
+
+@contextmanager
+def _address(where: str) -> Iterator[str]:
+    """Yield the address of a scheduler; one that had to be started, with its jobs, ends with the block."""
+    if not where or "://" in where:
+        yield where
+        return
+    import dask
+    import dask_jobqueue
+
+    kind, section, jobs = described(Path(where))
+    classes = vars(dask_jobqueue).values()
+    (of_kind,) = (c for c in classes if getattr(getattr(c, "job_cls", None), "config_name", None) == kind)
+    command = getattr(of_kind.job_cls, "submit_command", "sh").split()[0]
+    if not shutil.which(command):
+        raise UserError(f"{where}: jobqueue.{kind}: expected the command {command}, found none; run this where it is")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(dask.config.set({f"jobqueue.{kind}.{name}": value for name, value in section.items()}))
+        try:
+            cluster = stack.enter_context(of_kind())
+            cluster.scale(jobs=jobs)
+        except (ValueError, TypeError, OSError, RuntimeError) as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{where}: jobqueue.{kind}: dask-jobqueue can't start it: {why}") from error
+        print(f"asked {kind} for {jobs} jobs", flush=True)
+        yield cluster.scheduler_address
+
+
+def _greet(client, address: str, folder: Path, wait: bool) -> None:
+    """Print who is there, and check that they see the folder; with ``wait``, first wait until somebody is there."""
+    print(f"dask: scheduler {address}, dashboard {client.dashboard_link}", flush=True)
+    if wait and not client.nthreads():
+        print("dask: waiting for the first worker; Ctrl-C gives up", flush=True)
+        client.wait_for_workers(1)
+        tasks.compare(client)
+    threads = client.nthreads()
+    if not threads:
+        raise UserError(f"{NAME}: expected workers at {address}, found none; start some: dask worker {address}")
+    folder.mkdir(parents=True, exist_ok=True)
+    # a name that is new, so that nobody's memory of the folder answers
+    with aside(folder / f".{uuid.uuid4().hex}.part") as mark:
+        mark.touch()
+        for worker, sees in client.run(os.path.exists, str(mark)).items():
+            if not sees:
+                raise UserError(
+                    f"{NAME}: worker {worker}: expected the folder {folder}, found no such one or another; let "
+                    "RECO_OUTPUTS (RECO_CACHE, where the workspace is in a store) name one that all machines share"
+                )
+    print(f"dask: {len(threads)} workers, {sum(threads.values())} threads", flush=True)
