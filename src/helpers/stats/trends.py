@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
+from itertools import pairwise
 from typing import TypeVar
 
 import dask
@@ -62,9 +63,7 @@ Result = TypeVar("Result")
 # Maps of many years, read once, a strip of rows at a time.
 
 
-def each_strip(
-    work: Callable[..., Result], *fields: xr.DataArray, beside: int = 0
-) -> Iterator[tuple[slice, Result]]:
+def each_strip(work: Callable[..., Result], *fields: xr.DataArray, beside: int = 0) -> Iterator[tuple[slice, Result]]:
     """Yield what a function makes of each strip of rows, from the first to the last.
 
     The rows of a chunk on disk are a piece of work (`tasks.each`), so that whoever does it reads each chunk once. Where
@@ -100,7 +99,7 @@ def each_strip(
     tall = max((field.chunksizes.get("lat", (height,)) for field in fields if field.chunks), key=max, default=(height,))
     ends = [0, *np.cumsum(tall).tolist()]
     most, step = max(1, PIECE // row), max(1, STRIP // row)
-    spans = [(k, min(k + most, end)) for start, end in zip(ends, ends[1:]) for k in range(start, end, most)]
+    spans = [(k, min(k + most, end)) for start, end in pairwise(ends) for k in range(start, end, most)]
 
     def cut(start: int, stop: int) -> tuple[int, int, int, list[xr.DataArray]]:
         first = max(start - beside, 0)
