@@ -2,6 +2,7 @@
 
 import math
 
+import dask.array
 import numpy as np
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from helpers.stats import risk, significance, trends
 YEARS = np.arange(2000, 2019)
 REGIONS = ["Global", "Northern Extra-tropics", "Tropics", "Southern Extra-tropics"]
 PARTS = ["variable", "subset", "direction"]
+TESTS = {"ols": trends.ols, "mann_kendall": significance.mann_kendall, "ols_ar1": significance.ols_ar1}
 
 
 def cube(shape=(5, 6), seed=0, years=YEARS):
@@ -70,6 +72,87 @@ def test_years_that_cannot_carry_a_line_are_refused(years, message):
     y = xr.DataArray(np.arange(3.0 if years is None else len(years)), dims="time" if years is None else "year")
     with pytest.raises(ValueError, match=message):
         trends.ols(y if years is None else y.assign_coords(year=years))
+
+
+@pytest.mark.parametrize("n", [3, 4, 10, 19, 27, 40, 41, 200])
+def test_p_values_of_correlations_are_scipys_to_the_far_tail(n):
+    r = np.concatenate([np.linspace(-1, 1, 401), 1 - np.logspace(-2, -12, 20)])
+    with np.errstate(divide="ignore"):
+        expected = 2 * stats.t.sf(np.abs(r) * np.sqrt((n - 2) / ((1 - np.abs(r)) * (1 + np.abs(r)))), n - 2)
+    np.testing.assert_allclose(trends.correlation_p(r, n), expected, rtol=1e-11, atol=1e-300)
+
+
+# Maps that are larger than memory.
+
+
+def stored(y, rows, reads):
+    """Return maps lazily, a year and some rows a chunk, as on disk; ``reads`` takes down each chunk that is read."""
+
+    def chunk(block_info=None):
+        place = block_info[None]["array-location"]
+        reads.append(tuple((p[0], p[1]) for p in place))
+        return y.values[tuple(slice(*p) for p in place)]
+
+    chunks = ((1,) * y.shape[0], tuple(np.diff([*range(0, y.shape[1], rows), y.shape[1]])), (y.shape[2],))
+    return y.copy(data=dask.array.map_blocks(chunk, chunks=chunks, dtype=y.dtype, meta=np.empty((0, 0, 0), y.dtype)))
+
+
+@pytest.mark.parametrize("strip", [1, 19 * 6 * 3, 10**9])
+def test_maps_are_read_once_and_fitted_alike_whoever_does_it(strip, monkeypatch):
+    """Strips of a row, of a part of a chunk and of whole chunks; one thread and three."""
+    monkeypatch.setattr(trends, "STRIP", strip)
+    y = cube((11, 6)).astype("float32")
+    y[3, 0, 0], y[:, 4, 1], y[7, 10, 5] = np.nan, 0.5, np.inf
+    found, whole = [], {name: test(y) for name, test in TESTS.items()}
+    for threads in ("1", "3"):
+        monkeypatch.setenv("OMP_NUM_THREADS", threads)
+        for name, test in TESTS.items():
+            reads = []
+            fit = test(stored(y, 4, reads))
+            assert len(reads) == len(set(reads)) == 19 * 3, "each chunk is read once"
+            assert fit.slope.dtype == np.float32 and fit.slope.dims == ("lat", "lon")
+            xr.testing.assert_allclose(fit, whole[name], rtol=1e-6)
+            found.append(fit)
+    for one, other in zip(found, found[len(TESTS) :], strict=False):
+        assert all(one[name].values.tobytes() == other[name].values.tobytes() for name in one)
+
+
+@pytest.mark.parametrize("rows", [2, 5, 11])
+def test_strips_see_their_neighbours_and_stand_in_order(rows, monkeypatch):
+    monkeypatch.setattr(trends, "STRIP", 19 * 6 * 2)
+    y = cube((11, 6))
+
+    def around(y):
+        return y.mean("year").rolling(lat=3, center=True, min_periods=1).sum().to_dataset(name="sum")
+
+    found = trends.over_rows(around, y.chunk({"year": 1, "lat": rows}), beside=1)
+    xr.testing.assert_allclose(found["sum"], around(y)["sum"])
+
+
+def test_a_lazy_map_has_the_totals_of_the_same_in_memory_and_a_few_rows_may_be_a_piece(monkeypatch):
+    y, area = globe((11, 6))
+    y[2, 3, 3] = np.nan
+    inside = {"all": area > 0, "north": area.lat > 0 * area.lon}
+    whole = trends.total(y, area, inside)
+    monkeypatch.setattr(trends, "PIECE", 19 * 6 * 3)
+    monkeypatch.setattr(trends, "STRIP", 19 * 6)
+    xr.testing.assert_allclose(trends.total(y.chunk({"year": 1}), area, inside), whole, rtol=1e-12)
+
+
+@pytest.mark.long
+def test_workers_of_a_cluster_give_the_same_bytes(monkeypatch, tmp_path):
+    from dask.distributed import LocalCluster
+
+    y = cube((11, 6)).astype("float32")
+    for k in range(19):
+        maps.append_year(tmp_path, y.isel(year=[k]).to_dataset(name="reco"))
+    lazy = xr.open_zarr(tmp_path).reco.chunk({"lat": 4})
+    here = [test(lazy) for test in TESTS.values()]
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        monkeypatch.setenv("RECO_DASK_SCHEDULER", cluster.scheduler_address)
+        there = [test(lazy) for test in TESTS.values()]
+    for one, other in zip(here, there, strict=True):
+        assert all(one[name].values.tobytes() == other[name].values.tobytes() for name in one)
 
 
 def test_z_slopes_are_slopes_of_z_scores_and_gaps_stay():

@@ -38,6 +38,7 @@ from scipy.ndimage import uniform_filter
 
 from helpers.space.grid import RADIUS, together
 from helpers.stats.labels import indexed
+from helpers.stats.trends import over_rows
 
 MOST = 0.4
 """Largest part of a year's variance in NPP and GPP that is taken for noise."""
@@ -116,7 +117,7 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray) -> xr.Dataset:
     Parameters
     ----------
     maps : Dataset (year, lat, lon)
-        RECO first, then NPP and others (kg m-2 yr-1), in memory or lazily: a strip of rows is held at a time.
+        RECO first, then NPP and others (kg m-2 yr-1), in memory or lazily: read once, a strip at a time.
     counted : DataArray (lat, lon), bool
         The cells to look at; others are no neighbours.
 
@@ -128,33 +129,33 @@ def series_of_maps(maps: xr.Dataset, counted: xr.DataArray) -> xr.Dataset:
         each side. NaN outside ``counted``; the noise is 0 where no cell around has all its neighbours.
     """
     names = list(maps.data_vars)
-    fields = together(*maps.data_vars.values(), counted.astype(bool), names=(*names, "counted"))
-    here = fields.pop().transpose("lat", "lon").to_numpy()
-    height, years = here.shape[0], fields[0]["year"].to_numpy().astype("float64")
+    *fields, counted = together(*maps.data_vars.values(), counted.astype(bool), names=(*names, "counted"))
+    counted = counted.transpose("lat", "lon").compute()
+    found = over_rows(_lines_and_roughness, counted, *fields, beside=1).assign_coords(flux=names, other=names)
+    here, sigma = counted.to_numpy(), found.sigma.to_numpy()
+    noise = np.where(here, _means_of_products(found.noise.to_numpy(), here & np.isnan(sigma[0])), np.nan)
+    years = maps["year"].to_numpy().astype("float64")
+    about = {"years": years.size, "stt": float(((years - years.mean()) ** 2).sum())}
+    return found.assign(noise=(found.noise.dims, noise)).assign_attrs(about)
+
+
+def _lines_and_roughness(counted: xr.DataArray, *fields: xr.DataArray) -> xr.Dataset:
+    """Return slope and sigma (flux, lat, lon), and products of the noise (flux, other, lat, lon), cell by cell."""
+    years = fields[0]["year"].to_numpy().astype("float64")
     dx = years - years.mean()
-    slope, sigma = np.full((2, len(names), *here.shape), np.nan)
-    noise = np.full((len(names), len(names), *here.shape), np.nan)
-    for first in range(0, height, ROWS):
-        wide = slice(max(first - 1, 0), min(first + ROWS + 1, height))
-        inner = slice(first - wide.start, min(first + ROWS, height) - wide.start)
-        out = slice(first, min(first + ROWS, height))
-        strip = [f.isel(lat=wide).transpose("year", "lat", "lon").to_numpy().astype("float64") for f in fields]
-        strip = np.where(here[wide], np.stack(strip), np.nan)
-        strip -= strip.mean(axis=1, keepdims=True)
-        line = np.einsum("t,vtyx->vyx", dx / (dx @ dx), strip)
-        spread = np.sqrt((strip**2).mean(axis=1))
-        slope[:, out], sigma[:, out] = line[:, inner], spread[:, inner]
-        # In units of each cell's own sigma: or the noise of lively land would be that of the calm land beside it.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            beside = (strip - dx[:, None, None] * line[:, None]) / spread[:, None]
-        rough = _mixed(np.where(np.isfinite(beside), beside, np.nan))[:, :, inner]
-        # A mixed second difference of independent noise has 9/4 of its variance.
-        noise[:, :, out] = np.einsum("vtyx,wtyx->vwyx", rough, rough) / (dx.size - 2) / 2.25
-    noise = np.where(here, _means_of_products(noise, here & np.isnan(sigma[0])), np.nan)
-    where = {d: counted[d] for d in ("lat", "lon")}
-    data = {"slope": (("flux", "lat", "lon"), slope), "sigma": (("flux", "lat", "lon"), sigma)}
-    data["noise"] = (("flux", "other", "lat", "lon"), noise)
-    return xr.Dataset(data, {"flux": names, "other": names, **where}).assign_attrs(years=dx.size, stt=float(dx @ dx))
+    strip = [f.transpose("year", "lat", "lon").to_numpy().astype("float64") for f in fields]
+    strip = np.where(counted.to_numpy(), np.stack(strip), np.nan)
+    strip -= strip.mean(axis=1, keepdims=True)
+    line = np.einsum("t,vtyx->vyx", dx / (dx @ dx), strip)
+    spread = np.sqrt((strip**2).mean(axis=1))
+    # In units of each cell's own sigma: or the noise of lively land would be that of the calm land beside it.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        beside = (strip - dx[:, None, None] * line[:, None]) / spread[:, None]
+    rough = _mixed(np.where(np.isfinite(beside), beside, np.nan))
+    # A mixed second difference of independent noise has 9/4 of its variance.
+    noise = np.einsum("vtyx,wtyx->vwyx", rough, rough) / (dx.size - 2) / 2.25
+    found = {"slope": (("flux", "lat", "lon"), line), "sigma": (("flux", "lat", "lon"), spread)}
+    return xr.Dataset(found | {"noise": (("flux", "other", "lat", "lon"), noise)}, counted.coords)
 
 
 def _root(matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

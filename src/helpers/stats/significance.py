@@ -179,20 +179,33 @@ Statistic = tuple[np.ndarray, np.ndarray, int]
 """S and its variance, each (cells,), and the number of years that S was counted over."""
 
 
+HELD = 130_000
+"""Slopes (float64, 1 MB) of pairs of years that are held at a time: they stay in a core's own cache."""
+
+
 def _median_slope(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return the Theil–Sen slope of each column: the median over all pairs of years."""
     first, second = np.triu_indices(x.size, k=1)
-    # One row a cell, so that the median runs along memory: three times as fast.
-    slopes = np.ascontiguousarray(((y[second] - y[first]) / (x[second] - x[first])[:, None]).T)
-    return np.median(slopes, axis=1, overwrite_input=True)
+    apart, half = (x[second] - x[first])[:, None], first.size // 2
+    out, step = np.empty(y.shape[1]), max(1, HELD // first.size)
+    for start in range(0, out.size, step):
+        block = y[:, start : start + step]
+        slopes = block[second] - block[first]
+        slopes /= apart
+        pairs = np.ascontiguousarray(slopes.T)  # a row a cell, so that the choice of the middle runs along memory
+        pairs.partition(half, axis=1)
+        below = pairs[:, half] if first.size % 2 else pairs[:, :half].max(axis=1)
+        out[start : start + step] = (below + pairs[:, half]) / 2
+    return out
 
 
 def _score(y: np.ndarray) -> np.ndarray:
     """Return S of each column: pairs of years that rise, less pairs that fall."""
     s = np.zeros(y.shape[1])
     for k in range(1, len(y)):
-        s += np.sign(y[k:] - y[:-k]).sum(axis=0)
-    return s
+        s += (y[k:] > y[:-k]).sum(axis=0, dtype="int16")
+        s -= (y[k:] < y[:-k]).sum(axis=0, dtype="int16")
+    return np.where(np.isnan(y[0]), np.nan, s)
 
 
 def _score_variance(y: np.ndarray) -> np.ndarray:

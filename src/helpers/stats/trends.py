@@ -1,7 +1,8 @@
 """Straight lines through yearly maps: slopes, their p-values, and the shares of land that rise or fall.
 
 Every cell of a map is a series of its own. All are fitted at once, those that could not be fitted are named with the
-reason, and the rest is summed up by region, by number of cells and by true area.
+reason, and the rest is summed up by region, by number of cells and by true area. Maps of many years need not fit into
+memory: `each_strip` reads them once, a strip of rows at a time.
 
 >>> years = np.arange(2000, 2019)
 >>> y = xr.DataArray(0.5 + 0.02 * (years - 2000), coords={"year": years}, dims="year")
@@ -13,14 +14,21 @@ reason, and the rest is summed up by region, by number of cells and by true area
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from itertools import pairwise
+from typing import TypeVar
 
+import dask
+import dask.array
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.polynomial import Chebyshev
 from scipy.special import stdtr
 
-from helpers.space.grid import together, whole_series
+from helpers import tasks
+from helpers.space.grid import together
 from helpers.space.regions import BANDS, group_shares, groups
 
 FITTED, MISSING_YEAR, CONSTANT, UNDEFINED = range(4)
@@ -42,16 +50,131 @@ WORDS = {"increase": "rise", "decrease": "fall", "reco": "RECO", "npp": "NPP"}
 HELD = 2_000_000
 """Numbers (float64, 16 MB) that the largest intermediate array of a block of cells may hold."""
 
+PIECE, STRIP = 250_000_000, 4_000_000
+"""Numbers of the maps that a piece of work reads at most, and that a function of a strip is given: its intermediate
+results may be ten times as large. Nineteen years of a chunk on disk (600 rows at 0.05 degrees) are 82 million."""
+
 KG_IN_PG = 1e12
 
 Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Result = TypeVar("Result")
+
+
+# Maps of many years, read once, a strip of rows at a time.
+
+
+def each_strip(work: Callable[..., Result], *fields: xr.DataArray, beside: int = 0) -> Iterator[tuple[slice, Result]]:
+    """Yield what a function makes of each strip of rows, from the first to the last.
+
+    The rows of a chunk on disk are a piece of work (`tasks.each`), so that whoever does it reads each chunk once. Where
+    the cuts lie depends on the maps alone.
+
+    Parameters
+    ----------
+    work : callable (*fields) -> result
+        Takes the same rows of all fields, in memory. Pure, as in `tasks.each`.
+    *fields : DataArray (…, lat, …)
+        On the same cells, in memory or lazily on dask. Those without rows, of series, are one strip.
+    beside : int
+        Rows of neighbours that a strip has more, on either side, where there are so many. The result is then a
+        DataArray or Dataset (…, lat, …) of all the rows that ``work`` was given, and what it says of the neighbours is
+        cut off. Chunks that neighbours stand in are read again.
+
+    Yields
+    ------
+    (slice, result)
+        The rows, and what ``work`` made of them.
+
+    Raises
+    ------
+    ValueError
+        The fields stand on other cells than the first.
+    """
+    fields = together(*fields)
+    if "lat" not in fields[0].dims:  # series of towers, or made ones
+        yield slice(None), work(*(field.compute(scheduler="synchronous") for field in fields))
+        return
+    height = fields[0].sizes["lat"]
+    row = max(1, sum(field.size for field in fields) // height)  # numbers in a row
+    tall = max((field.chunksizes.get("lat", (height,)) for field in fields if field.chunks), key=max, default=(height,))
+    ends = [0, *np.cumsum(tall).tolist()]
+    most, step = max(1, PIECE // row), max(1, STRIP // row)
+    spans = [(k, min(k + most, end)) for start, end in pairwise(ends) for k in range(start, end, most)]
+
+    def cut(start: int, stop: int) -> tuple[int, int, int, list[xr.DataArray]]:
+        first = max(start - beside, 0)
+        return start, stop, first, [field.isel(lat=slice(first, stop + beside)) for field in fields]
+
+    for piece in tasks.each(partial(_piece, work=work, beside=beside, step=step), [cut(*span) for span in spans]):
+        yield from piece
+
+
+def _piece(item: tuple, work: Callable[..., Result], beside: int, step: int) -> list[tuple[slice, Result]]:
+    """Read the rows ``start`` to ``stop``, and what stands beside them, and hand them on in strips."""
+    start, stop, first, fields = item
+    stored = [_blocks(field) for field in fields]
+    found = []
+    for k in range(start, stop, step):
+        end, above = min(k + step, stop), max(k - beside, 0)
+        rows = slice(above - first, min(end + beside - first, fields[0].sizes["lat"]))
+        result = work(*(_rows(field, blocks, rows) for field, blocks in zip(fields, stored, strict=True)))
+        found.append((slice(k, end), result.isel(lat=slice(k - above, end - above)) if beside else result))
+    return found
+
+
+def _blocks(field: xr.DataArray) -> list[tuple[tuple[slice, ...], np.ndarray]]:
+    """Read the chunks of a field on this thread; return where each stands, and its values.
+
+    They aren't put together: of large maps, that takes as long as reading them.
+    """
+    if field.chunks is None:
+        return [(tuple(map(slice, [0] * field.ndim, field.shape)), field.to_numpy())]
+    chunks = dask.compute(*field.data.to_delayed().ravel(), scheduler="synchronous")
+    return list(zip(dask.array.core.slices_from_chunks(field.chunks), chunks, strict=True))
+
+
+def _rows(field: xr.DataArray, blocks: list[tuple[tuple[slice, ...], np.ndarray]], rows: slice) -> xr.DataArray:
+    """Return some rows of a field that was read by `_blocks`."""
+    part, axis = field.isel(lat=rows), field.dims.index("lat")
+    values, before = np.empty(part.shape, part.dtype), (slice(None),) * axis
+    for where, block in blocks:
+        top = where[axis].start
+        low, high = max(rows.start, top), min(rows.stop, where[axis].stop)
+        if low < high:
+            to = (*where[:axis], slice(low - rows.start, high - rows.start), *where[axis + 1 :])
+            values[to] = block[(*before, slice(low - top, high - top))]
+    return part.copy(deep=False, data=values)
+
+
+def over_rows(work: Callable[..., xr.Dataset], *fields: xr.DataArray, beside: int = 0) -> xr.Dataset:
+    """Apply a function to maps of many years, a strip of rows at a time, and put the strips together.
+
+    Parameters
+    ----------
+    work, *fields, beside
+        As in `each_strip`; ``work`` returns a Dataset whose variables all have the dimension ``lat``.
+
+    Returns
+    -------
+    Dataset
+        In memory, as if ``work`` had been given the whole maps.
+    """
+    height, whole = fields[0].sizes["lat"], None
+    for rows, strip in each_strip(work, *fields, beside=beside):
+        if whole is None:
+            sizes = {**strip.sizes, "lat": height}
+            empty = {n: (v.dims, np.empty([sizes[d] for d in v.dims], v.dtype), v.attrs) for n, v in strip.items()}
+            whole = xr.Dataset(empty, strip.drop_dims("lat").coords, strip.attrs)
+        for name, part in strip.items():
+            empty[name][1][(slice(None),) * part.dims.index("lat") + (rows,)] = part.to_numpy()
+    return whole.assign_coords({"lat": fields[0]["lat"]} if "lat" in fields[0].coords else {})
 
 
 # A line, or a test, for every cell.
 
 
 def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Dataset:
-    """Run a fit or a test on all cells, in memory or lazily, without holding more than a block of them in float64.
+    """Run a fit or a test on all cells, without holding more than a block of them in float64.
 
     Parameters
     ----------
@@ -59,15 +182,17 @@ def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Datas
         Takes values (n, cells), float64, complete and not constant, and the n ascending years; returns
         (len(names), cells). The largest array that it makes has n² numbers a cell or fewer.
     y : DataArray (…, year, …)
-        Yearly values in any unit; missing is NaN. The years are numbers, in any order.
+        Yearly values in any unit; missing is NaN. The years are numbers, in any order. In memory, or lazily on dask:
+        then it is read once, a strip of rows at a time, as in `each_strip`.
     names : sequence of str
         What the rows of the kernel's answer are called; "p" is among them.
 
     Returns
     -------
     Dataset (…)
-        ``names`` (float64) and ``outcome`` (int8, see `OUTCOMES`): "undefined" where p is NaN. All are NaN where a
-        year is missing or all years are equal.
+        In memory: ``names`` and ``outcome`` (int8, see `OUTCOMES`): "undefined" where p is NaN. All are NaN where a
+        year is missing or all years are equal. They are float64, and float32 where ``y`` is so and lazy: fields of a
+        map that is too large for memory have the precision of the map.
 
     Raises
     ------
@@ -79,59 +204,85 @@ def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Datas
     x = y["year"].to_numpy()
     if x.dtype.kind not in "iuf" or np.unique(x).size < max(x.size, 3):
         raise ValueError(f"year: expected 3 different whole years or more, such as 2000, found {x}; mend them")
-    fields = xr.apply_ufunc(
-        _in_blocks,
-        whole_series(y, "year"),
-        kwargs={"kernel": kernel, "x": x.astype("float64"), "names": names},
-        input_core_dims=[["year"]],
-        output_core_dims=[[]] * (len(names) + 1),
-        dask="parallelized",
-        output_dtypes=["float64"] * len(names) + ["int8"],
-    )
-    fit = xr.Dataset(dict(zip((*names, "outcome"), fields, strict=True)))
+    whole = y.chunks is not None and "lat" in y.dims
+    fit = partial(_fit, kernel=kernel, names=tuple(names), dtype=y.dtype if whole else np.dtype("float64"))
+    return over_rows(fit, y) if whole else fit(y)
+
+
+def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype) -> xr.Dataset:
+    """Run ``kernel`` on maps in memory, block by block."""
+    y = y.transpose("year", ...)
+    if not y.indexes["year"].is_monotonic_increasing:
+        y = y.sortby("year")
+    x, values = y["year"].to_numpy().astype("float64"), y.to_numpy().reshape(y.sizes["year"], -1)
+    answers = np.full((len(names), values.shape[1]), np.nan, dtype)
+    outcome = np.full(values.shape[1], MISSING_YEAR, "int8")
+    step, p = max(1, HELD // x.size**2), names.index("p")
+    for start in range(0, values.shape[1], step):
+        block, cells = values[:, start : start + step], slice(start, start + step)
+        here = np.isfinite(block).all(axis=0)
+        constant = here & (block[1] == block[0])
+        if constant.any():
+            constant &= (block == block[0]).all(axis=0)
+            outcome[cells][constant] = CONSTANT
+            here &= ~constant
+        if not here.all():
+            places = np.flatnonzero(here)
+            block, cells = block.take(places, axis=1), start + places
+        if here.any():
+            answers[:, cells] = found = kernel(block.astype("float64"), x)
+            outcome[cells] = np.where(np.isnan(found[p]), UNDEFINED, FITTED)
+    like = y.isel(year=0, drop=True)
+    fields = {name: (like.dims, answer.reshape(like.shape)) for name, answer in zip(names, answers, strict=True)}
     flags = {"flag_values": np.array(list(OUTCOMES), "int8"), "flag_meanings": " ".join(OUTCOMES.values())}
-    fit["outcome"].attrs = flags
-    return fit
-
-
-def _in_blocks(y: np.ndarray, kernel: Kernel, x: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
-    """Run ``kernel`` on ``y`` (…, n), block by block; return an array (…) for each name, and the outcome."""
-    n, cells = x.size, y.reshape(-1, x.size)
-    order = np.argsort(x)
-    answers = np.full((len(names), len(cells)), np.nan)
-    outcome = np.full(len(cells), FITTED, dtype="int8")
-    step = max(1, HELD // (n * n))
-    for start in range(0, len(cells), step):
-        here = slice(start, start + step)
-        block = np.ascontiguousarray(cells[here].T[order], dtype="float64")
-        missing = ~np.isfinite(block).all(axis=0)
-        with np.errstate(invalid="ignore"):
-            constant = ~missing & (block.max(axis=0) == block.min(axis=0))
-        fit = ~(missing | constant)
-        outcome[here] = np.select([missing, constant], [MISSING_YEAR, CONSTANT], FITTED)
-        if fit.any():
-            answers[:, start + np.flatnonzero(fit)] = kernel(block[:, fit], x[order])
-    outcome[(outcome == FITTED) & np.isnan(answers[list(names).index("p")])] = UNDEFINED
-    shape = y.shape[:-1]
-    return *(row.reshape(shape) for row in answers), outcome.reshape(shape)
+    return xr.Dataset(fields | {"outcome": (like.dims, outcome.reshape(like.shape), flags)}, like.coords)
 
 
 def line(y: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return slope, intercept, p and r of least squares (4, cells), of values (n, cells) on years (n,)."""
-    n, dx = x.size, x - x.mean()
-    mean, sxy, syy = np.zeros((3, y.shape[1]))
+    dx, mean = x - x.mean(), np.zeros(y.shape[1])
     # Year by year: the digits of a sum over an axis depend on how many cells stand beside each other.
     for values in y:
         mean += values
-    mean /= n
-    for k, values in enumerate(y):
-        sxy += dx[k] * (values - mean)
-        syy += (values - mean) ** 2
+    mean /= x.size
+    rest = y - mean
+    sxy, syy = np.einsum("t,tc->c", dx, rest), np.einsum("tc,tc->c", rest, rest)
     slope = sxy / (dx @ dx)
     with np.errstate(divide="ignore", invalid="ignore"):
         r = np.clip(sxy / np.sqrt((dx @ dx) * syy), -1, 1)
-        t = r * np.sqrt((n - 2) / ((1 - r) * (1 + r)))
-    return np.stack([slope, mean - slope * x.mean(), 2 * stdtr(n - 2, -np.abs(t)), r])
+    return np.stack([slope, mean - slope * x.mean(), correlation_p(r, x.size), r])
+
+
+LONG, DEGREE = 40, 24
+"""Years up to which p-values come from a polynomial, and its degree: right to 1e-12 of the value."""
+
+
+def correlation_p(r: np.ndarray, n: int) -> np.ndarray:
+    r"""Return the two-sided p-value of correlations with n values: Student's t with n - 2 degrees of freedom.
+
+    .. math::
+        t = r \sqrt{\frac{n - 2}{1 - r^2}}, \qquad
+        p = (1 - r^2)^{(n - 2) / 2}\; h_n(|r|)
+
+    with a smooth h_n: a polynomial takes a quarter of the time of the distribution function.
+    """
+    r = np.abs(r)
+    tail = (1 - r) * (1 + r)
+    if n > LONG:
+        with np.errstate(divide="ignore"):
+            return 2 * stdtr(n - 2, -r * np.sqrt((n - 2) / tail))
+    return tail ** ((n - 2) / 2) * _smooth_part(n)(r)
+
+
+@lru_cache
+def _smooth_part(n: int) -> Chebyshev:
+    """Return h_n of `correlation_p`, by its values at the points where a polynomial is nearest to it."""
+
+    def h(r: np.ndarray) -> np.ndarray:
+        tail = (1 - r) * (1 + r)
+        return 2 * stdtr(n - 2, -r * np.sqrt((n - 2) / tail)) / tail ** ((n - 2) / 2)
+
+    return Chebyshev.interpolate(h, DEGREE, domain=[0, 1])
 
 
 def ols(y: xr.DataArray) -> xr.Dataset:
@@ -145,9 +296,9 @@ def ols(y: xr.DataArray) -> xr.Dataset:
     Returns
     -------
     Dataset (…)
-        ``slope`` (unit of y per year), ``intercept`` (unit of y, in the year 0), ``p`` (two-sided, Student's t with
-        n - 2 degrees of freedom), ``r`` (Pearson), all float64; and ``outcome`` (int8, see `OUTCOMES`). Where the
-        outcome is not "fitted" the four are NaN.
+        As of `each_cell`: ``slope`` (unit of y per year), ``intercept`` (unit of y, in the year 0), ``p`` (two-sided,
+        Student's t with n - 2 degrees of freedom), ``r`` (Pearson) and ``outcome``. Where the outcome is not "fitted"
+        the four are NaN.
 
     Raises
     ------
@@ -202,7 +353,11 @@ def analysis_mask(reco: xr.DataArray, npp: xr.DataArray) -> xr.DataArray:
         The two do not stand on the same years and cells.
     """
     reco, npp = together(reco, npp, names=("reco", "npp"))
-    return _changes(reco) & _changes(npp)
+    return over_rows(_both_change, reco, npp)["mask"]
+
+
+def _both_change(reco: xr.DataArray, npp: xr.DataArray) -> xr.Dataset:
+    return xr.Dataset({"mask": _changes(reco) & _changes(npp)})
 
 
 def direction(slope_npp: xr.DataArray, slope_reco: xr.DataArray) -> xr.DataArray:
@@ -303,17 +458,23 @@ def total(y: xr.DataArray, area: xr.DataArray, inside: Mapping[str, xr.DataArray
     ValueError
         The area or a region stands on other cells than ``y``.
     """
-    y, area, *parts = together(y, area, *inside.values(), names=("y", "area", *inside))
-    over = [d for d in y.dims if d != "year"]
-    whole = y.notnull().all("year").transpose(*over).to_numpy()
-    size = area.transpose(*over).to_numpy().astype("float64")[whole]
-    member = np.stack([field.transpose(*over).to_numpy().astype(bool)[whole] for field in parts])
-    weights = member * size
-    maps = (y.isel(year=k).transpose(*over).to_numpy()[whole] for k in range(y.sizes["year"]))
-    sums = np.stack([weights @ values.astype("float64") for values in maps], axis=1) / KG_IN_PG
-    coords = {"n_cells": ("region", member.sum(axis=1)), "area_m2": ("region", weights.sum(axis=1))}
+    fields = together(y, area, *inside.values(), names=("y", "area", *inside))
+    sums = sum(part for _, part in each_strip(_sums, *fields))
+    coords = {"n_cells": ("region", sums[:, 0].astype("int64")), "area_m2": ("region", sums[:, 1])}
     coords |= {"region": list(inside), "year": y["year"]}
-    return xr.DataArray(sums, coords, ("region", "year"), name=y.name, attrs={"units": "Pg yr-1"})
+    return xr.DataArray(sums[:, 2:] / KG_IN_PG, coords, ("region", "year"), name=y.name, attrs={"units": "Pg yr-1"})
+
+
+def _sums(y: xr.DataArray, area: xr.DataArray, *inside: xr.DataArray) -> np.ndarray:
+    """Return, a row a region: cells with a value in all years, their area, and the sum over it of each year."""
+    cells = [d for d in y.dims if d != "year"]
+    y = y.transpose("year", *cells).to_numpy()
+    whole = ~np.isnan(y).any(axis=0)
+    size = area.transpose(*cells).to_numpy().astype("float64")[whole]
+    member = np.stack([field.transpose(*cells).to_numpy().astype(bool)[whole] for field in inside])
+    weights = member * size
+    sums = [weights @ values[whole].astype("float64") for values in y]
+    return np.column_stack([member.sum(axis=1), weights.sum(axis=1), *sums])
 
 
 def regional_means(
