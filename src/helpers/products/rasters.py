@@ -2,13 +2,8 @@
 
 *HDF4*. HDF-EOS writes where its pixels lie into one long text attribute, ``StructMetadata.0``: a group for each grid,
 with the number of columns and rows, the two outer corners and the projection. Nothing else in the file says it. A field
-of a file without that text is taken for one of the whole globe, if it has the globe's shape.
-
-Deflated data end in a checksum (Adler-32, RFC 1950). The HDF4 library inflates them and never compares it; on an error
-in the middle it leaves the rest of the field as the memory was, and says nothing. So the compressed chunks of a field
-are found and inflated once more before it is read. Source: The HDF Group, HDF Specification and Developer's Guide,
-version 4.2: a list of data descriptors (tag, reference, offset, length); a group for each data set that names its data;
-and data that may be compressed, or cut into compressed chunks that a table lists.
+of a file without that text is taken for one of the whole globe, if it has the globe's shape. The files are read in
+processes of their own (`readers`).
 
 *The one way onto the grid* is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
 pixels have to lie along parallels, as they do on latitude and longitude, on the sinusoidal grid of MODIS and on the
@@ -18,12 +13,10 @@ box between two corners of a cell, which is many times a cell where meridians ar
 
 from __future__ import annotations
 
-import mmap
 import re
 import struct
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -31,19 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 import rasterio
-from pyhdf import VS  # noqa: F401  (gives HDF files their tables)
-from pyhdf.HDF import HDF
-from pyhdf.SD import SD, SDC
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from helpers.products import DamagedFile, Field, ProductError
+from helpers.products import DamagedFile, Field, ProductError, readers
 from helpers.products.files import opened
 from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
-from helpers.workspace import LIBRARY
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
 """The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
@@ -207,17 +196,9 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
             told = next((about for first, about in OTHERS.items() if text.startswith(first)), None)
             found, remedy = told or (f"{begin[:4]!r} at its start" if begin else "an empty file", "fetch it again")
             raise DamagedFile(f"{path}: expected an HDF4 file, found {found}; {remedy}")
-        with LIBRARY:
-            file = SD(str(plain), SDC.READ)
-            try:
-                metadata = file.attributes()
-                index, name, place = _find(file, path, eos_grids(metadata, path), name, grid)
-                field = file.select(index)
-                require_undamaged(plain, field.ref())
-                stored, attributes = _stored(field, path, name, place, layer), field.attributes()
-                field.endaccess()
-            finally:
-                file.end()
+        with readers.opening(path, plain) as (metadata, fields, read):
+            number, name, place, *dimensions = _find(fields, path, eos_grids(metadata, path), name, grid)
+            stored, attributes = _stored(read, number, dimensions, path, name, place, layer)
     rows, columns = stored.shape
     if place is None and columns != 2 * rows:
         raise ProductError(
@@ -228,8 +209,13 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
     if stored.shape != place.shape:
         size = "x".join(map(str, place.shape))
         raise ProductError(f"{path}: expected {size} pixels of {name!r}, found {rows}x{columns}; fetch it again")
+
+    def numbers(at: tuple) -> np.ndarray:
+        return stored[at].astype(native, copy=False)
+
+    native = stored.dtype.newbyteorder("=")
     return Raster(
-        stored.__getitem__, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
+        numbers, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
     )
 
 
@@ -280,37 +266,37 @@ def _degrees(angle: float) -> float:
     return sign * (rest // 1e6 + rest // 1e3 % 1e3 / 60 + rest % 1e3 / 3600)
 
 
-def _find(file: SD, path: Path, grids: list[EosGrid], name, grid) -> tuple[int, str, EosGrid | None]:
-    """Return index, name and grid (None where the file declares none) of the one field that is asked for."""
+def _find(there: list, path: Path, grids: list[EosGrid], name, grid) -> tuple:
+    """Return the one field that is asked for: number, name, grid (None where the file declares none), dimensions."""
     fields = []
-    for called, (dimensions, _, _, index) in file.datasets().items():
+    for called, dimensions, shape, number in there:
         if len(dimensions) < 2:
             continue
         told = {dimension.partition(":")[2] for dimension in dimensions}  # "YDim:MOD_Grid_500m"
         holding = [one for one in grids if one.name in told] or [one for one in grids if called in one.fields]
-        fields += [(index, called, one) for one in (holding if grids else [None])]
+        fields += [(number, called, one, dimensions, shape) for one in (holding if grids else [None])]
     wanted = [one for one in fields if name in (None, one[1])]
     if len(wanted) > 1 and grid is not None:
         wanted = [one for one in wanted if one[2] and one[2].name == grid]
     if len(wanted) == 1:
         return wanted[0]
-    there: dict[str, list[str]] = {}
-    for _, called, one in fields:
-        there.setdefault(f"grid {one.name}: " if one else "", []).append(called)
-    listed = "; ".join(where + ", ".join(names) for where, names in there.items()) or "none"
+    by_grid: dict[str, list[str]] = {}
+    for _, called, one, *_ in fields:
+        by_grid.setdefault(f"grid {one.name}: " if one else "", []).append(called)
+    listed = "; ".join(where + ", ".join(names) for where, names in by_grid.items()) or "none"
     if name is None:
         raise ProductError(f"{path}: expected a choice of field, found {listed}; pass variable=")
     if len(wanted) > 1:
-        where = ", ".join(one.name for *_, one in wanted)
+        where = ", ".join(one[2].name for one in wanted)
         raise ProductError(f"{path}: {name!r} stands on several grids ({where}); pass eos_grid=")
-    lacking = ProductError if name in file.datasets() else MissingField  # or it is there, but on no declared grid
+    lacking = ProductError if name in [called for called, *_ in there] else MissingField  # or it is there, but on no declared grid
     raise lacking(f"{path}: expected a field {name!r}, found {listed}; is this another version?")
 
 
-def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | None) -> np.ndarray:
-    """Read a field (y, x), or one layer of it."""
-    _, rank, shape, *_ = field.info()
-    names = [field.dim(axis).info()[0].partition(":")[0] for axis in range(rank)]
+def _stored(read: readers.Read, number: int, dimensions, path: Path, name: str, place, layer) -> tuple:
+    """Read a field (y, x), or one layer of it; return its numbers and attributes."""
+    names, shape = [one.partition(":")[0] for one in dimensions[0]], dimensions[1]
+    rank = len(shape)
     y = rank - 2  # unless their names or the grid's size say otherwise
     if "YDim" in names:
         y = names.index("YDim")
@@ -328,69 +314,8 @@ def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | No
     for axis in range(rank):
         if axis not in (y, x):
             start[axis], count[axis] = layer if axis in further else 0, 1
-    try:
-        stored = np.asarray(field.get(start, count)).reshape(count)
-    except ValueError as error:  # what pyhdf raises where the library fails to read
-        raise DamagedFile(f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again") from error
-    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x])
-
-
-GROUP, DATA, COMPRESSED = 720, 702, 40
-"""Tags: numeric data group, its data, and compressed data."""
-SPECIAL = 0x4000
-"""Bit of a tag: the element is stored in a special way, which its first number tells."""
-DEFLATED, IN_CHUNKS = 3, 5
-DEFLATE = 4
-"""The code of deflate among the kinds of compression."""
-BUFFER = 2**20
-
-
-def require_undamaged(plain: Path, reference: int) -> list[tuple[int, int]]:
-    """Inflate each deflated chunk of a data set, by its reference number in the file, and compare its checksum.
-
-    Returns
-    -------
-    list of (int, int)
-        Offset and length of each chunk. What is compressed in a way that is not known here is left to the library.
-
-    Raises
-    ------
-    zlib.error, struct.error
-        The data, or the file's own directory, are damaged.
-    """
-    with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-        elements: dict[tuple[int, int], tuple[int, int]] = {}
-        block, seen = 4, set()
-        while block and block not in seen:
-            seen.add(block)
-            count, following = struct.unpack_from(">hI", memory, block)
-            for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
-                elements[tag, of] = offset, length
-            block = following
-        offset, length = elements.get((GROUP, reference), (0, 0))
-        pairs = [pair for pair in struct.iter_unpack(">HH", memory[offset : offset + length]) if pair[0] == DATA]
-        found = []
-        for tag, of in pairs:  # grows by the chunks that a table lists
-            offset, _ = elements.get((tag | SPECIAL, of), (None, 0))
-            kind = None if offset is None else struct.unpack_from(">h", memory, offset)[0]
-            if kind == IN_CHUNKS:
-                (table,) = struct.unpack_from(">H", memory, offset + 2 + 4 + 1 + 4 * 4 + 2)
-                with closing(HDF(str(plain))) as file:
-                    tables = file.vstart()
-                    chunks = tables.attach(table)
-                    pairs += [tuple(row[-2:]) for row in chunks.read(chunks.inquire()[0])]
-                    chunks.detach()
-                    tables.end()
-            elif kind == DEFLATED:
-                _, _, data, _, way = struct.unpack_from(">HiHHH", memory, offset + 2)
-                found += [elements[COMPRESSED, data]] if way == DEFLATE and (COMPRESSED, data) in elements else []
-        for offset, length in found:
-            machine = zlib.decompressobj()  # which compares the checksum at the end
-            for begin in range(offset, offset + length, BUFFER):
-                machine.decompress(memory[begin : min(begin + BUFFER, offset + length)])
-            if not machine.eof:
-                raise zlib.error("compressed data end too early")
-        return found
+    stored, attributes = read(number, start, count)
+    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x]), attributes
 
 
 # GeoTIFF.
