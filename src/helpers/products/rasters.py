@@ -13,12 +13,16 @@ box between two corners of a cell, which is many times a cell where meridians ar
 
 from __future__ import annotations
 
+import math
 import re
 import struct
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +34,7 @@ from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
+from helpers import tasks
 from helpers.products import DamagedFile, Field, ProductError, readers
 from helpers.products.files import opened
 from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
@@ -53,7 +58,7 @@ class Raster:
     Parameters
     ----------
     read : callable
-        ``read((rows, columns))`` gives the stored numbers of two slices, (y, x).
+        ``read((rows, columns))`` gives the stored numbers of two slices, (y, x), or, of a field in memory, of arrays.
     shape : tuple of int
         Rows and columns.
     transform : affine.Affine
@@ -451,7 +456,7 @@ def decode(raster: Raster, field: Field) -> Raster:
     ProductError
         The file states another scale than the registry, or an offset, or holds fractions.
     """
-    stored, attributes, path = raster.stored, raster.attributes, raster.path
+    attributes, path = raster.attributes, raster.path
     stated = {"scale_factor": field.scale, "add_offset": 0.0}
     for key in stated.keys() & attributes.keys():  # some files write numbers as text
         try:
@@ -471,25 +476,50 @@ def decode(raster: Raster, field: Field) -> Raster:
     if own.size == 2 and own.dtype.kind in "iuf" and own[0] < own[1]:  # the file's own, of stored numbers
         low, high = max(low, float(own[0])), min(high, float(own[1]))
     fills = (*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist())
-    values = decoded(stored, field.scale, (low, high), fills)
-    if stored.dtype.kind == "f" and (stored[np.isfinite(values)] % 1).any():  # all are stored as whole numbers
+    stored = raster.stored
+    find = partial(decoded, scale=field.scale, valid=(low, high), fills=fills)
+    if stored.dtype.kind == "f" and (stored[np.isfinite(find(stored))] % 1).any():  # all are stored as whole numbers
         raise ProductError(
             f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
             "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
         )
-    return replace(raster, read=values.__getitem__)
+    if stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:  # of so few numbers a table is faster
+        code = np.dtype(f"u{stored.dtype.itemsize}")
+        table = find(np.arange(256**code.itemsize, dtype=code).view(stored.dtype))
+        return replace(raster, read=lambda at: table[raster.read(at).view(code)])
+    return replace(raster, read=lambda at: find(raster.read(at)))
 
 
-def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
-    """Put rasters of values side by side onto the grid, one by one, so that memory does not grow with their number.
+def any_value(raster: Raster) -> bool:
+    """Say whether a raster in memory holds any value; most show one in their first rows."""
+    step = max(PIXELS // 2**6 // raster.shape[1], 1)
+    strips = (slice(begin, begin + step) for begin in range(0, raster.shape[0], step))
+    return any(np.isfinite(raster.read((rows, slice(None)))).any() for rows in strips)
 
-    Weighted values and weights are added up over all of them first and divided last, so that a cell which several
-    share comes out as if they had been one raster.
+
+def beside(work: Callable, items: Iterable) -> Iterator:
+    """Yield ``work(item)`` for each item, in order, while threads of this process are at work on the next few."""
+    items, width = iter(items), tasks.cores()
+    with ThreadPoolExecutor(width) as pool:
+        waiting = deque(pool.submit(work, item) for item in islice(items, width + 1))
+        while waiting:
+            done = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in islice(items, 1))
+            yield done
+
+
+def mosaic(
+    items: Iterable, grid: Grid, method: str, dtype: str = "float32", opened: Callable[..., Raster] = lambda one: one
+) -> np.ndarray:
+    """Put rasters of values side by side onto the grid, a few at a time, so that memory does not grow with their number.
+
+    Weighted values and weights are added up over all of them first, in their order, and divided last, so that a cell
+    which several share comes out as if they had been one raster.
 
     Parameters
     ----------
-    rasters : iterable of Raster
-        NaN where there is no value.
+    items : iterable
+        Rasters in memory, NaN where there is no value; or whatever ``opened`` makes such a raster of, within a thread.
     method : {"nearest", "average", "bilinear"}
         As in `grid.resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
 
@@ -500,11 +530,47 @@ def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "flo
     """
     summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
     total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
-    for raster in rasters:
-        for rows, columns, values, share in _bands(raster, grid, method):
+
+    def parts(item) -> list[tuple]:
+        raster = opened(item)
+        return _picked(raster, grid) if method == "nearest" else list(_bands(raster, grid, method))
+
+    for several in beside(parts, items):
+        for rows, columns, values, share in several:
             total[rows, columns] += values
             weight[rows, columns] += share
     return weighted_mean(total, weight, 1e-4 if method == "average" else LEAST[method], dtype)
+
+
+def _picked(raster: Raster, grid: Grid) -> list[tuple]:
+    """Return what `_bands` does for the nearest pixels, of which only these are read and decoded."""
+    choose = _choice if math.prod(grid.shape) <= KEPT else _choice.__wrapped__
+    found = []
+    for rows, columns, pixel in choose(raster.shape, raster.transform, raster.crs, grid):
+        values = raster.read(np.unravel_index(pixel.clip(0), raster.shape))
+        known = (pixel >= 0) & np.isfinite(values)
+        found.append((rows, columns, np.where(known, values, 0), known))
+    return found
+
+
+KEPT = 3600 * 7200
+"""Cells of a grid up to which it is remembered which pixel they take: some 150 MB for the land of 0.05 degrees."""
+
+
+@lru_cache(400)
+def _choice(shape: tuple[int, int], transform: Affine, crs: CRS, grid: Grid) -> list[tuple]:
+    """Return, for bands of the grid, its rows and columns, and the number of the pixel that each cell takes, or -1.
+
+    All dates of a tile have the same. It is found by bringing the pixels' numbers onto the grid in place of values.
+    """
+
+    def number(at: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = (np.arange(*one.indices(size), dtype="int64") for one, size in zip(at, shape, strict=True))
+        return rows[:, None] * shape[1] + columns
+
+    numbers = Raster(number, shape, transform, crs)
+    bands = _bands(numbers, grid, "nearest", lambda stored: stored.astype("float64"))
+    return [(rows, columns, np.where(weight > 0, total, -1).astype("int32")) for rows, columns, total, weight in bands]
 
 
 def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:

@@ -61,16 +61,21 @@ class Reader:
         HDF4Error, OSError
             What the reader met.
         """
-        late = threading.Timer(PATIENCE, self.process.kill)
+        given_up = threading.Event()
+
+        def give_up() -> None:
+            given_up.set()
+            self.process.kill()
+
+        late = threading.Timer(PATIENCE, give_up)
         late.daemon = True
         late.start()
         try:
             hdf4.send(self.process.stdin, request | {"patience": PATIENCE + 60})
             found = hdf4.receive(self.process.stdout)
         except (EOFError, ValueError, OSError):
-            took_too_long = late.finished.is_set()
             status = self.end()
-            how = f"took more than {PATIENCE} s" if took_too_long else f"ended (status {status})"
+            how = f"took more than {PATIENCE} s" if given_up.is_set() else f"ended (status {status})"
             raise DamagedFile(
                 f"{path}: cannot be read: the HDF4 library {how} over it, so it is damaged; fetch it again"
             ) from None
