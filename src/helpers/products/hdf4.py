@@ -42,7 +42,7 @@ DEFLATE = 4
 TYPES = {20: "i1", 21: "u1", 22: ">i2", 23: ">u2", 24: ">i4", 25: ">u4", 5: ">f4", 6: ">f8"}
 """Number types as they stand in files that aren't marked as of another byte order."""
 
-PACKED, PIECE = 2**16, 2**20
+PACKED, PIECE = 2**16, 2**18
 """Bytes that are inflated at a time, and at most come of it at a time."""
 LARGEST = 2**30
 """No field of any product comes near this many bytes; a number of pixels that a damaged file tells may."""
@@ -149,7 +149,7 @@ def fill(out: np.ndarray, memory: mmap.mmap, chunk: Chunk) -> None:
         raise zlib.error("compressed data are too few")
 
 
-def read(field: SDS, plain: Path, start: list[int], count: list[int], into: str) -> dict:
+def read(field: SDS, plain: Path, start: list[int], count: list[int], into: Path) -> dict:
     """Put numbers of a field into the file ``into``; return their type, and the field's attributes.
 
     Raises
@@ -165,9 +165,9 @@ def read(field: SDS, plain: Path, start: list[int], count: list[int], into: str)
         chunks, block = deflated(memory, plain, field.ref())
         whole = code in TYPES and count == shape and not any(start)
         pieces = math.prod(-(-size // part) for size, part in zip(shape, block, strict=True)) if block else 1
-        with open(into, "r+b") as target:
+        with into.open("r+b") as target:
             if os.name == "posix":
-                os.unlink(into)  # it lives as long as somebody holds it, and no longer
+                into.unlink()  # it lives as long as somebody holds it, and no longer
             if whole and len(chunks) == pieces:
                 out = shared(target, count, np.dtype(TYPES[code]))
                 for chunk in chunks:
@@ -209,7 +209,7 @@ def answer(request: dict, file: SD) -> dict:
     if "read" in request:
         field = file.select(request["read"])
         try:
-            return read(field, Path(request["path"]), request["start"], request["count"], request["into"])
+            return read(field, Path(request["path"]), request["start"], request["count"], Path(request["into"]))
         finally:
             field.endaccess()
     fields = [[name, *about[:2], about[3]] for name, about in file.datasets().items()]

@@ -33,7 +33,7 @@ import math
 import re
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -167,27 +167,41 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
     def on_cells(date: tuple[int, list[Path]]) -> Raster:
         return _own_cells(map(values_of, date[1]), cells)
 
-    def add(rows: slice, fields: list[tuple[int, Callable]]) -> None:
-        for days, read in fields:
-            values = read((rows, slice(None)))
-            valid = np.isfinite(values)
-            total[rows] += np.where(valid, values, 0) * np.float64(days)
-            weight[rows] += np.float32(days) * valid
+    def add(at: tuple[slice, slice], values: np.ndarray, days: int) -> None:
+        valid = np.isfinite(values)
+        total[at] += np.where(valid, values, 0) * np.float64(days)
+        weight[at] += np.float32(days) * valid
+
+    def add_block(block: tuple, days: int) -> None:
+        *at, values = block
+        add(tuple(at), values, days)
+
+    def add_strip(rows: slice, batch: list) -> None:
+        for days, raster in batch:
+            add((rows, slice(None)), raster.read((rows, slice(None))), days)
+
+    def finish(rows: slice) -> None:
+        enough = (weight[rows] > 0) & (weight[rows] >= needed)
+        np.divide(total[rows], weight[rows], out=mean[rows], where=enough, casting="same_kind")
+
+    def do(work: Callable, items: Iterable) -> None:
+        for _ in rasters.beside(work, items):
+            pass
 
     with _AT_WORK:
-        size = 1 if tiled else 2 * tasks.cores()  # a few dates are added together, for less way through memory
-        for batch in (dates[begin : begin + size] for begin in range(0, len(dates), size)):
-            if tiled:
-                ((days, paths),) = batch
-                fields = [(days, mosaic(paths, cells, method, opened=values_of).__getitem__)]
-            else:
-                read = rasters.beside(on_cells, batch)
-                fields = [(days, raster.read) for (days, _), raster in zip(batch, read, strict=True)]
-            for _ in rasters.beside(partial(add, fields=fields), strips):
-                pass
-        enough = (weight > 0) & (weight >= field.coverage * sum(days for days, _ in dates) - 1e-6)
+        if tiled:
+            for days, paths in dates:
+                do(partial(add_block, days=days), rasters.blocks(paths, cells, method, opened=values_of))
+        else:
+            size = 2 * tasks.cores()  # a few dates are added together, for less way through memory
+            for begin in range(0, len(dates), size):
+                batch = dates[begin : begin + size]
+                opened = rasters.beside(on_cells, batch)
+                fields = [(days, raster) for (days, _), raster in zip(batch, opened, strict=True)]
+                do(partial(add_strip, batch=fields), strips)
         mean = np.full(cells.shape, np.nan, "float32")
-        np.divide(total, weight, out=mean, where=enough, casting="same_kind")
+        needed = field.coverage * sum(days for days, _ in dates) - 1e-6
+        do(finish, strips)
     files = [path for _, paths in dates for path in paths]
     blank = [path for path in files if path in blank]
     if len(blank) == len(files):
@@ -409,7 +423,8 @@ def read_field(
     if not first.geographic and grid is None:
         raise ProductError(f"{first.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
     cells = grid or first.cells
-    values = mosaic(opened, cells, method, first.stored.dtype.name) if cells is grid else _own_cells(opened, cells).stored
+    own = cells is not grid
+    values = _own_cells(opened, cells).stored if own else mosaic(opened, cells, method, first.stored.dtype.name)
     blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
     if blank and not allow_empty:
         raise ProductError(

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,6 +45,8 @@ x = R lon cos(lat), y = R lat."""
 
 PIXELS = 2**22
 """Pixels that are worked on at a time."""
+BLOCK = 200
+"""Rows and columns of the blocks of a grid of which it is known whether a raster reaches them."""
 STRIPS = 64
 """Strips of pixels that are averaged at a time, which bounds memory near the poles."""
 
@@ -219,9 +221,7 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
         return stored[at].astype(native, copy=False)
 
     native = stored.dtype.newbyteorder("=")
-    return Raster(
-        numbers, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
-    )
+    return Raster(numbers, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata)
 
 
 def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
@@ -294,7 +294,8 @@ def _find(there: list, path: Path, grids: list[EosGrid], name, grid) -> tuple:
     if len(wanted) > 1:
         where = ", ".join(one[2].name for one in wanted)
         raise ProductError(f"{path}: {name!r} stands on several grids ({where}); pass eos_grid=")
-    lacking = ProductError if name in [called for called, *_ in there] else MissingField  # or it is there, but on no declared grid
+    known = [called for called, *_ in there]
+    lacking = ProductError if name in known else MissingField  # or it is there, but on no declared grid
     raise lacking(f"{path}: expected a field {name!r}, found {listed}; is this another version?")
 
 
@@ -476,16 +477,16 @@ def decode(raster: Raster, field: Field) -> Raster:
     if own.size == 2 and own.dtype.kind in "iuf" and own[0] < own[1]:  # the file's own, of stored numbers
         low, high = max(low, float(own[0])), min(high, float(own[1]))
     fills = (*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist())
-    stored = raster.stored
+    kind = raster.read((slice(1), slice(1))).dtype
     find = partial(decoded, scale=field.scale, valid=(low, high), fills=fills)
-    if stored.dtype.kind == "f" and (stored[np.isfinite(find(stored))] % 1).any():  # all are stored as whole numbers
+    if kind.kind == "f" and (raster.stored[np.isfinite(find(raster.stored))] % 1).any():  # all are stored as whole
         raise ProductError(
             f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
             "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
         )
-    if stored.dtype.kind in "iu" and stored.dtype.itemsize <= 2:  # of so few numbers a table is faster
-        code = np.dtype(f"u{stored.dtype.itemsize}")
-        table = find(np.arange(256**code.itemsize, dtype=code).view(stored.dtype))
+    if kind.kind in "iu" and kind.itemsize <= 2:  # of so few numbers a table is faster
+        code = np.dtype(f"u{kind.itemsize}")
+        table = find(np.arange(256**code.itemsize, dtype=code).view(kind))
         return replace(raster, read=lambda at: table[raster.read(at).view(code)])
     return replace(raster, read=lambda at: find(raster.read(at)))
 
@@ -508,10 +509,18 @@ def beside(work: Callable, items: Iterable) -> Iterator:
             yield done
 
 
-def mosaic(
+def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
+    """Put rasters of values side by side onto the grid: (lat, lon), NaN where none has a value; as `blocks`."""
+    out = np.full(grid.shape, np.nan, dtype)
+    for rows, columns, values in blocks(rasters, grid, method, dtype):
+        out[rows, columns] = values
+    return out
+
+
+def blocks(
     items: Iterable, grid: Grid, method: str, dtype: str = "float32", opened: Callable[..., Raster] = lambda one: one
-) -> np.ndarray:
-    """Put rasters of values side by side onto the grid, a few at a time, so that memory does not grow with their number.
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Put rasters of values side by side onto the grid, a few at a time, so that memory doesn't grow with their number.
 
     Weighted values and weights are added up over all of them first, in their order, and divided last, so that a cell
     which several share comes out as if they had been one raster.
@@ -523,13 +532,14 @@ def mosaic(
     method : {"nearest", "average", "bilinear"}
         As in `grid.resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
 
-    Returns
-    -------
-    ndarray (lat, lon)
-        NaN where no raster has a value.
+    Yields
+    ------
+    tuple
+        Rows and columns of a block of the grid, and its values: of all blocks that a raster reaches.
     """
     summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
-    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
+    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)  # what no raster reaches takes no memory
+    reached, least = set(), 1e-4 if method == "average" else LEAST[method]
 
     def parts(item) -> list[tuple]:
         raster = opened(item)
@@ -539,7 +549,10 @@ def mosaic(
         for rows, columns, values, share in several:
             total[rows, columns] += values
             weight[rows, columns] += share
-    return weighted_mean(total, weight, 1e-4 if method == "average" else LEAST[method], dtype)
+            reached.update(product(*(range(one.start // BLOCK, -(-one.stop // BLOCK)) for one in (rows, columns))))
+    for place in sorted(reached):
+        rows, columns = (slice(k * BLOCK, (k + 1) * BLOCK) for k in place)
+        yield rows, columns, weighted_mean(total[rows, columns], weight[rows, columns], least, dtype)
 
 
 def _picked(raster: Raster, grid: Grid) -> list[tuple]:

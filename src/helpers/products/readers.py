@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +77,8 @@ class Reader:
             status = self.end()
             how = f"took more than {PATIENCE} s" if given_up.is_set() else f"ended (status {status})"
             raise DamagedFile(
-                f"{path}: cannot be read: the HDF4 library {how} over it, so it is damaged; fetch it again"
+                f"{path}: cannot be read: the HDF4 library {how} over it; it is damaged, or memory is short: make "
+                "room, or fetch it again"
             ) from None
         finally:
             late.cancel()
@@ -89,10 +90,8 @@ class Reader:
         """End the process, and return its status."""
         self.process.kill()
         for pipe in (self.process.stdin, self.process.stdout):
-            try:
+            with suppress(OSError):  # over what was still to be written
                 pipe.close()
-            except OSError:  # what was still to be written
-                pass
         return self.process.wait()
 
 
@@ -103,14 +102,20 @@ class Pool:
         self.free: list[Reader] = []
         self.leave = threading.BoundedSemaphore(tasks.cores())
 
+    def _free(self) -> Reader | None:
+        """Return a reader that waits for a file; one that ended meanwhile, such as for want of memory, is dropped."""
+        while self.free:
+            one = self.free.pop()
+            if one.process.poll() is None:
+                return one
+            one.end()
+        return None
+
     @contextmanager
     def reader(self) -> Iterator[Reader]:
         """Yield a reader, when there is one; one that is left in the middle of an answer isn't used again."""
         with self.leave:
-            try:
-                one = self.free.pop()
-            except IndexError:
-                one = Reader()
+            one = self._free() or Reader()
             try:
                 yield one
             except (DamagedFile, HDF4Error, OSError, ValueError, RuntimeError):
