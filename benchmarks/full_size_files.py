@@ -1,6 +1,7 @@
 """Made product files of the real products' full size, for measuring what reading them takes.
 
-Fields are smooth functions of place and year, so that files compress well and a value can be checked by hand. Grids of
+Fields of degrees and of tiles are smooth functions of place and year, with noise of a few stored numbers from pixel to
+pixel as measured ones have, so that they compress as these do; grids of degrees have fills off the land. Grids of
 degrees cover the globe; sinusoidal tiles cover one region of 20 by 20 degrees (four tiles) and, so that no band of
 latitudes is empty, one tile in the tropics and one in the south; the 250 m soil maps have values there, and the towers
 stand in the region. Every file has the name, the layout, the scale and the fills that its product's entry in
@@ -9,6 +10,7 @@ stand in the region. Every file has the name, the layout, the scale and the fill
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -19,7 +21,8 @@ import rasterio
 from rasterio.windows import Window
 
 from helpers.demo.files import write_hdf4
-from helpers.space.grid import RADIUS
+from helpers.space import regions
+from helpers.space.grid import RADIUS, Grid
 
 TILES = (*((h, v) for v in (3, 4) for h in (18, 19)), (19, 8), (19, 12))
 """Columns and rows of the tiles: 40 to 60° N, from Greenwich to some 30° E; the Congo; the Cape."""
@@ -28,6 +31,11 @@ SIDE = np.deg2rad(10) * RADIUS
 """Edge of a tile (m)."""
 
 MADE = "2021001000000"
+DATES = 8
+"""Dates a year of daily and 8-day products. All hold the same numbers: what they take to read is the same."""
+NOISE = 3
+"""Standard deviation of what differs from pixel to pixel (stored numbers)."""
+
 BLOCK = (2001, 2010)
 """Years of a file of climate: CRU TS comes in such blocks too."""
 
@@ -42,7 +50,7 @@ def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
     folder : Path
         An empty folder.
     years : iterable of int
-        Within `BLOCK`. Of daily and 8-day products one date a year is written, of monthly ones all twelve.
+        Within `BLOCK`. Of daily and 8-day products the first `DATES` of a year are written, of monthly ones all twelve.
 
     Returns
     -------
@@ -51,6 +59,8 @@ def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
     """
     years = list(years)
     _climate(folder)
+    degrees = Grid(0.05)
+    land = regions.land(degrees.lat, degrees.lon)
     for year in years:
         warm = 1 + 0.02 * (year - BLOCK[0])
         whole = {"grid_name": "GLASS", "corners": (-180.0, 90.0, 180.0, -90.0), "sinusoidal": False}
@@ -60,7 +70,10 @@ def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
             ("glass_par", f"GLASS04B01.V42.A{year}001.2021001.hdf", "PAR", par, -1),
             ("glass_lai", f"GLASS01B01.V50.A{year}001.2021001.hdf", "LAI", lai, 255),
         ):
-            write_hdf4(_in(folder, product) / name, {key: (values, {"_FillValue": fill})}, **whole)
+            values = np.where(land, values, fill).astype(values.dtype) if product == "glass_lai" else values
+            first = _in(folder, product) / name
+            write_hdf4(first, {key: (values, {"_FillValue": fill})}, **whole)
+            _more_dates(first, 1 if product == "glass_par" else 8)
         _tiles(folder, year, warm)
     cover = np.broadcast_to((np.arange(7200) // 40 % 17).astype("uint8"), (3600, 7200))
     path = _in(folder, "mcd12c1") / f"MCD12C1.A{years[-1]}001.006.{MADE}.hdf"
@@ -79,7 +92,18 @@ def _in(folder: Path, product: str) -> Path:
 def _degrees(field: Field, scale: float, dtype: str) -> np.ndarray:
     """Return stored numbers of a field on the 0.05 degree grid."""
     lat, lon = 90 - 0.05 * (np.arange(3600) + 0.5), -180 + 0.05 * (np.arange(7200) + 0.5)
-    return np.rint(field(lat[:, None], lon[None, :]) / scale + np.zeros((3600, 7200))).clip(0).astype(dtype)
+    return np.rint(field(lat[:, None], lon[None, :]) / scale + _noise((3600, 7200))).clip(0).astype(dtype)
+
+
+def _noise(shape: tuple[int, int]) -> np.ndarray:
+    """Return what differs from pixel to pixel, in stored numbers; the same in every file."""
+    return NOISE * np.random.default_rng(3).standard_normal(shape, dtype="float32")
+
+
+def _more_dates(first: Path, step: int) -> None:
+    """Write the further dates of a year, so many days apart."""
+    for day in range(1 + step, 1 + step * DATES, step):
+        shutil.copyfile(first, first.with_name(first.name.replace("001.", f"{day:03d}.", 1)))
 
 
 def _tile(h: int, v: int, size: int, field: Field, scale: float, dtype: str) -> np.ndarray:
@@ -87,11 +111,11 @@ def _tile(h: int, v: int, size: int, field: Field, scale: float, dtype: str) -> 
     step = (np.arange(size) + 0.5) / size
     lat = np.rad2deg((9 - v - step) * SIDE / RADIUS)[:, None]
     lon = np.rad2deg((h - 18 + step) * SIDE / RADIUS)[None, :] / np.cos(np.deg2rad(lat))
-    return np.rint(field(lat, lon) / scale).astype(dtype)
+    return np.rint(field(lat, lon) / scale + _noise((size, size))).astype(dtype)
 
 
 def _tiles(folder: Path, year: int, warm: float) -> None:
-    """Write one date of FAPAR, twelve months of NDVI and a year of NPP."""
+    """Write dates of FAPAR, twelve months of NDVI and a year of NPP."""
 
     def bump(lat, lon):
         return np.exp(-(((np.abs(lat) - 50) / 30) ** 2) - ((lon - 15) / 15) ** 2)
@@ -102,6 +126,7 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
         fapar = _tile(h, v, 2400, lambda lat, lon: 0.2 + 0.6 * bump(lat, lon), 0.004, "uint8")
         path = _in(folder, "glass_fapar") / f"GLASS09E01.V50.A{year}001.h{h}v{v:02d}.2021001.hdf"
         write_hdf4(path, {"FAPAR": (fapar, {"_FillValue": 255})}, grid_name="GLASS09E01", **corners)
+        _more_dates(path, 8)
         ndvi = _tile(h, v, 1200, lambda lat, lon: 0.1 + 0.7 * bump(lat, lon), 1e-4, "int16")
         rank = np.zeros_like(ndvi, dtype="int8")
         layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}

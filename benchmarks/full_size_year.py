@@ -1,142 +1,161 @@
-"""What a year of real, full-size products takes: seconds and peak memory a product, and 19 years stated from it.
+"""What a year of real, full-size products takes, against only reading the stored numbers.
 
-Run ``python benchmarks/full_size_year.py``. It writes one made year of every product at the size of the real files (see
-``full_size_files.py``: 3600 x 7200 grids, sinusoidal tiles of 1200 and 2400 pixels a side over 20 by 20 degrees, 250 m
-soil maps), reads each through ``helpers.products.read`` onto 0.05 degrees in a process of its own, and prints
+Run ``python benchmarks/full_size_year.py``. It writes made files at the size of the real ones (see
+``full_size_files.py``: 3600 x 7200 grids, sinusoidal tiles of 1200 and 2400 pixels a side, 250 m soil maps), reads each
+product through ``helpers.products.read`` onto 0.05 degrees, and beside it by a bare loop of pyhdf, rasterio or netCDF4
+that opens each file and reads the field, on as many processes as cores. Both sides are warm: the processes are there.
+Rows give the ratio for each product, and for a year with as many files as a real one has: a daily product has 365 of
+them, an 8-day one 46 dates, and some 290 tiles hold the land. What they would take for 19 years is stated from it.
 
-- the seconds a file, and the largest memory that the process ever held;
-- the hours that the files of 19 years would take at that pace: a daily product has 365 files a year, an 8-day one 46
-  dates, and some 290 tiles hold the land.
-
+With ``--peak`` each product is read in a process of its own, whose largest memory is printed, the readers' with it.
 With ``--chapter`` chapter 1 runs on the folder too, in profile ``paper``, as a user would run it.
 """
 
 import argparse
 import contextlib
-import json
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import full_size_files as made
-import pandas as pd
+from harness import note, paired
 
-from helpers import products
+from helpers import products, tasks
 from helpers.space.grid import Grid
 
 YEAR = 2001
 LAND_TILES, YEARS = 290, 19
 FILES_A_YEAR = {"glass_par": 365, "glass_lai": 46, "glass_fapar": 46 * LAND_TILES}
 FILES_A_YEAR |= {"mod13a3": 12 * LAND_TILES, "mod17a3hgf": LAND_TILES}
-ONCE = ("mcd12c1", "soilgrids2017")
-"""Products of one date: their files are read once, not every year."""
+GOAL = "<= 1.5 times the bare decode"
 
+ON_GRID = {"years": [YEAR], "grid": Grid(0.05)}
 SELECTION = {
     "glass_par": {"years": [YEAR], "allow_partial": True},
     "glass_lai": {"years": [YEAR], "allow_partial": True},
-    "glass_fapar": {"years": [YEAR], "grid": Grid(0.05), "allow_partial": True},
-    "mod13a3": {"years": [YEAR], "grid": Grid(0.05)},
-    "mod17a3hgf": {"years": [YEAR], "grid": Grid(0.05)},
+    "glass_fapar": ON_GRID | {"allow_partial": True},
+    "mod13a3": ON_GRID,
+    "mod17a3hgf": ON_GRID,
     "mcd12c1": {"years": [YEAR]},
-    "soilgrids2017": {"grid": Grid(0.05)},
     "cru_tmp": {"years": [YEAR]},
-    "cru_pre": {"years": [YEAR]},
-    "cru_pet": {"years": [YEAR]},
-    "spei": {"years": [YEAR]},
-    "mstmip": {"years": [YEAR]},
-    "fluxnet2015": {},
-    "fluxnet": {},
+    "soilgrids2017": {"grid": Grid(0.05)},
 }
 
 
-def peak_mib(who: int) -> float:
-    """Return the largest memory held so far, MiB (Linux counts KiB, macOS bytes)."""
-    return resource.getrusage(who).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+def bare(path: Path, field: str) -> float:
+    """Only read the stored numbers of one file."""
+    if path.suffix == ".hdf":
+        from pyhdf.SD import SD, SDC
+
+        file = SD(str(path), SDC.READ)
+        data = file.select(field)
+        stored = data.get()
+        data.endaccess()
+        file.end()
+        return float(stored[0, 0])
+    if path.suffix == ".nc":
+        import netCDF4
+
+        with netCDF4.Dataset(path) as file:
+            return float(file[field][12 * (YEAR - made.BLOCK[0]) : 12 * (YEAR - made.BLOCK[0] + 1)][0, 0, 0])
+    import rasterio
+    from rasterio.windows import Window
+
+    with rasterio.open(path) as file:
+        for row in range(0, file.height, 512):
+            stored = file.read(1, window=Window(0, row, file.width, min(512, file.height - row)))
+    return float(stored[0, 0])
 
 
-def read_one(product: str, folder: Path) -> dict:
-    """Read a product whole, and say what it took."""
-    files = products.find(product, folder)
-    begin = time.perf_counter()
-    ds = products.read(product, files, **SELECTION[product])
-    values = {}
-    for name in ds.data_vars:  # one field after the other, as a chapter would: none is kept
-        field = ds[name].compute()
-        values[str(name)] = float(field.mean()) if field.dtype.kind in "fiu" else None
-    seconds = time.perf_counter() - begin
-    return {"files": len(files), "seconds": seconds, "MiB": peak_mib(resource.RUSAGE_SELF), "means": values}
+def read_one(product: str, folder: Path) -> None:
+    """Read a product whole, one field after the other, as a chapter would."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of dates that are missing
+        ds = products.read(product, products.find(product, folder), **SELECTION[product])
+    for name in ds.data_vars:
+        ds[name].compute()
 
 
-def in_its_own_process(*options: str) -> str:
-    """Run this script with options of its own: a process starts with the peak of the one that started it."""
-    command = [sys.executable, __file__, *options]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+def peak_mib() -> float:
+    """Return the largest memory held so far by this process and one that it started, MiB (macOS counts bytes)."""
+    most = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(most) / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def measure(folder: Path) -> pd.DataFrame:
-    """Read every product in a process of its own."""
-    rows = {}
-    for product in SELECTION:
-        rows[product] = json.loads(in_its_own_process("--one", product, "--folder", str(folder)))
-    table = pd.DataFrame(rows).T
-    table["s a file"] = table["seconds"] / table["files"]
-    of_year = pd.Series(FILES_A_YEAR, dtype=float).reindex(table.index).fillna(table["files"].astype(float))
-    times = pd.Series(YEARS, table.index).where(~table.index.isin(ONCE), 1)
-    times = times.where(~table.index.str.startswith("fluxnet"), 1)
-    table[f"h for {YEARS} years"] = table["s a file"] * of_year * times / 3600
-    return table
+def measure(folder: Path, rounds: int, chosen: list[str]) -> None:
+    """Time every product's two sides in turn, and print what a year and all of them come to."""
+    width, year, known = tasks.cores(), {"ours": 0.0, "bare": 0.0}, products.products()
+    with ProcessPoolExecutor(width, mp_context=get_context("spawn")) as pool:
+        for product in chosen:
+            files, field = products.find(product, folder), known[product].fields[0].stored
+
+            def plain(files=files, field=field) -> None:
+                list(pool.map(bare, files, [field] * len(files)))
+
+            found = paired(partial(read_one, product, folder), plain, rounds)
+            found["times the bare decode"] = 1 / found["ratio"]
+            note(product, found, goal=GOAL, against=f"a bare loop on {width} processes", files=len(files))
+            if product in FILES_A_YEAR:
+                share = FILES_A_YEAR[product] / len(files)
+                year["ours"] += found["ours"] * share
+                year["bare"] += found["plain"] * share
+    hours = {f"hours for the files of {YEARS} years": YEARS * year["ours"] / 3600}
+    hours |= {"of which bare": YEARS * year["bare"] / 3600, "cores": width}
+    if year["bare"]:
+        ratio = {"times the bare decode": year["ours"] / year["bare"], "seconds": year["ours"]}
+        note("a year of GLASS and MODIS", ratio | hours, goal=GOAL, against="the sum of the same bare loops")
 
 
 def chapter(folder: Path) -> tuple[float, float]:
     """Run chapter 1 in profile ``paper`` on the folder; return seconds and the largest memory of a process, MiB."""
     settings = [f"01.first_year={YEAR}", f"01.last_year={YEAR}", "allow_partial=true"]
-    command = [
-        sys.executable,
-        "-m",
-        "helpers.run",
-        "--profile",
-        "paper",
-        "--only",
-        "01",
-        "--no-pages",
-        "--set",
-        *settings,
-    ]
+    options = ["--profile", "paper", "--only", "01", "--no-pages", "--set", *settings]
     with tempfile.TemporaryDirectory(dir=folder.parent) as outputs:
         begin = time.perf_counter()
         places = {"RECO_PRODUCTS": str(folder), "RECO_OUTPUTS": outputs}
-        subprocess.run(command, check=True, env=os.environ | places)
-        return time.perf_counter() - begin, peak_mib(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "helpers.run", *options], check=True, env=os.environ | places)
+        return time.perf_counter() - begin, peak_mib()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="where the files go and stay; default a temporary folder")
-    parser.add_argument("--one", choices=SELECTION, help="read this product of the folder only, and print JSON")
+    parser.add_argument("--only", nargs="+", choices=SELECTION, default=list(SELECTION), help="these products")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--one", choices=SELECTION, help="read this product, and print the memory it took")
     parser.add_argument("--write", action="store_true", help="write the files into the folder, and nothing else")
+    parser.add_argument("--peak", action="store_true", help="measure memory too")
     parser.add_argument("--chapter", action="store_true", help="run chapter 1 on the folder too")
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(read_one(options.one, options.folder)))
-        return
-    if options.write:
-        made.write(options.folder, [YEAR])
+        read_one(options.one, options.folder)
+        from helpers.products import readers
+
+        for reader in readers._pool.free:
+            reader.end()
+        print(f"{options.one}: {peak_mib():.0f} MiB, the largest reader's with it")
         return
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "products"
         if not folder.exists():
             folder.mkdir(parents=True)
-            in_its_own_process("--write", "--folder", str(folder))
-        table = measure(folder)
-        print(table.drop(columns="means").astype(float).round({"seconds": 1, "MiB": 0, "s a file": 2}).to_string())
-        print(f"all products, {YEARS} years: {table.iloc[:, -1].sum():.1f} h; peak {table['MiB'].max():.0f} MiB")
+            made.write(folder, [YEAR])
+        if options.write:
+            return
+        measure(folder, options.rounds, options.only)
+        for product in options.only if options.peak else ():
+            subprocess.run([sys.executable, __file__, "--one", product, "--folder", str(folder)], check=True)
         if options.chapter:
             seconds, mib = chapter(folder)
-            print(f"chapter 1 on one year: {seconds:.0f} s, peak {mib:.0f} MiB")
+            note("chapter 1 on one year", {"seconds": seconds, "MiB": mib})
 
 
 if __name__ == "__main__":

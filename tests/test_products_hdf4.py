@@ -1,5 +1,6 @@
 """HDF4-EOS files: where their pixels lie, what their numbers mean, and every way to come damaged."""
 
+import mmap
 import zlib
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from pyhdf.SD import SD
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import DamagedFile, Field, ProductError, rasters
+from helpers.products import DamagedFile, Field, ProductError, hdf4, rasters
 from helpers.products.rasters import Raster
 from helpers.space.grid import Grid
 
@@ -133,7 +134,9 @@ def test_a_file_cut_anywhere_is_refused(tmp_path):
 
 def streams_of(path, name):
     """Return the place of every deflated chunk of a field."""
-    return rasters.require_undamaged(path, SD(str(path)).select(name).ref())
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        chunks, _ = hdf4.deflated(memory, path, SD(str(path)).select(name).ref())
+    return [(chunk.offset, chunk.length) for chunk in chunks]
 
 
 def overwritten(path, place, copy):

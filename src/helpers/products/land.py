@@ -33,7 +33,7 @@ import math
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -45,19 +45,19 @@ import pandas as pd
 import shapely
 import xarray as xr
 
-from helpers import products
+from helpers import products, tasks
 from helpers.products import Field, Product, ProductError, describe, rasters
 from helpers.products.files import opened, plain_name
 from helpers.products.rasters import Raster, mosaic
 from helpers.space import regions
 from helpers.space.grid import Cells, Grid, codes, coords, empty
 
-# Dask begins as many years as there are cores. The HDF4 library would make them wait for each other anyway, so one at a
-# time loses little, and holds the fields of one.
+# Dask begins as many years as there are cores, each of which is read by all of them: one at a time holds the fields of
+# one.
 _AT_WORK = threading.Lock()
 
-ROWS = 200
-"""Rows of a field that are added at a time, so that what is computed on the way stays small."""
+PIXELS = 2**17
+"""Pixels of a field that are added at a time, so that what is computed on the way stays near the processor."""
 STEPS = {"daily": "D", "8-day": "8D", "monthly": "MS", "yearly": "YS"}
 """How pandas calls the steps of products; each begins anew on the first of January."""
 
@@ -150,31 +150,60 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
     DamagedFile
         A file cannot be read.
     """
-    blank, tiled = [], isinstance(cells, Grid)
+    blank, tiled = set(), isinstance(cells, Grid)
+    total, weight = np.zeros(cells.shape), np.zeros(cells.shape, "float32")
+    step = max(PIXELS // cells.shape[1], 1)
+    strips = [slice(begin, begin + step) for begin in range(0, cells.shape[0], step)]
 
-    def values_of(paths: list[Path]) -> Iterator[Raster]:
-        for path in paths:
-            raster = rasters.decode(rasters.read_hdf4(path, field.stored, field.grid), field)
-            if raster.geographic == tiled:
-                kind = "sinusoidal tiles" if tiled else "one grid of degrees"
-                raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one")
-            if not np.isfinite(raster.stored).any():
-                blank.append(path)
-            yield raster
+    def values_of(path: Path) -> Raster:
+        raster = rasters.decode(rasters.read_hdf4(path, field.stored, field.grid), field)
+        if raster.geographic == tiled:
+            kind = "sinusoidal tiles" if tiled else "one grid of degrees"
+            raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one")
+        if not rasters.any_value(raster):
+            blank.add(path)
+        return raster
+
+    def on_cells(date: tuple[int, list[Path]]) -> Raster:
+        return _own_cells(map(values_of, date[1]), cells)
+
+    def add(at: tuple[slice, slice], values: np.ndarray, days: int) -> None:
+        valid = np.isfinite(values)
+        total[at] += np.where(valid, values, 0) * np.float64(days)
+        weight[at] += np.float32(days) * valid
+
+    def add_block(block: tuple, days: int) -> None:
+        *at, values = block
+        add(tuple(at), values, days)
+
+    def add_strip(rows: slice, batch: list) -> None:
+        for days, raster in batch:
+            add((rows, slice(None)), raster.read((rows, slice(None))), days)
+
+    def finish(rows: slice) -> None:
+        enough = (weight[rows] > 0) & (weight[rows] >= needed)
+        np.divide(total[rows], weight[rows], out=mean[rows], where=enough, casting="same_kind")
+
+    def do(work: Callable, items: Iterable) -> None:
+        for _ in rasters.beside(work, items):
+            pass
 
     with _AT_WORK:
-        total, weight = np.zeros(cells.shape), np.zeros(cells.shape, "float32")
-        for days, paths in dates:
-            values = mosaic(values_of(paths), cells, method) if tiled else _own_cells(values_of(paths), cells)
-            for begin in range(0, len(values), ROWS):
-                rows = slice(begin, begin + ROWS)
-                valid = np.isfinite(values[rows])
-                total[rows] += np.where(valid, values[rows], 0) * np.float64(days)
-                weight[rows] += np.float32(days) * valid
-        enough = (weight > 0) & (weight >= field.coverage * sum(days for days, _ in dates) - 1e-6)
+        if tiled:
+            for days, paths in dates:
+                do(partial(add_block, days=days), rasters.blocks(paths, cells, method, opened=values_of))
+        else:
+            size = 2 * tasks.cores()  # a few dates are added together, for less way through memory
+            for begin in range(0, len(dates), size):
+                batch = dates[begin : begin + size]
+                opened = rasters.beside(on_cells, batch)
+                fields = [(days, raster) for (days, _), raster in zip(batch, opened, strict=True)]
+                do(partial(add_strip, batch=fields), strips)
         mean = np.full(cells.shape, np.nan, "float32")
-        np.divide(total, weight, out=mean, where=enough, casting="same_kind")
+        needed = field.coverage * sum(days for days, _ in dates) - 1e-6
+        do(finish, strips)
     files = [path for _, paths in dates for path in paths]
+    blank = [path for path in files if path in blank]
     if len(blank) == len(files):
         raise ProductError(
             f"{blank[0]}: {product.id} {year}: expected values of {field.stored!r}, found fills only in this "
@@ -197,8 +226,8 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
     return np.nan_to_num(mean, nan=-1).astype("int8")
 
 
-def _own_cells(date: Iterable[Raster], cells: Cells) -> np.ndarray:
-    """Return the values of the one file of a date on degrees, which has to stand on the first file's cells."""
+def _own_cells(date: Iterable[Raster], cells: Cells) -> Raster:
+    """Return the one file of a date on degrees, which has to stand on the first file's cells."""
     raster, *more = date
     if more:
         raise ProductError(f"{more[0].path}: expected one file a date on degrees, found another too; keep one")
@@ -209,7 +238,7 @@ def _own_cells(date: Iterable[Raster], cells: Cells) -> np.ndarray:
             f"{raster.path}: expected {size} cells, as in the first file, found {found}"
             f"{' with other corners' if found == size else ''}; remove it, or fetch it again"
         )
-    return raster.stored
+    return raster
 
 
 def choose(
@@ -394,7 +423,8 @@ def read_field(
     if not first.geographic and grid is None:
         raise ProductError(f"{first.path}: sinusoidal tiles need a target: pass grid=Grid(resolution)")
     cells = grid or first.cells
-    values = mosaic(opened, cells, method, first.stored.dtype.name) if cells is grid else _own_cells(opened, cells)
+    own = cells is not grid
+    values = _own_cells(opened, cells).stored if own else mosaic(opened, cells, method, first.stored.dtype.name)
     blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
     if blank and not allow_empty:
         raise ProductError(

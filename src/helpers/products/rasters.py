@@ -2,13 +2,8 @@
 
 *HDF4*. HDF-EOS writes where its pixels lie into one long text attribute, ``StructMetadata.0``: a group for each grid,
 with the number of columns and rows, the two outer corners and the projection. Nothing else in the file says it. A field
-of a file without that text is taken for one of the whole globe, if it has the globe's shape.
-
-Deflated data end in a checksum (Adler-32, RFC 1950). The HDF4 library inflates them and never compares it; on an error
-in the middle it leaves the rest of the field as the memory was, and says nothing. So the compressed chunks of a field
-are found and inflated once more before it is read. Source: The HDF Group, HDF Specification and Developer's Guide,
-version 4.2: a list of data descriptors (tag, reference, offset, length); a group for each data set that names its data;
-and data that may be compressed, or cut into compressed chunks that a table lists.
+of a file without that text is taken for one of the whole globe, if it has the globe's shape. The files are read in
+processes of their own (`readers`).
 
 *The one way onto the grid* is that of `helpers.space.grid.resample`: weights of rows times weights of columns. Rows of
 pixels have to lie along parallels, as they do on latitude and longitude, on the sinusoidal grid of MODIS and on the
@@ -18,32 +13,31 @@ box between two corners of a cell, which is many times a cell where meridians ar
 
 from __future__ import annotations
 
-import mmap
+import math
 import re
 import struct
-import zlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
+from itertools import islice, product
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import rasterio
-from pyhdf import VS  # noqa: F401  (gives HDF files their tables)
-from pyhdf.HDF import HDF
-from pyhdf.SD import SD, SDC
 from pyproj import Transformer
 from rasterio import Affine
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.windows import Window
 
-from helpers.products import DamagedFile, Field, ProductError
+from helpers import tasks
+from helpers.products import DamagedFile, Field, ProductError, readers
 from helpers.products.files import opened
 from helpers.space.grid import LEAST, RADIUS, Cells, Grid, weighted_mean, weighted_sums, weights
-from helpers.workspace import LIBRARY
 
 SINUSOIDAL = CRS.from_string(f"+proj=sinu +lon_0=0 +x_0=0 +y_0=0 +R={RADIUS} +units=m +no_defs")
 """The projection of MODIS, two lines of which define it (Snyder 1987, doi:10.3133/pp1395, p. 247):
@@ -51,6 +45,8 @@ x = R lon cos(lat), y = R lat."""
 
 PIXELS = 2**22
 """Pixels that are worked on at a time."""
+BLOCK = 200
+"""Rows and columns of the blocks of a grid of which it is known whether a raster reaches them."""
 STRIPS = 64
 """Strips of pixels that are averaged at a time, which bounds memory near the poles."""
 
@@ -64,7 +60,7 @@ class Raster:
     Parameters
     ----------
     read : callable
-        ``read((rows, columns))`` gives the stored numbers of two slices, (y, x).
+        ``read((rows, columns))`` gives the stored numbers of two slices, (y, x), or, of a field in memory, of arrays.
     shape : tuple of int
         Rows and columns.
     transform : affine.Affine
@@ -207,17 +203,9 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
             told = next((about for first, about in OTHERS.items() if text.startswith(first)), None)
             found, remedy = told or (f"{begin[:4]!r} at its start" if begin else "an empty file", "fetch it again")
             raise DamagedFile(f"{path}: expected an HDF4 file, found {found}; {remedy}")
-        with LIBRARY:
-            file = SD(str(plain), SDC.READ)
-            try:
-                metadata = file.attributes()
-                index, name, place = _find(file, path, eos_grids(metadata, path), name, grid)
-                field = file.select(index)
-                require_undamaged(plain, field.ref())
-                stored, attributes = _stored(field, path, name, place, layer), field.attributes()
-                field.endaccess()
-            finally:
-                file.end()
+        with readers.opening(path, plain) as (metadata, fields, read):
+            number, name, place, *dimensions = _find(fields, path, eos_grids(metadata, path), name, grid)
+            stored, attributes = _stored(read, number, dimensions, path, name, place, layer)
     rows, columns = stored.shape
     if place is None and columns != 2 * rows:
         raise ProductError(
@@ -228,9 +216,12 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
     if stored.shape != place.shape:
         size = "x".join(map(str, place.shape))
         raise ProductError(f"{path}: expected {size} pixels of {name!r}, found {rows}x{columns}; fetch it again")
-    return Raster(
-        stored.__getitem__, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata
-    )
+
+    def numbers(at: tuple) -> np.ndarray:
+        return stored[at].astype(native, copy=False)
+
+    native = stored.dtype.newbyteorder("=")
+    return Raster(numbers, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata)
 
 
 def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
@@ -280,37 +271,38 @@ def _degrees(angle: float) -> float:
     return sign * (rest // 1e6 + rest // 1e3 % 1e3 / 60 + rest % 1e3 / 3600)
 
 
-def _find(file: SD, path: Path, grids: list[EosGrid], name, grid) -> tuple[int, str, EosGrid | None]:
-    """Return index, name and grid (None where the file declares none) of the one field that is asked for."""
+def _find(there: list, path: Path, grids: list[EosGrid], name, grid) -> tuple:
+    """Return the one field that is asked for: number, name, grid (None where the file declares none), dimensions."""
     fields = []
-    for called, (dimensions, _, _, index) in file.datasets().items():
+    for called, dimensions, shape, number in there:
         if len(dimensions) < 2:
             continue
         told = {dimension.partition(":")[2] for dimension in dimensions}  # "YDim:MOD_Grid_500m"
         holding = [one for one in grids if one.name in told] or [one for one in grids if called in one.fields]
-        fields += [(index, called, one) for one in (holding if grids else [None])]
+        fields += [(number, called, one, dimensions, shape) for one in (holding if grids else [None])]
     wanted = [one for one in fields if name in (None, one[1])]
     if len(wanted) > 1 and grid is not None:
         wanted = [one for one in wanted if one[2] and one[2].name == grid]
     if len(wanted) == 1:
         return wanted[0]
-    there: dict[str, list[str]] = {}
-    for _, called, one in fields:
-        there.setdefault(f"grid {one.name}: " if one else "", []).append(called)
-    listed = "; ".join(where + ", ".join(names) for where, names in there.items()) or "none"
+    by_grid: dict[str, list[str]] = {}
+    for _, called, one, *_ in fields:
+        by_grid.setdefault(f"grid {one.name}: " if one else "", []).append(called)
+    listed = "; ".join(where + ", ".join(names) for where, names in by_grid.items()) or "none"
     if name is None:
         raise ProductError(f"{path}: expected a choice of field, found {listed}; pass variable=")
     if len(wanted) > 1:
-        where = ", ".join(one.name for *_, one in wanted)
+        where = ", ".join(one[2].name for one in wanted)
         raise ProductError(f"{path}: {name!r} stands on several grids ({where}); pass eos_grid=")
-    lacking = ProductError if name in file.datasets() else MissingField  # or it is there, but on no declared grid
+    known = [called for called, *_ in there]
+    lacking = ProductError if name in known else MissingField  # or it is there, but on no declared grid
     raise lacking(f"{path}: expected a field {name!r}, found {listed}; is this another version?")
 
 
-def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | None) -> np.ndarray:
-    """Read a field (y, x), or one layer of it."""
-    _, rank, shape, *_ = field.info()
-    names = [field.dim(axis).info()[0].partition(":")[0] for axis in range(rank)]
+def _stored(read: readers.Read, number: int, dimensions, path: Path, name: str, place, layer) -> tuple:
+    """Read a field (y, x), or one layer of it; return its numbers and attributes."""
+    names, shape = [one.partition(":")[0] for one in dimensions[0]], dimensions[1]
+    rank = len(shape)
     y = rank - 2  # unless their names or the grid's size say otherwise
     if "YDim" in names:
         y = names.index("YDim")
@@ -328,69 +320,8 @@ def _stored(field, path: Path, name: str, place: EosGrid | None, layer: int | No
     for axis in range(rank):
         if axis not in (y, x):
             start[axis], count[axis] = layer if axis in further else 0, 1
-    try:
-        stored = np.asarray(field.get(start, count)).reshape(count)
-    except ValueError as error:  # what pyhdf raises where the library fails to read
-        raise DamagedFile(f"{path}: {name!r} cannot be read ({error}); it is damaged, so fetch it again") from error
-    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x])
-
-
-GROUP, DATA, COMPRESSED = 720, 702, 40
-"""Tags: numeric data group, its data, and compressed data."""
-SPECIAL = 0x4000
-"""Bit of a tag: the element is stored in a special way, which its first number tells."""
-DEFLATED, IN_CHUNKS = 3, 5
-DEFLATE = 4
-"""The code of deflate among the kinds of compression."""
-BUFFER = 2**20
-
-
-def require_undamaged(plain: Path, reference: int) -> list[tuple[int, int]]:
-    """Inflate each deflated chunk of a data set, by its reference number in the file, and compare its checksum.
-
-    Returns
-    -------
-    list of (int, int)
-        Offset and length of each chunk. What is compressed in a way that is not known here is left to the library.
-
-    Raises
-    ------
-    zlib.error, struct.error
-        The data, or the file's own directory, are damaged.
-    """
-    with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
-        elements: dict[tuple[int, int], tuple[int, int]] = {}
-        block, seen = 4, set()
-        while block and block not in seen:
-            seen.add(block)
-            count, following = struct.unpack_from(">hI", memory, block)
-            for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
-                elements[tag, of] = offset, length
-            block = following
-        offset, length = elements.get((GROUP, reference), (0, 0))
-        pairs = [pair for pair in struct.iter_unpack(">HH", memory[offset : offset + length]) if pair[0] == DATA]
-        found = []
-        for tag, of in pairs:  # grows by the chunks that a table lists
-            offset, _ = elements.get((tag | SPECIAL, of), (None, 0))
-            kind = None if offset is None else struct.unpack_from(">h", memory, offset)[0]
-            if kind == IN_CHUNKS:
-                (table,) = struct.unpack_from(">H", memory, offset + 2 + 4 + 1 + 4 * 4 + 2)
-                with closing(HDF(str(plain))) as file:
-                    tables = file.vstart()
-                    chunks = tables.attach(table)
-                    pairs += [tuple(row[-2:]) for row in chunks.read(chunks.inquire()[0])]
-                    chunks.detach()
-                    tables.end()
-            elif kind == DEFLATED:
-                _, _, data, _, way = struct.unpack_from(">HiHHH", memory, offset + 2)
-                found += [elements[COMPRESSED, data]] if way == DEFLATE and (COMPRESSED, data) in elements else []
-        for offset, length in found:
-            machine = zlib.decompressobj()  # which compares the checksum at the end
-            for begin in range(offset, offset + length, BUFFER):
-                machine.decompress(memory[begin : min(begin + BUFFER, offset + length)])
-            if not machine.eof:
-                raise zlib.error("compressed data end too early")
-        return found
+    stored, attributes = read(number, start, count)
+    return np.moveaxis(stored, (y, x), (-2, -1)).reshape(count[y], count[x]), attributes
 
 
 # GeoTIFF.
@@ -526,7 +457,7 @@ def decode(raster: Raster, field: Field) -> Raster:
     ProductError
         The file states another scale than the registry, or an offset, or holds fractions.
     """
-    stored, attributes, path = raster.stored, raster.attributes, raster.path
+    attributes, path = raster.attributes, raster.path
     stated = {"scale_factor": field.scale, "add_offset": 0.0}
     for key in stated.keys() & attributes.keys():  # some files write numbers as text
         try:
@@ -546,40 +477,113 @@ def decode(raster: Raster, field: Field) -> Raster:
     if own.size == 2 and own.dtype.kind in "iuf" and own[0] < own[1]:  # the file's own, of stored numbers
         low, high = max(low, float(own[0])), min(high, float(own[1]))
     fills = (*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist())
-    values = decoded(stored, field.scale, (low, high), fills)
-    if stored.dtype.kind == "f" and (stored[np.isfinite(values)] % 1).any():  # all are stored as whole numbers
+    kind = raster.read((slice(1), slice(1))).dtype
+    find = partial(decoded, scale=field.scale, valid=(low, high), fills=fills)
+    if kind.kind == "f" and (raster.stored[np.isfinite(find(raster.stored))] % 1).any():  # all are stored as whole
         raise ProductError(
             f"{path}: expected whole numbers in {field.stored!r}, as the product stores them, found fractions, as "
             "if they had been scaled or averaged; give the file as published, or read it as product 'tile'"
         )
-    return replace(raster, read=values.__getitem__)
+    if kind.kind in "iu" and kind.itemsize <= 2:  # of so few numbers a table is faster
+        code = np.dtype(f"u{kind.itemsize}")
+        table = find(np.arange(256**code.itemsize, dtype=code).view(kind))
+        return replace(raster, read=lambda at: table[raster.read(at).view(code)])
+    return replace(raster, read=lambda at: find(raster.read(at)))
+
+
+def any_value(raster: Raster) -> bool:
+    """Say whether a raster in memory holds any value; most show one in their first rows."""
+    step = max(PIXELS // 2**6 // raster.shape[1], 1)
+    strips = (slice(begin, begin + step) for begin in range(0, raster.shape[0], step))
+    return any(np.isfinite(raster.read((rows, slice(None)))).any() for rows in strips)
+
+
+def beside(work: Callable, items: Iterable) -> Iterator:
+    """Yield ``work(item)`` for each item, in order, while threads of this process are at work on the next few."""
+    items, width = iter(items), tasks.cores()
+    with ThreadPoolExecutor(width) as pool:
+        waiting = deque(pool.submit(work, item) for item in islice(items, width + 1))
+        while waiting:
+            done = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in islice(items, 1))
+            yield done
 
 
 def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
-    """Put rasters of values side by side onto the grid, one by one, so that memory does not grow with their number.
+    """Put rasters of values side by side onto the grid: (lat, lon), NaN where none has a value; as `blocks`."""
+    out = np.full(grid.shape, np.nan, dtype)
+    for rows, columns, values in blocks(rasters, grid, method, dtype):
+        out[rows, columns] = values
+    return out
 
-    Weighted values and weights are added up over all of them first and divided last, so that a cell which several
-    share comes out as if they had been one raster.
+
+def blocks(
+    items: Iterable, grid: Grid, method: str, dtype: str = "float32", opened: Callable[..., Raster] = lambda one: one
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """Put rasters of values side by side onto the grid, a few at a time, so that memory doesn't grow with their number.
+
+    Weighted values and weights are added up over all of them first, in their order, and divided last, so that a cell
+    which several share comes out as if they had been one raster.
 
     Parameters
     ----------
-    rasters : iterable of Raster
-        NaN where there is no value.
+    items : iterable
+        Rasters in memory, NaN where there is no value; or whatever ``opened`` makes such a raster of, within a thread.
     method : {"nearest", "average", "bilinear"}
         As in `grid.resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
 
-    Returns
-    -------
-    ndarray (lat, lon)
-        NaN where no raster has a value.
+    Yields
+    ------
+    tuple
+        Rows and columns of a block of the grid, and its values: of all blocks that a raster reaches.
     """
     summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
-    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)
-    for raster in rasters:
-        for rows, columns, values, share in _bands(raster, grid, method):
+    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)  # what no raster reaches takes no memory
+    reached, least = set(), 1e-4 if method == "average" else LEAST[method]
+
+    def parts(item) -> list[tuple]:
+        raster = opened(item)
+        return _picked(raster, grid) if method == "nearest" else list(_bands(raster, grid, method))
+
+    for several in beside(parts, items):
+        for rows, columns, values, share in several:
             total[rows, columns] += values
             weight[rows, columns] += share
-    return weighted_mean(total, weight, 1e-4 if method == "average" else LEAST[method], dtype)
+            reached.update(product(*(range(one.start // BLOCK, -(-one.stop // BLOCK)) for one in (rows, columns))))
+    for place in sorted(reached):
+        rows, columns = (slice(k * BLOCK, (k + 1) * BLOCK) for k in place)
+        yield rows, columns, weighted_mean(total[rows, columns], weight[rows, columns], least, dtype)
+
+
+def _picked(raster: Raster, grid: Grid) -> list[tuple]:
+    """Return what `_bands` does for the nearest pixels, of which only these are read and decoded."""
+    choose = _choice if math.prod(grid.shape) <= KEPT else _choice.__wrapped__
+    found = []
+    for rows, columns, pixel in choose(raster.shape, raster.transform, raster.crs, grid):
+        values = raster.read(np.unravel_index(pixel.clip(0), raster.shape))
+        known = (pixel >= 0) & np.isfinite(values)
+        found.append((rows, columns, np.where(known, values, 0), known))
+    return found
+
+
+KEPT = 3600 * 7200
+"""Cells of a grid up to which it is remembered which pixel they take: some 150 MB for the land of 0.05 degrees."""
+
+
+@lru_cache(400)
+def _choice(shape: tuple[int, int], transform: Affine, crs: CRS, grid: Grid) -> list[tuple]:
+    """Return, for bands of the grid, its rows and columns, and the number of the pixel that each cell takes, or -1.
+
+    All dates of a tile have the same. It is found by bringing the pixels' numbers onto the grid in place of values.
+    """
+
+    def number(at: tuple[slice, slice]) -> np.ndarray:
+        rows, columns = (np.arange(*one.indices(size), dtype="int64") for one, size in zip(at, shape, strict=True))
+        return rows[:, None] * shape[1] + columns
+
+    numbers = Raster(number, shape, transform, crs)
+    bands = _bands(numbers, grid, "nearest", lambda stored: stored.astype("float64"))
+    return [(rows, columns, np.where(weight > 0, total, -1).astype("int32")) for rows, columns, total, weight in bands]
 
 
 def onto(raster: Raster, grid: Grid, method: str, decode: Decode) -> np.ndarray:
