@@ -90,7 +90,11 @@ def _netcdf(path, title, axes, kind, name, values, fill, about, more=None) -> Pa
             variable[:] = places
         file.setncatts(more or {})
         down, across = (axis for axis in sorted(axes) if axis != "time")
-        variable = file.createVariable(name, "f4", ("time", down, across), fill_value=fill, zlib=True, complevel=1)
+        # a year a chunk: the library's own choice spans all steps, and each year that is read unpacks them all
+        chunk = (min(12, len(values)), *values.shape[1:])
+        variable = file.createVariable(
+            name, "f4", ("time", down, across), fill_value=fill, zlib=True, complevel=1, chunksizes=chunk
+        )
         variable.set_auto_mask(False)
         variable.setncatts(about)
         variable[:] = values

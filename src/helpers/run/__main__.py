@@ -250,6 +250,7 @@ def _papermill(
             parameters=settings.changed,
             kernel_name="python3",
             cwd=str(book.notebooks),
+            request_save_on_cell_execute=False,  # twice a cell, all figures so far: a second or two a chapter
             extra_arguments=["--IPKernelApp.log_level=50"],
             kernel_manager_class=Kernels,
             progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
