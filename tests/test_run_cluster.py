@@ -147,7 +147,7 @@ def chapter_that_tells():
 SBATCH = """#!/bin/sh
 # stands in for SLURM's: starts the job on this machine
 cp "$1" "$0.script"
-nohup setsid sh "$1" >"$0.log" 2>&1 &
+nohup setsid sh "$0.script" >"$0.log" 2>&1 &
 echo "Submitted batch job $!"
 """
 
