@@ -257,6 +257,9 @@ def _middle(kernel: Tensor, side: int) -> Tensor:
     return kernel[..., start : start + side, start : start + side]
 
 
+relu_backward = torch.ops.aten.threshold_backward.grad_input  # PyTorch's own: the slope where a value is above 0
+
+
 class Passes:
     """The way of samples through the layers of an ensemble, forth and back, in tensors that are used again and again.
 
@@ -281,7 +284,8 @@ class Passes:
         self.layers, size = [], ensemble.window
         for i in range(1, len(ensemble.architecture["widths"]) + 1):
             values, slopes = ([of[f"conv{i}.{k}"] for k in ("weight", "bias")] for of in (self.numbers, self.slopes))
-            self.layers.append(_Convolution(*values, *slopes, size, self.size, first=i == 1))
+            before = self.layers[-1].pooled if self.layers else None
+            self.layers.append(_Convolution(*values, *slopes, size, self.size, before=before))
             size = (size + 1) // 2
         self.hidden = self.layers[-1].pooled.flatten(1, 3)
         self.back, self.slope = torch.empty_like(self.hidden), self.hidden.new_zeros(len(self.hidden), 1, self.size)
@@ -308,9 +312,9 @@ class Passes:
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return the outputs (member, sample) for a part of `lay_out`."""
-        maps, linear = pixels, self.ensemble.linear
+        linear, self.layers[0].seen = self.ensemble.linear, self.layers[0].look(pixels)
         for layer in self.layers:
-            maps = layer.forward(maps)
+            layer.forward()
         sums = torch.baddbmm(self.numbers["full.bias"][..., None], self.numbers["full.weight"], self.hidden)
         if linear is not None:
             middle = self.ensemble.window // 2
@@ -324,8 +328,9 @@ class Passes:
         Samples that are left out at the end have none.
         """
         count = slope.shape[1]
-        torch.mul(slope, self.outputs[:, :count] > 0, out=self.slope[:, 0, :count])
-        self.slope[..., count:] = 0.0
+        relu_backward(slope, self.outputs[:, :count], 0, grad_input=self.slope[:, 0, :count])
+        if count < self.size:
+            self.slope[..., count:] = 0.0
         self.slopes["full.weight"].baddbmm_(self.slope, self.hidden.mT)
         self.slopes["full.bias"].add_(self.slope.sum(-1))
         torch.mul(self.numbers["full.weight"].mT, self.slope, out=self.back)
@@ -345,37 +350,42 @@ class _Convolution:
     """A "same" convolution, 2x2 "same" max-pool, bias and ReLU on a small map, for all members and some samples.
 
     The kernel is written out as a matrix from input pixels to output pixels, zero where no tap joins them. In the first
-    layer each row of output pixels has a matrix of its own, from the rows that it sees: that leaves out most zeros.
+    layer, where the map is largest, the matrix is that of one row of output pixels, and each row uses the part of it
+    for the rows of input pixels that it sees.
     """
 
-    def __init__(self, kernel, bias, kernel_slope, bias_slope, size: int, samples: int, *, first: bool) -> None:
+    def __init__(self, kernel, bias, kernel_slope, bias_slope, size: int, samples: int, *, before: Tensor | None):
         m, f, side, _, c = kernel.shape
         half, every = side // 2, range(size)
         pixels = [slice(max(0, y - half), min(size, y + half + 1)) for y in every]  # that an output pixel sees, a side
         taps = [slice(p.start - y + half, p.stop - y + half) for y, p in enumerate(pixels)]  # by these
-        self.bias, self.bias_slope = bias, bias_slope
-        apart = first and any(p != pixels[0] for p in pixels)
-        self.sight = pixels if apart else [slice(0, size)]
-        self.matrices, self.slopes, self.parts = [], [], []
-        for i, sight in enumerate(self.sight):
-            rows = [i] if apart else every
-            shape = m, len(rows), size, f, sight.stop - sight.start, size, c
-            matrix, slope = kernel.new_zeros(shape), kernel.new_zeros(shape)
-            self.matrices.append(matrix.view(m, len(rows) * size * f, -1))
-            self.slopes.append(slope.view(m, len(rows) * size * f, -1))
-            for j, y in enumerate(rows):
-                own = slice(pixels[y].start - sight.start, pixels[y].stop - sight.start)
-                for x in every:
-                    at, by = (..., j, x, slice(None), own, pixels[x], slice(None)), (..., taps[y], taps[x], slice(None))
-                    self.parts.append((matrix[at], kernel[by], slope[at], kernel_slope[by]))
-        if apart:
+        self.bias, self.bias_slope, self.parts = bias, bias_slope, []
+        rows, inputs = (1, side) if before is None else (size, size)
+        matrix, slope = (kernel.new_zeros(m, rows, size, f, inputs, size, c) for _ in range(2))
+        for y in range(rows):
+            up, by = (slice(None), slice(None)) if before is None else (pixels[y], taps[y])
+            for x in every:
+                at, of = (..., y, x, slice(None), up, pixels[x], slice(None)), (..., by, taps[x], slice(None))
+                self.parts.append((matrix[at], kernel[of], slope[at], kernel_slope[of]))
+        self.matrix, self.slope = matrix.flatten(4).flatten(1, 3), slope.flatten(4).flatten(1, 3)
+        if before is None:
             self.out = kernel.new_empty(size, m, size, f, samples)
-            self.products = list(self.out.flatten(2, 3))
+            products = self.out.flatten(2, 3).unbind()
+            used = [slice(t.start * size * c, t.stop * size * c) for t in taps]
+            self.sight, self.back = pixels, None
         else:
             whole = kernel.new_empty(m, size, size, f, samples)
-            self.out, self.products = whole.movedim(1, 0), [whole.flatten(1, 3)]
-        self.back = None if first else kernel.new_empty(m, size * size * c, samples)
+            self.out, products, used = whole.movedim(1, 0), [whole.flatten(1, 3)], [slice(None)]
+            self.sight, self.back = [slice(None)], torch.empty_like(before.flatten(1, 3))
+            self.seen = self.look(before)
+        # of each member, and of all in one matrix
+        self.own = [(self.matrix[..., k], self.slope[..., k], out) for k, out in zip(used, products, strict=True)]
+        self.all = [tuple(part.flatten(0, 1) for part in parts) for parts in self.own]
         self._plan_pool()
+
+    def look(self, maps: Tensor) -> list[Tensor]:
+        """Return the rows of input pixels that each product sees, as matrices (..., pixel x channel, sample)."""
+        return [maps[..., rows, :, :, :].flatten(-4, -2) for rows in self.sight]
 
     def _plan_pool(self) -> None:
         """Prepare the pool: the larger of two columns, then of two rows; a last one without a partner is carried over.
@@ -401,24 +411,22 @@ class _Convolution:
 
     def spread(self) -> None:
         """Write the kernel out."""
+        self.slope.zero_()
         for part, taps, *_ in self.parts:
             part.copy_(taps)
-        for slope in self.slopes:
-            slope.zero_()
 
     def gather(self) -> None:
         """Add up the slopes of all pairs of pixels that a tap joins."""
         for *_, slope, taps in self.parts:
             taps.add_(slope)
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Return pooled maps (member, y, x, filter, sample) of maps (member, y, x, channel, sample) or shared ones."""
-        self.seen = [maps[..., sight, :, :, :].flatten(-4, -2) for sight in self.sight]
-        for matrix, seen, out in zip(self.matrices, self.seen, self.products, strict=True):
-            if seen.ndim == 2:  # shared by all members: one product for all
-                torch.mm(matrix.flatten(0, 1), seen, out=out.flatten(0, 1))
+    def forward(self) -> Tensor:
+        """Return pooled maps (member, y, x, filter, sample) of what is ``seen``: a member's own, or shared by all."""
+        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
+            if seen.ndim == 2:  # one product for all members
+                torch.mm(every[0], seen, out=every[2])
             else:
-                torch.bmm(matrix, seen, out=out)
+                torch.bmm(own[0], seen, out=own[2])
         for first, second, larger in self.pairs:
             torch.maximum(first, second, out=larger)
             second.gt_(first)  # from here on: 1 where the second is larger and gets the slope, else 0
@@ -432,22 +440,21 @@ class _Convolution:
 
         It takes the place of what went out, and then of the products.
         """
-        slope = slope.view_as(self.pooled)
-        torch.ops.aten.threshold_backward.grad_input(slope, self.pooled, 0, grad_input=self.pooled)
+        relu_backward(slope.view_as(self.pooled), self.pooled, 0, grad_input=self.pooled)
         self.bias_slope.add_(self.pooled.sum((1, 2, 4)))
         for one, out in self.single:
             one.copy_(out)
         for first, second, larger in reversed(self.pairs):
             second.mul_(larger)
             torch.sub(larger, second, out=first)
-        for slopes, seen, out in zip(self.slopes, self.seen, self.products, strict=True):
+        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
             if seen.ndim == 2:
-                slopes.flatten(0, 1).addmm_(out.flatten(0, 1), seen.mT)
+                every[1].addmm_(every[2], seen.mT)
             else:
-                slopes.baddbmm_(out, seen.mT)
+                own[1].baddbmm_(own[2], seen.mT)
         if self.back is None:
             return None
-        return torch.bmm(self.matrices[0].mT, self.products[0], out=self.back)
+        return torch.bmm(self.matrix.mT, self.own[0][2], out=self.back)
 
 
 def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:

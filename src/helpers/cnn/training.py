@@ -189,7 +189,8 @@ def train(
     groups: dict[tuple[int, ...], list[int]] = {}
     if drawn:
         _scale_by_all(ensemble, x, y)
-        groups[tuple(range(len(channels)))] = list(range(n))  # all look at the same windows
+        # all look at the same windows; those of one seed stand together, for they share their draws
+        groups[tuple(range(len(channels)))] = sorted(range(n), key=lambda i: members[i].seed)
     else:
         _check_masks(split, validation, y.shape)
         for i, places in enumerate(ensemble.places):  # each has windows of its own, with the channels that it sees
