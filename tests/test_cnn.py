@@ -106,7 +106,7 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
     x, y = torch.randn(3, 40, 4, side, side, generator=generator), torch.rand(3, 40, generator=generator) * 2
     x[:, :9] = x[:, :9, :, :1, :1]
     x = x if own else x[:1].expand(3, -1, -1, -1, -1)
-    for at_once in (3200, 48):
+    for at_once in (4800, 48):
         monkeypatch.setitem(network.AT_ONCE, "cpu", at_once)
         ensemble = Ensemble(TRIO, CHANNELS, architecture)
         ensemble.named(ensemble.numbers.data)["full.bias"].add_(0.5)  # some outputs above zero, some at it
@@ -115,7 +115,7 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
         for at, pixels in passes.lay_out(x if own else x[0]):
             outputs.append(passes.forward(pixels)[:, : at.stop - at.start].clone())
             passes.backward(2 * (outputs[-1] - y[:, at]) / 40)
-        assert len(outputs) == (1 if at_once == 3200 else 3)
+        assert len(outputs) == (1 if at_once == 4800 else 3)
         gradient, ensemble.numbers.grad = Ensemble(TRIO, CHANNELS, architecture), passes.gather()
         gradient.numbers.data.copy_(passes.gradient)
         torch.optim.Adam([ensemble.numbers], lr=0.01, fused=True).step()
@@ -340,11 +340,11 @@ def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks
 
     together = both()
     try:
-        for threads, size in ((1, 4), (2, 4), (3, 2)):
+        for threads, size in ((1, 6), (2, 6), (3, 2)):
             torch.set_num_threads(threads)
             monkeypatch.setitem(training.CHUNK, "cpu", size)
             for one, other in zip(both(), together, strict=True):
-                if size == 4:
+                if size == 6:
                     np.testing.assert_array_equal(one, other)
                 np.testing.assert_allclose(one, other, atol=1e-3)
             assert torch.get_num_threads() == threads

@@ -22,8 +22,11 @@ from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, Passes, as_tenso
 Split = Callable[[int, torch.Generator], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-CHUNK = {"cpu": 4, "cuda": 4096}
+CHUNK = {"cpu": 6, "cuda": 4096}
 """Members that train together, by device. More of them make fewer calls; fewer leave more pieces to do side by side."""
+
+TOGETHER = 20
+"""Iterations whose R2 is worked out together, which costs little more than that of one."""
 
 
 def squared_error(predicted: Tensor, observed: Tensor) -> Tensor:
@@ -259,7 +262,7 @@ def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, lear
             if step < iterations:
                 with torch.enable_grad():  # members share no weights: a sum of losses
                     out = out.detach().requires_grad_()
-                    (slope,) = torch.autograd.grad((loss(out, y[:, at]) * run.weight[:, at]).sum(), out)
+                    (slope,) = torch.autograd.grad(loss(out, y[:, at]), out, grad_outputs=run.weight[:, at])
                 passes.backward(slope)
         if run.is_over(step, predicted):
             tasks.advance(len(ensemble.members) * (iterations - step))
@@ -300,9 +303,7 @@ class _Drawn:
         self.x, self.y = self.passes.lay_out(ensemble.standardise(windows)), samples.targets / ensemble.scale
         self.generators = {m.seed: torch.Generator().manual_seed(m.seed) for m in ensemble.members}
         self.curve = self.y.new_empty(members, 2, iterations)
-        away = (self.y - self.y.mean(-1, keepdim=True)).double()
-        # sums of these over either side of a split give R2: squared errors, squares and values of targets, and numbers
-        self.terms = torch.stack([away, away**2, away, torch.ones_like(away)], dim=-1)
+        self.told: list[tuple[Tensor, Tensor]] = []  # what the curve does not have yet
         self.last: list[tuple[Tensor, Tensor]] = []
 
     def draw(self, step: int) -> None:
@@ -327,10 +328,12 @@ class _Drawn:
         if step == self.iterations:
             self.dead = (predicted <= 0).all(-1)
             return True
-        self.terms[..., 0] = (predicted - self.y) ** 2
-        sides = torch.stack([self.training, ~self.training], dim=1).double()
-        error, square, value, count = (sides @ self.terms).unbind(-1)
-        self.curve[:, :, step] = 1 - error / (square - value**2 / count)
+        self.told.append((predicted, self.training))
+        if len(self.told) == TOGETHER or step == self.iterations - 1:
+            told, training = (torch.stack(turns, dim=1) for turns in zip(*self.told, strict=True))
+            y, self.told = self.y[:, None], []
+            squared, steps = (told - y) ** 2, slice(step + 1 - told.shape[1], step + 1)
+            self.curve[:, :, steps] = torch.stack([_r2(squared, y, side) for side in (training, ~training)], dim=1)
         if step >= self.iterations - self.keep:
             self.last.append((predicted * self.ensemble.scale, self.training))
         return False
@@ -516,6 +519,13 @@ def _ridge(part: _Part, x: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
     right = torch.einsum("mp,mpc->mc", real * (y - level[:, None]), away)
     slopes = torch.where(finite[:, None], torch.linalg.solve(gram, right), 0.0)
     return slopes.float(), (level - (slopes * middle).sum(-1)).float()
+
+
+def _r2(squared_error: Tensor, observed: Tensor, chosen: Tensor) -> Tensor:
+    """Return 1 - SSE/SST a member and iteration, over the chosen samples."""
+    weight = chosen.to(observed.dtype)
+    mean = (observed * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
+    return 1.0 - (squared_error * weight).sum(-1) / (((observed - mean) ** 2) * weight).sum(-1)
 
 
 def _targets(target: np.ndarray, members: int, samples: int) -> Tensor:
