@@ -107,7 +107,7 @@ def nested(
     inner : int
         Number of inner folds (2 or more).
     loss, **training
-        ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture`` and ``progress`` of
+        ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture``, ``device`` and ``progress`` of
         `helpers.cnn.training.train`.
 
     Returns

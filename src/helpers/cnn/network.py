@@ -26,7 +26,7 @@ WINDOW = 3
 """Pixels on a side of the input."""
 
 AT_ONCE = {"cpu": 4800, "cuda": 2**22}
-"""Pairs of a member and a sample that go through the layers together, by device: about 2 KiB each, in a cache if there
+"""Pairs of a member and a sample that go through the layers together, by device: about 3 KiB each, in a cache if there
 is one of such a size. See ``benchmarks/training.py``."""
 
 ALIGNED = 16
