@@ -7,7 +7,7 @@ import xarray as xr
 from sklearn.linear_model import Ridge
 from torch import nn
 
-from helpers.cnn import nested_cv, storage, training
+from helpers.cnn import nested_cv, network, storage, training
 from helpers.cnn.nested_cv import choose, nested
 from helpers.cnn.network import Ensemble, Member, predict
 from helpers.cnn.training import re_drawn, squared_error, train
@@ -88,27 +88,48 @@ def keep(data, masks, iterations=40, members=FIVE, **changes):
 # Layers
 
 
-@pytest.mark.parametrize(("kernel", "widths"), [(1, [3, 4]), (3, [5, 7, 6])])
-def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam(kernel, widths):
-    architecture = {"widths": widths, "kernel": kernel}
-    ensemble = Ensemble(TRIO, CHANNELS, architecture)
-    ensemble.full_bias.data += 1.0  # some outputs above zero, some at it
-    x, y = torch.randn(40, 4, 3, 3), torch.rand(3, 40) * 2
-    networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
-    outputs = ensemble(x)
-    squared_error(outputs, y).mean(-1).sum().backward()
-    torch.optim.Adam(ensemble.parameters(), lr=0.01, fused=True).step()
-    for i, (m, network) in enumerate(zip(TRIO, networks, strict=True)):
-        seen = network(x[:, [CHANNELS.index(c) for c in m.channels]])[:, 0]
-        torch.testing.assert_close(outputs[i], seen, atol=1e-5, rtol=0)
-        squared_error(seen, y[i]).mean().backward()
-        first, second = ensemble.kernels[0].grad[i][:, ensemble.places[i]], ensemble.kernels[1].grad[i]
-        torch.testing.assert_close(first.flatten(), network[0].weight.grad.flatten(), atol=1e-6, rtol=0)
-        torch.testing.assert_close(second.flatten(), network[3].weight.grad.flatten(), atol=1e-6, rtol=0)
-        torch.optim.Adam(network.parameters(), lr=0.01).step()
-        for name, stepped in zip(network.state_dict(), ensemble.weights(i).values(), strict=True):
-            torch.testing.assert_close(stepped, network.state_dict()[name], atol=1e-5, rtol=0)
-    assert (ensemble.kernels[0][0][:, 3] == 0).all(), "a channel that CNN1 may not see got a weight"
+@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"widths": [5, 7, 6], "kernel": 3},
+        {"widths": [3, 4], "kernel": 1},
+        {"widths": [4, 3, 2], "kernel": 5},
+        {"widths": [5, 4], "kernel": 3, "window": 1},
+        {"widths": [4, 5, 3], "kernel": 3, "window": 5},
+    ],
+)
+def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam(architecture, own, monkeypatch):
+    """Windows are shared or each member's own, go in one part or in three, and some are all alike: equals in a pool."""
+    side = architecture.get("window", 3)
+    generator = torch.Generator().manual_seed(0)
+    x, y = torch.randn(3, 40, 4, side, side, generator=generator), torch.rand(3, 40, generator=generator) * 2
+    x[:, :9] = x[:, :9, :, :1, :1]
+    x = x if own else x[:1].expand(3, -1, -1, -1, -1)
+    for at_once in (4800, 48):
+        monkeypatch.setitem(network.AT_ONCE, "cpu", at_once)
+        ensemble = Ensemble(TRIO, CHANNELS, architecture)
+        ensemble.named(ensemble.numbers.data)["full.bias"].add_(0.5)  # some outputs above zero, some at it
+        networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
+        passes, outputs = network.Passes(ensemble, 40), []
+        for at, pixels in passes.lay_out(x if own else x[0]):
+            outputs.append(passes.forward(pixels)[:, : at.stop - at.start].clone())
+            passes.backward(2 * (outputs[-1] - y[:, at]) / 40)
+        assert len(outputs) == (1 if at_once == 4800 else 3)
+        gradient, ensemble.numbers.grad = Ensemble(TRIO, CHANNELS, architecture), passes.gather()
+        gradient.numbers.data.copy_(passes.gradient)
+        torch.optim.Adam([ensemble.numbers], lr=0.01, fused=True).step()
+        for i, (m, alone) in enumerate(zip(TRIO, networks, strict=True)):
+            seen = alone(x[i][:, [CHANNELS.index(c) for c in m.channels]])[:, 0]
+            torch.testing.assert_close(torch.cat(outputs, dim=1)[i], seen, atol=1e-6, rtol=1e-6)
+            squared_error(seen, y[i]).mean().backward()
+            for slope, other in zip(gradient.weights(i).values(), alone.parameters(), strict=True):
+                torch.testing.assert_close(slope, other.grad, atol=1e-6, rtol=0)
+            torch.optim.Adam(alone.parameters(), lr=0.01).step()
+            for name, stepped in zip(alone.state_dict(), ensemble.weights(i).values(), strict=True):
+                torch.testing.assert_close(stepped, alone.state_dict()[name], atol=1e-5, rtol=0)
+        unseen = ensemble.named(ensemble.numbers)["conv1.weight"][0, ..., 3]
+        assert (unseen == 0).all(), "a channel that CNN1 may not see got a weight"
 
 
 def test_a_network_of_one_pixel_is_a_multilayer_perceptron(data, masks):
@@ -129,6 +150,8 @@ def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
     training, validation = masks
     refused = [
         (lambda: predict(ensemble, hole), "missing ones in npp"),
+        (lambda: predict(ensemble, data[0], device="abacus"), "^device: expected cpu, or cuda .* found 'abacus'"),
+        (lambda: draw(data, device="meta"), "^device: expected cpu, or cuda .* found 'meta'"),
         (lambda: draw(data, [Member("CNN9", ("mat", "gpp"), 1)]), "none called gpp"),
         (lambda: draw((data[0], data[1][1:])), r"target: expected shape \(120,\) or \(3, 120\), found \(119,\)"),
         (lambda: draw((data[0], np.where(np.arange(N) == 4, np.nan, data[1]))), "target: expected finite .* found 1"),
@@ -317,11 +340,11 @@ def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks
 
     together = both()
     try:
-        for threads, size in ((1, 8), (2, 8), (3, 2)):
+        for threads, size in ((1, 6), (2, 6), (3, 2)):
             torch.set_num_threads(threads)
-            monkeypatch.setattr(training, "CHUNK", size)
+            monkeypatch.setitem(training.CHUNK, "cpu", size)
             for one, other in zip(both(), together, strict=True):
-                if size == 8:
+                if size == 6:
                     np.testing.assert_array_equal(one, other)
                 np.testing.assert_allclose(one, other, atol=1e-3)
             assert torch.get_num_threads() == threads

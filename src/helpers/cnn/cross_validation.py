@@ -72,7 +72,7 @@ def out_of_fold(
     moved : sequence of str
         Channels that a permutation moves.
     **training
-        ``iterations`` and any of ``loss``, ``learning_rate``, ``architecture`` and ``progress`` of
+        ``iterations`` and any of ``loss``, ``learning_rate``, ``architecture``, ``device`` and ``progress`` of
         `helpers.cnn.training.train`.
 
     Returns

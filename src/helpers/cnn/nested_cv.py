@@ -107,8 +107,8 @@ def nested(
     inner : int
         Number of inner folds (2 or more).
     loss, **training
-        ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture`` and ``progress`` of
-        `helpers.cnn.training.train`.
+        ``iterations`` and any of ``check``, ``patience``, ``learning_rate``, ``architecture``, ``device`` and
+        ``progress`` of `helpers.cnn.training.train`.
 
     Returns
     -------

@@ -4,10 +4,16 @@ The paper names three convolutional layers, three max-pooling layers, one fully 
 output (Yu et al. 2021, Methods). We read them as 3x3 "same" convolutions and 2x2 "same" pools of stride 2, so that a
 3x3 window shrinks to 2x2, 1x1 and 1x1. A convolution on so small a map *is* a matrix product: each pair of an input
 and an output pixel uses one tap of the kernel or none. Writing it so lets one batched product serve all members.
+
+Samples stand last in every tensor, so that a pixel of a filter is a row of numbers one after the other: a max-pool is
+the elementwise maximum of such rows. The backward pass is written out too, in place and in tensors that are used again
+at each step, for a processor is quick with numbers that are in its cache and slow with others.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,10 +21,16 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
-from torch.nn import functional
 
 WINDOW = 3
 """Pixels on a side of the input."""
+
+AT_ONCE = {"cpu": 4800, "cuda": 2**22}
+"""Pairs of a member and a sample that go through the layers together, by device: about 3 KiB each, in a cache if there
+is one of such a size. See ``benchmarks/training.py``."""
+
+ALIGNED = 16
+"""Numbers in a cache line and in a register of a modern processor: rows of a multiple are read fastest."""
 
 ARCHITECTURE = {"widths": [16, 32, 64], "kernel": 3}
 """Our reading of what the paper leaves open: filters of each convolution, and the side of its kernel (odd).
@@ -75,12 +87,14 @@ def check_architecture(architecture: dict) -> None:
             raise ValueError(f"architecture.{name}: expected an odd whole number such as 3, found {side}")
 
 
-def taps(kernel: int, size: int) -> Tensor:
-    """Say by ones and zeros (tap, input pixel, output pixel) which tap of a "same" kernel joins which pixels."""
-    row = torch.arange(size)
-    step = row[:, None] - row[None, :] + kernel // 2  # (input, output) along one side
-    one = (step == torch.arange(kernel)[:, None, None]).float()
-    return torch.einsum("aip,bjq->abijpq", one, one).reshape(kernel**2, size**2, size**2)
+def check_device(device: str) -> None:
+    """Raise ValueError unless torch has the device here, and this module knows it."""
+    try:
+        known = torch.empty(0, device=device).device.type in AT_ONCE
+    except (RuntimeError, AssertionError):  # the second from a torch that was built without
+        known = False
+    if not known:
+        raise ValueError(f"device: expected cpu, or cuda where torch finds such a device, found {device!r}")
 
 
 def initial_weights(channels: int, architecture: dict, seed: int) -> dict[str, Tensor]:
@@ -121,6 +135,8 @@ class Ensemble(nn.Module):
 
     Attributes
     ----------
+    numbers : Parameter, shape (member, number)
+        All weights and biases of a member in a row; `named` tells them apart.
     mean, sd : Tensor, shape (channel,) or (member, channel)
         The normaliser: windows are standardised by it. 0 and 1 until training sets them.
     scale : Tensor, shape () or (member,)
@@ -146,16 +162,14 @@ class Ensemble(nn.Module):
                 )
         # where each member's channels stand, in the order of the windows
         self.places = [[i for i, name in enumerate(self.channels) if name in m.channels] for m in self.members]
-        self.window = architecture.get("window", WINDOW)
-        size, self.sizes, c, n = self.window, [], len(self.channels), len(self.members)
-        self.kernels, self.biases = nn.ParameterList(), nn.ParameterList()
-        for i, width in enumerate(architecture["widths"]):
-            self.register_buffer(f"taps{i}", taps(architecture["kernel"], size))
-            self.kernels.append(torch.zeros(n, width, c, architecture["kernel"] ** 2))
-            self.biases.append(torch.zeros(n, width))
-            self.sizes.append(size)
+        self.window, side = architecture.get("window", WINDOW), architecture["kernel"]
+        size, self.shapes, c, n = self.window, {}, len(self.channels), len(self.members)
+        for i, width in enumerate(architecture["widths"], start=1):
+            reach = 2 * min(side // 2, size - 1) + 1  # taps further out lie off the map at every pixel
+            self.shapes |= {f"conv{i}.weight": (width, reach, reach, c), f"conv{i}.bias": (width,)}
             size, c = (size + 1) // 2, width
-        self.full_weight, self.full_bias = nn.Parameter(torch.zeros(n, c, 1)), nn.Parameter(torch.zeros(n))
+        self.shapes |= {"full.weight": (1, c), "full.bias": (1,)}
+        self.numbers = nn.Parameter(torch.zeros(n, sum(map(math.prod, self.shapes.values()))))
         mask = torch.zeros(n, len(self.channels))
         for i, places in enumerate(self.places):
             mask[i, places] = 1.0
@@ -173,75 +187,52 @@ class Ensemble(nn.Module):
             return (windows - self.mean[:, None, None]) / self.sd[:, None, None]
         return (windows - self.mean[:, None, :, None, None]) / self.sd[:, None, :, None, None]
 
+    def named(self, numbers: Tensor) -> dict[str, Tensor]:
+        """Return views of ``numbers``, or of their gradient, by the names of `initial_weights`, members first.
+
+        Kernels stand as (member, filter, dy, dx, channel), without the taps that a map of their size cannot use.
+        """
+        parts = numbers.split([math.prod(shape) for shape in self.shapes.values()], dim=1)
+        return {k: part.unflatten(1, shape) for (k, shape), part in zip(self.shapes.items(), parts, strict=True)}
+
+    @torch.no_grad()
     def forward(self, standardised: Tensor) -> Tensor:
         """Return the outputs (member, sample), at least 0, in units of ``scale``, for windows that are standardised.
 
-        They are shared by all members, or each member's own; what a member may not see is multiplied by zero.
+        They are shared by all members, or each member's own. Gradients are the matter of `Passes`.
         """
-        return self.from_pixels(pixels_last(standardised))
-
-    def from_pixels(self, pixels: Tensor) -> Tensor:
-        """Return the outputs for windows that `pixels_last` has laid out, which need not be laid out at every step."""
-        members, samples = len(self.members), pixels.shape[-2]
-        hidden = pixels.expand(members, samples, -1)
-        for i, (kernel, bias, size) in enumerate(zip(self.kernels, self.biases, self.sizes, strict=True)):
-            visible = kernel * self.mask[:, None, :, None] if i == 0 else kernel
-            hidden = torch.bmm(hidden, self._as_matrix(visible, getattr(self, f"taps{i}")))
-            width = kernel.shape[1]
-            if size > 1:  # a 2x2 pool of a 1x1 map is that map
-                grid = hidden.view(members * samples, size, size, width).permute(0, 3, 1, 2)
-                pooled = functional.max_pool2d(grid, 2, stride=2, ceil_mode=True).permute(0, 2, 3, 1)
-                hidden = pooled.reshape(members, samples, -1, width)
-            else:
-                hidden = hidden.view(members, samples, 1, width)
-            # max(x + b) = max(x) + b: bias and ReLU come after the pool, on fewer numbers
-            hidden = functional.relu(hidden + bias[:, None, None, :]).reshape(members, samples, -1)
-        sums = torch.baddbmm(self.full_bias[:, None, None], hidden, self.full_weight)
-        if self.linear is not None:
-            sums = sums + self.centre(pixels) @ self.linear[..., None]
-        return functional.relu(sums)[..., 0]
-
-    def centre(self, pixels: Tensor) -> Tensor:
-        """Return the channels (..., sample, channel) of the pixel in the middle."""
-        return pixels.unflatten(-1, (self.window**2, -1))[..., self.window**2 // 2, :]
+        passes = Passes(self, standardised.shape[-4])
+        out = [passes.forward(pixels)[:, : at.stop - at.start] for at, pixels in passes.lay_out(standardised)]
+        return torch.cat(out, dim=1) if out else self.numbers.new_empty(len(self.members), 0)
 
     def in_units(self, outputs: Tensor) -> Tensor:
         """Return outputs (member, sample) in the units of the target."""
         return outputs * (self.scale[:, None] if self.scale.ndim else self.scale)
 
-    @staticmethod
-    def _as_matrix(kernel: Tensor, taps: Tensor) -> Tensor:
-        """Spread kernels (member, filter, channel, tap) into matrices (member, pixel x channel, pixel x filter)."""
-        m, f, c, _ = kernel.shape
-        _, p, q = taps.shape
-        spread = (kernel.reshape(-1, len(taps)) @ taps.flatten(1)).view(m, f, c, p, q)
-        return spread.permute(0, 3, 2, 4, 1).reshape(m, p * c, q * f)
-
     def weights(self, member: int) -> dict[str, Tensor]:
-        """Return one member as the small network it is: its own channels only, named as by `initial_weights`."""
-        side = self.architecture["kernel"]
-        out = {}
-        for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            own = kernel[member][:, self.places[member]] if i == 0 else kernel[member]
-            out[f"conv{i + 1}.weight"] = own.detach().unflatten(-1, (side, side)).clone()
-            out[f"conv{i + 1}.bias"] = bias[member].detach().clone()
-        out["full.weight"] = self.full_weight[member].detach().T.clone()
-        out["full.bias"] = self.full_bias[member].detach()[None].clone()
+        """Return one member as the small network it is: its own channels only, named as by `initial_weights`.
+
+        Taps that a map cannot use are zero.
+        """
+        side, out = self.architecture["kernel"], {}
+        for name, own in self.named(self.numbers.detach()[member : member + 1]).items():
+            out[name] = own[0].clone()
+            if own.ndim == 5:
+                out[name] = own.new_zeros(own.shape[1], own.shape[4], side, side)
+                _middle(out[name], own.shape[2])[:] = own[0].movedim(-1, 1)
+        out["conv1.weight"] = out["conv1.weight"][:, self.places[member]]
         return out
 
     @torch.no_grad()
     def set_weights(self, member: int, weights: dict[str, Tensor]) -> None:
         """Give one member the weights of a small network (the inverse of `weights`)."""
-        for i, (kernel, bias) in enumerate(zip(self.kernels, self.biases, strict=True)):
-            small = weights[f"conv{i + 1}.weight"].flatten(2)
-            if i == 0:
-                kernel[member] = 0.0
-                kernel[member][:, self.places[member]] = small
-            else:
-                kernel[member] = small
-            bias[member] = weights[f"conv{i + 1}.bias"]
-        self.full_weight[member] = weights["full.weight"].T
-        self.full_bias[member] = weights["full.bias"][0]
+        for name, own in self.named(self.numbers[member : member + 1]).items():
+            if own.ndim < 5:
+                own[0] = weights[name]
+                continue
+            seen = self.places[member] if name == "conv1.weight" else slice(None)
+            own[...] = 0.0
+            own[0][..., seen] = _middle(weights[name], own.shape[2]).movedim(1, -1)
 
     def select(self, indices: Sequence[int], name: str | None = None) -> Ensemble:
         """Return a new ensemble of some of the members, with copies of their weights and normalisers.
@@ -253,17 +244,217 @@ class Ensemble(nn.Module):
             own = [replace(m, model=name, channels=every) for m in own]
         chosen, indices = Ensemble(own, every, self.architecture), torch.as_tensor(indices)
         with torch.no_grad():
-            for new, old in zip(chosen.parameters(), self.parameters(), strict=True):
-                new.copy_(old[indices])
+            chosen.numbers.copy_(self.numbers[indices])
         for field, shared in {"mean": 1, "sd": 1, "scale": 0, "linear": None}.items():
             value = getattr(self, field)
             setattr(chosen, field, value if value is None or value.ndim == shared else value[indices])
         return chosen
 
 
-def pixels_last(windows: Tensor) -> Tensor:
-    """Lay windows (..., sample, channel, dy, dx) out as rows (..., sample, pixel x channel)."""
-    return windows.movedim(-3, -1).flatten(-3)
+def _middle(kernel: Tensor, side: int) -> Tensor:
+    """Return a view of the middle of kernels (..., dy, dx): so many taps on a side."""
+    start = (kernel.shape[-1] - side) // 2
+    return kernel[..., start : start + side, start : start + side]
+
+
+relu_backward = torch.ops.aten.threshold_backward.grad_input  # PyTorch's own: the slope where a value is above 0
+
+
+class Passes:
+    """The way of samples through the layers of an ensemble, forth and back, in tensors that are used again and again.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+        Its numbers are read by `spread`, which whoever changes them calls again.
+    samples : int
+        They go in parts of equal size, a few thousand pairs of a member and a sample at a time.
+
+    Attributes
+    ----------
+    gradient : Tensor, shape (member, number)
+        Of ``numbers``, as `gather` left it.
+    """
+
+    def __init__(self, ensemble: Ensemble, samples: int) -> None:
+        self.ensemble, self.gradient = ensemble, torch.zeros_like(ensemble.numbers)
+        self.numbers, self.slopes = ensemble.named(ensemble.numbers.detach()), ensemble.named(self.gradient)
+        parts = math.ceil(samples * len(ensemble.members) / AT_ONCE[ensemble.numbers.device.type]) or 1
+        self.size = max(1, math.ceil(samples / parts / ALIGNED)) * ALIGNED
+        self.layers, size = [], ensemble.window
+        for i in range(1, len(ensemble.architecture["widths"]) + 1):
+            values, slopes = ([of[f"conv{i}.{k}"] for k in ("weight", "bias")] for of in (self.numbers, self.slopes))
+            before = self.layers[-1].pooled if self.layers else None
+            self.layers.append(_Convolution(*values, *slopes, size, self.size, before=before))
+            size = (size + 1) // 2
+        self.hidden = self.layers[-1].pooled.flatten(1, 3)
+        self.back, self.slope = torch.empty_like(self.hidden), self.hidden.new_zeros(len(self.hidden), 1, self.size)
+        self.spread()
+
+    def lay_out(self, standardised: Tensor) -> list[tuple[slice, Tensor]]:
+        """Cut windows (..., sample, channel, dy, dx) into parts (..., dy, dx, channel, sample), and say which is where.
+
+        The last one is filled up by zeros.
+        """
+        count, parts = standardised.shape[-4], []
+        for start in range(0, count, self.size):
+            own = standardised[..., start : start + self.size, :, :, :].movedim((-4, -3), (-1, -2))
+            pixels = own.new_zeros(*own.shape[:-1], self.size)
+            pixels[..., : own.shape[-1]] = own
+            parts.append((slice(start, start + own.shape[-1]), pixels))
+        return parts
+
+    def spread(self) -> None:
+        """Read the weights anew, and start the gradient at zero."""
+        self.gradient.zero_()
+        for layer in self.layers:
+            layer.spread()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Return the outputs (member, sample) for a part of `lay_out`."""
+        linear, self.layers[0].seen = self.ensemble.linear, self.layers[0].look(pixels)
+        for layer in self.layers:
+            layer.forward()
+        sums = torch.baddbmm(self.numbers["full.bias"][..., None], self.numbers["full.weight"], self.hidden)
+        if linear is not None:
+            middle = self.ensemble.window // 2
+            sums += linear[:, None] @ pixels[..., middle, middle, :, :]
+        self.outputs = sums.relu_()[:, 0]
+        return self.outputs
+
+    def backward(self, slope: Tensor) -> None:
+        """Take back the slope (member, sample) of a sum with respect to the last outputs, for `gather` to collect.
+
+        Samples that are left out at the end have none.
+        """
+        count = slope.shape[1]
+        relu_backward(slope, self.outputs[:, :count], 0, grad_input=self.slope[:, 0, :count])
+        if count < self.size:
+            self.slope[..., count:] = 0.0
+        self.slopes["full.weight"].baddbmm_(self.slope, self.hidden.mT)
+        self.slopes["full.bias"].add_(self.slope.sum(-1))
+        torch.mul(self.numbers["full.weight"].mT, self.slope, out=self.back)
+        back = self.back
+        for layer in reversed(self.layers):
+            back = layer.backward(back)
+
+    def gather(self) -> Tensor:
+        """Return the gradient of the sums of all calls of `backward` since `spread`."""
+        for layer in self.layers:
+            layer.gather()
+        self.slopes["conv1.weight"].mul_(self.ensemble.mask[:, None, None, None])  # what a member may not see stays 0
+        return self.gradient
+
+
+class _Convolution:
+    """A "same" convolution, 2x2 "same" max-pool, bias and ReLU on a small map, for all members and some samples.
+
+    The kernel is written out as a matrix from input pixels to output pixels, zero where no tap joins them. In the first
+    layer, where the map is largest, the matrix is that of one row of output pixels, and each row uses the part of it
+    for the rows of input pixels that it sees.
+    """
+
+    def __init__(self, kernel, bias, kernel_slope, bias_slope, size: int, samples: int, *, before: Tensor | None):
+        m, f, side, _, c = kernel.shape
+        half, every = side // 2, range(size)
+        pixels = [slice(max(0, y - half), min(size, y + half + 1)) for y in every]  # that an output pixel sees, a side
+        taps = [slice(p.start - y + half, p.stop - y + half) for y, p in enumerate(pixels)]  # by these
+        self.bias, self.bias_slope, self.parts = bias, bias_slope, []
+        rows, inputs = (1, side) if before is None else (size, size)
+        matrix, slope = (kernel.new_zeros(m, rows, size, f, inputs, size, c) for _ in range(2))
+        for y in range(rows):
+            up, by = (slice(None), slice(None)) if before is None else (pixels[y], taps[y])
+            for x in every:
+                at, of = (..., y, x, slice(None), up, pixels[x], slice(None)), (..., by, taps[x], slice(None))
+                self.parts.append((matrix[at], kernel[of], slope[at], kernel_slope[of]))
+        self.matrix, self.slope = matrix.flatten(4).flatten(1, 3), slope.flatten(4).flatten(1, 3)
+        if before is None:
+            self.out = kernel.new_empty(size, m, size, f, samples)
+            products = self.out.flatten(2, 3).unbind()
+            used = [slice(t.start * size * c, t.stop * size * c) for t in taps]
+            self.sight, self.back = pixels, None
+        else:
+            whole = kernel.new_empty(m, size, size, f, samples)
+            self.out, products, used = whole.movedim(1, 0), [whole.flatten(1, 3)], [slice(None)]
+            self.sight, self.back = [slice(None)], torch.empty_like(before.flatten(1, 3))
+            self.seen = self.look(before)
+        # of each member, and of all in one matrix
+        self.own = [(self.matrix[..., k], self.slope[..., k], out) for k, out in zip(used, products, strict=True)]
+        self.all = [tuple(part.flatten(0, 1) for part in parts) for parts in self.own]
+        self._plan_pool()
+
+    def look(self, maps: Tensor) -> list[Tensor]:
+        """Return the rows of input pixels that each product sees, as matrices (..., pixel x channel, sample)."""
+        return [maps[..., rows, :, :, :].flatten(-4, -2) for rows in self.sight]
+
+    def _plan_pool(self) -> None:
+        """Prepare the pool: the larger of two columns, then of two rows; a last one without a partner is carried over.
+
+        Of equal values the first one counts, as in PyTorch.
+        """
+        size, m, _, f, samples = self.out.shape
+        half, paired = (size + 1) // 2, size // 2
+        self.pairs, self.single, self.pooled = [], [], self.out.movedim(1, 0)
+        if size == 1:
+            return
+        wide = self.out.new_empty(size, m, paired, f, samples)
+        self.pooled = self.out.new_empty(m, half, half, f, samples)
+        self.pairs.append((self.out[:, :, 0 : 2 * paired : 2], self.out[:, :, 1::2], wide))
+        columns = [(wide, slice(0, paired))]
+        if half > paired:
+            columns.append((self.out[:, :, -1:], slice(paired, half)))
+        for part, where in columns:
+            to = self.pooled.movedim(1, 0)[:, :, where]
+            self.pairs.append((part[0 : 2 * paired : 2], part[1::2], to[:paired]))
+            if half > paired:
+                self.single.append((part[-1], to[-1]))
+
+    def spread(self) -> None:
+        """Write the kernel out."""
+        self.slope.zero_()
+        for part, taps, *_ in self.parts:
+            part.copy_(taps)
+
+    def gather(self) -> None:
+        """Add up the slopes of all pairs of pixels that a tap joins."""
+        for *_, slope, taps in self.parts:
+            taps.add_(slope)
+
+    def forward(self) -> Tensor:
+        """Return pooled maps (member, y, x, filter, sample) of what is ``seen``: a member's own, or shared by all."""
+        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
+            if seen.ndim == 2:  # one product for all members
+                torch.mm(every[0], seen, out=every[2])
+            else:
+                torch.bmm(own[0], seen, out=own[2])
+        for first, second, larger in self.pairs:
+            torch.maximum(first, second, out=larger)
+            second.gt_(first)  # from here on: 1 where the second is larger and gets the slope, else 0
+        for one, out in self.single:
+            out.copy_(one)
+        # max(x + b) = max(x) + b: bias and ReLU come after the pool, on fewer numbers
+        return self.pooled.add_(self.bias[:, None, None, :, None]).relu_()
+
+    def backward(self, slope: Tensor) -> Tensor | None:
+        """Return the slope (member, pixel x channel, sample) with respect to what came in; nobody needs it of windows.
+
+        It takes the place of what went out, and then of the products.
+        """
+        relu_backward(slope.view_as(self.pooled), self.pooled, 0, grad_input=self.pooled)
+        self.bias_slope.add_(self.pooled.sum((1, 2, 4)))
+        for one, out in self.single:
+            one.copy_(out)
+        for first, second, larger in reversed(self.pairs):
+            second.mul_(larger)
+            torch.sub(larger, second, out=first)
+        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
+            if seen.ndim == 2:
+                every[1].addmm_(every[2], seen.mT)
+            else:
+                own[1].baddbmm_(own[2], seen.mT)
+        if self.back is None:
+            return None
+        return torch.bmm(self.matrix.mT, self.own[0][2], out=self.back)
 
 
 def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:
@@ -293,7 +484,9 @@ def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side:
 
 
 @torch.no_grad()
-def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int = 8192) -> np.ndarray:
+def predict(
+    ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int = 8192, device: str = "cpu"
+) -> np.ndarray:
     """Return what every member makes of every window.
 
     Parameters
@@ -304,6 +497,8 @@ def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int =
         An array must have its channels in the order of ``ensemble.channels``.
     batch : int
         Windows at a time, which bounds the memory; fewer where each of many members has a normaliser of its own.
+    device : str
+        Where it is computed, as in `helpers.cnn.training.train`.
 
     Returns
     -------
@@ -313,13 +508,15 @@ def predict(ensemble: Ensemble, windows: xr.DataArray | np.ndarray, batch: int =
     Raises
     ------
     ValueError
-        As `as_tensor`.
+        As `as_tensor`, or the device isn't there.
     """
+    check_device(device)
+    ensemble = copy.deepcopy(ensemble).to(device)
     x = as_tensor(windows, ensemble.channels, ensemble.window)
     if ensemble.mean.ndim == 2:
         batch = max(1, 4 * batch // len(ensemble.members))
     out = np.empty((len(ensemble.members), len(x)), np.float32)
     for start in range(0, len(x), batch):
-        part = ensemble.standardise(x[start : start + batch])
-        out[:, start : start + batch] = ensemble.in_units(ensemble(part))
+        part = ensemble.standardise(x[start : start + batch].to(device))
+        out[:, start : start + batch] = ensemble.in_units(ensemble(part)).cpu()
     return out

@@ -17,13 +17,16 @@ import xarray as xr
 from torch import Tensor
 
 from helpers import tasks
-from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, as_tensor, pixels_last
+from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, Passes, as_tensor, check_device
 
 Split = Callable[[int, torch.Generator], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-CHUNK = 8
-"""Members at a time: their tensors fit a cache, and the calls are few. See ``benchmarks/frozen.py``."""
+CHUNK = {"cpu": 6, "cuda": 4096}
+"""Members that train together, by device. More of them make fewer calls; fewer leave more pieces to do side by side."""
+
+TOGETHER = 20
+"""Iterations whose R2 is worked out together, which costs little more than that of one."""
 
 
 def squared_error(predicted: Tensor, observed: Tensor) -> Tensor:
@@ -103,6 +106,7 @@ def train(
     permutation: tuple[np.ndarray, Sequence[str]] | None = None,
     architecture: dict = ARCHITECTURE,
     keep: int = 10,
+    device: str = "cpu",
     progress: bool = True,
 ) -> tuple[Ensemble, History | Fit]:
     """Train every member, on a split that is drawn anew at each iteration, or on samples of its own.
@@ -142,6 +146,8 @@ def train(
         See `helpers.cnn.network.ARCHITECTURE`.
     keep : int
         How many last iterations `History` keeps in full.
+    device : str
+        Where the networks train: ``cpu``, or ``cuda`` if there is one. Draws are the same; results differ by rounding.
     progress : bool
         Show a bar.
 
@@ -156,9 +162,10 @@ def train(
     ------
     ValueError
         A channel is missing, values are not finite, shapes disagree, a split leaves one side empty, a sample is for
-        training and for validation, a drawn split comes with validation samples or a ridge, or patience without
-        validation samples.
+        training and for validation, a drawn split comes with validation samples or a ridge, patience without
+        validation samples, or the device isn't there.
     """
+    check_device(device)
     present = windows["predictor"].values.tolist()
     wanted = {name for m in members for name in m.channels}
     # names the windows lack are kept, so that the error can name them
@@ -185,27 +192,30 @@ def train(
     groups: dict[tuple[int, ...], list[int]] = {}
     if drawn:
         _scale_by_all(ensemble, x, y)
-        groups[tuple(range(len(channels)))] = list(range(n))  # all look at the same windows
+        # all look at the same windows; those of one seed stand together, for they share their draws
+        groups[tuple(range(len(channels)))] = sorted(range(n), key=lambda i: members[i].seed)
     else:
         _check_masks(split, validation, y.shape)
         for i, places in enumerate(ensemble.places):  # each has windows of its own, with the channels that it sees
             groups.setdefault(tuple(places), []).append(i)
-    chunks = [(list(seen), g[i : i + CHUNK]) for seen, g in groups.items() for i in range(0, len(g), CHUNK)]
+    many = CHUNK[torch.device(device).type]
+    chunks = [(list(seen), g[i : i + many]) for seen, g in groups.items() for i in range(0, len(g), many)]
 
     def work(chunk: tuple[list[int], list[int]]) -> tuple[Ensemble, dict[str, np.ndarray]]:
         torch.set_num_threads(1)  # results depend on no machine's number of cores
         seen, own = chunk
-        part = Ensemble([members[i] for i in own], [channels[c] for c in seen], architecture)
+        part = Ensemble([members[i] for i in own], [channels[c] for c in seen], architecture).to(device)
         moved = [i for i, name in enumerate(part.channels) if name in moving]
-        samples = _Samples(x[:, seen], y[own], rows[own] if moved else None, moved)
+        samples = _Samples(x[:, seen].to(device), y[own].to(device), rows[own].to(device) if moved else None, moved)
         if drawn:
-            part.mean, part.sd, part.scale = ensemble.mean, ensemble.sd, ensemble.scale
+            part.mean, part.sd, part.scale = (v.to(device) for v in (ensemble.mean, ensemble.sd, ensemble.scale))
             run = _Drawn(part, samples, split, iterations, keep)
         else:
             held = None if validation is None else validation[own]
             run = _Kept(part, samples, split[own], held, iterations, loss, check, patience)
         _take_steps(part, run, iterations, loss, learning_rate)
-        return part, run.result()
+        found = {name: values.cpu().numpy() for name, values in run.result().items()}
+        return part.cpu(), found
 
     threads = torch.get_num_threads()
     try:
@@ -231,22 +241,35 @@ def train(
     return ensemble, History(**found | {name: found[name].swapaxes(0, 1) for name in ("predicted", "training")})
 
 
+@torch.no_grad()
 def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, learning_rate: float) -> None:
     """Train a chunk: the loop behind all networks of the book."""
-    optimiser = torch.optim.Adam(ensemble.parameters(), lr=learning_rate, fused=True)
-    shares = learning_rate * torch.tensor([m.weight_decay for m in ensemble.members])
+    numbers, passes, y = ensemble.numbers, run.passes, run.y
+    numbers.grad = passes.gradient
+    optimiser = torch.optim.Adam([numbers], lr=learning_rate, fused=True)
+    left = torch.ones_like(numbers)  # what weight decay leaves of each number at a step
+    for name, part in ensemble.named(left).items():
+        if name.endswith("weight"):
+            for own, member in zip(part, ensemble.members, strict=True):
+                own -= learning_rate * member.weight_decay
+    decays = bool((left < 1).any())
     for step in range(iterations + 1):
         run.draw(step)
-        predicted = ensemble.from_pixels(run.x)
-        if run.is_over(step, predicted.detach()):
+        passes.spread()
+        predicted = torch.empty_like(y)
+        for at, pixels in run.x:
+            predicted[:, at] = out = passes.forward(pixels)[:, : at.stop - at.start]
+            if step < iterations:
+                with torch.enable_grad():  # members share no weights: a sum of losses
+                    out = out.detach().requires_grad_()
+                    (slope,) = torch.autograd.grad(loss(out, y[:, at]), out, grad_outputs=run.weight[:, at])
+                passes.backward(slope)
+        if run.is_over(step, predicted):
             tasks.advance(len(ensemble.members) * (iterations - step))
             break
-        optimiser.zero_grad()
-        run.mean(loss(predicted, run.y)).sum().backward()  # members share no weights: a sum of losses
-        if (shares > 0).any():
-            with torch.no_grad():
-                for weights in (*ensemble.kernels, ensemble.full_weight):
-                    weights.mul_((1 - shares).view(-1, *[1] * (weights.ndim - 1)))
+        if decays:
+            numbers *= left
+        passes.gather()
         optimiser.step()
         tasks.advance(len(ensemble.members))
 
@@ -274,12 +297,13 @@ class _Drawn:
     def __init__(self, ensemble: Ensemble, samples: _Samples, rule: Split, iterations: int, keep: int) -> None:
         self.ensemble, self.rule, self.iterations, self.keep = ensemble, rule, iterations, keep
         members, self.n = samples.targets.shape
-        every = torch.arange(self.n).expand(members, -1)
+        every = torch.arange(self.n, device=samples.targets.device).expand(members, -1)
         windows = samples.windows if samples.rows is None else samples.at(every)
-        self.x = pixels_last(ensemble.standardise(windows)).contiguous()
-        self.y = samples.targets / ensemble.scale
+        self.passes = Passes(ensemble, self.n)
+        self.x, self.y = self.passes.lay_out(ensemble.standardise(windows)), samples.targets / ensemble.scale
         self.generators = {m.seed: torch.Generator().manual_seed(m.seed) for m in ensemble.members}
-        self.curve = np.empty((members, 2, iterations), np.float32)
+        self.curve = self.y.new_empty(members, 2, iterations)
+        self.told: list[tuple[Tensor, Tensor]] = []  # what the curve does not have yet
         self.last: list[tuple[Tensor, Tensor]] = []
 
     def draw(self, step: int) -> None:
@@ -294,30 +318,30 @@ class _Drawn:
                     f"split: expected a bool mask of {self.n} samples with some on either side, found "
                     f"{mask.dtype} of shape {tuple(mask.shape)} with {true} true"
                 )
-        self.training = torch.stack([masks[m.seed] for m in self.ensemble.members])
+        self.training = torch.stack([masks[m.seed] for m in self.ensemble.members]).to(self.y.device)
+        self.weight = self.training / self.training.sum(-1, keepdim=True)
         if step == 0:  # a ReLU output that starts below zero everywhere never learns: start at the mean
-            self.ensemble.full_bias.data.copy_(self.mean(self.y))
-
-    def mean(self, values: Tensor) -> Tensor:
-        """Return each member's mean of values (member, sample) over its training samples."""
-        return (values * self.training).sum(-1) / self.training.sum(-1)
+            self.passes.numbers["full.bias"].copy_((self.y * self.weight).sum(-1, keepdim=True))
 
     def is_over(self, step: int, predicted: Tensor) -> bool:
         """Take note of the outputs (member, sample) before a step, and say whether it was the last."""
         if step == self.iterations:
             self.dead = (predicted <= 0).all(-1)
             return True
-        squared = (predicted - self.y) ** 2
-        for side, chosen in enumerate((self.training, ~self.training)):
-            self.curve[:, side, step] = _r2(squared, self.y, chosen)
+        self.told.append((predicted, self.training))
+        if len(self.told) == TOGETHER or step == self.iterations - 1:
+            told, training = (torch.stack(turns, dim=1) for turns in zip(*self.told, strict=True))
+            y, self.told = self.y[:, None], []
+            squared, steps = (told - y) ** 2, slice(step + 1 - told.shape[1], step + 1)
+            self.curve[:, :, steps] = torch.stack([_r2(squared, y, side) for side in (training, ~training)], dim=1)
         if step >= self.iterations - self.keep:
             self.last.append((predicted * self.ensemble.scale, self.training))
         return False
 
-    def result(self) -> dict[str, np.ndarray]:
+    def result(self) -> dict[str, Tensor]:
         """Return the fields of `History`, with the members on the first axis."""
-        predicted, training = (torch.stack(turns, dim=1).numpy() for turns in zip(*self.last, strict=True))
-        return {"curve": self.curve, "predicted": predicted, "training": training, "dead": self.dead.numpy()}
+        predicted, training = (torch.stack(turns, dim=1) for turns in zip(*self.last, strict=True))
+        return {"curve": self.curve, "predicted": predicted, "training": training, "dead": self.dead}
 
 
 class _Kept:
@@ -338,32 +362,38 @@ class _Kept:
         self.iterations, self.loss, self.patience = iterations, loss, patience or math.inf
         _scale_by_own(ensemble, samples, training)
         self.seen, self.judged = self._part(training), None if validation is None else self._part(validation)
-        self.x, self.y, self.mean = self.seen.x, self.seen.y, self.seen.mean
+        self.passes, self.x, self.y, self.weight = self.seen.passes, self.seen.x, self.seen.y, self.seen.weight
         with torch.no_grad():
-            ensemble.full_bias.copy_(self.mean(self.y))  # a ReLU output that starts below zero everywhere never learns
-            penalty = torch.tensor([m.ridge for m in ensemble.members])
+            bias = ensemble.named(ensemble.numbers)["full.bias"]
+            bias.copy_(self.seen.mean(self.y)[:, None])  # a ReLU output that starts below zero everywhere never learns
+            middle = ensemble.window // 2
+            penalty = bias.new_tensor([m.ridge for m in ensemble.members])
             if (finite := torch.isfinite(penalty)).any():  # these start at the ridge regression of the centre pixel
-                ensemble.linear, intercept = _ridge(self.seen, ensemble.centre(self.x), penalty)
-                ensemble.full_bias[finite], ensemble.full_weight[finite] = intercept[finite], 0.0
+                centre = self._windows(self.seen.index)[..., middle, middle]
+                ensemble.linear, intercept = _ridge(self.seen, centre, penalty)
+                bias[finite], ensemble.named(ensemble.numbers)["full.weight"][finite] = intercept[finite, None], 0.0
         members = len(ensemble.members)
         self.looks = sorted({*range(0, iterations + 1, check), iterations})
-        self.losses = torch.full((members, 2, len(self.looks)), math.nan)
-        self.parameters = [p.detach() for p in ensemble.parameters()]
-        self.weights = [p.clone() for p in self.parameters]  # those of each member's best look
-        self.least, self.looking = torch.full((members,), math.inf), torch.ones(members, dtype=torch.bool)
-        self.best, self.idle = torch.zeros(members, dtype=torch.long), torch.zeros(members, dtype=torch.long)
+        self.losses = bias.new_full((members, 2, len(self.looks)), math.nan)
+        self.numbers = ensemble.numbers.detach()
+        self.kept = self.numbers.clone()  # those of each member's best look
+        self.least, self.looking = bias.new_full((members,), math.inf), torch.ones_like(finite)
+        self.best, self.idle = finite.long() * 0, finite.long() * 0
 
     def _part(self, mask: np.ndarray) -> _Part:
         """Return the samples that are true in ``mask`` (member, sample)."""
         (index, real), ensemble = _places(mask), self.ensemble
-        x = pixels_last(ensemble.standardise(self.samples.at(index))).contiguous()
-        units = self.samples.targets.gather(1, index)
-        return _Part(x, units / ensemble.scale[:, None], units, real / real.sum(-1, keepdim=True).clamp(min=1), index)
+        index, real = index.to(ensemble.numbers.device), real.to(ensemble.numbers.device)
+        passes, units = Passes(ensemble, index.shape[1]), self.samples.targets.gather(1, index)
+        x, weight = passes.lay_out(self._windows(index)), real / real.sum(-1, keepdim=True).clamp(min=1)
+        return _Part(passes, x, units / ensemble.scale[:, None], units, weight, index)
+
+    def _windows(self, index: Tensor) -> Tensor:
+        return self.ensemble.standardise(self.samples.at(index))
 
     def draw(self, step: int) -> None:
         """Draw nothing."""
 
-    @torch.no_grad()
     def is_over(self, step: int, predicted: Tensor) -> bool:
         """Look at the weights before a step, where it is time to, and say whether all members have stopped.
 
@@ -374,14 +404,13 @@ class _Kept:
         looking, column = self.looking.clone(), self.looks.index(step)
         self.losses[looking, 0, column] = self._loss(self.seen, predicted)[looking]
         if self.judged is not None:
-            now = self._loss(self.judged, self.ensemble.from_pixels(self.judged.x))
+            now = self._loss(self.judged, self.judged.outputs())
             self.losses[looking, 1, column] = now[looking]
             better = (now < self.least) & looking
             self.least, self.best[better] = torch.where(better, now, self.least), step
             self.idle = torch.where(better, 0, self.idle + 1)
             self.looking &= self.idle < self.patience
-            for weights, present in zip(self.weights, self.parameters, strict=True):
-                weights[better] = present[better]
+            self.kept[better] = self.numbers[better]
         return step == self.iterations or not self.looking.any()
 
     def _loss(self, part: _Part, outputs: Tensor) -> Tensor:
@@ -389,28 +418,26 @@ class _Kept:
         return part.mean(self.loss(self.ensemble.in_units(outputs), part.units))
 
     @torch.no_grad()
-    def result(self) -> dict[str, np.ndarray]:
+    def result(self) -> dict[str, Tensor]:
         """Give every member its best weights back, and return the fields of `Fit`."""
         training, validation = self.masks
         if self.judged is None:
-            used, validated = training, np.full(training.shape, np.nan, np.float32)
+            used, validated = training, torch.full(training.shape, math.nan)
             self.best[:] = self.iterations
         else:
-            for weights, present in zip(self.weights, self.parameters, strict=True):
-                present.copy_(weights)
+            self.numbers.copy_(self.kept)
             used, validated = training | validation, self._outputs(self.judged, validation)
-        dead = (self.ensemble.from_pixels(self.x) <= 0).all(-1).numpy()
+        dead = (self.seen.outputs() <= 0).all(-1)
         predicted = self._outputs(self._part(~used), ~used)
-        found = {"predicted": predicted, "validated": validated, "loss": self.losses.numpy()}
-        return found | {"best": self.best.numpy(), "dead": dead}
+        found = {"predicted": predicted, "validated": validated, "loss": self.losses}
+        return found | {"best": self.best, "dead": dead}
 
-    def _outputs(self, part: _Part, mask: np.ndarray) -> np.ndarray:
+    def _outputs(self, part: _Part, mask: np.ndarray) -> Tensor:
         """Return predictions (member, sample) in the target's units, NaN where ``mask`` is false."""
-        out = np.full(mask.shape, np.nan, np.float32)
-        real = part.weight.numpy() > 0
-        if real.size:
-            values = self.ensemble.in_units(self.ensemble.from_pixels(part.x)).numpy()
-            out[np.nonzero(real)[0], part.index.numpy()[real]] = values[real]
+        out = part.units.new_full(mask.shape, math.nan)
+        if part.index.numel():
+            real = part.weight > 0
+            out[real.nonzero()[:, 0], part.index[real]] = self.ensemble.in_units(part.outputs())[real]
         return out
 
 
@@ -418,11 +445,13 @@ class _Kept:
 class _Part:
     """Some samples of each member of a chunk, padded to equal numbers by copies that weigh nothing.
 
-    Standardised windows (member, place, pixel x channel), targets (member, place) in units of the output and in their
-    own, weights (member, place) of one over the member's number of samples or of 0, and which sample stands where.
+    The passes for so many, standardised windows laid out for them, targets (member, place) in units of the output and
+    in their own, weights (member, place) of one over the member's number of samples or of 0, and which sample stands
+    where.
     """
 
-    x: Tensor
+    passes: Passes
+    x: list[tuple[slice, Tensor]]
     y: Tensor
     units: Tensor
     weight: Tensor
@@ -431,6 +460,11 @@ class _Part:
     def mean(self, values: Tensor) -> Tensor:
         """Return each member's mean of values (member, place) over its own samples."""
         return (values * self.weight).sum(-1)
+
+    def outputs(self) -> Tensor:
+        """Return what the networks, as they are now, make of the samples (member, place)."""
+        self.passes.spread()
+        return torch.cat([self.passes.forward(pixels)[:, : at.stop - at.start] for at, pixels in self.x], dim=1)
 
 
 def _places(mask: np.ndarray) -> tuple[Tensor, Tensor]:
@@ -450,7 +484,7 @@ def _scale_by_own(ensemble: Ensemble, samples: _Samples, training: np.ndarray) -
     Sums run over whole samples and are divided once, which leaves a constant channel a standard deviation of exactly
     zero; such a channel standardises to zero.
     """
-    index, real = _places(training)
+    index, real = (v.to(samples.targets.device) for v in _places(training))
     one, count = real.double(), real.sum(-1, keepdim=True)
     x = samples.at(index).double().flatten(3)
     mean = (x.mean(-1) * one[..., None]).sum(1) / count
@@ -488,7 +522,7 @@ def _ridge(part: _Part, x: Tensor, penalty: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _r2(squared_error: Tensor, observed: Tensor, chosen: Tensor) -> Tensor:
-    """Return 1 - SSE/SST a member, over the chosen samples."""
+    """Return 1 - SSE/SST a member and iteration, over the chosen samples."""
     weight = chosen.to(observed.dtype)
     mean = (observed * weight).sum(-1, keepdim=True) / weight.sum(-1, keepdim=True)
     return 1.0 - (squared_error * weight).sum(-1) / (((observed - mean) ** 2) * weight).sum(-1)
