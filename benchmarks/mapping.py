@@ -4,10 +4,10 @@
     python benchmarks/mapping.py --degrees 0.05        # only a year of 3,600 x 7,200 cells, from zarr to zarr
     python benchmarks/mapping.py --degrees 0.05 --land 1
 
-The plain side cuts the windows of all cells and asks three ``nn.Conv2d`` networks, at the batch that suits it best; both
-sides begin at the same fields and end at maps. Arithmetic is counted unshared, whoever does with less: for each window
-and network 49 pairs of pixels in the first convolution, 16 in the second and one in the third. Years are mapped by a
-process of their own, of which the operating system tells the most memory that it held.
+The plain side cuts the windows of all cells and asks three ``nn.Conv2d`` networks, at the batch that suits it best;
+both sides begin at the same fields and end at maps. Arithmetic is counted unshared, whoever does with less: for each
+window and network 49 pairs of pixels in the first convolution, 16 in the second and one in the third. Years are mapped
+by a process of their own, of which the operating system tells the most memory that it held.
 """
 
 import argparse

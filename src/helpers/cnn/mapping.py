@@ -35,7 +35,7 @@ import xarray as xr
 from torch import Tensor
 
 from helpers import tasks
-from helpers.cnn.network import Ensemble, as_tensor
+from helpers.cnn.network import Ensemble
 from helpers.space import windows
 
 ROOM = 128_000_000
@@ -45,7 +45,7 @@ BAND, BLOCK, APART = 16, 96, 512
 """Rows and columns of a block, and windows that are cut at a time: their filters about fill 2 MiB of cache."""
 
 SHARED = 0.5
-"""Share of a column's windows, in a band, that must be whole for it to go with the band: sharing saves less than half."""
+"""Share of a column's windows that must be whole for it to go with its band; windows that are cut cost more."""
 
 Summary = Callable[[np.ndarray], np.ndarray]
 
@@ -198,23 +198,31 @@ def _members(ensemble: Ensemble, block: np.ndarray, valid: np.ndarray, whole: np
     """
     side, matrices = ensemble.window, [_matrices(ensemble, k) for k in range(len(ensemble.members))]
     out = np.full((len(ensemble.members), *valid.shape), np.nan, np.float32)
-    alone, program = valid.copy(), cache(partial(Program, ensemble, matrices))
+    alone, program = valid.copy(), cache(partial(Program, ensemble, matrices, {}))
     for top in range(0, len(valid) if side > 1 else 0, BAND):
         here, rows = whole[top : top + BAND], slice(top, min(top + BAND, len(valid)))
         columns = here.mean(axis=0) >= SHARED
         alone[rows] &= ~(here & columns)
         columns = np.flatnonzero(columns)
-        band = _standardised(ensemble, block[:, top : rows.stop + 2]) if columns.size else None
-        for some in _groups(columns, BLOCK, 4):
+        band = _standardised(ensemble, block[None, :, top : rows.stop + 2]) if columns.size else None
+        for some in _groups(columns, BLOCK, 8):
+            here = [band.index_select(-1, torch.from_numpy(some + q)) for q in range(side)]
             # cells of these columns that lack something get their value below, if any
-            out[:, rows, some] = program(len(here), len(some))(band, torch.from_numpy(some))
+            out[:, rows, some] = program(rows.stop - top, some.size)(torch.cat(here, dim=1))
     for at in _groups(np.flatnonzero(alone), APART, 64):
         row, column = np.divmod(at, valid.shape[1])
-        cubes = windows.cut(block, row, column) if side > 1 else block[:, row + 1, column + 1].T[..., None, None]
-        cubes = as_tensor(cubes, ensemble.channels, side).permute(1, 2, 0, 3).flatten(2)  # one beside the other
-        band, first = _standardised(ensemble, cubes), side * torch.arange(at.size)
-        out[:, row, column] = program(1, at.size)(band, first)[:, 0]
+        cubes = _standardised(ensemble, _cut(block, row, column, side))
+        out[:, row, column] = program(1, at.size)(cubes)[:, 0]
     return out[:, valid]
+
+
+def _cut(block: np.ndarray, row: np.ndarray, column: np.ndarray, side: int) -> np.ndarray:
+    """Return windows (dx, channel, dy, window) out of a strip; a missing neighbour takes the centre's value."""
+    off, middle = np.arange(side) - side // 2, side // 2
+    at = (row + 1 + off[:, None]) * block.shape[2] + (column + 1 + off[:, None, None])  # dx, dy, window
+    pixels = np.take(block.reshape(len(block), -1), at, axis=1)
+    pixels = np.where(np.isfinite(pixels), pixels, pixels[:, middle, middle][:, None, None])
+    return pixels.swapaxes(0, 1)
 
 
 def _groups(places: np.ndarray, size: int, multiple: int) -> Iterator[np.ndarray]:
@@ -223,10 +231,10 @@ def _groups(places: np.ndarray, size: int, multiple: int) -> Iterator[np.ndarray
         yield np.pad(group, (0, -len(group) % multiple), mode="edge")
 
 
-def _standardised(ensemble: Ensemble, band: np.ndarray | Tensor) -> Tensor:
-    """Return a band (channel, row, column), standardised: one for all members, or one for each along a first axis."""
-    band = ensemble.standardise(torch.as_tensor(band)[None])
-    return band[:, 0] if band.ndim == 5 else band
+def _standardised(ensemble: Ensemble, windows: np.ndarray) -> Tensor:
+    """Return windows (any, channel, dy, dx), standardised for all members, or for each, along a new first axis."""
+    values = ensemble.standardise(torch.from_numpy(windows))
+    return values if values.ndim == 5 else values[None]
 
 
 class Program:
@@ -237,15 +245,24 @@ class Program:
     ensemble : Ensemble
     matrices : sequence of sequence of Tensor
         Of each member, by `_matrices`.
+    memory : dict of str to Tensor
+        What programs of other shapes have worked in; it grows where that is too small.
     rows, columns : int
         Of the cells that get a value.
     """
 
-    def __init__(self, ensemble: Ensemble, matrices: Sequence[Sequence[Tensor]], rows: int, columns: int) -> None:
-        self.ensemble, self.shape = ensemble, (len(matrices), rows, columns)
-        side, channels, cells = ensemble.window, len(ensemble.channels), rows * columns
-        self.inputs = torch.ones(side * channels + 1, (rows + side - 1) * columns)
-        self.sums, self.memory = torch.empty(len(matrices), cells), {}
+    def __init__(
+        self,
+        ensemble: Ensemble,
+        matrices: Sequence[Sequence[Tensor]],
+        memory: dict[str, Tensor],
+        rows: int,
+        columns: int,
+    ) -> None:
+        self.ensemble, self.shape, self.memory = ensemble, (len(matrices), rows, columns), memory
+        side = ensemble.window
+        self.inputs = self._room("inputs", side * len(ensemble.channels) + 1, (rows + side - 1) * columns)
+        self.sums, self.ones = self._room("outputs", len(matrices), rows * columns), {"inputs": self.inputs[-1]}
         self.steps = [self._steps(own, self.sums[k : k + 1], side, columns) for k, own in enumerate(matrices)]
 
     def _steps(self, matrices: Sequence[Tensor], out: Tensor, size: int, columns: int) -> list[Callable[[], object]]:
@@ -261,7 +278,7 @@ class Program:
         for k, matrix in enumerate(matrices[1:]):
             half, filters = (size + 1) // 2, len(sums) // size**2
             hidden = self._room(f"hidden {k}", half**2 * filters + 1, cells)
-            hidden[-1] = 1.0  # for the bias
+            self.ones[f"hidden {k}"] = hidden[-1]  # for the bias
             pixels = sums.unflatten(0, (size, size, filters))
             for place, pool in enumerate(hidden[:-1].unflatten(0, (half**2, filters)) if size > 1 else ()):
                 a, b = divmod(place, half)
@@ -281,27 +298,26 @@ class Program:
             flat = self.memory[name] = torch.empty(rows * columns)
         return flat[: rows * columns].view(rows, columns)
 
-    def __call__(self, band: Tensor, columns: Tensor) -> Tensor:
+    def __call__(self, band: Tensor) -> Tensor:
         """Return the outputs (member, row, column), in the units of the target.
 
         Parameters
         ----------
-        band : Tensor (1 or member, channel, row + side - 1, any)
-            Standardised.
-        columns : Tensor of int (column,)
-            Where in the band each window begins, in the west.
+        band : Tensor (1 or member, side, channel, row + side - 1, column)
+            Standardised; along ``side`` a pixel and its neighbours in the same row, from west to east.
         """
-        side, rows = self.ensemble.window, self.shape[1]
+        middle, rows = self.ensemble.window // 2, self.shape[1]
+        inputs = self.inputs[:-1].view(band.shape[1:])
+        for ones in self.ones.values():
+            ones.fill_(1.0)
         for k, steps in enumerate(self.steps):
-            if k == 0 or len(band) > 1:
-                own = band[k].flatten(0, 1)
-                for q, inputs in enumerate(self.inputs[:-1].view(side, -1, len(columns))):
-                    torch.index_select(own, 1, columns + q, out=inputs)
+            if k < len(band):
+                inputs.copy_(band[k])
             for step in steps:
                 step()
             if self.ensemble.linear is not None:
-                centre = self.inputs[:-1].view(side, band.shape[1], -1, len(columns))[side // 2, :, side // 2 :]
-                self.sums[k] += self.ensemble.linear[k] @ centre[:, :rows].flatten(1)
+                centre = inputs[middle, :, middle : middle + rows].flatten(1)
+                self.sums[k] += self.ensemble.linear[k] @ centre
         return self.ensemble.in_units(self.sums.relu_()).view(self.shape)
 
 

@@ -21,7 +21,7 @@ from helpers.stats import skill
 from helpers.workspace import ZARR
 
 ROWS = 120
-"""Rows of a chunk on disk: a globe at 0.05 degrees is 30 chunks of 3.5 MB a year, of which a strip of rows takes few."""
+"""Rows of a chunk on disk: a globe at 0.05 degrees is 30 chunks a year, of which a strip of rows takes few."""
 
 COMPARED = ["model", "product", "quantity", "n_cells", "value", "cnn_averaged", "cnn_unaveraged"]
 COMPARED += ["value_area", "cnn_averaged_area"]

@@ -193,8 +193,9 @@ def strips(
     for start in range(0, height, rows):
         part = slice(start, min(start + rows, height))
         block = strip(fields, channels, year, part)
-        valid = np.isfinite(block[:, 1:-1, 1:-1]).all(axis=0)
-        windows = cut(block, *np.nonzero(valid), fill=fill)
+        views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
+        valid = np.isfinite(views[..., 1, 1]).all(axis=0)
+        windows, _ = _fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
         whole = np.isfinite(windows[:, :, 1, 1]).all(axis=1)  # all, unless fill is "drop"
         yield part, np.flatnonzero(valid)[whole], np.ascontiguousarray(windows[whole])
 
@@ -239,12 +240,6 @@ def strip(fields: xr.Dataset, channels: Sequence[str], year: int | None, rows: s
     if grid.round_the_globe(fields["lon"].values):
         block[:, :, 0], block[:, :, -1] = block[:, :, -2], block[:, :, 1]
     return block
-
-
-def cut(block: np.ndarray, row: np.ndarray, column: np.ndarray, *, fill: str = "centre") -> np.ndarray:
-    """Cut windows (n, channel, 3, 3) out of a `strip`, around cells that are counted without its margin."""
-    views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
-    return _fill_neighbours(views[:, row, column].swapaxes(0, 1), fill)[0]
 
 
 def _fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndarray]:
