@@ -21,8 +21,8 @@ from helpers.space import grid, regions
 from helpers.stats import skill
 from helpers.workspace import ZARR, begun
 
-ROWS = 600
-"""Rows of a chunk on disk: a whole globe at 0.05 degrees is six chunks a year."""
+ROWS = 120
+"""Rows of a chunk on disk: a globe at 0.05 degrees is 30 chunks a year, of which a strip of rows takes few."""
 
 COMPARED = ["model", "product", "quantity", "n_cells", "value", "cnn_averaged", "cnn_unaveraged"]
 COMPARED += ["value_area", "cnn_averaged_area"]
@@ -30,32 +30,31 @@ COMPARED += ["value_area", "cnn_averaged_area"]
 
 
 def write_years(
-    folder: Path | fsspec.FSMap,
-    years: Iterable[int],
-    one_year: Callable[[int], tuple[np.ndarray, np.ndarray]],
-    like: xr.Dataset,
-    title: str,
+    folder: Path | fsspec.FSMap, years: Iterable[tuple[int, np.ndarray]], like: xr.Dataset, title: str
 ) -> None:
-    """Write maps of RECO and of its spread to zarr, one year at a time, so that one year alone is in memory.
+    """Write maps of RECO and of its spread to zarr as they come, so that one year alone is in memory.
 
     Parameters
     ----------
     folder : Path or FSMap
         An empty folder, or one in an object store, such as ``Workspace.writing`` yields.
-    years : iterable of int
-        In the order to write.
-    one_year : callable (year) -> (mean, spread)
-        Each (lat, lon), kg m-2 yr-1 of carbon, NaN where there is no value.
+    years : iterable of (year, maps)
+        In the order to write. Maps (2, lat, lon) of the mean and the spread, kg m-2 yr-1 of carbon, NaN where there is
+        no value.
     like : Dataset
         Has the ``lat`` and ``lon`` of the maps.
     title : str
         What made the maps.
     """
     names = {"reco": "ecosystem respiration, as carbon", "reco_sd": "spread of the ensemble's members (ddof 1)"}
-    for year in years:
+    for year, layers in years:
         fields = {
-            name: (("year", "lat", "lon"), values[None].astype("float32"), {"units": "kg m-2 yr-1", "long_name": what})
-            for (name, what), values in zip(names.items(), one_year(year), strict=True)
+            name: (
+                ("year", "lat", "lon"),
+                values[None].astype("float32", copy=False),
+                {"units": "kg m-2 yr-1", "long_name": what},
+            )
+            for (name, what), values in zip(names.items(), layers, strict=True)
         }
         when = ("year", [int(year)], {"long_name": "calendar year"})
         append_year(folder, xr.Dataset(fields, {"year": when, "lat": like.lat, "lon": like.lon}, {"title": title}))

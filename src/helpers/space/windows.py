@@ -188,28 +188,58 @@ def strips(
     ValueError
         For a channel that is nowhere, an unknown fill or a year that is not there.
     """
+    height, width = fields.sizes["lat"], fields.sizes["lon"]
+    rows = rows or max(1, 64_000_000 // (width * len(channels) * 9 * 4))
+    for start in range(0, height, rows):
+        part = slice(start, min(start + rows, height))
+        block = strip(fields, channels, year, part)
+        views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
+        valid = np.isfinite(views[..., 1, 1]).all(axis=0)
+        windows, _ = _fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
+        whole = np.isfinite(windows[:, :, 1, 1]).all(axis=1)  # all, unless fill is "drop"
+        yield part, np.flatnonzero(valid)[whole], np.ascontiguousarray(windows[whole])
+
+
+def strip(fields: xr.Dataset, channels: Sequence[str], year: int | None, rows: slice) -> np.ndarray:
+    """Read some rows of a grid, with a margin of one cell on each side.
+
+    Parameters
+    ----------
+    fields : Dataset (lat, lon), or (year, lat, lon)
+        In memory, or lazily from disk: then these rows alone are read, on this thread.
+    channels, year
+        As of `strips`.
+    rows : slice
+        With start and stop.
+
+    Returns
+    -------
+    ndarray (channel, rows + 2, lon + 2) float32
+        In the margin the neighbours, round the globe where the grid goes round it, and NaN where there are none: beyond
+        the poles, and beyond the edges of a region.
+
+    Raises
+    ------
+    ValueError
+        For a channel that is nowhere or a year that is not there.
+    """
     if absent := [c for c in channels if c not in fields]:
         raise ValueError(f"channels: {absent[0]!r} is no variable of the fields; check the model's channels")
     yearly = any("year" in fields[c].dims for c in channels)
     if yearly and year not in fields["year"].values:
         first, last = fields["year"].values.min(), fields["year"].values.max()
         raise ValueError(f"year: expected one of {first} to {last}, found {year}")
-    layers = [fields[c].sel(year=year) if "year" in fields[c].dims else fields[c] for c in channels]
-    layers = [layer.transpose("lat", "lon") for layer in layers]
-    height, width = layers[0].shape
-    rows = rows or max(1, 64_000_000 // (width * len(channels) * 9 * 4))
-    sides = dict(mode="wrap") if grid.round_the_globe(fields["lon"].values) else dict(constant_values=np.nan)
-    for start in range(0, height, rows):
-        stop = min(start + rows, height)
-        block = np.stack([x[max(start - 1, 0) : min(stop + 1, height)].values.astype("float32") for x in layers])
-        beyond = ((0, 0), (int(start == 0), int(stop == height)), (0, 0))
-        block = np.pad(block, beyond, constant_values=np.nan)  # no neighbour beyond a pole
-        block = np.pad(block, ((0, 0), (0, 0), (1, 1)), **sides)
-        views = sliding_window_view(block, (3, 3), axis=(1, 2))  # channel, row, column, dy, dx
-        valid = np.isfinite(views[..., 1, 1]).all(axis=0)
-        windows, _ = _fill_neighbours(views[:, valid].swapaxes(0, 1), fill)
-        whole = np.isfinite(windows[:, :, 1, 1]).all(axis=1)  # all, unless fill is "drop"
-        yield slice(start, stop), np.flatnonzero(valid)[whole], np.ascontiguousarray(windows[whole])
+    height, width = fields.sizes["lat"], fields.sizes["lon"]
+    above, below = max(rows.start - 1, 0), min(rows.stop + 1, height)
+    block = np.full((len(channels), rows.stop - rows.start + 2, width + 2), np.nan, dtype="float32")
+    inside = slice(above - rows.start + 1, below - rows.start + 1)
+    for layer, name in zip(block, channels, strict=True):
+        field = fields[name].sel(year=year) if "year" in fields[name].dims else fields[name]
+        field = field.transpose("lat", "lon")[above:below]
+        layer[inside, 1:-1] = field.compute(scheduler="synchronous").values
+    if grid.round_the_globe(fields["lon"].values):
+        block[:, :, 0], block[:, :, -1] = block[:, :, -2], block[:, :, 1]
+    return block
 
 
 def _fill_neighbours(windows: np.ndarray, fill: str) -> tuple[np.ndarray, np.ndarray]:
