@@ -1,4 +1,4 @@
-"""What all benchmarks share: pairs of timings in turn, the rate of a plain matrix product, and a table of results.
+"""What all benchmarks share: timings in turn, growth, peak memory, the rate of a matrix product, a row a result.
 
 A time alone says little: machines differ, and so does one from minute to minute. So every figure here is a ratio
 of two things that were timed in turn in one process, or a share of a limit that was measured beside it.
@@ -7,15 +7,21 @@ of two things that were timed in turn in one process, or a share of a limit that
 from __future__ import annotations
 
 import json
+import math
+import multiprocessing
 import os
+import re
+import resource
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from time import perf_counter
 
 import psutil
 import torch
+from scipy.stats import linregress
 
 RESULTS = "RECO_BENCH"
 """Environment variable with the file that `note` adds its rows to, a JSON object a line."""
@@ -67,6 +73,79 @@ def gemm(side: int = 2048, rounds: int = 5) -> float:
     out = torch.empty(side, side)
     torch.mm(a, b, out=out)
     return 2 * side**3 / statistics.median(seconds(lambda: torch.mm(a, b, out=out)) for _ in range(rounds)) / 1e9
+
+
+def exponent(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, float]:
+    """Return p of values ~ sizes^p by least squares of their logarithms, and its standard error."""
+    line = linregress([math.log(size) for size in sizes], [math.log(value) for value in values])
+    return float(line.slope), float(line.stderr)
+
+
+def growth(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], rounds: int = 5) -> dict:
+    """Time a piece of work at several sizes, and fit how it grows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        At least three, some powers of two apart.
+    prepare : callable (size) -> callable ()
+        Makes the inputs, and returns the work, which alone is timed.
+    rounds : int
+        Rounds over all sizes, so that a slow minute hits them all; after one call of each that doesn't count.
+
+    Returns
+    -------
+    dict
+        ``exponent`` and its standard ``error``; ``sizes``; ``seconds``, the median at each; ``rounds``; ``others``.
+    """
+    works, busy = [prepare(size) for size in sizes], 0.0
+    times: list[list[float]] = [[] for _ in works]
+    for work in works:
+        work()
+    for _ in range(rounds):
+        busy = max(busy, others())
+        for kept, work in zip(times, works, strict=True):
+            kept.append(seconds(work))
+    medians = [statistics.median(kept) for kept in times]
+    power, error = exponent(sizes, medians)
+    return {"exponent": power, "error": error, "sizes": list(sizes), "seconds": medians, "rounds": rounds,
+            "others": busy}  # fmt: skip
+
+
+def highest() -> float:
+    """Return the most memory that this process has held so far (MiB).
+
+    ``ru_maxrss`` begins with the peak of the process that started this one, so Linux's mark is read where it exists.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def peak(prepare: Callable[[int], Callable[[], object]], size: int) -> dict:
+    """Do a piece of work in a process of its own, and return what memory it takes.
+
+    Parameters
+    ----------
+    prepare : callable (size) -> callable ()
+        As of `growth`, and defined at the top of a module, since the other process imports it.
+    size : int
+        Its argument.
+
+    Returns
+    -------
+    dict
+        ``imports``, the peak before anything is prepared (MiB); ``mib``, what inputs and work add to it.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_peak, prepare, size).result()
+
+
+def _peak(prepare: Callable[[int], Callable[[], object]], size: int) -> dict:
+    before = highest()
+    prepare(size)()
+    return {"imports": before, "mib": highest() - before}
 
 
 def note(what: str, found: dict, *, goal: str = "", against: str = "", **more: object) -> None:
