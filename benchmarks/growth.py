@@ -124,9 +124,9 @@ def main() -> None:
         found = growth(sizes, prepare, rounds)
         if remembers:
             peaks = [peak(prepare, size) for size in sizes]
-            found["mib"] = [one["mib"] for one in peaks]
+            found["peaks"] = [one["mib"] for one in peaks]
             found["imports"] = max(one["imports"] for one in peaks)
-            found["exponent_mib"], found["error_mib"] = exponent(sizes, [max(1.0, mib) for mib in found["mib"]])
+            found["exponent_peaks"], found["error_peaks"] = exponent(sizes, [max(1.0, mib) for mib in found["peaks"]])
         goal = {}
         if by in ("members", "samples", "cells"):
             goal = {"goal": f"exponent ≤ {LINEAR}", "reached": found["exponent"] <= LINEAR}
