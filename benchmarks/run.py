@@ -33,13 +33,15 @@ NONE = {"harness", "run", "full_size_files"}
 
 FIRST = ["script", "what", "against", "goal", "reached", "ratio", "low", "high", "ours", "plain", "rounds", "threads"]
 FIRST += ["members", "samples", "cells", "years", "mib", "others", "busy", "commit"]
-"""Columns that come first, in this order; what else a script notes follows. ``ours`` and ``plain`` are seconds, ``mib``
-peak memory, ``others`` the cores that other processes kept busy, ``busy`` whether that was too much."""
+"""Columns that come first, in this order; what else a script notes follows. ``ours`` and ``plain`` are seconds,
+``ratio`` is plain / ours, ``mib`` the peak memory of a process, ``others`` the cores that other processes kept busy,
+``busy`` whether that was too much."""
 
 SHOWN = ["what", "against", "goal", "reached", "ratio", "low", "high", "ours", "plain", "busy"]
 
-PROPER = re.compile(r"(≥|≤)\s*([\d.]+)\s*×")
-"""A goal that a ratio reaches or not."""
+AT_LEAST = re.compile(r"(?:≥ ?)?([\d.]+) ?(×|times|%)?(?: or more)?")
+AT_MOST = re.compile(r"(?:exponent )?≤ ?([\d.]+) ?(×|times|GiB)?|([\d.]+) ?(×|times|GiB)? or less")
+"""Goals that can be judged: ``≥ 6×``, ``3.5 times``, ``≥ 55 %``, ``≤ 1.5×``, ``2 GiB or less``, ``exponent ≤ 1.1``."""
 
 
 def machine(root: Path = ROOT) -> dict[str, object]:
@@ -83,14 +85,25 @@ def commit(root: Path = ROOT) -> dict[str, str]:
     }
 
 
-def reached(row: dict) -> object:
-    """Return whether a row's goal is reached: as the script says, else by its ratio; None where neither tells."""
+def reached(row: dict) -> bool | None:
+    """Return whether a row's goal is reached: as the script says, else by its numbers; None where neither tells.
+
+    At least so many times means that ours is so much faster, at most so many times that it takes no more of the other's
+    time.
+    """
     if isinstance(row.get("reached"), bool):
         return row["reached"]
-    asked, ratio = PROPER.match(str(row.get("goal", ""))), row.get("ratio")
-    if asked is None or ratio is None:
-        return None
-    return ratio >= float(asked[2]) if asked[1] == "≥" else ratio <= float(asked[2])
+    goal, ratio = str(row.get("goal", "")).strip(), row.get("ratio")
+    if least := AT_LEAST.fullmatch(goal):
+        found, asked = row.get("share") if ratio is None else ratio, float(least[1]) / (100 if least[2] == "%" else 1)
+        return None if found is None else found >= asked
+    if most := AT_MOST.fullmatch(goal):
+        asked, unit = most[1] or most[3], most[2] or most[4]
+        found = row.get("exponent") if ratio is None else 1 / ratio
+        if unit == "GiB":
+            found = row["mib"] / 1024 if "mib" in row else None
+        return None if found is None else found <= float(asked)
+    return None
 
 
 def run(script: Path) -> tuple[list[dict], bool]:
@@ -106,6 +119,10 @@ def table_of(rows: list[dict], script: str, at: str) -> pd.DataFrame:
     """Return the rows of a script as a table: lists as numbers with a space between, goals judged, busy rows marked."""
     told = []
     for row in rows:
+        if "peak GiB" in row:
+            row = row | {"mib": 1024 * row["peak GiB"]}
+        if isinstance(row.get("seconds"), float):
+            row = {"ours": row["seconds"]} | {name: value for name, value in row.items() if name != "seconds"}
         flat = {
             k: " ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value for k, value in row.items()
         }

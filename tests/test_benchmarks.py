@@ -55,7 +55,7 @@ def rows(**other):
 
 
 def test_goals_are_judged_busy_rows_marked_and_unlike_columns_kept(tmp_path):
-    noted = rows(sizes=[1, 2.5], goal="≤ 3×", ratio=3.2)
+    noted = rows(sizes=[1, 2.5], goal="≤ 3×", ratio=0.32)
     table = run.keep(
         [run.table_of(noted, "x", "123"), run.table_of([{"what": "c", "goal": "55 %"}], "y", "123")], tmp_path / "t.csv"
     )
@@ -63,7 +63,24 @@ def test_goals_are_judged_busy_rows_marked_and_unlike_columns_kept(tmp_path):
     assert list(back.index) == ["a", "b", "c"] == table.what.tolist()
     assert back.reached.fillna("").astype(str).tolist() == ["True", "False", ""]
     assert back.busy.tolist() == [False, True, False] and back.sizes["b"] == "1 2.5"
-    assert run.reached({"goal": "≥ 55 % of GEMM", "ratio": 0.6, "reached": False}) is False
+
+
+@pytest.mark.parametrize(
+    ("row", "reached"),
+    [
+        ({"goal": "3.5 times", "ratio": 3.4}, False),
+        ({"goal": "≥ 55 %", "share": 0.56}, True),
+        ({"goal": "0.45", "share": 0.44}, False),
+        ({"goal": "≤ 1.5×", "ratio": 0.7}, True),
+        ({"goal": "2 GiB or less", "mib": 2049.0}, False),
+        ({"goal": "exponent ≤ 1.1", "exponent": 1.0}, True),
+        ({"goal": "≥ 6×", "ratio": 7.0, "reached": False}, False),
+        ({"goal": "sent once a worker", "ratio": 1.0}, None),
+        ({"goal": "≥ 6×"}, None),
+    ],
+)
+def test_a_goal_is_judged_by_what_was_measured_or_not_at_all(row, reached):
+    assert run.reached(row) is reached
 
 
 def test_a_script_s_new_rows_take_the_place_of_its_own_earlier_ones_only(tmp_path):
@@ -97,4 +114,3 @@ def test_every_script_is_found_and_the_kept_table_has_its_machine():
     )
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
     assert scripts >= run.NONE and set(table.script) <= scripts - run.NONE
-    assert not table.duplicated(["script", "what"]).any()
