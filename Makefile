@@ -1,9 +1,10 @@
-# Five commands: `make book`, `make data`, `make compare`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Six commands: `make book`, `make data`, `make compare`, `make bench`, `make test`, `make test-all`. Each sets up .venv first, when
+# requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book data compare test test-all
+.PHONY: book data compare bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -28,6 +29,9 @@ test: .venv/.ready  ## style, units, the tiny book end to end, its notebooks aga
 test-all: .venv/.ready  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@$(TESTED)
+
+bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
+	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
 
 .venv/.ready: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or later, found none; install it, or name it: make PYTHON=…" >&2; exit 2; }
