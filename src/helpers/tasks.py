@@ -343,7 +343,10 @@ def compare(client) -> None:
         if isinstance(theirs, OSError):
             continue  # it is just leaving
         if isinstance(theirs, Exception):
-            theirs = {"helpers": f"none ({type(theirs).__name__}: {theirs})"}
+            raise ConnectionError(
+                f"{SCHEDULER}: worker {worker}: expected this project's helpers, found none ({theirs}); start it in "
+                "this environment"
+            )
         for name, here in mine.items():
             if theirs.get(name) != here:
                 raise ConnectionError(
