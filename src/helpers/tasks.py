@@ -16,7 +16,6 @@ import logging
 import operator
 import os
 import platform
-import sys
 import threading
 import time
 import uuid
@@ -232,8 +231,6 @@ def _piece(work: Callable[[Item], Result], item: bytes, call: str, listener: str
 
     _keep_memory()
     threadpool_limits(1)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
     return _told(tell, work, item), steps
 
 
