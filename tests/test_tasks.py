@@ -122,7 +122,7 @@ def test_pieces_of_a_piece_are_done_one_after_the_other_in_its_thread(anywhere):
 
 def test_a_piece_has_one_thread_and_its_caller_keeps_his(anywhere):
     def threads(_=None):
-        np.ones((2, 2)) @ np.ones((2, 2))
+        np.ones((2, 2)) @ np.ones((2, 2)), torch.ones(2)  # both libraries are there
         return [(pool["user_api"], pool["num_threads"]) for pool in threadpool_info()]
 
     before = threads()
