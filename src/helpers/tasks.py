@@ -16,7 +16,6 @@ import logging
 import operator
 import os
 import platform
-import sys
 import threading
 import time
 import uuid
@@ -232,8 +231,6 @@ def _piece(work: Callable[[Item], Result], item: bytes, call: str, listener: str
 
     _keep_memory()
     threadpool_limits(1)
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
     return _told(tell, work, item), steps
 
 
@@ -343,7 +340,10 @@ def compare(client) -> None:
         if isinstance(theirs, OSError):
             continue  # it is just leaving
         if isinstance(theirs, Exception):
-            theirs = {"helpers": f"none ({type(theirs).__name__}: {theirs})"}
+            raise ConnectionError(
+                f"{SCHEDULER}: worker {worker}: expected this project's helpers, found none ({theirs}); start it in "
+                "this environment"
+            )
         for name, here in mine.items():
             if theirs.get(name) != here:
                 raise ConnectionError(
