@@ -169,7 +169,8 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
 
     def add(at: tuple[slice, slice], values: np.ndarray, days: int) -> None:
         valid = np.isfinite(values)
-        total[at] += np.where(valid, values, 0) * np.float64(days)
+        np.copyto(values, 0, where=~valid)
+        total[at] += values * np.float64(days)
         weight[at] += np.float32(days) * valid
 
     def add_block(block: tuple, days: int) -> None:

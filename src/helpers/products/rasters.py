@@ -487,7 +487,7 @@ def decode(raster: Raster, field: Field) -> Raster:
     if kind.kind in "iu" and kind.itemsize <= 2:  # of so few numbers a table is faster
         code = np.dtype(f"u{kind.itemsize}")
         table = find(np.arange(256**code.itemsize, dtype=code).view(kind))
-        return replace(raster, read=lambda at: table[raster.read(at).view(code)])
+        return replace(raster, read=lambda at: np.take(table, raster.read(at).view(code)))
     return replace(raster, read=lambda at: find(raster.read(at)))
 
 
