@@ -40,8 +40,9 @@ FIRST += ["members", "samples", "cells", "years", "mib", "others", "busy", "comm
 SHOWN = ["what", "against", "goal", "reached", "ratio", "low", "high", "ours", "plain", "busy"]
 
 AT_LEAST = re.compile(r"(?:≥ ?)?([\d.]+) ?(×|times|%)?(?: or more)?")
-AT_MOST = re.compile(r"(?:exponent )?≤ ?([\d.]+) ?(×|times|GiB)?|([\d.]+) ?(×|times|GiB)? or less")
-"""Goals that can be judged: ``≥ 6×``, ``3.5 times``, ``≥ 55 %``, ``≤ 1.5×``, ``2 GiB or less``, ``exponent ≤ 1.1``."""
+AT_MOST = re.compile(r"(?:≤|<=) ?([\d.]+) ?(×|times|GiB)?|([\d.]+) ?(×|times|GiB)? or less")
+NAMED = re.compile(r"(\w+) (?:≤|<=) ?([\d.]+)")
+"""Goals that can be judged: ``≥ 6×``, ``3.5 times``, ``≥ 55 %``; ``≤ 1.5×``, ``2 GiB or less``; ``exponent ≤ 1.1``."""
 
 
 def machine(root: Path = ROOT) -> dict[str, object]:
@@ -97,6 +98,8 @@ def reached(row: dict) -> bool | None:
     if least := AT_LEAST.fullmatch(goal):
         found, asked = row.get("share") if ratio is None else ratio, float(least[1]) / (100 if least[2] == "%" else 1)
         return None if found is None else found >= asked
+    if (named := NAMED.fullmatch(goal)) and named[1] in row:
+        return row[named[1]] <= float(named[2])
     if most := AT_MOST.fullmatch(goal):
         asked, unit = most[1] or most[3], most[2] or most[4]
         found = row.get("exponent") if ratio is None else 1 / ratio
@@ -119,8 +122,11 @@ def table_of(rows: list[dict], script: str, at: str) -> pd.DataFrame:
     """Return the rows of a script as a table: lists as numbers with a space between, goals judged, busy rows marked."""
     told = []
     for row in rows:
-        if "peak GiB" in row:
-            row = row | {"mib": 1024 * row["peak GiB"]}
+        for name, unit in {"peak GiB": 2**30, "peak_GB": 1e9}.items():
+            if name in row:
+                row = row | {"mib": row[name] * unit / 2**20}
+        if row.get("share", 0) > 1:  # in per cent
+            row = row | {"share": row["share"] / 100}
         if isinstance(row.get("seconds"), float):
             row = {"ours": row["seconds"]} | {name: value for name, value in row.items() if name != "seconds"}
         flat = {

@@ -74,6 +74,7 @@ def test_goals_are_judged_busy_rows_marked_and_unlike_columns_kept(tmp_path):
         ({"goal": "≤ 1.5×", "ratio": 0.7}, True),
         ({"goal": "2 GiB or less", "mib": 2049.0}, False),
         ({"goal": "exponent ≤ 1.1", "exponent": 1.0}, True),
+        ({"goal": "reads <= 3", "ratio": 0.5, "reads": 3.5}, False),
         ({"goal": "≥ 6×", "ratio": 7.0, "reached": False}, False),
         ({"goal": "sent once a worker", "ratio": 1.0}, None),
         ({"goal": "≥ 6×"}, None),
@@ -81,6 +82,13 @@ def test_goals_are_judged_busy_rows_marked_and_unlike_columns_kept(tmp_path):
 )
 def test_a_goal_is_judged_by_what_was_measured_or_not_at_all(row, reached):
     assert run.reached(row) is reached
+
+
+def test_shares_and_peaks_are_brought_to_one_unit():
+    noted = [{"what": "a", "goal": "≥ 55 %", "share": 54.0}, {"what": "b", "goal": "2 GiB or less", "peak GiB": 1.5}]
+    table = run.table_of([*noted, {"what": "c", "peak_GB": 2**30 / 1e9}], "x", "123")
+    assert table.share[0] == 0.54 and table.mib[1:].tolist() == [1536, 1024]
+    assert table.reached.tolist() == [False, True, None]
 
 
 def test_a_script_s_new_rows_take_the_place_of_its_own_earlier_ones_only(tmp_path):
