@@ -18,9 +18,9 @@ import torch
 import xarray as xr
 from harness import exponent, growth, note, peak
 
-from helpers.cnn.network import Ensemble, Member, predict
+from helpers.cnn.mapping import predict_grid
+from helpers.cnn.network import Ensemble, Member
 from helpers.cnn.training import re_drawn, train
-from helpers.space import windows
 from helpers.stats import applicability, significance, trends
 
 torch.set_num_threads(1)
@@ -49,7 +49,7 @@ def _mapping(cells: int, members: int) -> Work:
     layers = {name: (("lat", "lon"), rng.normal(size=shape).astype("f4")) for name in CHANNELS}
     fields = xr.Dataset(layers, {"lat": lat, "lon": lon})
     ensemble = Ensemble([Member("CNN6", CHANNELS, seed) for seed in range(members)], CHANNELS)
-    return lambda: [predict(ensemble, cubes).mean(axis=0) for *_, cubes in windows.strips(fields, CHANNELS)]
+    return lambda: list(predict_grid(ensemble, fields, [None], lambda values: values.mean(axis=0, keepdims=True)))
 
 
 def _series(cells: int, years: int) -> xr.DataArray:
