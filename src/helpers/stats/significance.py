@@ -71,7 +71,7 @@ def ar1_noise(rho: float, n: int, series: int, rng: np.random.Generator) -> np.n
 
 def _ols_ar1(y: np.ndarray, x: np.ndarray, corrected: bool) -> np.ndarray:
     n, dx = x.size, x - x.mean()
-    slope, *_ = line(y, x)
+    slope, *_ = line(y.copy(), x)
     rest = _residuals(y - y.mean(axis=0) - dx[:, None] * slope, y)
     r1 = autocorrelation(rest, 1)[0]
     if corrected:

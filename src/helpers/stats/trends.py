@@ -179,8 +179,8 @@ def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Datas
     Parameters
     ----------
     kernel : callable
-        Takes values (n, cells), float64, complete and not constant, and the n ascending years; returns
-        (len(names), cells). The largest array that it makes has n² numbers a cell or fewer.
+        Takes values (n, cells), float64, complete and not constant, which it may overwrite, and the n ascending years;
+        returns (len(names), cells). The largest array that it makes has n² numbers a cell or fewer.
     y : DataArray (…, year, …)
         Yearly values in any unit; missing is NaN. The years are numbers, in any order. In memory, or lazily on dask:
         then it is read once, a strip of rows at a time, as in `each_strip`.
@@ -218,6 +218,7 @@ def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype)
     answers = np.full((len(names), values.shape[1]), np.nan, dtype)
     outcome = np.full(values.shape[1], MISSING_YEAR, "int8")
     step, p = max(1, HELD // x.size**2), names.index("p")
+    room = np.empty(min(step, values.shape[1]) * x.size)  # fresh memory for each block takes longer than the fit
     for start in range(0, values.shape[1], step):
         block, cells = values[:, start : start + step], slice(start, start + step)
         here = np.isfinite(block).all(axis=0)
@@ -230,7 +231,9 @@ def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype)
             places = np.flatnonzero(here)
             block, cells = block.take(places, axis=1), start + places
         if here.any():
-            answers[:, cells] = found = kernel(block.astype("float64"), x)
+            own = room[: block.size].reshape(block.shape)
+            own[:] = block
+            answers[:, cells] = found = kernel(own, x)
             outcome[cells] = np.where(np.isnan(found[p]), UNDEFINED, FITTED)
     like = y.isel(year=0, drop=True)
     fields = {name: (like.dims, answer.reshape(like.shape)) for name, answer in zip(names, answers, strict=True)}
@@ -239,13 +242,16 @@ def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype)
 
 
 def line(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return slope, intercept, p and r of least squares (4, cells), of values (n, cells) on years (n,)."""
+    """Return slope, intercept, p and r of least squares (4, cells), of values (n, cells) on years (n,).
+
+    The values are overwritten.
+    """
     dx, mean = x - x.mean(), np.zeros(y.shape[1])
     # Year by year: the digits of a sum over an axis depend on how many cells stand beside each other.
     for values in y:
         mean += values
     mean /= x.size
-    rest = y - mean
+    rest = np.subtract(y, mean, out=y)
     sxy, syy = np.einsum("t,tc->c", dx, rest), np.einsum("tc,tc->c", rest, rest)
     slope = sxy / (dx @ dx)
     with np.errstate(divide="ignore", invalid="ignore"):
