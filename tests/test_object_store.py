@@ -240,6 +240,17 @@ def test_bytes_that_changed_under_a_key_are_noticed_without_reading_them(bucket,
     assert (small.book.artefact("demo", "scaled").local() / "1.txt").read_text() == "99", "an old copy is not used"
 
 
+def test_a_name_that_leads_out_of_its_folder_is_refused(bucket, address, machine, tmp_path):
+    ws = Workspace("demo", address)
+    write(ws, "models")
+    version = next(k for k in keys(bucket, address) if k.endswith("deep/weights")).removesuffix("deep/weights")
+    bucket.put_object(Key=f"{address.removeprefix(f's3://{BUCKET}/')}/{version}x/../../../../../out", Body=b"!")
+    machine("second")
+    with pytest.raises(store.StoreError, match=r"expected names of plain files, found 'x/\.\./"):
+        Workspace("demo", address).read("models")
+    assert not list(tmp_path.rglob("out"))
+
+
 def test_one_run_at_a_time_among_machines(address, machine, monkeypatch):
     first = store.Store(address, "demo")
     with first.lease():

@@ -380,10 +380,17 @@ class Stored:
         return self.suffix in ("", ".zarr")
 
     def _objects(self) -> dict[str, dict]:
-        """Return what the store says of each object, by its name below this one's key."""
+        """Return what the store says of each object, by its name below this one's key.
+
+        Raises StoreError for a name that would lead a copy out of its folder: whoever may write there may be anybody.
+        """
         with _told(self.store.address):
             found = self.store.fs.find(self.key, detail=True)
-        return {key[len(self.key) :].lstrip("/"): about for key, about in sorted(found.items())}
+        objects = {key[len(self.key) :].lstrip("/"): about for key, about in sorted(found.items())}
+        for name in objects:
+            if {"", ".", ".."} & {*name.split("/")[name == "" :]} or "\\" in name or ":" in name:
+                raise StoreError(f"{self}: expected names of plain files, found {name!r}; delete that object")
+        return objects
 
     def size(self) -> int:
         """Return its size in bytes."""
