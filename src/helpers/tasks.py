@@ -113,12 +113,16 @@ def each(
                 if len(waiting) >= AHEAD * width():
                     yield take(waiting.popleft())
                     bar.update(total is None)
+            last = []
             while waiting:
-                yield take(waiting.popleft())
+                last = [take(waiting.popleft())]
                 bar.update(total is None)
+                if waiting:
+                    yield last.pop()
         finally:
             for future in waiting:
                 future.cancel()
+    yield from last  # all is over by then, also for who counts the results and asks for no more
 
 
 def advance(steps: int = 1) -> None:

@@ -501,6 +501,9 @@ def any_value(raster: Raster) -> bool:
 def beside(work: Callable, items: Iterable) -> Iterator:
     """Yield ``work(item)`` for each item, in order, while threads of this process are at work on the next few."""
     items, width = iter(items), tasks.cores()
+    if width == 1:
+        yield from map(work, items)
+        return
     with ThreadPoolExecutor(width) as pool:
         waiting = deque(pool.submit(work, item) for item in islice(items, width + 1))
         while waiting:
