@@ -41,6 +41,9 @@ from helpers.space import windows
 ROOM = 128_000_000
 """Bytes of a strip: its channels, and what every member says of it."""
 
+PIECES = 16
+"""Strips of all years, at least: work for some cores even where a map is small."""
+
 BAND, BLOCK, APART = 16, 96, 512
 """Rows and columns of a block, and windows that are cut at a time: their filters about fill 2 MiB of cache."""
 
@@ -78,7 +81,8 @@ def predict_grid(
     fill : {"centre", "drop"}
         What a missing neighbour becomes: the centre's value, or (drop) the cell gets no value.
     rows : int
-        Rows of a strip; by default (0) as many as make 128 MB, which bounds the memory of each worker.
+        Rows of a strip; by default (0) as many as make 128 MB, which bounds the memory of each worker, or a sixteenth of
+        all there is to do.
     progress : str
         Title of a bar of strips; none without.
 
@@ -101,7 +105,7 @@ def predict_grid(
     members = sum(len(ensemble.members) for ensemble in ensembles)
     layers = len(summary(np.empty((members, 0), np.float32)))
     said = partial(_said, ensembles=ensembles, channels=channels, summary=summary)
-    rows = rows or _rows(len(channels) + members + layers, fields)
+    rows = rows or _rows(len(channels) + members + layers, fields, years)
     return _maps(said, layers, fields, channels, years, fill, rows, progress)
 
 
@@ -130,15 +134,17 @@ def map_cells(
     maps : ndarray (lat, lon)
     """
     asked = partial(_asked, ask=ask)
-    rows = rows or _rows(len(channels) + 2, fields)
+    rows = rows or _rows(len(channels) + 2, fields, years)
     for year, layers in _maps(asked, 1, fields, list(channels), years, fill, rows, progress):
         yield year, layers[0]
 
 
-def _rows(layers: int, fields: xr.Dataset) -> int:
-    """Return rows of a strip: whole chunks of the disk, of 120 rows, where more than one fits."""
+def _rows(layers: int, fields: xr.Dataset, years: Sequence[int | None]) -> int:
+    """Return rows of a strip: whole chunks of the disk, of 120 rows, where more than one fits; fewer for small maps."""
     rows = max(1, ROOM // (4 * layers * fields.sizes["lon"]))
-    return rows - rows % 120 if rows > 120 else rows
+    rows = rows - rows % 120 if rows > 120 else rows
+    strips = -(-PIECES // len(years))
+    return min(rows, -(-fields.sizes["lat"] // strips))
 
 
 def _maps(said, layers, fields, channels, years, fill, rows, progress) -> Iterator[tuple[int | None, np.ndarray]]:
