@@ -41,8 +41,8 @@ from helpers.space import windows
 ROOM = 128_000_000
 """Bytes of a strip: its channels, and what every member says of it."""
 
-PIECES = 16
-"""Strips of all years, at least: work for some cores even where a map is small."""
+PIECES = 2
+"""Strips of all years, at least. Each takes some 20 ms to begin with, so more of them don't help a small map."""
 
 BAND, BLOCK, APART = 16, 96, 512
 """Rows and columns of a block, and windows that are cut at a time: their filters about fill 2 MiB of cache."""
@@ -81,8 +81,7 @@ def predict_grid(
     fill : {"centre", "drop"}
         What a missing neighbour becomes: the centre's value, or (drop) the cell gets no value.
     rows : int
-        Rows of a strip; by default (0) as many as make 128 MB, which bounds the memory of each worker, or a sixteenth of
-        all there is to do.
+        Rows of a strip; by default (0) as many as make 128 MB, which bounds the memory of each worker, or half a map.
     progress : str
         Title of a bar of strips; none without.
 
