@@ -60,7 +60,7 @@ def machine(root: Path = ROOT) -> dict[str, object]:
         "gemm_one": round(with_one, 1),
         "gemm_all": round(with_all, 1),
         "threads": threads,
-        "system": platform.platform(),
+        "system": f"{platform.system()} {platform.machine()}",
         "Python": platform.python_version(),
         **versions,
         **commit(root),
