@@ -112,9 +112,9 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
         ensemble.named(ensemble.numbers.data)["full.bias"].add_(0.5)  # some outputs above zero, some at it
         networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
         passes, outputs = network.Passes(ensemble, 40), []
-        for at, pixels in passes.lay_out(x if own else x[0]):
-            outputs.append(passes.forward(pixels)[:, : at.stop - at.start].clone())
-            passes.backward(2 * (outputs[-1] - y[:, at]) / 40)
+        for part in passes.lay_out(x if own else x[0]):
+            outputs.append(passes.forward(part)[:, : part.count].clone())
+            passes.backward(part, 2 * (outputs[-1] - y[:, part.at]) / 40)
         assert len(outputs) == (1 if at_once == 4800 else 3)
         gradient, ensemble.numbers.grad = Ensemble(TRIO, CHANNELS, architecture), passes.gather()
         gradient.numbers.data.copy_(passes.gradient)

@@ -36,6 +36,7 @@ from torch import Tensor
 
 from helpers import tasks
 from helpers.cnn.network import Ensemble
+from helpers.cnn.steps import Steps
 from helpers.space import windows
 
 ROOM = 128_000_000
@@ -270,16 +271,16 @@ class Program:
         self.sums, self.ones = self._room("outputs", len(matrices), rows * columns), {"inputs": self.inputs[-1]}
         self.steps = [self._steps(own, self.sums[k : k + 1], side, columns) for k, own in enumerate(matrices)]
 
-    def _steps(self, matrices: Sequence[Tensor], out: Tensor, size: int, columns: int) -> list[Callable[[], object]]:
-        """Return the steps of one member: each is a function and the memory that it reads and writes."""
-        cells, far, steps = out.shape[1], _reach(self.ensemble), []
+    def _steps(self, matrices: Sequence[Tensor], out: Tensor, size: int, columns: int) -> Steps:
+        """Return the steps of one member."""
+        cells, far, steps = out.shape[1], _reach(self.ensemble), Steps()
         z = self._room("z", len(matrices[0]), self.inputs.shape[1])
-        steps.append(partial(torch.mm, matrices[0], self.inputs, out=z))
+        steps.add("mm", z, matrices[0], self.inputs)
         z = z.unflatten(0, (2 * far + 1, -1))
         sums = self._room("sums", size * z.shape[1], cells)
         for i, y in enumerate(sums.unflatten(0, (size, -1))):
             near = [p for p in range(size) if abs(p - i) <= far]
-            steps += _folded(torch.add, [z[p - i + far, :, p * columns :][:, :cells] for p in near], y)
+            _fold(steps, "add", y, [z[p - i + far, :, p * columns :][:, :cells] for p in near])
         for k, matrix in enumerate(matrices[1:]):
             half, filters = (size + 1) // 2, len(sums) // size**2
             hidden = self._room(f"hidden {k}", half**2 * filters + 1, cells)
@@ -288,12 +289,12 @@ class Program:
             for place, pool in enumerate(hidden[:-1].unflatten(0, (half**2, filters)) if size > 1 else ()):
                 a, b = divmod(place, half)
                 group = [pixel for row in pixels[2 * a : 2 * a + 2] for pixel in row[2 * b : 2 * b + 2]]
-                steps += _folded(torch.maximum, group, pool)
+                _fold(steps, "maximum", pool, group)
             # the ReLU comes after the pool, on fewer numbers: that maximum is the same
-            steps.append(partial(torch.clamp, hidden[:-1] if size > 1 else sums, min=0, out=hidden[:-1]))
+            steps.add("relu", hidden[:-1], hidden[:-1] if size > 1 else sums)
             last = k == len(matrices) - 2
             sums, size = out if last else self._room("sums", len(matrix), cells), half
-            steps.append(partial(torch.mm, matrix, hidden, out=sums))
+            steps.add("mm", sums, matrix, hidden)
         return steps
 
     def _room(self, name: str, rows: int, columns: int) -> Tensor:
@@ -318,20 +319,21 @@ class Program:
         for k, steps in enumerate(self.steps):
             if k < len(band):
                 inputs.copy_(band[k])
-            for step in steps:
-                step()
+            steps()
             if self.ensemble.linear is not None:
                 centre = inputs[middle, :, middle : middle + rows].flatten(1)
                 self.sums[k] += self.ensemble.linear[k] @ centre
         return self.ensemble.in_units(self.sums.relu_()).view(self.shape)
 
 
-def _folded(function: Callable[..., Tensor], parts: list[Tensor], out: Tensor) -> list[Callable[[], object]]:
-    """Return the steps that join parts two by two into ``out``."""
+def _fold(steps: Steps, kind: str, out: Tensor, parts: Sequence[Tensor]) -> None:
+    """Join parts two by two into ``out``."""
     if len(parts) == 1:
-        return [partial(out.copy_, parts[0])]
-    first = partial(function, parts[0], parts[1], out=out)
-    return [first, *(partial(function, out, part, out=out) for part in parts[2:])]
+        steps.add("copy", out, parts[0])
+        return
+    steps.add(kind, out, *parts[:2])
+    for part in parts[2:]:
+        steps.add(kind, out, out, part)
 
 
 def _reach(ensemble: Ensemble) -> int:

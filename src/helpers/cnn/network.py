@@ -22,6 +22,8 @@ import torch
 import xarray as xr
 from torch import Tensor, nn
 
+from helpers.cnn.steps import Steps
+
 WINDOW = 3
 """Pixels on a side of the input."""
 
@@ -202,7 +204,7 @@ class Ensemble(nn.Module):
         They are shared by all members, or each member's own. Gradients are the matter of `Passes`.
         """
         passes = Passes(self, standardised.shape[-4])
-        out = [passes.forward(pixels)[:, : at.stop - at.start] for at, pixels in passes.lay_out(standardised)]
+        out = [passes.forward(part)[:, : part.count] for part in passes.lay_out(standardised)]
         return torch.cat(out, dim=1) if out else self.numbers.new_empty(len(self.members), 0)
 
     def in_units(self, outputs: Tensor) -> Tensor:
@@ -257,7 +259,19 @@ def _middle(kernel: Tensor, side: int) -> Tensor:
     return kernel[..., start : start + side, start : start + side]
 
 
-relu_backward = torch.ops.aten.threshold_backward.grad_input  # PyTorch's own: the slope where a value is above 0
+@dataclass(frozen=True)
+class Part:
+    """Some windows of a call of `Passes.lay_out`: which, as pixels that stay in place, and the steps that read them."""
+
+    at: slice
+    pixels: Tensor
+    forward: Steps
+    backward: Steps
+
+    @property
+    def count(self) -> int:
+        """Return how many windows they are; those that fill the part up are beyond."""
+        return self.at.stop - self.at.start
 
 
 class Passes:
@@ -288,11 +302,19 @@ class Passes:
             self.layers.append(_Convolution(*values, *slopes, size, self.size, before=before))
             size = (size + 1) // 2
         self.hidden = self.layers[-1].pooled.flatten(1, 3)
-        self.back, self.slope = torch.empty_like(self.hidden), self.hidden.new_zeros(len(self.hidden), 1, self.size)
+        self.sums = self.hidden.new_empty(len(self.hidden), 1, self.size)
+        self.slope, self.back = torch.zeros_like(self.sums), torch.empty_like(self.hidden)
+        self.spreading, self.gathering = Steps(), Steps()
+        self.spreading.add("zero", self.gradient)
+        for layer in self.layers:
+            layer.spread(self.spreading)
+            layer.gather(self.gathering)
+        kernels = self.slopes["conv1.weight"]  # what a member may not see stays 0
+        self.gathering.add("mul", kernels, kernels, ensemble.mask[:, None, None, None])
         self.spread()
 
-    def lay_out(self, standardised: Tensor) -> list[tuple[slice, Tensor]]:
-        """Cut windows (..., sample, channel, dy, dx) into parts (..., dy, dx, channel, sample), and say which is where.
+    def lay_out(self, standardised: Tensor) -> list[Part]:
+        """Cut windows (..., sample, channel, dy, dx) into parts, with pixels as (..., dy, dx, channel, sample).
 
         The last one is filled up by zeros.
         """
@@ -301,48 +323,55 @@ class Passes:
             own = standardised[..., start : start + self.size, :, :, :].movedim((-4, -3), (-1, -2))
             pixels = own.new_zeros(*own.shape[:-1], self.size)
             pixels[..., : own.shape[-1]] = own
-            parts.append((slice(start, start + own.shape[-1]), pixels))
+            at, seen = slice(start, start + own.shape[-1]), self.layers[0].look(pixels)
+            parts.append(Part(at, pixels, self._forward(pixels, seen), self._backward(seen)))
         return parts
+
+    def _forward(self, pixels: Tensor, seen: list[Tensor]) -> Steps:
+        steps = Steps()
+        for layer in self.layers:
+            layer.forward(steps, seen if layer.seen is None else layer.seen)
+        steps.add("copy", self.sums, self.numbers["full.bias"][..., None])
+        steps.add("baddbmm", self.sums, self.numbers["full.weight"], self.hidden)
+        if self.ensemble.linear is not None:
+            middle = self.ensemble.window // 2
+            centre = pixels[..., middle, middle, :, :].expand(len(self.sums), -1, -1)
+            steps.add("baddbmm", self.sums, self.ensemble.linear[:, None], centre)
+        steps.add("relu", self.sums)
+        return steps
+
+    def _backward(self, seen: list[Tensor]) -> Steps:
+        steps, weight = Steps(), self.numbers["full.weight"]
+        steps.add("relu_slope", self.slope, self.slope, self.sums)
+        steps.add("baddbmm", self.slopes["full.weight"], self.slope, self.hidden.mT)
+        steps.add("add_sums", self.slopes["full.bias"], self.slope[:, None, None])
+        steps.add("mul", self.back, weight.mT, self.slope)
+        back = self.back
+        for layer in reversed(self.layers):
+            back = layer.backward(steps, back, seen if layer.seen is None else layer.seen)
+        return steps
 
     def spread(self) -> None:
         """Read the weights anew, and start the gradient at zero."""
-        self.gradient.zero_()
-        for layer in self.layers:
-            layer.spread()
+        self.spreading()
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, part: Part) -> Tensor:
         """Return the outputs (member, sample) for a part of `lay_out`."""
-        linear, self.layers[0].seen = self.ensemble.linear, self.layers[0].look(pixels)
-        for layer in self.layers:
-            layer.forward()
-        sums = torch.baddbmm(self.numbers["full.bias"][..., None], self.numbers["full.weight"], self.hidden)
-        if linear is not None:
-            middle = self.ensemble.window // 2
-            sums += linear[:, None] @ pixels[..., middle, middle, :, :]
-        self.outputs = sums.relu_()[:, 0]
-        return self.outputs
+        part.forward()
+        return self.sums[:, 0]
 
-    def backward(self, slope: Tensor) -> None:
+    def backward(self, part: Part, slope: Tensor) -> None:
         """Take back the slope (member, sample) of a sum with respect to the last outputs, for `gather` to collect.
 
         Samples that are left out at the end have none.
         """
-        count = slope.shape[1]
-        relu_backward(slope, self.outputs[:, :count], 0, grad_input=self.slope[:, 0, :count])
-        if count < self.size:
-            self.slope[..., count:] = 0.0
-        self.slopes["full.weight"].baddbmm_(self.slope, self.hidden.mT)
-        self.slopes["full.bias"].add_(self.slope.sum(-1))
-        torch.mul(self.numbers["full.weight"].mT, self.slope, out=self.back)
-        back = self.back
-        for layer in reversed(self.layers):
-            back = layer.backward(back)
+        self.slope[:, 0, : part.count] = slope
+        self.slope[..., part.count :] = 0.0
+        part.backward()
 
     def gather(self) -> Tensor:
         """Return the gradient of the sums of all calls of `backward` since `spread`."""
-        for layer in self.layers:
-            layer.gather()
-        self.slopes["conv1.weight"].mul_(self.ensemble.mask[:, None, None, None])  # what a member may not see stays 0
+        self.gathering()
         return self.gradient
 
 
@@ -372,7 +401,7 @@ class _Convolution:
             self.out = kernel.new_empty(size, m, size, f, samples)
             products = self.out.flatten(2, 3).unbind()
             used = [slice(t.start * size * c, t.stop * size * c) for t in taps]
-            self.sight, self.back = pixels, None
+            self.sight, self.back, self.seen = pixels, None, None
         else:
             whole = kernel.new_empty(m, size, size, f, samples)
             self.out, products, used = whole.movedim(1, 0), [whole.flatten(1, 3)], [slice(None)]
@@ -409,52 +438,53 @@ class _Convolution:
             if half > paired:
                 self.single.append((part[-1], to[-1]))
 
-    def spread(self) -> None:
-        """Write the kernel out."""
-        self.slope.zero_()
+    def spread(self, steps: Steps) -> None:
+        """Write the kernel out, and start its slope at zero."""
+        steps.add("zero", self.slope)
         for part, taps, *_ in self.parts:
-            part.copy_(taps)
+            steps.add("copy", part, taps)
 
-    def gather(self) -> None:
+    def gather(self, steps: Steps) -> None:
         """Add up the slopes of all pairs of pixels that a tap joins."""
         for *_, slope, taps in self.parts:
-            taps.add_(slope)
+            steps.add("add", taps, taps, slope)
 
-    def forward(self) -> Tensor:
-        """Return pooled maps (member, y, x, filter, sample) of what is ``seen``: a member's own, or shared by all."""
-        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
-            if seen.ndim == 2:  # one product for all members
-                torch.mm(every[0], seen, out=every[2])
+    def forward(self, steps: Steps, seen: list[Tensor]) -> None:
+        """Make pooled maps (member, y, x, filter, sample) of what is ``seen``: a member's own, or shared by all."""
+        for inputs, own, every in zip(seen, self.own, self.all, strict=True):
+            if inputs.ndim == 2:  # one product for all members
+                steps.add("mm", every[2], every[0], inputs)
             else:
-                torch.bmm(own[0], seen, out=own[2])
+                steps.add("bmm", own[2], own[0], inputs)
         for first, second, larger in self.pairs:
-            torch.maximum(first, second, out=larger)
-            second.gt_(first)  # from here on: 1 where the second is larger and gets the slope, else 0
+            steps.add("maximum", larger, first, second)
+            steps.add("greater", second, second, first)  # from here on: 1 where the second gets the slope, else 0
         for one, out in self.single:
-            out.copy_(one)
+            steps.add("copy", out, one)
         # max(x + b) = max(x) + b: bias and ReLU come after the pool, on fewer numbers
-        return self.pooled.add_(self.bias[:, None, None, :, None]).relu_()
+        steps.add("add", self.pooled, self.pooled, self.bias[:, None, None, :, None])
+        steps.add("relu", self.pooled)
 
-    def backward(self, slope: Tensor) -> Tensor | None:
-        """Return the slope (member, pixel x channel, sample) with respect to what came in; nobody needs it of windows.
+    def backward(self, steps: Steps, slope: Tensor, seen: list[Tensor]) -> Tensor | None:
+        """Take a slope back; return that (member, pixel x channel, sample) of what came in, which windows don't need.
 
         It takes the place of what went out, and then of the products.
         """
-        relu_backward(slope.view_as(self.pooled), self.pooled, 0, grad_input=self.pooled)
-        self.bias_slope.add_(self.pooled.sum((1, 2, 4)))
+        steps.add("relu_slope", self.pooled, slope.view_as(self.pooled), self.pooled)
+        steps.add("add_sums", self.bias_slope, self.pooled)
         for one, out in self.single:
-            one.copy_(out)
+            steps.add("copy", one, out)
         for first, second, larger in reversed(self.pairs):
-            second.mul_(larger)
-            torch.sub(larger, second, out=first)
-        for seen, own, every in zip(self.seen, self.own, self.all, strict=True):
-            if seen.ndim == 2:
-                every[1].addmm_(every[2], seen.mT)
+            steps.add("mul", second, second, larger)
+            steps.add("sub", first, larger, second)
+        for inputs, own, every in zip(seen, self.own, self.all, strict=True):
+            if inputs.ndim == 2:
+                steps.add("addmm", every[1], every[2], inputs.mT)
             else:
-                own[1].baddbmm_(own[2], seen.mT)
-        if self.back is None:
-            return None
-        return torch.bmm(self.matrix.mT, self.own[0][2], out=self.back)
+                steps.add("baddbmm", own[1], own[2], inputs.mT)
+        if self.back is not None:
+            steps.add("bmm", self.back, self.matrix.mT, self.own[0][2])
+        return self.back
 
 
 def as_tensor(windows: xr.DataArray | np.ndarray, channels: Sequence[str], side: int = WINDOW) -> Tensor:

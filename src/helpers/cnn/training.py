@@ -17,7 +17,7 @@ import xarray as xr
 from torch import Tensor
 
 from helpers import tasks
-from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, Passes, as_tensor, check_device
+from helpers.cnn.network import ARCHITECTURE, Ensemble, Member, Part, Passes, as_tensor, check_device
 
 Split = Callable[[int, torch.Generator], Tensor]
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -257,13 +257,14 @@ def _take_steps(ensemble, run: _Drawn | _Kept, iterations: int, loss: Loss, lear
         run.draw(step)
         passes.spread()
         predicted = torch.empty_like(y)
-        for at, pixels in run.x:
-            predicted[:, at] = out = passes.forward(pixels)[:, : at.stop - at.start]
+        for part in run.x:
+            at = part.at
+            predicted[:, at] = out = passes.forward(part)[:, : part.count]
             if step < iterations:
                 with torch.enable_grad():  # members share no weights: a sum of losses
                     out = out.detach().requires_grad_()
                     (slope,) = torch.autograd.grad(loss(out, y[:, at]), out, grad_outputs=run.weight[:, at])
-                passes.backward(slope)
+                passes.backward(part, slope)
         if run.is_over(step, predicted):
             tasks.advance(len(ensemble.members) * (iterations - step))
             break
@@ -361,16 +362,18 @@ class _Kept:
         self.ensemble, self.samples, self.masks = ensemble, samples, (training, validation)
         self.iterations, self.loss, self.patience = iterations, loss, patience or math.inf
         _scale_by_own(ensemble, samples, training)
+        penalty = ensemble.numbers.new_tensor([m.ridge for m in ensemble.members])
+        if (finite := torch.isfinite(penalty)).any():
+            ensemble.linear = torch.zeros_like(ensemble.mean)
         self.seen, self.judged = self._part(training), None if validation is None else self._part(validation)
         self.passes, self.x, self.y, self.weight = self.seen.passes, self.seen.x, self.seen.y, self.seen.weight
         with torch.no_grad():
             bias = ensemble.named(ensemble.numbers)["full.bias"]
             bias.copy_(self.seen.mean(self.y)[:, None])  # a ReLU output that starts below zero everywhere never learns
-            middle = ensemble.window // 2
-            penalty = bias.new_tensor([m.ridge for m in ensemble.members])
-            if (finite := torch.isfinite(penalty)).any():  # these start at the ridge regression of the centre pixel
-                centre = self._windows(self.seen.index)[..., middle, middle]
-                ensemble.linear, intercept = _ridge(self.seen, centre, penalty)
+            if ensemble.linear is not None:  # these start at the ridge regression of the centre pixel
+                centre = self._windows(self.seen.index)[..., ensemble.window // 2, ensemble.window // 2]
+                slopes, intercept = _ridge(self.seen, centre, penalty)
+                ensemble.linear.copy_(slopes)
                 bias[finite], ensemble.named(ensemble.numbers)["full.weight"][finite] = intercept[finite, None], 0.0
         members = len(ensemble.members)
         self.looks = sorted({*range(0, iterations + 1, check), iterations})
@@ -451,7 +454,7 @@ class _Part:
     """
 
     passes: Passes
-    x: list[tuple[slice, Tensor]]
+    x: list[Part]
     y: Tensor
     units: Tensor
     weight: Tensor
@@ -464,7 +467,7 @@ class _Part:
     def outputs(self) -> Tensor:
         """Return what the networks, as they are now, make of the samples (member, place)."""
         self.passes.spread()
-        return torch.cat([self.passes.forward(pixels)[:, : at.stop - at.start] for at, pixels in self.x], dim=1)
+        return torch.cat([self.passes.forward(part)[:, : part.count] for part in self.x], dim=1)
 
 
 def _places(mask: np.ndarray) -> tuple[Tensor, Tensor]:
