@@ -47,8 +47,9 @@ SHORT = dict(zip(("global", "north", "tropics", "south"), REGIONS, strict=True))
 WORDS = {"increase": "rise", "decrease": "fall", "reco": "RECO", "npp": "NPP"}
 """What the paper's tables in data/reported call things, and how a page writes them."""
 
-HELD = 2_000_000
-"""Numbers (float64, 16 MB) that the largest intermediate array of a block of cells may hold."""
+HELD = 4_000_000
+"""Numbers (float64, 32 MB) that the largest intermediate array of a block of cells may hold. One thread is as fast with
+smaller blocks; two hand Python's lock to each other at each step, which must not take longer than the step."""
 
 PIECE, STRIP = 250_000_000, 4_000_000
 """Numbers of the maps that a piece of work reads at most, and that a function of a strip is given: its intermediate
@@ -173,19 +174,21 @@ def over_rows(work: Callable[..., xr.Dataset], *fields: xr.DataArray, beside: in
 # A line, or a test, for every cell.
 
 
-def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Dataset:
+def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str], *, power: int = 2) -> xr.Dataset:
     """Run a fit or a test on all cells, without holding more than a block of them in float64.
 
     Parameters
     ----------
     kernel : callable
         Takes values (n, cells), float64, complete and not constant, which it may overwrite, and the n ascending years;
-        returns (len(names), cells). The largest array that it makes has n² numbers a cell or fewer.
+        returns (len(names), cells).
     y : DataArray (…, year, …)
         Yearly values in any unit; missing is NaN. The years are numbers, in any order. In memory, or lazily on dask:
         then it is read once, a strip of rows at a time, as in `each_strip`.
     names : sequence of str
         What the rows of the kernel's answer are called; "p" is among them.
+    power : int
+        The largest array that the kernel makes has n to this power numbers a cell, or fewer.
 
     Returns
     -------
@@ -205,19 +208,20 @@ def each_cell(kernel: Kernel, y: xr.DataArray, names: Sequence[str]) -> xr.Datas
     if x.dtype.kind not in "iuf" or np.unique(x).size < max(x.size, 3):
         raise ValueError(f"year: expected 3 different whole years or more, such as 2000, found {x}; mend them")
     whole = y.chunks is not None and "lat" in y.dims
-    fit = partial(_fit, kernel=kernel, names=tuple(names), dtype=y.dtype if whole else np.dtype("float64"))
+    dtype = y.dtype if whole else np.dtype("float64")
+    fit = partial(_fit, kernel=kernel, names=tuple(names), dtype=dtype, step=max(1, HELD // x.size**power))
     return over_rows(fit, y) if whole else fit(y)
 
 
-def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype) -> xr.Dataset:
-    """Run ``kernel`` on maps in memory, block by block."""
+def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype, step: int) -> xr.Dataset:
+    """Run ``kernel`` on maps in memory, so many cells at a time."""
     y = y.transpose("year", ...)
     if not y.indexes["year"].is_monotonic_increasing:
         y = y.sortby("year")
     x, values = y["year"].to_numpy().astype("float64"), y.to_numpy().reshape(y.sizes["year"], -1)
     answers = np.full((len(names), values.shape[1]), np.nan, dtype)
     outcome = np.full(values.shape[1], MISSING_YEAR, "int8")
-    step, p = max(1, HELD // x.size**2), names.index("p")
+    p = names.index("p")
     room = np.empty(min(step, values.shape[1]) * x.size)  # fresh memory for each block takes longer than the fit
     for start in range(0, values.shape[1], step):
         block, cells = values[:, start : start + step], slice(start, start + step)
@@ -316,7 +320,7 @@ def ols(y: xr.DataArray) -> xr.Dataset:
     Wilks (2011), *Statistical Methods in the Atmospheric Sciences*, section 7.2. The p-value takes the years as
     independent of each other; a series with memory gets one that is too small.
     """
-    return each_cell(line, y, ("slope", "intercept", "p", "r"))
+    return each_cell(line, y, ("slope", "intercept", "p", "r"), power=1)
 
 
 def _changes(y: xr.DataArray) -> xr.DataArray:
