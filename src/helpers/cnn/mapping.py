@@ -210,11 +210,15 @@ def _members(ensemble: Ensemble, block: np.ndarray, valid: np.ndarray, whole: np
         columns = here.mean(axis=0) >= SHARED
         alone[rows] &= ~(here & columns)
         columns = np.flatnonzero(columns)
-        band = _standardised(ensemble, block[None, :, top : rows.stop + 2]) if columns.size else None
+        if columns.size == 0:
+            continue
+        first, last = columns[0], columns[-1] + side
+        band = _standardised(ensemble, block[None, :, top : rows.stop + side - 1, first:last])
         for some in _groups(columns, BLOCK, 8):
-            here = [band.index_select(-1, torch.from_numpy(some + q)) for q in range(side)]
+            beside = torch.from_numpy(some - first + np.arange(side)[:, None])
+            here = band.index_select(-1, beside.flatten()).unflatten(-1, beside.shape).movedim(-2, 1)
             # cells of these columns that lack something get their value below, if any
-            out[:, rows, some] = program(rows.stop - top, some.size)(torch.cat(here, dim=1))
+            out[:, rows, some] = program(rows.stop - top, some.size)(here[:, :, 0])
     for at in _groups(np.flatnonzero(alone), APART, 64):
         row, column = np.divmod(at, valid.shape[1])
         cubes = _standardised(ensemble, _cut(block, row, column, side))
@@ -267,15 +271,25 @@ class Program:
     ) -> None:
         self.ensemble, self.shape, self.memory = ensemble, (len(matrices), rows, columns), memory
         side = ensemble.window
-        self.inputs = self._room("inputs", side * len(ensemble.channels) + 1, (rows + side - 1) * columns)
-        self.sums, self.ones = self._room("outputs", len(matrices), rows * columns), {"inputs": self.inputs[-1]}
-        self.steps = [self._steps(own, self.sums[k : k + 1], side, columns) for k, own in enumerate(matrices)]
+        inputs = self._room("inputs", side * len(ensemble.channels) + 1, (rows + side - 1) * columns)
+        self.inputs = inputs[:-1].view(side, len(ensemble.channels), rows + side - 1, columns)
+        self.sums = self._room("outputs", len(matrices), rows * columns)
+        self.steps = [Steps() for _ in (matrices if ensemble.mean.ndim > 1 else [None])]  # for each normaliser
+        for k, own in enumerate(matrices):
+            steps = self.steps[min(k, len(self.steps) - 1)]
+            self._plan(steps, own, inputs, self.sums[k : k + 1], side)
+            if ensemble.linear is not None:
+                middle, c = side // 2, len(ensemble.channels)
+                centre = inputs[middle * c : (middle + 1) * c, middle * columns :][:, : rows * columns]
+                steps.add("addmm", self.sums[k : k + 1], ensemble.linear[k : k + 1], centre)
+        self.steps[-1].add("relu", self.sums)
 
-    def _steps(self, matrices: Sequence[Tensor], out: Tensor, size: int, columns: int) -> Steps:
-        """Return the steps of one member."""
-        cells, far, steps = out.shape[1], _reach(self.ensemble), Steps()
-        z = self._room("z", len(matrices[0]), self.inputs.shape[1])
-        steps.add("mm", z, matrices[0], self.inputs)
+    def _plan(self, steps: Steps, matrices: Sequence[Tensor], inputs: Tensor, out: Tensor, size: int) -> None:
+        """Add the steps of one member, from its inputs to its sums before the last ReLU."""
+        one, (cells, columns), far = inputs.new_ones(()), (out.shape[1], self.shape[2]), _reach(self.ensemble)
+        steps.add("copy", inputs[-1], one)  # for the bias, here and below
+        z = self._room("z", len(matrices[0]), inputs.shape[1])
+        steps.add("mm", z, matrices[0], inputs)
         z = z.unflatten(0, (2 * far + 1, -1))
         sums = self._room("sums", size * z.shape[1], cells)
         for i, y in enumerate(sums.unflatten(0, (size, -1))):
@@ -284,7 +298,7 @@ class Program:
         for k, matrix in enumerate(matrices[1:]):
             half, filters = (size + 1) // 2, len(sums) // size**2
             hidden = self._room(f"hidden {k}", half**2 * filters + 1, cells)
-            self.ones[f"hidden {k}"] = hidden[-1]  # for the bias
+            steps.add("copy", hidden[-1], one)
             pixels = sums.unflatten(0, (size, size, filters))
             for place, pool in enumerate(hidden[:-1].unflatten(0, (half**2, filters)) if size > 1 else ()):
                 a, b = divmod(place, half)
@@ -295,7 +309,6 @@ class Program:
             last = k == len(matrices) - 2
             sums, size = out if last else self._room("sums", len(matrix), cells), half
             steps.add("mm", sums, matrix, hidden)
-        return steps
 
     def _room(self, name: str, rows: int, columns: int) -> Tensor:
         """Return memory (rows, columns), the same for the same name."""
@@ -312,18 +325,10 @@ class Program:
         band : Tensor (1 or member, side, channel, row + side - 1, column)
             Standardised; along ``side`` a pixel and its neighbours in the same row, from west to east.
         """
-        middle, rows = self.ensemble.window // 2, self.shape[1]
-        inputs = self.inputs[:-1].view(band.shape[1:])
-        for ones in self.ones.values():
-            ones.fill_(1.0)
-        for k, steps in enumerate(self.steps):
-            if k < len(band):
-                inputs.copy_(band[k])
+        for inputs, steps in zip(band, self.steps, strict=True):
+            self.inputs.copy_(inputs)
             steps()
-            if self.ensemble.linear is not None:
-                centre = inputs[middle, :, middle : middle + rows].flatten(1)
-                self.sums[k] += self.ensemble.linear[k] @ centre
-        return self.ensemble.in_units(self.sums.relu_()).view(self.shape)
+        return self.ensemble.in_units(self.sums).view(self.shape)
 
 
 def _fold(steps: Steps, kind: str, out: Tensor, parts: Sequence[Tensor]) -> None:
