@@ -215,22 +215,12 @@ def _of_globes(dates: Dates, values_of: Callable[[Path], Raster], cells: Cells, 
     step = max(PIXELS // cells.shape[1], 1)
     strips = [slice(begin, begin + step) for begin in range(0, cells.shape[0], step)]
 
-    def on_cells(date: tuple[int, list[Path]]) -> tuple:
-        raster = _own_cells(map(values_of, date[1]), cells)
-        stored, table = raster.coded or (None, np.zeros(0))
-        of_codes = np.zeros(table.shape), np.zeros(table.shape, "float32")
-        _add(*of_codes, table.copy(), date[0])
-        return date[0], raster, stored, of_codes
+    def on_cells(date: tuple[int, list[Path]]) -> tuple[int, Raster]:
+        return date[0], _own_cells(map(values_of, date[1]), cells)
 
     def add(rows: slice) -> None:
-        at = rows, slice(None)
-        for days, raster, stored, of_codes in batch:
-            if stored is None:
-                _add(total[at], mean[at], raster.read(at), days)
-                continue
-            code = stored(at).astype("intp")
-            for sums, table in zip((total, mean), of_codes, strict=True):
-                sums[at] += table.take(code)
+        for days, raster in batch:
+            _add(total[rows], mean[rows], raster.read((rows, slice(None))), days)
 
     def finish(rows: slice) -> None:
         mean[rows] = _mean(total[rows], mean[rows], needed)

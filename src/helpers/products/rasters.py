@@ -71,8 +71,6 @@ class Raster:
         What the file says of the field (``scale_factor``, ``units``, …), and of itself.
     block : int
         Rows that the file keeps together.
-    coded : tuple, optional
-        Of values that are few: how to read codes of them, as ``read`` does values, and the value of each code.
     """
 
     read: Callable[[tuple[slice, slice]], np.ndarray]
@@ -85,7 +83,6 @@ class Raster:
     attributes: dict = field(default_factory=dict)
     metadata: dict = field(default_factory=dict)
     block: int = 1
-    coded: tuple[Callable[[tuple[slice, slice]], np.ndarray], np.ndarray] | None = None
 
     @property
     def stored(self) -> np.ndarray:
@@ -488,11 +485,7 @@ def decode(raster: Raster, field: Field) -> Raster:
     if kind.kind in "iu" and kind.itemsize <= 2:  # of so few numbers a table is faster
         code = np.dtype(f"u{kind.itemsize}")
         table = find(np.arange(256**code.itemsize, dtype=code).view(kind))
-
-        def codes(at: tuple[slice, slice]) -> np.ndarray:
-            return raster.read(at).view(code)
-
-        return replace(raster, read=lambda at: np.take(table, codes(at)), coded=(codes, table))
+        return replace(raster, read=lambda at: np.take(table, raster.read(at).view(code)))
     return replace(raster, read=lambda at: find(raster.read(at)))
 
 

@@ -65,7 +65,7 @@ class Reader:
         """
         begin = time.monotonic()
         late = None
-        if not hasattr(signal, "alarm"):  # by which the reader ends itself; a thread a request costs more than a file
+        if not hasattr(signal, "alarm"):  # which ends a reader from within, and needs no thread for each request
             late = threading.Timer(PATIENCE, self.process.kill)
             late.daemon = True
             late.start()
