@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from eos_files import lai_globe, npp_tile
 
-from helpers import products
+from helpers import products, tasks
 from helpers.products import DamagedFile, hdf4, rasters, readers
 from helpers.space.grid import Grid
 
@@ -80,7 +80,7 @@ def test_a_reader_that_hangs_is_given_up_while_others_go_on(tmp_path, monkeypatc
         except DamagedFile as error:
             return str(error)
 
-    first, *others = rasters.beside(found, [bad, good, good, good])
+    first, *others = tasks.each(found, [bad, good, good, good], here=True)
     assert first.startswith(f"{bad}: cannot be read: the HDF4 library took more than 6 s over it")
     assert others == [STORED.tolist()] * 3
 

@@ -120,6 +120,22 @@ def test_pieces_of_a_piece_are_done_one_after_the_other_in_its_thread(anywhere):
     assert list(tasks.each(work, [0, 10])) == [[0, 1, 2], [10, 11, 12]]
 
 
+def test_what_is_to_stay_here_goes_side_by_side_in_this_process_also_within_a_piece(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    both = threading.Barrier(2, timeout=60)  # who is alone never passes it
+
+    def inner(_):
+        both.wait()
+        return os.getpid()
+
+    def work(_):
+        return list(tasks.each(inner, range(4), here=True))
+
+    assert list(tasks.each(work, [0])) == [[os.getpid()] * 4]
+    monkeypatch.setenv(tasks.SCHEDULER, "tcp://127.0.0.1:1")  # where nobody answers
+    assert work(0) == [os.getpid()] * 4
+
+
 def test_a_piece_has_one_thread_and_its_caller_keeps_his(anywhere):
     def threads(_=None):
         np.ones((2, 2)) @ np.ones((2, 2)), torch.ones(2)  # both libraries are there

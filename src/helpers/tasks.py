@@ -22,7 +22,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +68,12 @@ def cores() -> int:
 
 
 def each(
-    work: Callable[[Item], Result], items: Iterable[Item], *, progress: str = "", total: int | None = None
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    progress: str = "",
+    total: int | None = None,
+    here: bool = False,
 ) -> Iterator[Result]:
     """Yield ``work(item)`` for every item, in their order, while others are at work on the next ones.
 
@@ -84,6 +89,9 @@ def each(
         Title of a bar; none without.
     total : int, optional
         Steps of the whole that pieces tell of by `advance`; by default a piece is a step.
+    here : bool
+        On threads of this process whatever is set, also within a piece: for many short reads, which wait for other
+        processes, and which call neither BLAS nor OpenMP.
 
     Raises
     ------
@@ -92,7 +100,7 @@ def each(
     ConnectionError
         The cluster can't be reached, is unlike this machine, or has been without workers for `ALONE` seconds.
     """
-    if hasattr(_here, "tell"):
+    if (cores() == 1 or operator.length_hint(items, 2) < 2) if here else hasattr(_here, "tell"):
         yield from map(work, items)
         return
     items, count = iter(items), operator.length_hint(items) if total is None else total
@@ -104,8 +112,8 @@ def each(
             with bar.get_lock():
                 bar.update(steps)
 
-    address, waiting = os.environ.get(SCHEDULER, ""), deque()
-    pool = _cluster(address, work, show, progress) if address else _threads(work, show)
+    address, waiting = "" if here else os.environ.get(SCHEDULER, ""), deque()
+    pool = _cluster(address, work, show, progress) if address else _threads(work, show, limited=not here)
     with bar, pool as (submit, take, width):
         try:
             for item in items:
@@ -146,7 +154,9 @@ def _unless(stopped: bool) -> None:
 
 
 @contextmanager
-def _threads(work: Callable, show: Callable[[int], None]) -> Iterator[tuple[Callable, Callable, Callable]]:
+def _threads(
+    work: Callable, show: Callable[[int], None], limited: bool
+) -> Iterator[tuple[Callable, Callable, Callable]]:
     """Yield how to hand an item out (for a future), how to wait for a result, and how many are done at a time."""
     broken, width = threading.Event(), cores()
 
@@ -155,9 +165,9 @@ def _threads(work: Callable, show: Callable[[int], None]) -> Iterator[tuple[Call
         show(steps)
 
     # Libraries that start threads within those of a pool wait for each other most of the time. A limit of OpenMP is
-    # the thread's own; that of BLAS is of the process.
-    alone = {"initializer": threadpool_limits, "initargs": (1, "openmp")}
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(width, **alone) as pool:
+    # the thread's own; that of BLAS is of the process. To find the libraries takes longer than to read a small file.
+    alone = {"initializer": threadpool_limits, "initargs": (1, "openmp")} if limited else {}
+    with threadpool_limits(1, "blas") if limited else nullcontext(), ThreadPoolExecutor(width, **alone) as pool:
         try:
             yield lambda item: pool.submit(_told, tell, work, item), Future.result, lambda: width
         finally:

@@ -310,7 +310,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     for path in files:
         if not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
-        if path.suffix.lower() in UNREAD or path.name.lower().endswith(".tar.gz"):
+        if path.name.lower().endswith((*UNREAD, ".tar.gz")):
             raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")
     _one_of_each(entry, files)
     family = import_module(f"helpers.products.{entry.family}")
@@ -505,7 +505,7 @@ def _one_of_each(entry: Product, paths: list[Path]) -> None:
     for path in paths:
         if found := entry.file.search(path.name):
             examples.setdefault(found.groupdict().get("version"), path.name)
-        twin = plain.setdefault(path.parent / plain_name(path.name), path)
+        twin = plain.setdefault(plain_name(str(path)), path)
         if twin != path and not entry.of_towers:
             raise ProductError(f"{path}: expected one copy of each file, found {twin.name} too; remove one of the two")
     told = sorted((version, name) for version, name in examples.items() if version)

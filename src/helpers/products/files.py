@@ -104,7 +104,7 @@ def plain_name(name: str) -> str:
     >>> plain_name("spei12.nc.gz"), plain_name("spei12.nc")
     ('spei12.nc', 'spei12.nc')
     """
-    return name[: -len(Path(name).suffix)] if Path(name).suffix.lower() in PACKED else name
+    return name[: name.rindex(".")] if name.lower().endswith(PACKED) else name
 
 
 def members(path: Path) -> list[str]:

@@ -220,7 +220,7 @@ def main() -> None:
     """Answer requests until the input ends.
 
     An interrupt is for the one who asks, who ends this process by closing its input. The alarm ends a reader that hangs
-    in the library when the other is gone.
+    in the library: it is the system's, and does not wait for the library to come back.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     given, told = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")

@@ -33,9 +33,11 @@ import math
 import re
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import dask
@@ -151,9 +153,7 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
         A file cannot be read.
     """
     blank, tiled = set(), isinstance(cells, Grid)
-    total, weight = np.zeros(cells.shape), np.zeros(cells.shape, "float32")
-    step = max(PIXELS // cells.shape[1], 1)
-    strips = [slice(begin, begin + step) for begin in range(0, cells.shape[0], step)]
+    needed = field.coverage * sum(days for days, _ in dates) - 1e-6
 
     def values_of(path: Path) -> Raster:
         raster = rasters.decode(rasters.read_hdf4(path, field.stored, field.grid), field)
@@ -164,45 +164,11 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
             blank.add(path)
         return raster
 
-    def on_cells(date: tuple[int, list[Path]]) -> Raster:
-        return _own_cells(map(values_of, date[1]), cells)
-
-    def add(at: tuple[slice, slice], values: np.ndarray, days: int) -> None:
-        valid = np.isfinite(values)
-        np.copyto(values, 0, where=~valid)
-        total[at] += values * np.float64(days)
-        weight[at] += np.float32(days) * valid
-
-    def add_block(block: tuple, days: int) -> None:
-        *at, values = block
-        add(tuple(at), values, days)
-
-    def add_strip(rows: slice, batch: list) -> None:
-        for days, raster in batch:
-            add((rows, slice(None)), raster.read((rows, slice(None))), days)
-
-    def finish(rows: slice) -> None:
-        enough = (weight[rows] > 0) & (weight[rows] >= needed)
-        np.divide(total[rows], weight[rows], out=mean[rows], where=enough, casting="same_kind")
-
-    def do(work: Callable, items: Iterable) -> None:
-        for _ in rasters.beside(work, items):
-            pass
-
     with _AT_WORK:
         if tiled:
-            for days, paths in dates:
-                do(partial(add_block, days=days), rasters.blocks(paths, cells, method, opened=values_of))
+            mean = _of_tiles(dates, values_of, cells, method, needed)
         else:
-            size = 2 * tasks.cores()  # a few dates are added together, for less way through memory
-            for begin in range(0, len(dates), size):
-                batch = dates[begin : begin + size]
-                opened = rasters.beside(on_cells, batch)
-                fields = [(days, raster) for (days, _), raster in zip(batch, opened, strict=True)]
-                do(partial(add_strip, batch=fields), strips)
-        mean = np.full(cells.shape, np.nan, "float32")
-        needed = field.coverage * sum(days for days, _ in dates) - 1e-6
-        do(finish, strips)
+            mean = _of_globes(dates, values_of, cells, needed)
     files = [path for _, paths in dates for path in paths]
     blank = [path for path in files if path in blank]
     if len(blank) == len(files):
@@ -225,6 +191,60 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
         return mean
     mean[mean == product.notes["water_too"]] = 0  # water is 17 in some legends
     return np.nan_to_num(mean, nan=-1).astype("int8")
+
+
+def _of_tiles(dates: Dates, values_of: Callable[[Path], Raster], grid: Grid, method: str, needed: float) -> np.ndarray:
+    """Return the mean over dates of tiles, NaN in cells where the dates with a value have fewer days than needed."""
+    sums = {}  # of the blocks of the grid that a tile reaches
+    paths = [path for _, tiles in dates for path in tiles]
+    parts = tasks.each(lambda path: rasters.parts(values_of(path), grid, method), paths, here=True)
+    for days, tiles in dates:
+        for rows, columns, values in rasters.blocks(islice(parts, len(tiles)), grid, method):
+            at = rows.start, columns.start
+            sums.setdefault(at, (rows, columns, np.zeros(values.shape), np.zeros(values.shape, "float32")))
+            _add(*sums[at][2:], values, days)
+    mean = np.full(grid.shape, np.nan, "float32")
+    for rows, columns, total, weight in sums.values():
+        mean[rows, columns] = _mean(total, weight, needed)
+    return mean
+
+
+def _of_globes(dates: Dates, values_of: Callable[[Path], Raster], cells: Cells, needed: float) -> np.ndarray:
+    """Return the same of files on latitude and longitude, which stay on their cells."""
+    total, mean = np.zeros(cells.shape), np.zeros(cells.shape, "float32")  # the mean's place is the weights' before
+    step = max(PIXELS // cells.shape[1], 1)
+    strips = [slice(begin, begin + step) for begin in range(0, cells.shape[0], step)]
+
+    def on_cells(date: tuple[int, list[Path]]) -> tuple[int, Raster]:
+        return date[0], _own_cells(map(values_of, date[1]), cells)
+
+    def add(rows: slice) -> None:
+        for days, raster in batch:
+            _add(total[rows], mean[rows], raster.read((rows, slice(None))), days)
+
+    def finish(rows: slice) -> None:
+        mean[rows] = _mean(total[rows], mean[rows], needed)
+
+    size = 2 * tasks.cores()  # a few dates are added together, for less way through memory
+    for begin in range(0, len(dates), size):
+        batch = list(tasks.each(on_cells, dates[begin : begin + size], here=True))
+        deque(tasks.each(add, strips, here=True), 0)
+    deque(tasks.each(finish, strips, here=True), 0)
+    return mean
+
+
+def _add(total: np.ndarray, weight: np.ndarray, values: np.ndarray, days: int) -> None:
+    """Add a date's values, which are taken for scratch, and its days where there are values, to the sums."""
+    valid = np.isfinite(values)
+    np.copyto(values, 0, where=~valid)
+    total += values * np.float64(days)
+    weight += np.float32(days) * valid
+
+
+def _mean(total: np.ndarray, weight: np.ndarray, needed: float) -> np.ndarray:
+    """Return the mean, float32, NaN where there is too little weight."""
+    mean = np.full(total.shape, np.nan, "float32")
+    return np.divide(total, weight, out=mean, where=(weight > 0) & (weight >= needed), casting="same_kind")
 
 
 def _own_cells(date: Iterable[Raster], cells: Cells) -> Raster:

@@ -16,13 +16,11 @@ from __future__ import annotations
 import math
 import re
 import struct
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
-from itertools import islice, product
+from itertools import chain, product
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,7 +44,7 @@ x = R lon cos(lat), y = R lat."""
 PIXELS = 2**22
 """Pixels that are worked on at a time."""
 BLOCK = 200
-"""Rows and columns of the blocks of a grid of which it is known whether a raster reaches them."""
+"""Rows and columns of the blocks of a grid in which sums are held, of those alone that a raster reaches."""
 STRIPS = 64
 """Strips of pixels that are averaged at a time, which bounds memory near the poles."""
 
@@ -498,42 +496,42 @@ def any_value(raster: Raster) -> bool:
     return any(np.isfinite(raster.read((rows, slice(None)))).any() for rows in strips)
 
 
-def beside(work: Callable, items: Iterable) -> Iterator:
-    """Yield ``work(item)`` for each item, in order, while threads of this process are at work on the next few."""
-    items, width = iter(items), tasks.cores()
-    if width == 1:
-        yield from map(work, items)
-        return
-    with ThreadPoolExecutor(width) as pool:
-        waiting = deque(pool.submit(work, item) for item in islice(items, width + 1))
-        while waiting:
-            done = waiting.popleft().result()
-            waiting.extend(pool.submit(work, item) for item in islice(items, 1))
-            yield done
-
-
 def mosaic(rasters: Iterable[Raster], grid: Grid, method: str, dtype: str = "float32") -> np.ndarray:
     """Put rasters of values side by side onto the grid: (lat, lon), NaN where none has a value; as `blocks`."""
     out = np.full(grid.shape, np.nan, dtype)
-    for rows, columns, values in blocks(rasters, grid, method, dtype):
+    every = tasks.each(partial(parts, grid=grid, method=method), rasters, here=True)
+    for rows, columns, values in blocks(every, grid, method, dtype):
         out[rows, columns] = values
     return out
 
 
+def parts(raster: Raster, grid: Grid, method: str) -> list[tuple]:
+    """Bring a raster of values onto the grid; return for bands of it rows, columns, sums of weighted values, weights.
+
+    Parameters
+    ----------
+    raster : Raster
+        In memory, NaN where there is no value.
+    method : {"nearest", "average", "bilinear"}
+        As in `grid.resample`.
+    """
+    return _picked(raster, grid) if method == "nearest" else list(_bands(raster, grid, method))
+
+
 def blocks(
-    items: Iterable, grid: Grid, method: str, dtype: str = "float32", opened: Callable[..., Raster] = lambda one: one
+    every: Iterable[list[tuple]], grid: Grid, method: str, dtype: str = "float32"
 ) -> Iterator[tuple[slice, slice, np.ndarray]]:
-    """Put rasters of values side by side onto the grid, a few at a time, so that memory doesn't grow with their number.
+    """Put rasters of values side by side onto the grid, one by one, so that memory doesn't grow with their number.
 
     Weighted values and weights are added up over all of them first, in their order, and divided last, so that a cell
     which several share comes out as if they had been one raster.
 
     Parameters
     ----------
-    items : iterable
-        Rasters in memory, NaN where there is no value; or whatever ``opened`` makes such a raster of, within a thread.
+    every : iterable of list
+        `parts` of each raster.
     method : {"nearest", "average", "bilinear"}
-        As in `grid.resample`. An average takes cells with a ten-thousandth of their area under pixels with a value.
+        By which they were made. An average takes cells with a ten-thousandth of their area under pixels with a value.
 
     Yields
     ------
@@ -541,21 +539,24 @@ def blocks(
         Rows and columns of a block of the grid, and its values: of all blocks that a raster reaches.
     """
     summed = dtype if method == "nearest" else "float64"  # of what is copied no sum is longer than one
-    total, weight = np.zeros(grid.shape, summed), np.zeros(grid.shape, summed)  # what no raster reaches takes no memory
-    reached, least = set(), 1e-4 if method == "average" else LEAST[method]
-
-    def parts(item) -> list[tuple]:
-        raster = opened(item)
-        return _picked(raster, grid) if method == "nearest" else list(_bands(raster, grid, method))
-
-    for several in beside(parts, items):
-        for rows, columns, values, share in several:
-            total[rows, columns] += values
-            weight[rows, columns] += share
-            reached.update(product(*(range(one.start // BLOCK, -(-one.stop // BLOCK)) for one in (rows, columns))))
-    for place in sorted(reached):
+    sums, least = {}, 1e-4 if method == "average" else LEAST[method]
+    for rows, columns, values, share in chain.from_iterable(every):
+        for place in product(*(range(one.start // BLOCK, -(-one.stop // BLOCK)) for one in (rows, columns))):
+            if place not in sums:
+                shape = [min(BLOCK, size - k * BLOCK) for k, size in zip(place, grid.shape, strict=True)]
+                sums[place] = np.zeros(shape, summed), np.zeros(shape, summed)
+            into, out = zip(*(_shared(one, k) for one, k in zip((rows, columns), place, strict=True)), strict=True)
+            for total, part in zip(sums[place], (values, share), strict=True):
+                total[into] += part[out]
+    for place in sorted(sums):
         rows, columns = (slice(k * BLOCK, (k + 1) * BLOCK) for k in place)
-        yield rows, columns, weighted_mean(total[rows, columns], weight[rows, columns], least, dtype)
+        yield rows, columns, weighted_mean(*sums[place], least, dtype)
+
+
+def _shared(span: slice, k: int) -> tuple[slice, slice]:
+    """Return where rows or columns of the grid lie in its k-th block, and which of them do."""
+    begin, end = max(span.start, k * BLOCK), min(span.stop, (k + 1) * BLOCK)
+    return slice(begin - k * BLOCK, end - k * BLOCK), slice(begin - span.start, end - span.start)
 
 
 def _picked(raster: Raster, grid: Grid) -> list[tuple]:

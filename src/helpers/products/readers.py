@@ -14,10 +14,12 @@ from __future__ import annotations
 import mmap
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -61,27 +63,26 @@ class Reader:
         HDF4Error, OSError
             What the reader met.
         """
-        given_up = threading.Event()
-
-        def give_up() -> None:
-            given_up.set()
-            self.process.kill()
-
-        late = threading.Timer(PATIENCE, give_up)
-        late.daemon = True
-        late.start()
+        begin = time.monotonic()
+        late = None
+        if not hasattr(signal, "alarm"):  # which ends a reader from within, and needs no thread for each request
+            late = threading.Timer(PATIENCE, self.process.kill)
+            late.daemon = True
+            late.start()
         try:
-            hdf4.send(self.process.stdin, request | {"patience": PATIENCE + 60})
+            hdf4.send(self.process.stdin, request | {"patience": PATIENCE})
             found = hdf4.receive(self.process.stdout)
         except (EOFError, ValueError, OSError):
             status = self.end()
-            how = f"took more than {PATIENCE} s" if given_up.is_set() else f"ended (status {status})"
+            hung = time.monotonic() - begin >= PATIENCE
+            how = f"took more than {PATIENCE} s" if hung else f"ended (status {status})"
             raise DamagedFile(
                 f"{path}: cannot be read: the HDF4 library {how} over it; it is damaged, or memory is short: make "
                 "room, or fetch it again"
             ) from None
         finally:
-            late.cancel()
+            if late:
+                late.cancel()
         if "error" not in found:
             return found
         raise OSError(found["errno"], found["error"]) if found["errno"] else HDF4Error(found["error"])
