@@ -126,7 +126,7 @@ def main() -> int:
         if rows:
             tables[name] = rows
     if tables:
-        whole = keep(tables, about["commit"][:10], options.to / "results.csv")
+        whole = keep(tables, about["commit"][:10] + about["commit"][40:], options.to / "results.csv")
         (options.to / "machine.json").write_text(
             json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
