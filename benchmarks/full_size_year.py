@@ -7,9 +7,10 @@
 It writes made files at the size of the real ones (see ``full_size_files.py``: 3600 x 7200 grids, sinusoidal tiles of
 1200 and 2400 pixels a side; 250 m soil maps if asked for), reads each product through ``helpers.products.read`` onto
 0.05 degrees, and beside it by a bare loop of pyhdf, rasterio or netCDF4 that opens each file and reads the field, on as
-many processes as cores. Both sides are warm: the processes are there. A row gives the ratio of each product, and one that of
-a year with as many files as a real one has: a daily product has 365 of them, an 8-day one 46 dates, and some 290 tiles
-hold the land. Another row gives the memory of a process that reads the product, the largest of its readers with it.
+many processes as cores. Both sides are warm: the processes are there. A row gives the ratio of each product, and one
+that of a year with as many files as a real one has: a daily product has 365 of them, an 8-day one 46 dates, and some
+290 tiles hold the land. Another row gives the memory of a process that reads the product, the largest of its readers
+with it.
 
 In a ``--folder`` of one's own, where the files stay, every product is written, with more dates. So it is for
 ``--chapter``: chapter 1 runs on the files too, in profile ``paper``, as a user would run it.
