@@ -38,10 +38,10 @@ def products(pieces=16, times=60):
     """Return a function whose pieces are nothing but arithmetic: what it gains is what the machine has to give."""
 
     def work(seed):
-        x = np.random.default_rng(seed).random((512, 512), "float32")
+        x = y = np.random.default_rng(seed).random((512, 512), "float32")
         for _ in range(times):
-            x = x @ x / 256
-        return x
+            y = x @ y / 256
+        return y
 
     return lambda: np.stack(list(tasks.each(work, range(pieces))))
 

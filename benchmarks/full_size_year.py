@@ -31,7 +31,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import full_size_files as made
-from harness import note, others, paired
+from harness import highest, note, others, paired
 
 from helpers import products, tasks
 from helpers.space.grid import Grid
@@ -94,10 +94,9 @@ def read_one(product: str, folder: Path) -> None:
         ds[name].compute()
 
 
-def peak_mib() -> float:
-    """Return the largest memory held so far by this process and one that it started, MiB (macOS counts bytes)."""
-    most = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(most) / (2**20 if sys.platform == "darwin" else 2**10)
+def largest_child() -> float:
+    """Return the largest memory that a process which this one started held (MiB; macOS counts bytes)."""
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def measure(folder: Path, rounds: int, chosen: list[str]) -> None:
@@ -137,7 +136,7 @@ def chapter(folder: Path) -> tuple[float, float]:
         begin = time.perf_counter()
         places = {"RECO_PRODUCTS": str(folder), "RECO_OUTPUTS": outputs}
         subprocess.run([sys.executable, "-m", "helpers.run", *options], check=True, env=os.environ | places)
-        return time.perf_counter() - begin, peak_mib()
+        return time.perf_counter() - begin, largest_child()
 
 
 def main() -> None:
@@ -156,7 +155,7 @@ def main() -> None:
 
         for reader in readers._pool.free:
             reader.end()
-        print(peak_mib())
+        print(highest() + largest_child())
         return
     with contextlib.ExitStack() as stack:
         folder = options.folder or Path(stack.enter_context(tempfile.TemporaryDirectory())) / "products"
