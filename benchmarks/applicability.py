@@ -10,6 +10,7 @@ import argparse
 import numpy as np
 import torch
 from harness import note, paired
+from plain import INDEX
 from scipy.spatial.distance import cdist
 
 from helpers.stats import applicability
@@ -40,8 +41,9 @@ def main():
     weights = rng.dirichlet(np.ones(options.predictors))
     sides = [lambda way=way: way(train, new, weights) for way in (applicability.dissimilarity_index, by_all_distances)]
     np.testing.assert_allclose(*(side() for side in sides), rtol=1e-9)
-    about = {"samples": options.samples, "cells": options.cells}
-    note("dissimilarity of a map", paired(*sides), goal="≥ 3×", against="all distances, in blocks", **about)
+    what = f"dissimilarity of {options.cells:,} cells to {options.samples} samples"
+    about = {"work": options.cells, "work_unit": INDEX, "against": "all distances, in blocks"}
+    note(what, paired(*sides), goal=">= 3", **about)
 
 
 if __name__ == "__main__":

@@ -9,29 +9,27 @@ pieces and to gather results; the network between machines, which a cluster has 
 import argparse
 import os
 import tempfile
-import time
 
 import harness
 import numpy as np
+import plain
 import xarray as xr
 from dask.distributed import LocalCluster
+from plain import SAMPLES, STEP, WINDOW
 
 from helpers import tasks
 from helpers.cnn import mapping
 from helpers.cnn.network import Ensemble, Member
 from helpers.cnn.training import train
 
-CHANNELS = ["mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc_0", "spei12"]
-WORTH = "1.7 or more"
+WORTH = ">= 1.7"
 
 
 def training(members, samples, iterations):
     """Return a function that trains many networks on folds that stay."""
-    rng = np.random.default_rng(1)
-    windows = rng.normal(size=(samples, len(CHANNELS), 3, 3)).astype("float32")
-    windows = xr.DataArray(windows, {"predictor": CHANNELS}, ("sample", "predictor", "dy", "dx"))
-    target, kept = (1 + rng.random(samples)).astype("float32"), rng.random((members, samples)) < 0.8
-    networks = [Member("CNN2", tuple(CHANNELS), seed) for seed in range(members)]
+    windows, target = plain.windows(samples)
+    kept = np.random.default_rng(1).random((members, samples)) < 0.8
+    networks = [Member("CNN6", plain.CHANNELS, seed) for seed in range(members)]
     how = {"iterations": iterations, "check": iterations, "progress": False}
     return lambda: train(windows, target, networks, kept, **how)[1].predicted
 
@@ -40,17 +38,17 @@ def products(pieces=16, times=60):
     """Return a function whose pieces are nothing but arithmetic: what it gains is what the machine has to give."""
 
     def work(seed):
-        x = np.random.default_rng(seed).random((512, 512), "float32")
+        x = y = np.random.default_rng(seed).random((512, 512), "float32")
         for _ in range(times):
-            x = x @ x / 256
-        return x
+            y = x @ y / 256
+        return y
 
     return lambda: np.stack(list(tasks.each(work, range(pieces))))
 
 
 def maps_of(fields, members):
     """Return a function that maps every year of some fields."""
-    ensemble = Ensemble([Member("CNN2", tuple(CHANNELS), seed) for seed in range(members)], CHANNELS)
+    ensemble = Ensemble([Member("CNN6", plain.CHANNELS, seed) for seed in range(members)], plain.CHANNELS)
     years = fields.year.values.tolist()
     return lambda: np.stack([maps for _, maps in mapping.predict_grid(ensemble, fields, years)])
 
@@ -59,7 +57,7 @@ def made_fields(folder, years, rows):
     """Write fields (year, lat, lon) of noise to zarr, as chapter 1 leaves them; open them."""
     rng = np.random.default_rng(2)
     shape, at = (years, rows, 2 * rows), {"year": np.arange(years), "lat": -np.arange(rows), "lon": np.arange(2 * rows)}
-    made = {name: (("year", "lat", "lon"), rng.normal(size=shape).astype("float32")) for name in CHANNELS}
+    made = {name: (("year", "lat", "lon"), rng.normal(size=shape).astype("float32")) for name in plain.CHANNELS}
     xr.Dataset(made, at).chunk(year=1).to_zarr(folder, zarr_format=2, consolidated=True)
     return xr.open_zarr(folder)
 
@@ -78,11 +76,14 @@ def main():
         LocalCluster(n_workers=1, **how) as one,
         LocalCluster(n_workers=2, **how) as two,
     ):
-        jobs = {"matrix products, the limit of this machine": products()}
-        jobs |= {f"training, {given.members} networks": training(given.members, 769, given.iterations)}
-        fields = made_fields(f"{folder}/fields.zarr", given.years, given.rows)
-        jobs[f"mapping, {given.years} years of {2 * given.rows**2:,} cells"] = maps_of(fields, 3)
-        for what, job in jobs.items():
+        networks, cells = f"training {given.members} networks", 2 * given.rows**2
+        fields, sent = made_fields(f"{folder}/fields.zarr", given.years, given.rows), np.zeros(100_000_000, np.uint8)
+        jobs = [  # what, work, how much of what
+            ("matrix products, the limit of this machine", products(), 16, "piece"),
+            (networks, training(given.members, SAMPLES, given.iterations), given.members * given.iterations, STEP),
+            (f"mapping {given.years} years of {cells:,} cells", maps_of(fields, 3), 3 * given.years * cells, WINDOW),
+        ]
+        for what, job, *work in jobs:
             results = []
 
             def by(cluster, job=job, results=results):
@@ -91,21 +92,12 @@ def main():
 
             found = harness.paired(lambda by=by: by(two), lambda by=by: by(one), given.rounds)
             assert len(set(results)) == 1, "one worker or two, the bytes are the same"
-            goal = "" if "limit" in what else WORTH
-            harness.note(f"cluster: {what}, two workers", found, goal=goal, against="one worker of the same kind")
-        x = np.zeros(100_000_000, np.uint8)
-        start = time.perf_counter()
-        list(tasks.each(lambda k: x[k], range(50)))
-        sent = {"first": time.perf_counter() - start}
-        list(tasks.each(lambda k: k, range(50)))
-        start = time.perf_counter()
-        list(tasks.each(lambda k: k, range(50)))
-        sent["empty"] = time.perf_counter() - start
-        more = 1000 * (sent["first"] - sent["empty"]) / 50
-        note = {"ms": more, "empty_ms": 1000 * sent["empty"] / 50}
-        harness.note(
-            "cluster: 100 MB that 50 pieces share, ms a piece", note, against="pieces that share nothing, ms each"
-        )
+            about = {"work": work[0], "work_unit": work[1], "against": "one worker of the same kind", "threads": 2}
+            harness.note(f"{what}, two workers", found, goal="" if "limit" in what else WORTH, **about)
+        shared, apart = (lambda f=f: list(tasks.each(f, range(50))) for f in (lambda k: sent[k], lambda k: k))
+        found = harness.paired(shared, apart, given.rounds, kind="slowdown")
+        about = {"work": 50, "work_unit": "piece", "against": "pieces that share nothing", "threads": 2}
+        harness.note("50 pieces that share 100 MB, two workers", found, **about)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ stand in the region. Every file has the name, the layout, the scale and the fill
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import netCDF4
@@ -42,15 +42,23 @@ BLOCK = (2001, 2010)
 Field = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
-    """Write every product, a sub-folder each.
+PRODUCTS = ("cru_tmp", "cru_pre", "cru_pet", "spei", "mstmip", "glass_par", "glass_lai", "glass_fapar", "mod13a3")
+PRODUCTS += ("mod17a3hgf", "mcd12c1", "soilgrids2017", "fluxnet2015", "fluxnet")
+
+
+def write(folder: Path, years: Iterable[int], only: Collection[str] = PRODUCTS, dates: int = DATES) -> dict[str, int]:
+    """Write products, a sub-folder each.
 
     Parameters
     ----------
     folder : Path
         An empty folder.
     years : iterable of int
-        Within `BLOCK`. Of daily and 8-day products the first `DATES` of a year are written, of monthly ones all twelve.
+        Within `BLOCK`.
+    only : collection of str
+        Among `PRODUCTS`.
+    dates : int
+        How many of a year are written of daily and 8-day products; of monthly ones it is all twelve.
 
     Returns
     -------
@@ -58,29 +66,31 @@ def write(folder: Path, years: Iterable[int]) -> dict[str, int]:
         Bytes on disk, by product.
     """
     years = list(years)
-    _climate(folder)
+    _climate(folder, only)
     degrees = Grid(0.05)
     land = regions.land(degrees.lat, degrees.lon)
+    whole = {"corners": (-180.0, 90.0, 180.0, -90.0), "sinusoidal": False}
     for year in years:
         warm = 1 + 0.02 * (year - BLOCK[0])
-        whole = {"grid_name": "GLASS", "corners": (-180.0, 90.0, 180.0, -90.0), "sinusoidal": False}
-        par = _degrees(lambda lat, lon: 120 * np.cos(np.deg2rad(lat)) + 5 * np.sin(np.deg2rad(lon)), 0.01, "int16")
-        lai = _degrees(lambda lat, lon, warm=warm: warm * 3 * np.cos(np.deg2rad(lat)) ** 2, 0.1, "uint8")
-        for product, name, key, values, fill in (
-            ("glass_par", f"GLASS04B01.V42.A{year}001.2021001.hdf", "PAR", par, -1),
-            ("glass_lai", f"GLASS01B01.V50.A{year}001.2021001.hdf", "LAI", lai, 255),
-        ):
-            values = np.where(land, values, fill).astype(values.dtype) if product == "glass_lai" else values
-            first = _in(folder, product) / name
-            write_hdf4(first, {key: (values, {"_FillValue": fill})}, **whole)
-            _more_dates(first, 1 if product == "glass_par" else 8)
-        _tiles(folder, year, warm)
-    cover = np.broadcast_to((np.arange(7200) // 40 % 17).astype("uint8"), (3600, 7200))
-    path = _in(folder, "mcd12c1") / f"MCD12C1.A{years[-1]}001.006.{MADE}.hdf"
-    corners = {"corners": (-180.0, 90.0, 180.0, -90.0), "sinusoidal": False}
-    write_hdf4(path, {"Majority_Land_Cover_Type_1": (cover, {"_FillValue": 255})}, grid_name="MOD12C1", **corners)
-    _soil(_in(folder, "soilgrids2017"))
-    _towers(folder, years)
+        if "glass_par" in only:
+            par = _degrees(lambda lat, lon: 120 * np.cos(np.deg2rad(lat)) + 5 * np.sin(np.deg2rad(lon)), 0.01, "int16")
+            first = _in(folder, "glass_par") / f"GLASS04B01.V42.A{year}001.2021001.hdf"
+            write_hdf4(first, {"PAR": (par, {"_FillValue": -1})}, grid_name="GLASS", **whole)
+            _more_dates(first, 1, dates)
+        if "glass_lai" in only:
+            lai = _degrees(lambda lat, lon, warm=warm: warm * 3 * np.cos(np.deg2rad(lat)) ** 2, 0.1, "uint8")
+            first = _in(folder, "glass_lai") / f"GLASS01B01.V50.A{year}001.2021001.hdf"
+            lai = np.where(land, lai, 255).astype("uint8")
+            write_hdf4(first, {"LAI": (lai, {"_FillValue": 255})}, grid_name="GLASS", **whole)
+            _more_dates(first, 8, dates)
+        _tiles(folder, year, warm, only, dates)
+    if "mcd12c1" in only:
+        cover = np.broadcast_to((np.arange(7200) // 40 % 17).astype("uint8"), (3600, 7200))
+        path = _in(folder, "mcd12c1") / f"MCD12C1.A{years[-1]}001.006.{MADE}.hdf"
+        write_hdf4(path, {"Majority_Land_Cover_Type_1": (cover, {"_FillValue": 255})}, grid_name="MOD12C1", **whole)
+    if "soilgrids2017" in only:
+        _soil(_in(folder, "soilgrids2017"))
+    _towers(folder, years, only)
     return {p.name: sum(f.stat().st_size for f in p.rglob("*") if f.is_file()) for p in sorted(folder.iterdir())}
 
 
@@ -100,9 +110,9 @@ def _noise(shape: tuple[int, int]) -> np.ndarray:
     return NOISE * np.random.default_rng(3).standard_normal(shape, dtype="float32")
 
 
-def _more_dates(first: Path, step: int) -> None:
+def _more_dates(first: Path, step: int, dates: int) -> None:
     """Write the further dates of a year, so many days apart."""
-    for day in range(1 + step, 1 + step * DATES, step):
+    for day in range(1 + step, 1 + step * dates, step):
         shutil.copyfile(first, first.with_name(first.name.replace("001.", f"{day:03d}.", 1)))
 
 
@@ -114,7 +124,7 @@ def _tile(h: int, v: int, size: int, field: Field, scale: float, dtype: str) -> 
     return np.rint(field(lat, lon) / scale + _noise((size, size))).astype(dtype)
 
 
-def _tiles(folder: Path, year: int, warm: float) -> None:
+def _tiles(folder: Path, year: int, warm: float, only: Collection[str], dates: int) -> None:
     """Write dates of FAPAR, twelve months of NDVI and a year of NPP."""
 
     def bump(lat, lon):
@@ -123,25 +133,28 @@ def _tiles(folder: Path, year: int, warm: float) -> None:
     for h, v in TILES:
         west, north = (h - 18) * SIDE, (9 - v) * SIDE
         corners = {"corners": (west, north, west + SIDE, north - SIDE), "sinusoidal": True}
-        fapar = _tile(h, v, 2400, lambda lat, lon: 0.2 + 0.6 * bump(lat, lon), 0.004, "uint8")
-        path = _in(folder, "glass_fapar") / f"GLASS09E01.V50.A{year}001.h{h}v{v:02d}.2021001.hdf"
-        write_hdf4(path, {"FAPAR": (fapar, {"_FillValue": 255})}, grid_name="GLASS09E01", **corners)
-        _more_dates(path, 8)
-        ndvi = _tile(h, v, 1200, lambda lat, lon: 0.1 + 0.7 * bump(lat, lon), 1e-4, "int16")
-        rank = np.zeros_like(ndvi, dtype="int8")
-        layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}
-        layers |= {"1 km monthly pixel reliability": (rank, {"_FillValue": -1})}
-        for day in pd.date_range(f"{year}-01-01", f"{year}-12-31", freq="MS").day_of_year.tolist():
-            path = _in(folder, "mod13a3") / f"MOD13A3.A{year}{day:03d}.h{h}v{v:02d}.006.{MADE}.hdf"
-            write_hdf4(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
-        npp = _tile(h, v, 2400, lambda lat, lon: warm * (0.2 + 0.8 * bump(lat, lon)), 1e-4, "int16")
-        npp[:50, :50] = 32761  # some of it is no vegetation
-        path = _in(folder, "mod17a3hgf") / f"MOD17A3HGF.A{year}001.h{h}v{v:02d}.006.{MADE}.hdf"
-        layers = {"Npp_500m": (npp, {"_FillValue": 32767, "scale_factor": 0.0001})}
-        write_hdf4(path, layers, grid_name="MOD_Grid_MOD17A3H", **corners)
+        if "glass_fapar" in only:
+            fapar = _tile(h, v, 2400, lambda lat, lon: 0.2 + 0.6 * bump(lat, lon), 0.004, "uint8")
+            path = _in(folder, "glass_fapar") / f"GLASS09E01.V50.A{year}001.h{h}v{v:02d}.2021001.hdf"
+            write_hdf4(path, {"FAPAR": (fapar, {"_FillValue": 255})}, grid_name="GLASS09E01", **corners)
+            _more_dates(path, 8, dates)
+        if "mod13a3" in only:
+            ndvi = _tile(h, v, 1200, lambda lat, lon: 0.1 + 0.7 * bump(lat, lon), 1e-4, "int16")
+            rank = np.zeros_like(ndvi, dtype="int8")
+            layers = {"1 km monthly NDVI": (ndvi, {"_FillValue": -3000, "scale_factor": 10000.0})}
+            layers |= {"1 km monthly pixel reliability": (rank, {"_FillValue": -1})}
+            for day in pd.date_range(f"{year}-01-01", f"{year}-12-31", freq="MS").day_of_year.tolist():
+                path = _in(folder, "mod13a3") / f"MOD13A3.A{year}{day:03d}.h{h}v{v:02d}.006.{MADE}.hdf"
+                write_hdf4(path, layers, grid_name="MOD_Grid_monthly_1km_VI", **corners)
+        if "mod17a3hgf" in only:
+            npp = _tile(h, v, 2400, lambda lat, lon: warm * (0.2 + 0.8 * bump(lat, lon)), 1e-4, "int16")
+            npp[:50, :50] = 32761  # some of it is no vegetation
+            path = _in(folder, "mod17a3hgf") / f"MOD17A3HGF.A{year}001.h{h}v{v:02d}.006.{MADE}.hdf"
+            layers = {"Npp_500m": (npp, {"_FillValue": 32767, "scale_factor": 0.0001})}
+            write_hdf4(path, layers, grid_name="MOD_Grid_MOD17A3H", **corners)
 
 
-def _climate(folder: Path) -> None:
+def _climate(folder: Path, only: Collection[str]) -> None:
     """Write climate and SPEI for `BLOCK` and a process model for its first years, on the 0.5 degree grid."""
     first, last = BLOCK
     time = pd.date_range(f"{first}-01-01", f"{last}-12-31", freq="MS")
@@ -155,16 +168,18 @@ def _climate(folder: Path) -> None:
         "cru_pet": ("pet", 1 + 3 * mild + np.zeros(shape)),
     }
     stated = {"tmp": "degrees Celsius", "pre": "mm/month", "pet": "mm/day"}
-    for product, (name, values) in fields.items():
+    for product in fields.keys() & set(only):
+        name, values = fields[product]
         path = _in(folder, product) / f"cru_ts4.05.{first}.{last}.{name}.dat.nc"
         _netcdf(path, name, values, time, lat, lon, stated[name], 9.96921e36)
-    for scale in (12, 24, 36):
+    for scale in (12, 24, 36) if "spei" in only else ():
         path = _in(folder, "spei") / f"spei{scale}.nc"
         _netcdf(path, "spei", noise / np.sqrt(scale / 12), time, lat, lon, "z-values", 1e30, version="2.7")
-    rate = (0.3 + 0.7 * mild) * (1 + 0.3 * season) / 3.15e7 + np.zeros(shape)
-    path = _in(folder, "mstmip") / "CLM4" / "CLM4_SG3_Monthly_TotalResp.nc4"
-    path.parent.mkdir(exist_ok=True)
-    _netcdf(path, "TotalResp", rate, time, lat, lon, "kg C m-2 s-1", -9999.0)
+    if "mstmip" in only:
+        rate = (0.3 + 0.7 * mild) * (1 + 0.3 * season) / 3.15e7 + np.zeros(shape)
+        path = _in(folder, "mstmip") / "CLM4" / "CLM4_SG3_Monthly_TotalResp.nc4"
+        path.parent.mkdir(exist_ok=True)
+        _netcdf(path, "TotalResp", rate, time, lat, lon, "kg C m-2 s-1", -9999.0)
 
 
 def _netcdf(path, name, values, time, lat, lon, units, fill, **attributes) -> None:
@@ -199,10 +214,12 @@ def _soil(folder: Path) -> None:
                 file.write(values, 1, window=Window(column, row, width, 480))
 
 
-def _towers(folder: Path, years: list[int]) -> None:
+def _towers(folder: Path, years: list[int], only: Collection[str]) -> None:
     """Write 30 towers to train on, six to validate with, and the tables of their places."""
     rng = np.random.default_rng(2)
     for product, number in (("fluxnet2015", 30), ("fluxnet", 6)):
+        if product not in only:
+            continue
         sites, into = [], _in(folder, product)
         for k in range(number):
             site = f"{'DE' if product == 'fluxnet2015' else 'FR'}-T{k:02d}"

@@ -2,9 +2,9 @@
 
     python benchmarks/growth.py
 
-Each row holds the seconds of one piece of work at several sizes, and the exponent p of seconds ~ size^p; where memory
-was asked for, the peak of a process of its own at each size too, and its exponent. The page *Cost and scale* takes from
-these rows what one unit of work costs: the seconds of the greatest size over its ``units``.
+Two rows each: the seconds of one piece of work at several sizes, and the peaks of processes that do it once, both with
+the exponent p of seconds, or MiB, ~ size^p. The smallest sizes take some tenths of a second, long beside what a call
+takes to begin; the largest need 4 GiB. The page *Cost and scale* takes from these rows what one unit of work costs.
 """
 
 import argparse
@@ -16,7 +16,8 @@ os.environ["OMP_NUM_THREADS"] = "1"  # before anything that starts threads: a un
 import numpy as np
 import torch
 import xarray as xr
-from harness import exponent, growth, note, peak
+from harness import growth, note, peak
+from plain import CHANNELS, INDEX, LINE, RANK, SAMPLES, STEP, WINDOW, windows
 
 from helpers.cnn.mapping import predict_grid
 from helpers.cnn.network import Ensemble, Member
@@ -25,22 +26,17 @@ from helpers.stats import applicability, significance, trends
 
 torch.set_num_threads(1)
 
-CHANNELS = ("mat", "map", "par", "fapar", "lai", "ndvi", "npp", "soc_0", "soc_5", "soc_15", "soc_30")
-CHANNELS += ("spei12", "spei24", "spei36")
-SAMPLES, ITERATIONS, CELLS, YEARS = 769, 3, 40_000, 19
+CELLS, YEARS = 100_000, 19
 WIDTH = 250
 """Cells of a row of the maps."""
 
 Work = Callable[[], object]
 
 
-def _training(members: int, samples: int) -> Work:
-    rng = np.random.default_rng(0)
-    values = rng.normal(size=(samples, len(CHANNELS), 3, 3)).astype("f4")
-    window = xr.DataArray(values, {"predictor": list(CHANNELS)}, ("sample", "predictor", "dy", "dx"))
-    reco = rng.gamma(2.0, 0.5, size=samples).astype("f4")
+def _training(members: int, samples: int, iterations: int) -> Work:
+    made, reco = windows(samples)
     networks = [Member("CNN6", CHANNELS, seed) for seed in range(members)]
-    return lambda: train(window, reco, networks, re_drawn(), iterations=ITERATIONS, progress=False)
+    return lambda: train(made, reco, networks, re_drawn(), iterations=iterations, progress=False)
 
 
 def _mapping(cells: int, members: int) -> Work:
@@ -53,16 +49,20 @@ def _mapping(cells: int, members: int) -> Work:
 
 
 def _series(cells: int, years: int) -> xr.DataArray:
-    values = np.random.default_rng(0).normal(size=(years, cells)).astype("f4")
+    values = np.random.default_rng(0).standard_normal((years, cells), dtype="float32")
     return xr.DataArray(values, {"year": np.arange(years)}, ("year", "cell"))
 
 
+def libraries() -> Work:
+    return lambda: None
+
+
 def training_members(members: int) -> Work:
-    return _training(members, SAMPLES)
+    return _training(members, SAMPLES, 12)
 
 
 def training_samples(samples: int) -> Work:
-    return _training(8, samples)
+    return _training(8, samples, 40)
 
 
 def mapping_cells(cells: int) -> Work:
@@ -70,7 +70,7 @@ def mapping_cells(cells: int) -> Work:
 
 
 def mapping_members(members: int) -> Work:
-    return _mapping(8_000, members)
+    return _mapping(CELLS, members)
 
 
 def line_cells(cells: int) -> Work:
@@ -79,7 +79,7 @@ def line_cells(cells: int) -> Work:
 
 
 def line_years(years: int) -> Work:
-    y = _series(CELLS, years)
+    y = _series(16 * CELLS, years)
     return lambda: trends.ols(y)
 
 
@@ -89,7 +89,7 @@ def rank_cells(cells: int) -> Work:
 
 
 def rank_years(years: int) -> Work:
-    y = _series(CELLS // 4, years)
+    y = _series(CELLS, years)
     return lambda: significance.mann_kendall(y)
 
 
@@ -99,38 +99,32 @@ def unlike_cells(cells: int) -> Work:
     return lambda: applicability.dissimilarity_index(known, new)
 
 
-# what, prepared by, grows with, sizes, units of work for one of a size, whether memory is asked for
-ROWS = [
-    ("training", training_members, "members", [8, 16, 32, 64], ITERATIONS, True),
-    ("training", training_samples, "samples", [400, 800, 1600, 3200], 8 * ITERATIONS / SAMPLES, False),
-    ("mapping", mapping_cells, "cells", [10_000, 20_000, 40_000, 80_000], 3, True),
-    ("mapping", mapping_members, "members", [1, 2, 4, 8, 16], 8_000, False),
-    ("OLS", line_cells, "cells", [100_000, 200_000, 400_000, 800_000], 1, True),
-    ("OLS", line_years, "years", [10, 20, 40, 80], CELLS / YEARS, False),
-    ("Mann–Kendall", rank_cells, "cells", [20_000, 40_000, 80_000, 160_000], 1, True),
-    ("Mann–Kendall", rank_years, "years", [10, 20, 40, 80], CELLS / 4 / YEARS, False),
-    ("dissimilarity", unlike_cells, "cells", [20_000, 40_000, 80_000, 160_000], 1, False),
-]
+LINEAR = "<= 1.1"
+"""Goal of an exponent that counts as linear."""
 
-LINEAR = 1.1
-"""Greatest exponent that counts as linear."""
+# what, prepared by, smallest of four sizes that double, work at the largest, its unit, goal
+ROWS = [
+    ("training by members", training_members, 8, 12 * 64, STEP, LINEAR),
+    ("training by samples", training_samples, 400, 40 * 8, "step of a network, 3200 samples", LINEAR),
+    ("mapping by cells", mapping_cells, CELLS, 3 * 8 * CELLS, WINDOW, LINEAR),
+    ("mapping by members", mapping_members, 3, 24 * CELLS, WINDOW, LINEAR),
+    ("OLS by cells", line_cells, 1_600_000, 12_800_000, LINE, LINEAR),
+    ("OLS by years", line_years, 10, 16 * CELLS, "line of a cell, 80 years", ""),
+    ("Mann–Kendall by cells", rank_cells, 200_000, 1_600_000, RANK, LINEAR),
+    ("Mann–Kendall by years", rank_years, 10, CELLS, "rank test of a cell, 80 years", ""),
+    ("dissimilarity by cells", unlike_cells, 40_000, 320_000, INDEX, LINEAR),
+]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    for what, prepare, by, sizes, units, remembers in ROWS:
-        found = growth(sizes, prepare, rounds)
-        if remembers:
-            peaks = [peak(prepare, size) for size in sizes]
-            found["peaks"] = [one["mib"] for one in peaks]
-            found["imports"] = max(one["imports"] for one in peaks)
-            found["exponent_peaks"], found["error_peaks"] = exponent(sizes, [max(1.0, mib) for mib in found["peaks"]])
-        goal = {}
-        if by in ("members", "samples", "cells"):
-            goal = {"goal": f"exponent ≤ {LINEAR}", "reached": found["exponent"] <= LINEAR}
-        note(f"growth: {what} by {by}", found, by=by, units=units * sizes[-1], **goal)
+    note("libraries of a worker", {"kind": "peak", "value": peak(libraries)["imports"]})
+    for what, prepare, smallest, work, unit, goal in ROWS:
+        time, memory = growth([smallest * k for k in (1, 2, 4, 8)], prepare, rounds)
+        note(what, time, goal=goal, work=work, work_unit=unit)
+        note(what, memory, goal=goal)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,11 @@ of two things that were timed in turn in one process, or a share of a limit that
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import multiprocessing
+import operator
 import os
 import re
 import resource
@@ -29,6 +31,28 @@ RESULTS = "RECO_BENCH"
 BUSY = 0.25
 """Share of a core that other processes may take before a figure carries a warning."""
 
+UNITS = {
+    "speedup": "plain / ours",
+    "slowdown": "ours / plain",
+    "share": "of the limit",
+    "rate": "a second",
+    "growth of time": "exponent",
+    "growth of memory": "exponent",
+    "peak": "MiB",
+}
+"""Kinds of rows, and the unit of their ``value``. A speedup is better the larger it is, a slowdown the smaller."""
+
+COLUMNS = ["script", "what", "kind", "against", "goal", "reached", "value", "low", "high", "unit"]
+COLUMNS += ["ours_s", "plain_s", "rounds", "threads", "work", "work_unit", "sizes", "measured"]
+COLUMNS += ["others", "busy", "commit"]
+"""Columns of the table; not every kind of row has them all.
+
+``goal`` is empty or ``>= 6`` or ``<= 1.5``, of the ``value``; ``low`` and ``high`` are its extremes over the rounds, of
+an exponent the value less and plus its standard error. ``ours_s`` and ``plain_s`` are median seconds of one call, in
+which ours does so much ``work``, counted in ``work_unit``. Growth has the ``sizes``, and what was ``measured`` at each
+(s or MiB), with a space between. ``others`` are the cores that other processes kept busy meanwhile.
+"""
+
 
 def seconds(work: Callable[[], object]) -> float:
     """Return the wall time of one call (s)."""
@@ -37,34 +61,64 @@ def seconds(work: Callable[[], object]) -> float:
     return perf_counter() - start
 
 
-def others() -> float:
-    """Return how many cores other processes keep busy, measured over a tenth of a second."""
-    me, cores = psutil.Process(), psutil.cpu_count() or 1
-    before = sum(me.cpu_times()[:2])
-    share = psutil.cpu_percent(0.1) / 100 * cores
-    return max(0.0, share - (sum(me.cpu_times()[:2]) - before) / 0.1)
+def own_seconds() -> float:
+    """Return the processor time that this process and all that it started have had so far (s)."""
+    me, total = psutil.Process(), 0.0
+    for process in [me, *me.children(recursive=True)]:
+        with contextlib.suppress(psutil.Error):  # it has just ended
+            total += sum(process.cpu_times()[:4])  # user and system, its own and those of children that have ended
+    return total
 
 
-def paired(ours: Callable[[], object], plain: Callable[[], object], rounds: int = 5) -> dict:
+def others() -> Callable[[], float]:
+    """Begin to watch; the function that comes back tells how many cores other processes have kept busy since."""
+
+    def elsewhere() -> float:
+        times = psutil.cpu_times()
+        idle = sum(getattr(times, name, 0.0) for name in ("idle", "iowait", "guest", "guest_nice"))
+        return sum(times) - idle - own_seconds()
+
+    before, start = elsewhere(), perf_counter()
+    return lambda: max(0.0, (elsewhere() - before) / (perf_counter() - start))
+
+
+def paired(
+    ours: Callable[[], object],
+    plain: Callable[[], object],
+    rounds: int = 5,
+    *,
+    kind: str = "speedup",
+    share: float = 1.0,
+) -> dict:
     """Time two sides in turn, after one call of each that doesn't count.
+
+    Parameters
+    ----------
+    ours, plain : callable ()
+    rounds : int
+    kind : {"speedup", "slowdown"}
+        Which way round the ratio is, see `UNITS`.
+    share : float
+        How much of our work the plain side does; its seconds are divided by it.
 
     Returns
     -------
     dict
-        ``ours`` and ``plain``, median seconds; ``ratio``, the median over the rounds of plain / ours, with its ``low``
-        and ``high``; ``rounds``; ``others``, the cores that other processes kept busy at worst between the rounds.
+        For `note`: ``kind``; ``value``, the median of the rounds' ratios, with its ``low`` and ``high``; ``ours_s`` and
+        ``plain_s``; ``rounds``; ``others``.
     """
     ours(), plain()
-    times, busy = [], 0.0
+    times, busy = [], others()
     for k in range(rounds):
-        busy = max(busy, others())
         first, second = (ours, plain) if k % 2 == 0 else (plain, ours)
         pair = [seconds(first), seconds(second)]
         times.append(pair if k % 2 == 0 else pair[::-1])
-    ratios = [b / a for a, b in times]
-    found = {"ours": statistics.median(a for a, _ in times), "plain": statistics.median(b for _, b in times)}
-    return found | {"ratio": statistics.median(ratios), "low": min(ratios), "high": max(ratios),
-                    "rounds": rounds, "others": busy}  # fmt: skip
+    found = {"kind": kind, "rounds": rounds, "others": busy()}
+    times = [(mine, other / share) for mine, other in times]
+    ratios = [other / mine if kind == "speedup" else mine / other for mine, other in times]
+    mine, other = (statistics.median(side) for side in zip(*times, strict=True))
+    return found | {"value": statistics.median(ratios), "low": min(ratios), "high": max(ratios),
+                    "ours_s": mine, "plain_s": other}  # fmt: skip
 
 
 def gemm(side: int = 2048, rounds: int = 5) -> float:
@@ -81,35 +135,43 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> tuple[float, fl
     return float(line.slope), float(line.stderr)
 
 
-def growth(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], rounds: int = 5) -> dict:
-    """Time a piece of work at several sizes, and fit how it grows.
+def growth(sizes: Sequence[int], prepare: Callable[[int], Callable[[], object]], rounds: int = 5) -> tuple[dict, dict]:
+    """Time a piece of work at several sizes, have each size once in a process of its own, and fit how both grow.
 
     Parameters
     ----------
     sizes : sequence of int
-        At least three, some powers of two apart.
+        At least three, some powers of two apart. The smallest must take long beside what a call takes to begin.
     prepare : callable (size) -> callable ()
-        Makes the inputs, and returns the work, which alone is timed.
+        Makes the inputs, and returns the work, which alone is timed. Defined at the top of a module, as `peak` asks.
     rounds : int
-        Rounds over all sizes, so that a slow minute hits them all; after one call of each that doesn't count.
+        Rounds over all sizes, up and down in turn, so that a slow minute hits them all; after one call of each that
+        doesn't count.
 
     Returns
     -------
-    dict
-        ``exponent`` and its standard ``error``; ``sizes``; ``seconds``, the median at each; ``rounds``; ``others``.
+    dict, dict
+        Of time and of memory, for `note`: ``kind``; ``value``, the exponent, with ``low`` and ``high``; ``sizes``;
+        ``measured``, at each size the median (s) or the peak (MiB); of time ``ours_s``, that of the last size, besides.
     """
-    works, busy = [prepare(size) for size in sizes], 0.0
+    works = [prepare(size) for size in sizes]
     times: list[list[float]] = [[] for _ in works]
     for work in works:
         work()
-    for _ in range(rounds):
-        busy = max(busy, others())
-        for kept, work in zip(times, works, strict=True):
-            kept.append(seconds(work))
-    medians = [statistics.median(kept) for kept in times]
-    power, error = exponent(sizes, medians)
-    return {"exponent": power, "error": error, "sizes": list(sizes), "seconds": medians, "rounds": rounds,
-            "others": busy}  # fmt: skip
+    busy = others()
+    for k in range(rounds):
+        for at in range(len(works))[:: -1 if k % 2 else 1]:
+            times[at].append(seconds(works[at]))
+    found, medians = {"rounds": rounds, "others": busy()}, [statistics.median(kept) for kept in times]
+    found |= {"kind": "growth of time", "ours_s": medians[-1]} | _fitted(sizes, medians)
+    works.clear()  # what they hold is memory
+    peaks = [max(1.0, peak(prepare, size)["mib"]) for size in sizes]
+    return found, {"kind": "growth of memory"} | _fitted(sizes, peaks)
+
+
+def _fitted(sizes: Sequence[int], values: list[float]) -> dict:
+    power, error = exponent(sizes, values)
+    return {"value": power, "low": power - error, "high": power + error, "sizes": list(sizes), "measured": values}
 
 
 def highest() -> float:
@@ -123,50 +185,77 @@ def highest() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def peak(prepare: Callable[[int], Callable[[], object]], size: int) -> dict:
-    """Do a piece of work in a process of its own, and return what memory it takes.
+def peak(prepare: Callable[..., Callable[[], object]], *given: object) -> dict:
+    """Do a piece of work once in a process of its own, and return what memory and time it takes.
 
     Parameters
     ----------
-    prepare : callable (size) -> callable ()
-        As of `growth`, and defined at the top of a module, since the other process imports it.
-    size : int
-        Its argument.
+    prepare : callable (*given) -> callable ()
+        Makes the inputs, and returns the work. Defined at the top of a module, since the other process imports it.
+    *given
+        Its arguments.
 
     Returns
     -------
     dict
-        ``imports``, the peak before anything is prepared (MiB); ``mib``, what inputs and work add to it.
+        ``imports``, the peak before anything is prepared (MiB); ``mib``, what inputs and work add to it; ``seconds``
+        of the work alone.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_peak, prepare, size).result()
+        return pool.submit(_peak, prepare, given).result()
 
 
-def _peak(prepare: Callable[[int], Callable[[], object]], size: int) -> dict:
+def _peak(prepare: Callable[..., Callable[[], object]], given: Sequence) -> dict:
     before = highest()
-    prepare(size)()
-    return {"imports": before, "mib": highest() - before}
+    took = seconds(prepare(*given))
+    return {"imports": before, "mib": highest() - before, "seconds": took}
 
 
-def note(what: str, found: dict, *, goal: str = "", against: str = "", **more: object) -> None:
+def reached(value: float, goal: str) -> bool | None:
+    """Say whether a value reaches its goal, such as ``>= 6`` or ``<= 1.5``; None without a goal."""
+    if not goal:
+        return None
+    sense, number = goal.split()
+    return {">=": operator.ge, "<=": operator.le}[sense](value, float(number))
+
+
+def note(
+    what: str,
+    found: dict,
+    *,
+    goal: str = "",
+    against: str = "",
+    work: float | None = None,
+    work_unit: str = "",
+    threads: int | None = None,
+) -> None:
     """Print one result, and add it to the file that `RESULTS` names.
 
     Parameters
     ----------
     what : str
-        What was measured, such as ``training, 120 members``.
+        What was measured, at which size, such as ``training 120 networks on 769 samples``. With the kind it names the
+        row: a script has no two of the same.
     found : dict
-        From `paired`, or numbers of one's own, by name.
-    goal, against : str
-        What it should reach, and the plain alternative.
-    **more
-        Whatever else belongs in the row: members, samples, cells, threads, ….
+        From `paired` or `growth`, or ``kind``, ``value`` and other `COLUMNS` of one's own.
+    goal : str
+        ``>= 6`` or ``<= 1.5``.
+    against : str
+        The plain alternative, or the limit.
+    work, work_unit
+        How much work one call of ours does: ``46, "file"``.
+    threads : int, optional
+        By default torch's.
     """
-    row = {"what": what, "against": against, "goal": goal, "threads": torch.get_num_threads()} | more | found
-    shown = ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items() if k != "what")
-    print(f"{what}: {shown}", flush=True)
-    if found.get("others", 0) > BUSY:
+    more = {"what": what, "against": against, "goal": goal, "reached": reached(found["value"], goal), "work": work}
+    more |= {"unit": UNITS[found["kind"]], "work_unit": work_unit, "threads": threads or torch.get_num_threads()}
+    row = more | found | {"busy": found.get("others", 0.0) > BUSY}
+    if unknown := set(row) - set(COLUMNS):
+        raise ValueError(f"{what}: expected columns of the table, found {', '.join(sorted(unknown))}")
+    shown = " ".join(filter(None, [f"{row['value']:.4g}", row["unit"], f"(goal {goal})" * bool(goal)]))
+    print(f"{what}, {row['kind']}: {shown}", flush=True)
+    if row["busy"]:
         print(f"{what}: other processes kept {found['others']:.1f} cores busy; measure again", file=sys.stderr)
     if path := os.environ.get(RESULTS):
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            file.write(json.dumps({name: row.get(name) for name in COLUMNS}) + "\n")

@@ -28,21 +28,10 @@ import torch
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-NONE = {"harness", "run", "full_size_files"}
+NONE = {"harness", "plain", "run", "full_size_files"}
 """Modules here that measure nothing by themselves."""
 
-FIRST = ["script", "what", "against", "goal", "reached", "ratio", "low", "high", "ours", "plain", "rounds", "threads"]
-FIRST += ["members", "samples", "cells", "years", "mib", "others", "busy", "commit"]
-"""Columns that come first, in this order; what else a script notes follows. ``ours`` and ``plain`` are seconds,
-``ratio`` is plain / ours, ``mib`` the peak memory of a process, ``others`` the cores that other processes kept busy,
-``busy`` whether that was too much."""
-
-SHOWN = ["what", "against", "goal", "reached", "ratio", "low", "high", "ours", "plain", "busy"]
-
-AT_LEAST = re.compile(r"(?:≥ ?)?([\d.]+) ?(×|times|%)?(?: or more)?")
-AT_MOST = re.compile(r"(?:≤|<=) ?([\d.]+) ?(×|times|GiB)?|([\d.]+) ?(×|times|GiB)? or less")
-NAMED = re.compile(r"(\w+) (?:≤|<=) ?([\d.]+)")
-"""Goals that can be judged: ``≥ 6×``, ``3.5 times``, ``≥ 55 %``; ``≤ 1.5×``, ``2 GiB or less``; ``exponent ≤ 1.1``."""
+SHOWN = ["what", "kind", "against", "goal", "reached", "value", "low", "high", "ours_s", "plain_s", "busy"]
 
 
 def machine(root: Path = ROOT) -> dict[str, object]:
@@ -86,29 +75,6 @@ def commit(root: Path = ROOT) -> dict[str, str]:
     }
 
 
-def reached(row: dict) -> bool | None:
-    """Return whether a row's goal is reached: as the script says, else by its numbers; None where neither tells.
-
-    At least so many times means that ours is so much faster, at most so many times that it takes no more of the other's
-    time.
-    """
-    if isinstance(row.get("reached"), bool):
-        return row["reached"]
-    goal, ratio = str(row.get("goal", "")).strip(), row.get("ratio")
-    if least := AT_LEAST.fullmatch(goal):
-        found, asked = row.get("share") if ratio is None else ratio, float(least[1]) / (100 if least[2] == "%" else 1)
-        return None if found is None else found >= asked
-    if (named := NAMED.fullmatch(goal)) and named[1] in row:
-        return row[named[1]] <= float(named[2])
-    if most := AT_MOST.fullmatch(goal):
-        asked, unit = most[1] or most[3], most[2] or most[4]
-        found = row.get("exponent") if ratio is None else 1 / ratio
-        if unit == "GiB":
-            found = row["mib"] / 1024 if "mib" in row else None
-        return None if found is None else found <= float(asked)
-    return None
-
-
 def run(script: Path) -> tuple[list[dict], bool]:
     """Run one script; return the rows that it noted, and whether it ended well."""
     with tempfile.TemporaryDirectory() as folder:
@@ -118,41 +84,24 @@ def run(script: Path) -> tuple[list[dict], bool]:
     return [json.loads(line) for line in lines], done.returncode == 0
 
 
-def table_of(rows: list[dict], script: str, at: str) -> pd.DataFrame:
-    """Return the rows of a script as a table: lists as numbers with a space between, goals judged, busy rows marked."""
-    told = []
+def keep(tables: dict[str, list[dict]], at: str, path: Path) -> pd.DataFrame:
+    """Write the rows of some scripts to ``path``, in place of these scripts' earlier ones; return the whole."""
+    rows = [row | {"script": script, "commit": at} for script, noted in tables.items() for row in noted]
     for row in rows:
-        for name, unit in {"peak GiB": 2**30, "peak_GB": 1e9}.items():
-            if name in row:
-                row = row | {"mib": row[name] * unit / 2**20}
-        if row.get("share", 0) > 1:  # in per cent
-            row = row | {"share": row["share"] / 100}
-        if isinstance(row.get("seconds"), float):
-            row = {"ours": row["seconds"]} | {name: value for name, value in row.items() if name != "seconds"}
-        flat = {
-            k: " ".join(f"{v:.6g}" for v in value) if isinstance(value, list) else value for k, value in row.items()
-        }
-        busy = row.get("others", 0.0) > harness.BUSY
-        told.append(flat | {"script": script, "reached": reached(row), "busy": busy, "commit": at})
-    return pd.DataFrame(told)
-
-
-def keep(tables: list[pd.DataFrame], path: Path) -> pd.DataFrame:
-    """Write the tables of some scripts to ``path``, in place of these scripts' earlier rows; return the whole."""
-    new = pd.concat(tables)
+        row |= {name: " ".join(f"{v:.6g}" for v in row[name]) for name in ("sizes", "measured") if row[name]}
+    new = pd.DataFrame(rows, columns=harness.COLUMNS)
     if path.exists():
         old = pd.read_csv(path)
-        new = pd.concat([old[~old.script.isin(new.script)], new])
+        new = pd.concat([old[~old.script.isin(tables)], new])
     new = new.sort_values("script", kind="stable")
-    columns = [name for name in FIRST if name in new] + [name for name in new if name not in FIRST]
     path.parent.mkdir(parents=True, exist_ok=True)
-    new[columns].to_csv(path, index=False, float_format="%.5g")
-    return new[columns]
+    new.to_csv(path, index=False, float_format="%.5g")
+    return new
 
 
 def show(table: pd.DataFrame, about: dict, folder: Path) -> None:
     """Print the table and the machine, and warn where other processes were busy."""
-    print(table[[name for name in SHOWN if name in table]].to_string(index=False, na_rep=""))
+    print(table[SHOWN].to_string(index=False, na_rep=""))
     rates = f"{about['gemm_one']} GFLOP/s with one thread, {about['gemm_all']} with {about['threads']}"
     print(f"{about['processor']}, {about['cores']} cores: {rates}; kept in {folder}")
     if busy := int(table.busy.astype(bool).sum()):
@@ -169,15 +118,15 @@ def main() -> int:
     )
     parser.add_argument("--to", type=Path, default=ROOT / "outputs" / "bench", help="folder of the table")
     options = parser.parse_args()
-    about, tables, failed = machine(), [], []
+    about, tables, failed = machine(), {}, []
     for name in options.only:
         print(f"== {name}", flush=True)
         rows, well = run(scripts[name])
         failed += [] if well else [name]
         if rows:
-            tables.append(table_of(rows, name, about["commit"][:10]))
+            tables[name] = rows
     if tables:
-        whole = keep(tables, options.to / "results.csv")
+        whole = keep(tables, about["commit"][:10] + about["commit"][40:], options.to / "results.csv")
         (options.to / "machine.json").write_text(
             json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
