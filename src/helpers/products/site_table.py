@@ -224,9 +224,7 @@ def column_of(
     return _number(table, path, name, column, factor)
 
 
-def _number(
-    table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float]
-) -> np.ndarray:
+def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float]) -> np.ndarray:
     """Return a variable in the book's units, NaN where it is missing."""
     factor, offset = map(float, factor if isinstance(factor, Sequence) else (factor, 0))
     within = tuple(limit - offset for limit in limits(name))

@@ -103,7 +103,7 @@ CARBON_GUESSES = (
     ("g C m-2 d-1", 0.3, 11),
 )  # fmt: skip
 SUN_GUESSES = (("W m-2", 40, 350), ("MJ m-2 d-1", 3.5, 30))
-PHOTONS = (("umol m-2 s-1", 120, 1000), ("W m-2", 20, 200), ("mol m-2 d-1", 8, 70))
+PHOTONS = (("umol m-2 s-1", 140, 1000), ("W m-2", 20, 160), ("mol m-2 d-1", 8, 70))
 CATALOGUE = {
     "site": Known("site(id|code|name)? station(id|name|code)? tower(id|name)? fluxnetid id name"),
     "year": Known("year yr timestamp date timestampstart"),
@@ -114,8 +114,8 @@ CATALOGUE = {
     "reco_dt": Known("reco(dt|day|daytime)(vut|cut)?(ref|ustar50|mean)? (er|reco)(ll|lasslop) "
                      "(ecosystem)?resp(iration)?day(time)? day(time)?(reco|er|(ecosystem)?respiration)",
                      FLUX, CARBON_GUESSES),
-    "reco": Known("reco(nt|night|nighttime)(vut|cut)?ref reco(nt|night|nighttime)((vut|cut)?(ustar50|mean)?) ersolo erann "
-                  "er(lt)? reco(solo|lt)? ter fre (eco(system)?)?resp(iration)?(night(time)?)? "
+    "reco": Known("reco(nt|night|nighttime)(vut|cut)?ref reco(nt|night|nighttime)((vut|cut)?(ustar50|mean)?) "
+                  "reco(solo|lt)? ersolo erann er(lt)? ter fre (eco(system)?)?resp(iration)?(night(time)?)? "
                   "night(time)?(reco|er|(ecosystem)?respiration) re",
                   FLUX, CARBON_GUESSES),
     "nee_qc": Known("nee(vut|cut)refqc nee(vut|cut)?qc neeqc[fc]? qc quality(flag)? qcflag", SHARE),
@@ -127,7 +127,8 @@ CATALOGUE = {
                        SUN_GUESSES),
     "fapar": Known("fapar fpar", SHARE), "lai": Known("lai leafarea(index)?", SHARE), "evi": Known("evi", SHARE),
     "ndvi": Known("ndvi", SHARE), "npp": Known("npp netprimaryproduct(ion|ivity)", FLUX, CARBON_GUESSES),
-    "soc": Known("soc(stock|content)? soil(organic)?c(arbon)?(stock|content)?"), "vpd": Known("vpd vaporpressuredeficit"),
+    "soc": Known("soc(stock|content)? soil(organic)?c(arbon)?(stock|content)?"),
+    "vpd": Known("vpd vapou?rpressuredeficit"),
     "spei12": Known("spei12"), "spei24": Known("spei24"), "spei36": Known("spei36"),
 }  # fmt: skip
 ALIKE = {"reco", "er", "ter", "gpp", "nee", "nep", "fc", "fco2", "ecosystem", "gross", "net"}
@@ -161,7 +162,7 @@ class Column:
 def variants(name: str) -> list[tuple[str, str]]:
     """Return what a column's name may be read as: letters and digits, and a unit that stands in or behind it.
 
-    >>> variants("Rain [mm/yr]")[0], variants("reco_gC_m2")[-1], variants("TA_F")[1]
+    >>> variants("Rain [mm/yr]")[0], variants("reco_gC_m2")[1], variants("TA_F")[1]
     (('rain', 'mm/yr'), ('reco', 'gC m2'), ('ta', ''))
     """
     bracket = re.fullmatch(r"(.+?)[\[({]([^\])}]*)[\])}]?\s*", name)
@@ -237,11 +238,12 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
     middle, most = float(np.nanmedian(values)), float(np.nanmax(values))
     parsed = unit_of(stated) if stated else None
     if name == "mat":
-        if (parsed and parsed[1] in ("K", "degC")) or -35 < middle < 40 or 240 < middle < 320:
-            warm = 240 < middle if not (parsed and parsed[1] in ("K", "degC")) else parsed[1] == "K"
-            how = ("sure", "stated") if parsed else ("likely", f"by its median, {middle:.4g}")
-            return ("K", [1, -273.15], *how) if warm else ("degC", 1.0, *how)
-        raise UserError(f"its median, {middle:.4g}, is no annual temperature in degC or K")
+        stated = parsed[1] if parsed and parsed[1] in ("K", "degC") else ""
+        unit = stated or ("K" if middle > 200 else "degC")
+        if not -40 < middle - 273.15 * (unit == "K") < 45:
+            raise UserError(f"its median, {middle:.4g}, is no annual temperature in {stated or 'degC or K'}")
+        how = ("sure", "stated") if stated else ("likely", f"by its median, {middle:.4g}")
+        return unit, [1, -273.15] if unit == "K" else 1.0, *how
     if known.units is SHARE:
         factor = parsed[0] if parsed and parsed[1] == "" else 1.0
         if name != "lai" and most * factor > 1.001:
@@ -259,10 +261,11 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
             return stated, float(f"{factor:.6g}"), "sure", "stated"
         raise UserError(f"stated is {stated!r}, which would make its median {middle * factor / sizes[unit]:.4g} {unit}")
     fits = [unit for unit, low, high in known.guesses if low <= middle <= high]
-    if len(fits) == 1:
-        return fits[0], float(f"{sizes[fits[0]]:.6g}"), "likely", f"by its median, {middle:.4g}"
-    fitting = f"its median, {middle:.4g}, fits {' and '.join(fits) or 'no unit that is known'}"
-    raise UserError(f"{fitting}, and neither name nor a row of units tells")
+    if not fits or (len(fits) > 1 and name in ("reco", "reco_dt")):
+        fitting = f"its median, {middle:.4g}, fits {' and '.join(fits) or 'no unit that is known'}"
+        raise UserError(f"{fitting}, and neither its name nor a row of units tells")
+    sure, why = ("likely", "by its median") if len(fits) == 1 else ("guess", f"by its median, as would {fits[1]}")
+    return fits[0], float(f"{sizes[fits[0]]:.6g}"), sure, f"{why}, {middle:.4g}"
 
 
 @dataclass
@@ -341,6 +344,8 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
             said.append(f"{told}; left out until then")
             del found[name]
             continue
+        if sure == "guess":  # networks see standardised numbers, so that it matters for what a page says alone
+            said.append(f"{name}: took {one.unit}, {why}; for another unit: UNITS='{name}=\"…\"'")
         one.sure, one.why = max(one.sure, sure, key=("sure", "likely", "guess").index), f"{one.why}; unit {why}"
     if "reco_dt" in found and found["reco_dt"].unit != found["reco"].unit:
         said.append(
@@ -387,9 +392,10 @@ def factors(taken: Taken) -> dict[str, float | list[float]]:
 
 # Monthly climate.
 
+TEMPERATURE = "t(emp(erature)?)?"
 MONTHLY = {"site": CATALOGUE["site"], "year": CATALOGUE["year"], "month": Known("month mon mo"),
-           "lat": Known("(cell)?lat(itude)?"), "tmin": Known("tmin tmn t(emp(erature)?)?min(imum)? min(imum)?t(emp(erature)?)?"),
-           "tmax": Known("tmax tmx t(emp(erature)?)?max(imum)? max(imum)?t(emp(erature)?)?"),
+           "lat": Known("(cell)?lat(itude)?"), "tmin": Known(f"tmn {TEMPERATURE}min(imum)? min(imum)?{TEMPERATURE}"),
+           "tmax": Known(f"tmx {TEMPERATURE}max(imum)? max(imum)?{TEMPERATURE}"),
            "precipitation": CATALOGUE["map"]}  # fmt: skip
 
 
@@ -419,14 +425,14 @@ def of_climate(path: Path, usable: pd.DataFrame) -> tuple[dict[str, str], str, i
 
 
 def scalar(value: object) -> str:
-    """Return a value as YAML on one line, whatever letters it has.
+    r"""Return a value as YAML on one line, whatever letters it has.
 
-    >>> scalar("reco"), scalar("a: b # c"), scalar("two\\nlines"), scalar("no")
-    ('reco', "'a: b # c'", '"two\\\\nlines"', "'no'")
+    >>> scalar("reco"), scalar("a: b # c"), scalar("no"), scalar(chr(10))
+    ('reco', "'a: b # c'", "'no'", '"\\n"')
     """
     how = {"width": math.inf, "allow_unicode": True, "default_flow_style": True}
     text = yaml.safe_dump(value, **how).removesuffix("\n").removesuffix("\n...")
-    return text if "\n" not in text else yaml.safe_dump(value, default_style='"', **how).rstrip("\n")
+    return text if text.isprintable() else yaml.safe_dump(value, default_style='"', **how).rstrip("\n")
 
 
 def shown(text: str) -> str:
@@ -447,19 +453,23 @@ def untouched(path: Path) -> bool:
     return bool(MARK.search(text)) and _marked(MARK.sub("", text)) == text
 
 
-LEFT_OUT = """# Left out, and why: 01, 05 to 07, 10, 11 and 13 need maps of the predictors; 04 a second table, of other towers
+LEFT_OUT = """\
+# Left out, and why: 01, 05 to 07, 10, 11 and 13 need maps of the predictors; 04 a second table, of other towers
 # (validation_table); 12 real grids; 15 and 16 are not about your towers.
 """
-NO_CLIMATE = """# 09, whether there is a lag, is left out: it needs the water of every month, this year's and earlier years'. Give a table
-# of monthly climate at the towers (site, lat, year, month, tmin, tmax, precipitation): make mine TABLE=… CLIMATE=…
+NO_CLIMATE = """\
+# 09, whether there is a lag, is left out: it needs the water of every month, of this year and of those before. Give a
+# table of monthly climate at the towers (site, lat, year, month, tmin, tmax, precipitation): make mine … CLIMATE=…
 """
 
 
 def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], climate: dict, years: tuple[int, int]) -> str:
     """Return the text of a profile, a comment a line."""
     chapters = ", ".join(f'"{number}"' for number in ("02", "03", "08", *(["09"] if climate else []), "14"))
-    place = {path: path.relative_to(root) if path.is_relative_to(root) else path for path in (table, climate.get("path"))
-             if path}  # fmt: skip
+
+    def place(path: Path) -> str:
+        return scalar((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
+
     lines = [
         "# Made by `make mine`. Change what you like: a changed file is never written over. The last line tells it.",
         f"description: {scalar(f'own site-years, from {table.name}')}",
@@ -470,11 +480,11 @@ def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], climat
     ]
     if climate:
         lines += [
-            f"  climate_table: {scalar(str(place[climate['path']].as_posix()))}",
+            f"  climate_table: {place(climate['path'])}",
             f"  climate_columns: {scalar(climate['columns'])}",
             f"  climate_rain: {scalar(climate['rain'])}",
         ]
-    lines += ["", "02_site_sampling:", f"  towers_table: {scalar(str(place[table].as_posix()))}"]
+    lines += ["", "02_site_sampling:", f"  towers_table: {place(table)}"]
     lines += [f"  first_year: {years[0]}  # the table's", f"  last_year: {years[1]}"]
     lines += ["  table_columns:"]
     for name, one in taken.columns.items():
@@ -542,8 +552,8 @@ def _write(book: Book, given: argparse.Namespace) -> None:
         )
     if towers < LEAST_TOWERS:
         raise UserError(
-            f"{source}: expected {LEAST_TOWERS} towers or more with RECO of 10 to 5000 g C m-2 yr-1, all predictors and "
-            f"a QC of 0.5, found {towers}; add towers, for folds leave out whole ones"
+            f"{source}: expected {LEAST_TOWERS} towers or more with RECO of 10 to 5000 g C m-2 yr-1, all predictors "
+            f"and a QC of 0.5, found {towers}; add towers, since the tests leave out whole ones, in folds"
         )
     climate = {}
     if given.climate:
@@ -575,7 +585,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _write(Book.here(), given)
     except (UserError, ProductError, OSError) as error:
-        print(f"helpers.publish.mine: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"helpers.publish.mine: {shown(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     return 0
 
