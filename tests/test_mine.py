@@ -158,6 +158,17 @@ def test_a_predictor_s_unit_that_is_doubtful_is_taken_and_said(book, tmp_path, c
     assert "par" not in profile_of(book)["common"]["channels"]
 
 
+def test_flags_in_classes_and_units_that_do_not_fit_are_said(book, tmp_path, capsys):
+    path = write(tmp_path, nee_qc=np.arange(len(TRUTH)) % 4, mat=None, **{"Ta (mm)": TRUTH.mat, "lai (%)": 200.0})
+    assert mine.main([str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "- nee_qc, column nee_qc: its greatest, 3, is that of classes, and no share" in said
+    assert "nee_qc" not in profile_of(book)["02_site_sampling"]["table_columns"]
+    path = write(tmp_path, map=None, **{"Rain (W m-2)": TRUTH["map"]})
+    assert mine.main([str(path)]) == 0
+    assert "- map: its unit W m-2 isn't one that fits; took mm yr-1, by its median" in capsys.readouterr().out
+
+
 def test_what_is_missing_doubtful_or_left_out_is_said(book, tmp_path, capsys):
     rain = TRUTH["map"].where(TRUTH.index % 2 == 0)
     path = write(tmp_path, ER=1000 * TRUTH.reco, map=rain, par=100.0, NEE=-5.0, elevation=TRUTH.lat)
@@ -177,6 +188,9 @@ def test_what_cannot_be_done_is_one_line(book, tmp_path, capsys):
     assert "lat: expected a column, found none that is called so" in refused([write(tmp_path, lat=None)], capsys)
     assert "GPP + NEE, is RECO" in refused([write(tmp_path, reco=None, GPP=1000.0)], capsys)
     assert "column 'x' is not there; the table has site" in refused([write(tmp_path), "--names", "reco=x"], capsys)
+    assert "--units reco: 'blue' is no unit" in refused([write(tmp_path), "--units", "reco=blue"], capsys)
+    assert "--units soc: expected one of site, year" in refused([write(tmp_path), "--units", "soc=g"], capsys)
+    assert "expected a table, found none; name it: make mine TABLE=" in refused([""], capsys)
     assert "--units reco: expected VARIABLE=…" in refused([write(tmp_path), "--units", "reco"], capsys)
     assert "expected a CSV file, found nothing there" in refused([tmp_path / "none.csv"], capsys)
     few = tmp_path / "few.csv"

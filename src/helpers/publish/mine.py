@@ -14,6 +14,7 @@ import re
 import sys
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import pandas as pd
 import yaml
 
 from helpers import products, workspace
-from helpers.products import ProductError, attributes, site_table
+from helpers.products import ProductError, attributes, climate, site_table
 from helpers.run.chapters import Book, UserError
 
 # Units: a number for each of the few that tables of towers use, and what it is a number of.
@@ -131,8 +132,10 @@ CATALOGUE = {
     "vpd": Known("vpd vapou?rpressuredeficit"),
     "spei12": Known("spei12"), "spei24": Known("spei24"), "spei36": Known("spei36"),
 }  # fmt: skip
-ALIKE = {"reco", "er", "ter", "gpp", "nee", "nep", "fc", "fco2", "ecosystem", "gross", "net"}
-"""How the names begin of what RECO is made of, or is made with it: no predictors."""
+ALIKE = re.compile(
+    r"(reco|er|ter|gpp|nee|nep|fc|fco2|gross.?primary|net.?ecosystem|ecosystem.?resp)([\W_\d].*|$)", re.I
+)
+"""Names of what RECO is made of, or is made with it: no predictors."""
 PLACES = ("site", "year", "lat", "lon")
 LABELS = (*PLACES, "igbp", "reco", "reco_dt", "nee_qc")
 PREDICTORS = [name for name in CATALOGUE if name not in LABELS]
@@ -247,7 +250,9 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
     if known.units is SHARE:
         factor = parsed[0] if parsed and parsed[1] == "" else 1.0
         if name != "lai" and most * factor > 1.001:
-            factor = 0.01 if most <= 100 else 1e-4
+            if name == "nee_qc" and most <= 5:
+                raise UserError(f"its greatest, {most:.4g}, is that of classes, and no share of 0 to 1 or in percent")
+            factor, parsed = 0.01 if most <= 100 else 1e-4, None
         how = ("sure", "stated") if parsed else ("likely", f"by its greatest, {most:.4g}")
         return {1.0: "1", 0.01: "%"}.get(factor, f"{factor:g}"), factor, *how
     if not known.units:
@@ -297,8 +302,10 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
     for name in [*CATALOGUE, *(name for name in names if name not in CATALOGUE)]:
         known = CATALOGUE.get(name, Known(""))
         several = [(names[name], "")] if name in names else candidates(table, name, known)
-        several = [each for each in several if each[0] not in {one.column for one in found.values()}]
-        if name in names and names[name] not in table:
+        if name not in names:
+            taken = {one.column for one in found.values()} | set(names.values())
+            several = [each for each in several if each[0] not in taken]
+        elif names[name] not in table:
             raise UserError(f"--names {name}: column {names[name]!r} is not there; the table has {', '.join(table)}")
         if not several:
             continue
@@ -316,7 +323,7 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
             said.append(f"{name}: took {shown(column)} by what it holds; for another one: NAMES='{name}=COLUMN'")
     if "reco" not in found and "reco_dt" in found:
         found["reco"] = Column(**vars(found.pop("reco_dt")) | {"name": "reco"})
-        said.append("reco: the only one is day-time, so the night-time rules of the book's words don't fit it")
+        said.append("reco: the table has the day-time estimate alone; where a page says night-time, read day-time")
     for name in (*PLACES, "reco"):
         if name not in found:
             made = " (GPP less the uptake NEP, or GPP + NEE, is RECO: add such a column)" if name == "reco" else ""
@@ -332,11 +339,14 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
         one, known = found[name], CATALOGUE.get(name, Known(""))
         if name == "par" and "shortwave" in one.why:
             known = CATALOGUE["shortwave"]
+        if name in units and unit_of(units[name]) is None:
+            raise UserError(f"--units {name}: {units[name]!r} is no unit that is known; write it as 'g C m-2 yr-1'")
         values = numbers(table, one.column)
         if values is None:
             raise UserError(f"{name}: expected numbers in column {shown(one.column)}, found other cells; correct it")
+        stated = one.unit
         try:
-            one.unit, one.factor, sure, why = unit_by(known, name, one.unit, values)
+            one.unit, one.factor, sure, why = unit_by(known, name, stated, values)
         except UserError as error:
             told = f"{name}, column {shown(one.column)}: {error}; say which: UNITS='{name}=\"…\"'"
             if name == "reco":
@@ -346,11 +356,15 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
             continue
         if sure == "guess":  # networks see standardised numbers, so that it matters for what a page says alone
             said.append(f"{name}: took {one.unit}, {why}; for another unit: UNITS='{name}=\"…\"'")
+        if stated and known.units and why != "stated":
+            said.append(f"{name}: its unit {shown(stated)} isn't one that fits; took {one.unit}, {why}")
         one.sure, one.why = max(one.sure, sure, key=("sure", "likely", "guess").index), f"{one.why}; unit {why}"
     if "reco_dt" in found and found["reco_dt"].unit != found["reco"].unit:
         said.append(
             f"reco_dt: its unit, {found['reco_dt'].unit}, is not that of reco, {found['reco'].unit}; look again"
         )
+    if unused := set(units) - set(found):
+        raise UserError(f"--units {unused.pop()}: expected one of {', '.join(found)}; correct it")
     order = [*LABELS, *found]
     found = dict(sorted(found.items(), key=lambda pair: order.index(pair[0])))
     used = {one.column for one in found.values()}
@@ -408,16 +422,13 @@ def of_climate(path: Path, usable: pd.DataFrame) -> tuple[dict[str, str], str, i
         found[name] = several[0][0]
         if name == "precipitation":
             stated = table.attrs.get("units", {}).get(found[name]) or several[0][1]
-    middle, parsed = float(np.nanmedian(numbers(table, found["precipitation"]))), unit_of(stated)
-    daily = parsed == unit_of("mm d-1") if parsed else middle < 12
-    rain = "mm d-1" if daily else "mm month-1"
-    climate = products.read("site_climate", path, columns=found, precipitation=rain)
-    full = (
-        climate[["tmin", "tmax", "precipitation"]].to_array().notnull().all("variable").groupby("time.year").sum("time")
-    )
-    years = set((full == 12).to_series()[lambda told: told].index)
-    years = {(site, year) for site, year in years} | {(site, year) for year, site in years}  # whatever the order
-    count = sum(all((site, year - k) in years for k in range(3)) for site, year in usable.itertuples(index=False))
+    rates, values = {unit_of(rate): rate for rate in climate.RATES}, numbers(table, found["precipitation"])
+    rain = rates.get(unit_of(stated)) or rates[unit_of("mm d-1" if np.nanmedian(values) < 12 else "mm month-1")]
+    months = products.read("site_climate", path, columns=found, precipitation=rain).drop_vars("lat").to_array()
+    whole_years = months.notnull().all("variable").groupby("time.year").sum("time") == 12
+    known = whole_years.transpose("site", "year").to_series()
+    known = set(known[known].index)
+    count = sum(all((site, year - k) in known for k in range(3)) for site, year in usable.itertuples(index=False))
     return {name: column for name, column in found.items() if name != column}, rain, count
 
 
@@ -463,9 +474,11 @@ NO_CLIMATE = """\
 """
 
 
-def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], climate: dict, years: tuple[int, int]) -> str:
+def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], monthly: dict, years: tuple[int, int]) -> str:
     """Return the text of a profile, a comment a line."""
-    chapters = ", ".join(f'"{number}"' for number in ("02", "03", "08", *(["09"] if climate else []), "14"))
+    chapters = ", ".join(f'"{number}"' for number in ("02", "03", "08", *(["09"] if monthly else []), "14"))
+
+    channels = list(dict.fromkeys([*predictors, *(["spei12", "spei24", "spei36"] if monthly else [])]))
 
     def place(path: Path) -> str:
         return scalar((path.relative_to(root) if path.is_relative_to(root) else path).as_posix())
@@ -474,15 +487,15 @@ def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], climat
         "# Made by `make mine`. Change what you like: a changed file is never written over. The last line tells it.",
         f"description: {scalar(f'own site-years, from {table.name}')}",
         f"chapters: [{chapters}]",
-        (LEFT_OUT + ("" if climate else NO_CLIMATE)).rstrip("\n"),
+        (LEFT_OUT + ("" if monthly else NO_CLIMATE)).rstrip("\n"),
         "common:",
-        f"  channels: {scalar(predictors + (['spei12', 'spei24', 'spei36'] if climate else []))}  # what networks see",
+        f"  channels: {scalar(channels)}  # what networks see",
     ]
-    if climate:
+    if monthly:
         lines += [
-            f"  climate_table: {place(climate['path'])}",
-            f"  climate_columns: {scalar(climate['columns'])}",
-            f"  climate_rain: {scalar(climate['rain'])}",
+            f"  climate_table: {place(monthly['path'])}",
+            f"  climate_columns: {scalar(monthly['columns'])}",
+            f"  climate_rain: {scalar(monthly['rain'])}",
         ]
     lines += ["", "02_site_sampling:", f"  towers_table: {place(table)}"]
     lines += [f"  first_year: {years[0]}  # the table's", f"  last_year: {years[1]}"]
@@ -494,18 +507,32 @@ def text_of(table: Path, root: Path, taken: Taken, predictors: list[str], climat
         for name, factor in factors(taken).items():
             to = attributes(name).get("units", "")
             lines.append(f"    {scalar(name)}: {scalar(factor)}  # from {shown(taken.columns[name].unit)} to {to}")
-    if climate:
+    if monthly:
         lines += ["", "09_is_there_a_lag:", "  permutations: 20  # so that a p-value can fall below 0.05"]
     return _marked("\n".join(lines) + "\n")
 
 
-def report(table: pd.DataFrame, taken: Taken) -> str:
+def report(taken: Taken) -> str:
     """Return a table of what was taken for what."""
     lines = [("variable", "column", "unit", "sure", "why")]
     for name, one in taken.columns.items():
         lines.append((name, shown(one.column), shown(one.unit), one.sure, one.why))
     wide = [max(len(line[k]) for line in lines) for k in range(4)]
     return "\n".join("  ".join([*(t.ljust(w) for t, w in zip(line, wide, strict=False)), line[4]]) for line in lines)
+
+
+def unused(table: pd.DataFrame, taken: Taken) -> Iterator[str]:
+    """Say which columns of numbers were taken for nothing."""
+    free = [column for column in taken.unknown if numbers(table, column) is not None]
+    made = [column for column in free if ALIKE.match(column)]
+    other = [column for column in free if column not in made]
+    for some, before, after in (
+        (made, "not used, since RECO is made of the same measurements: ", ""),
+        (other, "not known: ", "; to have one as a predictor: NAMES='my_name=COLUMN'"),
+    ):
+        if some:
+            more = f" and {len(some) - 6} more" if len(some) > 6 else ""
+            yield f"{before}{', '.join(map(shown, some[:6]))}{more}{after}"
 
 
 def _pairs(given: list[str], option: str) -> dict[str, str]:
@@ -523,7 +550,9 @@ def _write(book: Book, given: argparse.Namespace) -> None:
         raise UserError(
             f"{path}: expected the file as this command wrote it, found it changed; remove it, or give another TO=name"
         )
-    source = site_table.one_file([given.table.expanduser().resolve()], "make mine TABLE=…")
+    if not given.table:
+        raise UserError("expected a table, found none; name it: make mine TABLE=my_site_years.csv")
+    source = site_table.one_file([Path(given.table).expanduser().resolve()], "a table")
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         table = site_table.rows(source)
@@ -535,16 +564,8 @@ def _write(book: Book, given: argparse.Namespace) -> None:
     towers = usable.site.nunique()
     print(f"{source.name}: {len(table)} rows, {table.shape[1]} columns, separated by {table.attrs['separator']!r}"
           + (", with a row of units" if "units" in table.attrs else ""))  # fmt: skip
-    print(report(table, taken))
-    made = [column for column in taken.unknown if re.split(r"[\W_]+", column.lower())[0] in ALIKE]
-    free = [column for column in taken.unknown if column not in made and numbers(table, column) is not None]
-    if made:
-        some = ", ".join(map(shown, made[:6])) + (f" and {len(made) - 6} more" if len(made) > 6 else "")
-        taken.said.append(f"not used, since RECO is made of the same measurements: {some}")
-    if free:
-        some = ", ".join(map(shown, free[:6])) + (f" and {len(free) - 6} more" if len(free) > 6 else "")
-        taken.said.append(f"not known: {some}; to have one as a predictor: NAMES='my_name=COLUMN'")
-    for line in taken.said:
+    print(report(taken))
+    for line in [*taken.said, *unused(table, taken)]:
         print(f"- {line}")
     if not predictors:
         raise UserError(
@@ -555,11 +576,11 @@ def _write(book: Book, given: argparse.Namespace) -> None:
             f"{source}: expected {LEAST_TOWERS} towers or more with RECO of 10 to 5000 g C m-2 yr-1, all predictors "
             f"and a QC of 0.5, found {towers}; add towers, since the tests leave out whole ones, in folds"
         )
-    climate = {}
+    monthly = {}
     if given.climate:
-        where = site_table.one_file([given.climate.expanduser().resolve()], "make mine CLIMATE=…")
+        where = site_table.one_file([given.climate.expanduser().resolve()], "monthly climate")
         renamed, rain, count = of_climate(where, usable)
-        climate = {"path": where, "columns": renamed, "rain": rain}
+        monthly = {"path": where, "columns": renamed, "rain": rain}
         print(f"- {where.name}: rain in {rain}; {count} of {len(usable)} site-years have its three years")
         if not count:
             raise UserError(
@@ -567,8 +588,8 @@ def _write(book: Book, given: argparse.Namespace) -> None:
             )
     with workspace.writing(path) as aside:
         years = int(usable.year.min()), int(usable.year.max())
-        aside.write_text(text_of(source, book.root, taken, predictors, climate, years), encoding="utf-8")
-    without = "" if climate else ", without chapter 9 (whether there is a lag), which needs CLIMATE=monthly.csv"
+        aside.write_text(text_of(source, book.root, taken, predictors, monthly, years), encoding="utf-8")
+    without = "" if monthly else ", without chapter 9 (whether there is a lag), which needs CLIMATE=monthly.csv"
     print(f"usable: {len(usable)} site-years of {towers} towers, {len(predictors)} predictors{without}")
     print(f"wrote {path}; look at it, then: make book PROFILE={given.to}")
 
@@ -576,7 +597,7 @@ def _write(book: Book, given: argparse.Namespace) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.mine", description=__doc__.splitlines()[0])
-    line.add_argument("table", type=Path, help="a CSV with a row a site and year")
+    line.add_argument("table", help="a CSV with a row a site and year")
     line.add_argument("--climate", type=Path, help="a CSV of monthly climate at the sites, for SPEI")
     line.add_argument("--names", nargs="+", default=[], metavar="VARIABLE=COLUMN", help="what a column is: reco=Resp")
     line.add_argument("--units", nargs="+", default=[], metavar="VARIABLE=UNIT", help='reco="t C ha-1 yr-1"')
