@@ -137,7 +137,7 @@ def files(root: Path, home: Path, mine: list[Chapter], settings: dict[str, Setti
             if not there:
                 yield what, False, f"no {kind} at {shown}", "put it there, or correct the path in the profile"
             elif name == "towers_table":
-                yield what, *_of_table(path, values)
+                yield what, *_of_table(path, shown, values)
             else:
                 yield what, True, f"{shown}" + (f", {path.stat().st_size / 1e6:.1f} MB" if path.is_file() else ""), ""
     for product, (folder, *years) in wanted.items():
@@ -146,7 +146,7 @@ def files(root: Path, home: Path, mine: list[Chapter], settings: dict[str, Setti
         yield "process models", *_of_models(folder, asked)
 
 
-def _of_table(path: Path, values: dict) -> tuple[bool, str, str]:
+def _of_table(path: Path, shown: Path, values: dict) -> tuple[bool, str, str]:
     """Read a table of site-years as chapter 2 will."""
     try:
         with warnings.catch_warnings():
@@ -154,7 +154,7 @@ def _of_table(path: Path, values: dict) -> tuple[bool, str, str]:
             ds = products.read("site_table", path, columns=values["table_columns"], factors=values["table_factors"])
     except (ProductError, OSError) as error:
         return False, " ".join(str(error).split()), "correct the table, or the profile"
-    return True, f"{path}, {ds.sizes['sample']} site-years of {len(set(ds.site.values))} towers", ""
+    return True, f"{shown}, {ds.sizes['sample']} site-years of {len(set(ds.site.values))} towers", ""
 
 
 def _of_models(folder: Path, asked: dict) -> tuple[bool | None, str, str]:

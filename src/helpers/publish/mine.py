@@ -174,7 +174,7 @@ def variants(name: str) -> list[tuple[str, str]]:
     heads = [(tokens, unit)]
     if not unit:
         tails = {k: " ".join(tokens[k:]) for k in range(1, len(tokens))}
-        heads += [(tokens[:k], tail) for k, tail in tails.items() if unit_of(tail)]
+        heads += [(tokens[:k], tail) for k, tail in tails.items() if tail[0].isalpha() and unit_of(tail)]
     found = []
     for head, unit in heads:
         words = [word.lower() for word in head]
