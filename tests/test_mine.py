@@ -158,6 +158,22 @@ def test_a_predictor_s_unit_that_is_doubtful_is_taken_and_said(book, tmp_path, c
     assert "par" not in profile_of(book)["common"]["channels"]
 
 
+def test_of_many_columns_alike_the_network_s_own_choice_is_taken(book, tmp_path, capsys):
+    reco, day = 1000 * TRUTH.reco, 1000 * TRUTH.reco_dt
+    kinds = [
+        f"RECO_{by}_{ustar}_{which}" for by in ("DT", "NT") for ustar in ("CUT", "VUT") for which in ("MEAN", "REF")
+    ]
+    several = {name: (day if "DT" in name else reco) * (1 if name.endswith("VUT_REF") else 1.5) for name in kinds}
+    several |= {"TA_F": TRUTH.mat, "TA_F_DAY": TRUTH.mat + 3, "TA_F_QC": 1.0, "RECO_NT_VUT_05": reco / 2}
+    path = write(tmp_path, reco=None, mat=None, **several)
+    assert mine.main([str(path)]) == 0
+    given = profile_of(book)["02_site_sampling"]["table_columns"]
+    assert [given[name] for name in ("reco", "reco_dt", "mat")] == ["RECO_NT_VUT_REF", "RECO_DT_VUT_REF", "TA_F"]
+    said = capsys.readouterr().out
+    assert "- reco: took RECO_NT_VUT_REF, found RECO_NT_VUT_MEAN, RECO_NT_CUT_REF, RECO_NT_CUT_MEAN too" in said
+    assert "mat: took" not in said and set(profile_of(book)["common"]["channels"]) == {"mat", "map", "par"}
+
+
 def test_flags_in_classes_and_units_that_do_not_fit_are_said(book, tmp_path, capsys):
     path = write(tmp_path, nee_qc=np.arange(len(TRUTH)) % 4, mat=None, **{"Ta (mm)": TRUTH.mat, "lai (%)": 200.0})
     assert mine.main([str(path)]) == 0

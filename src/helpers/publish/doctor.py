@@ -34,7 +34,6 @@ MEMORY = {True: 4.0, False: 1.0}
 MAPS = 14
 """Yearly maps that are kept, in float32: predictors, RECO, RECO of the honest network, and spreads. Each network of
 chapter 11 adds two."""
-LOCAL = ("local",)
 
 Row = tuple[str, bool | None, str, str]
 """What; whether it is there (None: of no harm); what was found; what to do."""
@@ -109,7 +108,7 @@ def named_products(chapter: Chapter, values: dict) -> list[str]:
         texts.discard("cru_pet")
     elif "spei_from" in values:
         texts.discard("spei")
-    return [name for name, entry in products.products().items() if name in texts and fetch.way(entry).how not in LOCAL]
+    return [name for name, entry in products.products().items() if name in texts and fetch.way(entry).how != "local"]
 
 
 def files(root: Path, home: Path, mine: list[Chapter], settings: dict[str, Settings]) -> Iterator[Row]:

@@ -112,14 +112,15 @@ CATALOGUE = {
     "lon": Known("lon(g|gitude)?e?"),
     "igbp": Known("igbp(class|code|landcover)? landcover(type|class)? cover vegetation(type|class)? vegtype pft biome "
                   "ecosystem(type)?"),
-    "reco_dt": Known("reco(dt|day|daytime)(vut|cut)?(ref|ustar50|mean)? (er|reco)(ll|lasslop) "
-                     "(ecosystem)?resp(iration)?day(time)? day(time)?(reco|er|(ecosystem)?respiration)",
+    "reco_dt": Known("recodtvutref reco(dt|day|daytime)(vut)? recodtcutref recodt(vut|cut)(ustar50|mean) "
+                     "(er|reco)(ll|lasslop) (ecosystem)?resp(iration)?day(time)? "
+                     "day(time)?(reco|er|(ecosystem)?respiration)",
                      FLUX, CARBON_GUESSES),
-    "reco": Known("reco(nt|night|nighttime)(vut|cut)?ref reco(nt|night|nighttime)((vut|cut)?(ustar50|mean)?) "
+    "reco": Known("recontvutref reco(nt|night|nighttime)(vut)? recontcutref recont(vut|cut)(ustar50|mean) "
                   "reco(solo|lt)? ersolo erann er(lt)? ter fre (eco(system)?)?resp(iration)?(night(time)?)? "
                   "night(time)?(reco|er|(ecosystem)?respiration) re",
                   FLUX, CARBON_GUESSES),
-    "nee_qc": Known("nee(vut|cut)refqc nee(vut|cut)?qc neeqc[fc]? qc quality(flag)? qcflag", SHARE),
+    "nee_qc": Known("neevutrefqc nee(vut|cut)(ref)?qc neeqc[fc]? qc quality(flag)? qcflag", SHARE),
     "mat": Known("ta mat t tair airt(emp)? (air)?temp(erature)? temperature(air)?"),
     "map": Known("p map prec(ip(itation)?)? rain(fall)? ppt", WATER,
                  (("mm yr-1", 130, 6000), ("mm month-1", 8, 150), ("mm d-1", 0.4, 12), ("m yr-1", 0.1, 5))),
@@ -201,9 +202,11 @@ def numbers(table: pd.DataFrame, column: str) -> np.ndarray | None:
 
 def candidates(table: pd.DataFrame, name: str, known: Known) -> list[tuple[str, str]]:
     """Return the columns that may be a variable, the preferred first, each with the unit that its name tells."""
-    found = []
+    found, fitting = [], ("K", "degC") if name == "mat" else known.units or ()
     for column in table:
-        read = variants(column) if known.units or name == "mat" else [(head, "") for head, _ in variants(column)]
+        # a unit in brackets is one, whether or not it fits; the tail of a name, only where it does: TA_F_DAY, RECO_DT
+        bracket = column.rstrip().endswith((")", "]", "}"))
+        read = [(head, unit) for head, unit in variants(column) if bracket or not unit or unit_of(unit)[1] in fitting]
         ranks = [
             (rank, len(column), column, unit)
             for rank, pattern in enumerate(known.names.split())
@@ -312,7 +315,7 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
         column, unit = several[0]
         sure, why = ("sure", "as you say") if name in names else ("sure", "by its name")
         if len(several) > 1:
-            others = ", ".join(shown(column) for column, _ in several[1:])
+            others = listed([column for column, _ in several[1:]], 3)
             sure, why = "likely", f"by its name; {others} would do as well"
             said.append(f"{name}: took {shown(column)}, found {others} too; for another one: NAMES='{name}=COLUMN'")
         found[name] = Column(name, column, units.get(name) or of_row.get(column) or unit, sure=sure, why=why)
@@ -332,6 +335,7 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
             )
     if "par" in found or "shortwave" not in found:
         found.pop("shortwave", None)
+        said = [line for line in said if not line.startswith("shortwave:")]
     else:
         found["par"] = Column(**vars(found.pop("shortwave")) | {"name": "par"})
         found["par"].why += "; shortwave stands in for PAR"
@@ -451,6 +455,12 @@ def shown(text: str) -> str:
     return text if text.isprintable() else scalar(text)
 
 
+def listed(columns: list[str], most: int) -> str:
+    """Return the names of the first columns, and how many more there are."""
+    more = f" and {len(columns) - most} more" if len(columns) > most else ""
+    return ", ".join(map(shown, columns[:most])) + more
+
+
 MARK = re.compile(r"# mark (\w+)\n\Z")
 
 
@@ -531,8 +541,7 @@ def unused(table: pd.DataFrame, taken: Taken) -> Iterator[str]:
         (other, "not known: ", "; to have one as a predictor: NAMES='my_name=COLUMN'"),
     ):
         if some:
-            more = f" and {len(some) - 6} more" if len(some) > 6 else ""
-            yield f"{before}{', '.join(map(shown, some[:6]))}{more}{after}"
+            yield f"{before}{listed(some, 6)}{after}"
 
 
 def _pairs(given: list[str], option: str) -> dict[str, str]:
