@@ -1,14 +1,21 @@
-# Six commands: `make book`, `make data`, `make compare`, `make bench`, `make test`, `make test-all`. Each sets up .venv first, when
-# requirements.txt or pyproject.toml changed.
+# Eight commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make bench`, `make test`,
+# `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book data compare bench test test-all
+.PHONY: book mine doctor data compare bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
 	@.venv/bin/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET))
+
+mine: .venv/.ready  ## a profile for a table of your own: make mine TABLE=my_site_years.csv CLIMATE=monthly.csv NAMES="reco=Resp" UNITS='reco="t C ha-1 yr-1"' TO=mine
+	@.venv/bin/python -m helpers.publish.mine "$(TABLE)" $(if $(CLIMATE),--climate "$(CLIMATE)") \
+		$(if $(NAMES),--names $(NAMES)) $(if $(UNITS),--units $(UNITS)) $(if $(TO),--to "$(TO)")
+
+doctor: .venv/.ready  ## what a profile needs, what is there, what is missing and how to get it: make doctor PROFILE=paper
+	@.venv/bin/python -m helpers.publish.doctor --profile $(PROFILE)
 
 data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-2018 TILES=h18v04 TO=folder SET="version=4.09"
 	@.venv/bin/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \

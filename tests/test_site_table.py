@@ -174,6 +174,27 @@ def test_common_ways_of_writing_a_csv_read_alike(table, name, text):
     assert read(table(text, name)).drop_attrs().identical(read(table(GOOD, "plain.csv")).drop_attrs())
 
 
+def test_kelvin_becomes_celsius_by_a_factor_and_what_is_added(table):
+    found = column(table, "288.15,NA,250,-9999,273.15", "mat", [1, -273.15])
+    np.testing.assert_allclose(found, [15, np.nan, -23.15, np.nan, 0], atol=1e-9)
+    with pytest.raises(ProductError, match="row 3, column 'cell': expected 183.15 to 333.15, found '15'"):
+        column(table, "288.15,15", "mat", [1, -273.15])
+    for wrong in ([0, 1], [1], [1, "x"], [1, np.nan], [1, 2, 3]):
+        with pytest.raises(ProductError, match="^factors: mat: expected a number above 0, such as 0.001, or one and"):
+            column(table, "1", "mat", wrong)
+
+
+def test_a_row_of_units_is_none_of_the_table(table):
+    header, first, *rest = GOOD.splitlines()
+    units = ",".join("[-]" if name == "site" else "unit" for name in header.split(","))
+    with_units = "\n".join([header, units, first, *rest])
+    assert read(table(with_units)).equals(read(table(GOOD)))
+    assert site_table.rows(table(with_units)).attrs["units"]["year"] == "unit"
+    gaps = "AA-One" + "," * header.count(",")
+    with pytest.raises(ProductError, match="row 2, column 'year'"):  # a site-year without numbers is no row of units
+        read(table("\n".join([header, gaps, first, *rest])))
+
+
 def test_rows_are_those_of_an_editor_and_empty_ones_are_none(table):
     header, first, _, last = GOOD.splitlines()
     rows = ["", "", header + ",,", "", first.replace("AA-One", '"AA\nOne"') + ",,", "," * 18, last + ",,"]
@@ -187,8 +208,11 @@ def test_other_letters_are_read_or_told(tmp_path):
         (tmp_path / "wide.csv").write_bytes(GOOD.replace("AA-One", "Bílý").encode(encoding))
         assert read(tmp_path / "wide.csv").site.values[0] == "Bílý"
     latin = GOOD.replace("BB-Two", "Forêt").encode("latin-1")
+    (tmp_path / "latin.csv").write_bytes(latin)
+    with pytest.warns(UserWarning, match="latin.csv: letters are no UTF-8, and are read as Latin-1"):
+        assert "Forêt" in read(tmp_path / "latin.csv").site.values
     for content, words in (
-        (latin, "row 4: expected a CSV file in UTF-8, .*; save it as UTF-8"),
+        (latin.replace(b"\xea", b"\x81"), "row 4: expected a CSV file in UTF-8, .*; save it as UTF-8"),
         (b"PK\3\4\0binary", "expected a CSV file, found something else, such as a workbook"),
         (b"<html></html>", "expected a CSV file, found a web page"),
     ):

@@ -2,7 +2,8 @@
 
 Towers, tables of site-years, of monthly climate and of sites share what stands here. Fields may be
 separated by commas, semicolons, tabs or bars; where commas don't separate, they may be decimal signs. Every number is
-one that its variable can be, and what is missing is missing, however it is written (see `fills`).
+one that its variable can be, and what is missing is missing, however it is written (see `fills`). A row of units may
+stand below the header.
 
 A table of site-years gives predictors at the towers themselves, so no map is needed. Most are known at the point only;
 where nine columns hold a 3x3 neighbourhood, row by row from the north-west, they become one variable (sample, dy, dx).
@@ -10,6 +11,7 @@ where nine columns hold a 3x3 neighbourhood, row by row from the north-west, the
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import re
@@ -59,7 +61,7 @@ def read(
     paths: Sequence[Path | str],
     *,
     columns: Mapping[str, str | Sequence[str]],
-    factors: Mapping[str, float] | None = None,
+    factors: Mapping[str, float | Sequence[float]] | None = None,
 ) -> xr.Dataset:
     """Read site-years.
 
@@ -71,8 +73,9 @@ def read(
         For each variable, the column that holds it, or the nine columns of its 3x3 window. `REQUIRED` must be there;
         ``reco_dt``, ``nee_qc`` (0 to 1) and ``igbp`` (abbreviation, number or name) may; every other name becomes a
         variable of its own.
-    factors : mapping of str to float, optional
-        What a column's numbers are multiplied by: ``{"reco": 0.001}`` takes RECO from g to kg.
+    factors : mapping of str to float or to two of them, optional
+        What a column's numbers are multiplied by, ``{"reco": 0.001}`` takes RECO from g to kg; and what is added then,
+        ``{"mat": [1, -273.15]}`` takes kelvin to degrees Celsius.
 
     Returns
     -------
@@ -91,8 +94,8 @@ def read(
     columns, factors = _checked(columns), factors or {}
     scaled = [name for name in columns if name not in PLAIN]
     for name, factor in factors.items():
-        if name not in scaled or not (isinstance(factor, Real) and 0 < factor < np.inf):
-            expected = f"a number above 0, such as 0.001, for one of {', '.join(scaled)}"
+        if name not in scaled or not _is_factor(factor):
+            expected = f"a number above 0, such as 0.001, or one and what is added, for one of {', '.join(scaled)}"
             raise ProductError(f"factors: {name}: expected {expected}, found {factor!r}; correct it")
     table = rows(path)
     known = {name: column_of(table, path, name, *columns[name]) for name in PLAIN if name in columns}
@@ -101,7 +104,7 @@ def read(
     refuse_two_places(known[["site", "lat", "lon"]], path)
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name in scaled:
-        one = [_number(table, path, name, column, float(factors.get(name, 1))) for column in columns[name]]
+        one = [_number(table, path, name, column, factors.get(name, 1.0)) for column in columns[name]]
         variables[name] = one[0] if len(one) == 1 else np.stack(one, axis=-1).reshape(-1, 3, 3)
     ds = xr.Dataset(
         {name: (DIMENSIONS[: values.ndim], values) for name, values in variables.items()},
@@ -114,6 +117,12 @@ def read(
             several = f"columns {column[0]} to {column[-1]}"
             ds[name].attrs["comment"] = several if len(column) > 1 else f"column {column[0]}"
     return ds
+
+
+def _is_factor(given: object) -> bool:
+    """Say whether something is a number above 0, or a list of such a one and any other."""
+    two = given if isinstance(given, Sequence) and len(given) == 2 else (given, 0)
+    return all(isinstance(each, Real) and np.isfinite(each) for each in two) and two[0] > 0
 
 
 def _checked(columns: Mapping) -> dict[str, list[str]]:
@@ -140,7 +149,7 @@ def _hint(name: str, factor: float) -> str:
     """Say what is wrong, most often, with numbers that a variable cannot be."""
     units = attributes(name).get("units", "")
     if units == "degC":
-        return "is it in kelvin? write degrees Celsius"
+        return "is it in kelvin? give its factor and what is added, [1, -273.15] (table_factors in a profile)"
     if factor != 1:
         return f"{name} is in {units}, by a factor of {factor:g}: correct or empty it, or correct the factor"
     give = "give its factor, {} (table_factors in a profile)"
@@ -168,7 +177,7 @@ def refuse_two_places(here: pd.DataFrame, path: Path) -> None:
 def columns_of(
     path: str | Path,
     columns: Mapping[str, str],
-    factors: Mapping[str, float] | None = None,
+    factors: Mapping[str, float | Sequence[float]] | None = None,
     *,
     drop_unnamed: bool = False,
 ) -> pd.DataFrame:
@@ -180,8 +189,8 @@ def columns_of(
         A CSV file with a header, as it is or packed.
     columns : mapping of str to str
         Which column holds each variable.
-    factors : mapping of str to float, optional
-        What a column's numbers are multiplied by to reach the book's units.
+    factors : mapping of str to float or to two of them, optional
+        What a column's numbers are multiplied by to reach the book's units, and what is added then.
     drop_unnamed : bool
         Leave out rows whose ``site`` is empty, in place of refusing them.
     """
@@ -193,7 +202,9 @@ def columns_of(
     return pd.DataFrame(found, index=table.index)
 
 
-def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: float = 1.0) -> pd.Series | np.ndarray:
+def column_of(
+    table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float] = 1.0
+) -> pd.Series | np.ndarray:
     """Return a column as what its variable is.
 
     ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none), `NEEDED` numbers that may not be missing;
@@ -213,9 +224,11 @@ def column_of(table: pd.DataFrame, path: Path, name: str, column: str, factor: f
     return _number(table, path, name, column, factor)
 
 
-def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float) -> np.ndarray:
+def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float]) -> np.ndarray:
     """Return a variable in the book's units, NaN where it is missing."""
-    return factor * numbers_of(table, path, column, limits(name), factor, _hint(name, factor))
+    factor, offset = map(float, factor if isinstance(factor, Sequence) else (factor, 0))
+    within = tuple(limit - offset for limit in limits(name))
+    return offset + factor * numbers_of(table, path, column, within, factor, _hint(name, factor))
 
 
 def one_file(paths: Sequence[Path | str], product: str) -> Path:
@@ -330,9 +343,34 @@ def _numbers(table: pd.DataFrame, where: Path | str, text: pd.Series, remedy: st
 
 
 def rows(path: Path) -> pd.DataFrame:
-    """Read a table of one's own as text, as it is or packed (.gz, or alone in a .zip); see `parse`."""
+    """Read a table of one's own as text, as it is or packed (.gz, or alone in a .zip); see `parse`.
+
+    A row of units below the header is none of the table: ``attrs["units"]`` has it, by column. Letters that are not
+    UTF-8 are read as Windows-1252, which Latin-1 is a part of, with a warning.
+    """
     with opened(path, (".csv", ".tsv"), "save it again") as plain, reading(path, "save it again"):
-        return parse(plain.read_bytes(), path)
+        table = parse(_unicode(plain.read_bytes(), path), path)
+    first = table.iloc[0].str.strip()
+    numbers = table.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce").notna())
+    texts = ~first.str.lower().isin(GAP_TEXTS)
+    # a row without any number, where columns that have them hold words: no site-year, since that would have a year
+    if len(table) > 1 and not numbers.iloc[0].any() and (texts & numbers.iloc[1:].any()).any():
+        separator, table = table.attrs["separator"], table.iloc[1:]
+        table.attrs |= {"separator": separator, "units": first[texts].to_dict()}
+    return table
+
+
+def _unicode(content: bytes, path: Path) -> bytes:
+    """Return text of Windows-1252 as UTF-8, and all else as it is."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in content:
+        return content
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        with contextlib.suppress(UnicodeDecodeError):
+            content = content.decode("cp1252").encode()
+            warnings.warn(f"{path}: letters are no UTF-8, and are read as Latin-1; look at the names", stacklevel=4)
+    return content
 
 
 def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFrame:
