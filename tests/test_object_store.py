@@ -161,7 +161,7 @@ def stage(mini, factor):
     (waits / "page").write_text(f"a page of {factor}")
     chapter = chapters.discover(mini.book.notebooks)[1]
     digests = Digests(mini.root / "digests.json")
-    return mini.book, chapter, "demo", {"factor": factor}, digests, waits, waits / "page", store.new_version("run")
+    return mini.book, chapter, "demo", {"factor": factor}, digests, waits, waits / "page", store.new_version("run"), {}
 
 
 def seen(mini):
