@@ -70,11 +70,11 @@ class Label:
 
     def attributes(self) -> dict[str, Any]:
         """Return it as attributes of a file, with CF's ``source`` and ``history``."""
+        profile = self.profile and f"profile {self.profile}" + (f" ({self.description})" if self.description else "")
+        made_by = f"chapter {self.chapter}" if self.chapter else "the book"
         told = {
-            "source": f"{self.world}; profile {self.profile}"
-            + (f": {self.description}" if self.description else "")
-            + "; an executable rebuilding of Yu et al. (2021)",
-            "history": f"{self.date} {f'chapter {self.chapter}' if self.chapter else 'book'}, commit {self.commit}",
+            "source": "; ".join(filter(None, (self.world, profile, "executable rebuilding of Yu et al. (2021)"))),
+            "history": f"{self.date} {made_by}, commit {self.commit}",
             "profile": self.profile,
             "chapter": self.chapter,
             "seed": self.seed,

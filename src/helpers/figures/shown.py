@@ -1,21 +1,22 @@
 """What a figure shows, in numbers: its marks as a table, its fields as NetCDF.
 
 They are read from what Matplotlib holds, so that a chapter need do nothing for it, and are kept beside the image in
-the cell's output, as ``text/csv`` and ``application/x-netcdf``. Outlines of land, colour bars, legends and words are left
-out.
+the cell's output, as ``text/csv`` and ``application/x-netcdf``. Outlines of land, colour bars, legends and words are
+left out.
 """
 
 from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
+from cartopy.mpl.feature_artist import FeatureArtist
 from cartopy.mpl.geoaxes import GeoAxes
 from IPython.core.formatters import BaseFormatter, DisplayFormatter
 from matplotlib.artist import Artist
@@ -23,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import Collection, QuadMesh
 from matplotlib.colors import ListedColormap, to_hex, to_rgba_array
-from matplotlib.container import BarContainer, Container
+from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Patch
 
@@ -127,7 +128,7 @@ def _marks(ax: Axes, panel: str, legend: dict[str, str]) -> Iterator[dict]:
     words = {"x_name": _words(ax.xaxis), "y_name": _words(ax.yaxis)}
     count: dict[tuple[str, str], int] = {}
     for artist in [*ax.lines, *ax.collections, *ax.patches]:
-        if not artist.get_visible() or isinstance(artist, QuadMesh | FancyArrowPatch):
+        if not artist.get_visible() or isinstance(artist, QuadMesh | FeatureArtist | FancyArrowPatch):
             continue
         label, colours = str(labels.get(artist, artist.get_label()) or ""), _colours(artist)
         for kind, places, values in _parts(artist, bars.get(artist)):
@@ -145,12 +146,12 @@ def _marks(ax: Axes, panel: str, legend: dict[str, str]) -> Iterator[dict]:
                     yield row | axes | {"value_axis": told}
 
 
-def _members(container: Container) -> Iterator[Artist]:
+def _members(container: Iterable) -> Iterator[Artist]:
     for each in container:
         if isinstance(each, Artist):
             yield each
-        elif each is not None:
-            yield from each
+        elif isinstance(each, Iterable):  # bars of errors come in lists, and so do parts of boxes
+            yield from _members(each)
 
 
 def _parts(artist: Artist, bar: tuple[bool, float] | None) -> Iterator[tuple[str, np.ndarray, np.ndarray | None]]:
@@ -180,7 +181,7 @@ def _parts(artist: Artist, bar: tuple[bool, float] | None) -> Iterator[tuple[str
 
 
 def _in_data(artist: Artist, ax: Axes, places: np.ndarray) -> np.ndarray:
-    """Return places with NaN for what isn't a coordinate of the data, such as the ends of a line across all the axes."""
+    """Return places with NaN for what isn't a coordinate of the data, such as the ends of a line across the axes."""
     transform = artist.get_transform()
     if isinstance(artist, Collection) and len(artist.get_paths()) == 1:
         transform = artist.get_offset_transform() + transform
@@ -191,7 +192,7 @@ def _in_data(artist: Artist, ax: Axes, places: np.ndarray) -> np.ndarray:
 def _words(axis: Axis):
     """Return a function from a place on an axis to the word that stands there; one that finds none where none does."""
     places = axis.get_majorticklocs()
-    texts = [text.replace("\n", " ") for text in axis.get_major_formatter().format_ticks(places)]
+    texts = [str(text).replace("\n", " ") for text in axis.get_major_formatter().format_ticks(places)]
     named = {at: text for at, text in zip(places, texts, strict=True) if text and not _is_number(text)}
     if not named or len(named) < sum(map(bool, texts)):
         return lambda at: ""

@@ -124,7 +124,7 @@ def mark_made(figure: Figure, text: str = "made planet") -> None:
 
 
 def label_files(figure: Figure) -> None:
-    """Let the files to which ``savefig`` writes a figure say what it is: in texts of PNG, metadata of SVG, info of PDF."""
+    """Let files that ``savefig`` writes say what the figure is: in texts of PNG, metadata of SVG, info of PDF."""
     plain = figure.savefig
 
     def savefig(fname, **options) -> None:
