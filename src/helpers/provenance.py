@@ -146,7 +146,8 @@ def put(label: Label, title: str, place: Path | MutableMapping[str, bytes], file
             beside = sidecar(place.with_name(file))
             aside = beside.with_name(f".{beside.name}.part")
             aside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            return aside.replace(beside)
+            os.replace(aside, beside)
+            return beside
     return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import matplotlib as mpl
@@ -18,7 +18,7 @@ import pandas as pd
 import xarray as xr
 from cartopy.mpl.feature_artist import FeatureArtist
 from cartopy.mpl.geoaxes import GeoAxes
-from IPython.core.formatters import BaseFormatter, DisplayFormatter
+from IPython.core.formatters import BaseFormatter, DisplayFormatter, catch_format_error
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -39,12 +39,23 @@ place in data coordinates, the value that its colour or length stands for; what 
 axis has words; and the axes' labels with their units."""
 
 
+class Numbers(BaseFormatter):
+    """Gives a figure in another form, whatever formats of images are chosen; what fails is told beside the image."""
+
+    def __init__(self, kind: str, made: Callable[[Figure], str | None], display: DisplayFormatter) -> None:
+        super().__init__(parent=display, format_type=kind)
+        self.made = made
+
+    @catch_format_error
+    def __call__(self, shown: object) -> str | None:
+        """Return a figure's numbers, and nothing of any other object."""
+        return self.made(shown) if isinstance(shown, Figure) else None
+
+
 def register(display: DisplayFormatter) -> None:
     """Let every figure that a notebook shows carry its numbers."""
     for kind, made in {"text/csv": table_text, "application/x-netcdf": fields_text}.items():
-        formatter = BaseFormatter(parent=display, format_type=kind, print_method="_repr_of_no_other_object_")
-        formatter.for_type(Figure, made)
-        display.formatters[kind] = formatter
+        display.formatters[kind] = Numbers(kind, made, display)
 
 
 def table_text(figure: Figure) -> str | None:
@@ -165,7 +176,9 @@ def _parts(artist: Artist, bar: tuple[bool, float] | None) -> Iterator[tuple[str
             end = (x + wide / 2, y + high) if bar[0] else (x + wide, y + high / 2)
             yield "bar", np.array([end], "float64"), np.array([bar[1]], "float64")
         case Patch():
-            yield "area", artist.get_patch_transform().transform(artist.get_path().vertices), None
+            corners = artist.get_patch_transform().transform(_corners(artist.get_path()))
+            if np.ptp(corners, axis=0).any():  # else a legend's
+                yield "area", corners, None
         case mpl.collections.LineCollection():
             for segment in artist.get_segments():
                 yield "range", np.asarray(segment, "float64"), None
@@ -177,7 +190,13 @@ def _parts(artist: Artist, bar: tuple[bool, float] | None) -> Iterator[tuple[str
             else:
                 for k, path in enumerate(artist.get_paths()):
                     own = values is not None and len(values) == len(artist.get_paths())
-                    yield "area", path.vertices, np.full(len(path.vertices), values[k]) if own else None
+                    corners = _corners(path)
+                    yield "area", corners, np.full(len(corners), values[k]) if own else None
+
+
+def _corners(path: mpl.path.Path) -> np.ndarray:
+    """Return the vertices of a path but those that only close it, which lie anywhere."""
+    return path.vertices if path.codes is None else path.vertices[path.codes != path.CLOSEPOLY]
 
 
 def _in_data(artist: Artist, ax: Axes, places: np.ndarray) -> np.ndarray:

@@ -202,8 +202,8 @@ def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
 def _labelled(
     book: Book, chapter: Chapter, label: Label, digests: Digests, stage: Path, page: Path, version: str
 ) -> dict[str, dict]:
-    """Label what a chapter has made and its executed notebook; return the label, and the hashes of what was there."""
-    there, content = book.store(label.profile), {"page": digests.of(page)}
+    """Label what a chapter has made and its executed notebook; return the label, and hashes from before, by artefact."""
+    there, content = book.store(label.profile), {}
     for name in sorted(chapter.writes):
         artefact, place = book.artefacts[name], stage / book.artefacts[name].file
         if place.exists():

@@ -80,8 +80,7 @@ def label(executed: Path, label: Label) -> None:
             png = base64.b64decode(output.data["image/png"])
             texts = provenance.of_image(label, title_of(cell, label.chapter))
             output.data["image/png"] = base64.b64encode(provenance.in_png(png, texts)).decode()
-    with workspace.writing(executed) as aside:
-        nbformat.write(notebook, aside)
+    nbformat.write(notebook, executed)
 
 
 def drawn(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
@@ -433,26 +432,21 @@ def offer(source: Path, target: Path, label: Label, title: str) -> str:
     """Copy a file, or the archive of a folder, to ``target``, with what labels it; say where it is."""
     target.mkdir(parents=True, exist_ok=True)
     copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
-    if source.suffix in (".nc", ".zarr"):
-        archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
-        return f"{{download}}`{copied.name} <../downloads/{copied.name}>`"
-    if source.is_dir():
-        beside = provenance.put(label, title, target / source.name, source.name)
-        archive(source, copied, beside)
-        beside.unlink()
-        return f"{{download}}`{copied.name} <../downloads/{copied.name}>`"
-    shutil.copyfile(source, copied)
-    beside = provenance.put(label, title, copied, source.name)
-    return (
-        f"{{download}}`{copied.name} <../downloads/{copied.name}>`, {{download}}`metadata <../downloads/{beside.name}>`"
-    )
+    archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
+    names = [copied.name]
+    if source.suffix not in (".nc", ".zarr"):  # which have it inside
+        names.append(provenance.put(label, title, copied, copied.name).name)
+    words = [names[0], *["metadata"] * (len(names) - 1)]
+    return ", ".join(f"{{download}}`{w} <../downloads/{name}>`" for w, name in zip(words, names, strict=True))
 
 
-def archive(folder: Path, target: Path, *beside: Path) -> None:
-    """Zip a folder, and files beside it; the same content gives the same bytes, whenever it is made."""
+def archive(folder: Path, target: Path) -> None:
+    """Zip a folder and what labels it; the same content gives the same bytes, whenever it is made."""
     files = {f"{folder.name}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+    if (beside := provenance.sidecar(folder)).exists():
+        files[beside.name] = beside
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-        for name, path in (files | {path.name: path for path in beside}).items():
+        for name, path in files.items():
             entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             bundle.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
