@@ -105,22 +105,22 @@ def add_label(app: Sphinx, page: str, template: str, context: dict, doctree: nod
     labels = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if label := labels.get(page, labels.get("")):
         context["theme_announcement"] = banner(label, context["pathto"]("book/parameters"))
-        context["docstitle"] = f"{context['docstitle']} ({label['world']}, profile {label['profile']})"
+        run = f"{label['world']}, profile {label['profile']}, commit {label['commit'].split()[0][:8]}"
+        context["docstitle"] = f"{context['docstitle']} ({run})"
 
 
 def banner(label: dict, parameters: str) -> str:
     """Return the label of a run: a line of what matters, which opens to all of it."""
-    name, _, rest = label["commit"].partition(" ")
+    name, _, rest = label["commit"].partition(" ")  # "with changes", where there were some
     commit = " ".join(filter(None, ("commit", name[:8], rest, f"({label['date'][:10]})" * (name != "unknown"))))
     changed = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in (label["changed"] or {}).items()]
     count = f"{len(changed)} parameter{'s' * (len(changed) != 1)} changed"
     line = [f"profile {label['profile']}", commit, *[count] * bool(changed)]
     words = f"<strong>{escape(label['world'])}</strong> " + "".join(f"<span>{escape(text)}</span> " for text in line)
+    words += f'<span class="about">{escape(label["description"])}</span>' * bool(label["description"])
     listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in changed)
-    return (
-        f'<details class="run-label"><summary>{words}<span class="about">{escape(label["description"])}</span></summary>'
-        f'<ul>{listed}<li><a href="{escape(parameters)}">All parameters</a></li></ul></details>'
-    )
+    listed += f'<li><a href="{escape(parameters)}">All parameters</a></li>'
+    return f'<details class="run-label"><summary>{words}</summary><ul>{listed}</ul></details>'
 
 
 DROPPED = [

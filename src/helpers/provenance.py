@@ -107,16 +107,6 @@ def commit(root: Path) -> tuple[str, str]:
     return name + " with changes" * bool(changed), f"{datetime.fromtimestamp(int(seconds), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def short(commit: str) -> str:
-    """Return a commit as pages show it.
-
-    >>> short("535c2a7f0e1d2c3b4a59687f0e1d2c3b4a59687f with changes")
-    '535c2a7f with changes'
-    """
-    name, _, rest = commit.partition(" ")
-    return " ".join(filter(None, (name[:8], rest)))
-
-
 def sidecar(path: Path) -> Path:
     """Return where the label of a table or folder stands."""
     return path.with_name(f"{path.name}-metadata.json")
@@ -144,9 +134,7 @@ def put(label: Label, title: str, place: Path | MutableMapping[str, bytes], file
         case suffix:
             told = described(label, title, place, file) if suffix == ".csv" else {"title": title} | label.attributes()
             beside = sidecar(place.with_name(file))
-            aside = beside.with_name(f".{beside.name}.part")
-            aside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-            os.replace(aside, beside)
+            beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             return beside
     return None
 

@@ -192,9 +192,11 @@ def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> I
 def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
     """Return the label of what a chapter has made: a made planet's, where chapter 1 left the truth of one."""
     book, profile, settings = plan.book, plan.profile, plan.settings[chapter.stem]
-    truth = "truth" in chapter.writes and (stage / book.artefacts["truth"].file).exists()
-    truth = truth or ("truth" not in chapter.writes and pages.is_made(book, profile.name))
-    world = chapter.of or (provenance.MADE if truth else provenance.REAL)
+    if "truth" in chapter.writes:  # not in place yet
+        made = (stage / book.artefacts["truth"].file).exists()
+    else:
+        made = pages.is_made(book, profile.name)
+    world = chapter.of or (provenance.MADE if made else provenance.REAL)
     told = profile.description, settings.values.get("seed"), settings.told
     return Label(profile.name, world, chapter.stem, *told, *provenance.commit(book.root))
 
@@ -202,7 +204,7 @@ def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
 def _labelled(
     book: Book, chapter: Chapter, label: Label, digests: Digests, stage: Path, page: Path, version: str
 ) -> dict[str, dict]:
-    """Label what a chapter has made and its executed notebook; return the label, and hashes from before, by artefact."""
+    """Label what a chapter has made and its executed notebook; return the label, and each artefact's hash before it."""
     there, content = book.store(label.profile), {}
     for name in sorted(chapter.writes):
         artefact, place = book.artefacts[name], stage / book.artefacts[name].file
