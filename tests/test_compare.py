@@ -1,5 +1,6 @@
 """Two runs side by side: what differs is shown, and nothing else is."""
 
+import base64
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 from nbformat import v4, write
 
+from helpers import provenance
 from helpers.publish import compare
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -22,7 +24,8 @@ def run(folder, *, iterations=100, honest=0.4, high=0.6, verdict="holds", trend=
     made_from = {"parameters": {"profile": label, "seed": 1, "iterations": iterations}}
     (folder / ".state" / "03_cnn_ablation.json").write_text(json.dumps({"made_from": made_from, "made": {}}))
     about = {"mystnb": {"figure": {"name": "fig-x", "caption": "A <b>figure</b>"}, "image": {"alt": "An image"}}}
-    shown = v4.new_output("display_data", {"image/png": image})
+    labelled = provenance.in_png(base64.b64decode(image), {"commit": label})
+    shown = v4.new_output("display_data", {"image/png": base64.b64encode(labelled).decode()})
     write(
         v4.new_notebook(cells=[v4.new_code_cell("", metadata=about, outputs=[shown])]),
         folder / "chapters" / "03_x.ipynb",

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from moto.server import ThreadedMotoServer
 from test_run import content, slow_chapter, start, wait_for
 
 from helpers import store, workspace
+from helpers.publish import compare
 from helpers.run import __main__ as runner
 from helpers.run import chapters, staleness
 from helpers.run.chapters import Book
@@ -122,6 +124,22 @@ def test_each_kind_comes_to_a_second_machine_as_it_would_stand_in_a_folder(bucke
     assert not ws.has("models") and not ws.made
     with pytest.raises(workspace.MissingArtefact, match="run chapter 03_cnn_ablation"):
         ws.read("models")
+
+
+def test_a_run_in_a_store_is_compared_with_one_in_a_folder(bucket, address, tmp_path, capsys):
+    here, there = Workspace("trial", root=tmp_path / "here"), Workspace("trial", root=address)
+    for name in ("reco", "samples", "risk", "models"):
+        write(here, name)
+        write(there, name)
+    pair = [f"{address}/trial", f"{here.folder}/"]
+    assert compare.main([*pair, "--to", str(tmp_path / "one")]) == 0
+    assert "Nothing differs" in (tmp_path / "one" / "index.html").read_text()
+    there.write("risk", pd.DataFrame({"band": ["north", "south"], "share": [0.25, 0.5]}))
+    assert compare.main([*pair, "--to", str(tmp_path / "two")]) == 0
+    assert "Nothing differs" not in (tmp_path / "two" / "index.html").read_text()
+    capsys.readouterr()
+    assert compare.main([f"{address}/nobody", pair[1]]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["reco", "models"])
