@@ -18,7 +18,7 @@ from helpers import workspace
 from helpers.provenance import ADDED
 from helpers.run import chapters
 from helpers.run.chapters import Book
-from helpers.workspace import ROOT, Workspace, artefacts
+from helpers.workspace import ROOT, Workspace, artefacts, columns
 
 STEMS = list(chapters.settings(chapters.load(Book.here(), "tiny"), chapters.discover(ROOT / "notebooks"), [], ROOT))
 MADE = {name: artefact for name, artefact in artefacts().items() if artefact.made_by in STEMS}
@@ -69,6 +69,14 @@ def test_a_second_run_does_nothing_and_a_changed_value_touches_one_chapter(tiny)
     listed = tiny.run("--list", "--set", "03.iterations=70").stdout.splitlines()
     stale = [line.split(":")[0] for line in listed if ": stale (" in line]
     assert stale == ["03_cnn_ablation"]
+
+
+def test_every_column_of_every_table_is_told_what_it_holds(artefacts):
+    tables = {name: table for name, table in artefacts.items() if isinstance(table, pd.DataFrame)}
+    assert tables
+    assert {
+        f"{name}.{column}" for name, table in tables.items() for column in table if column not in columns(name)
+    } == set()
 
 
 def test_predictors_and_static_keep_their_form(artefacts):

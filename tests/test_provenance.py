@@ -22,7 +22,7 @@ from helpers import figures, provenance
 from helpers.figures import shown
 from helpers.provenance import Label
 from helpers.run import pages
-from helpers.workspace import Workspace
+from helpers.workspace import Workspace, columns
 
 LABEL = Label(
     "demo", provenance.MADE, "06_trends", "the Demo Earth at 1°", 7, {"size": 2}, "0123456789ab", "2026-01-02T03:04:05Z"
@@ -57,7 +57,7 @@ def test_a_netcdf_a_zarr_store_and_a_table_say_what_they_are_by_themselves(tmp_p
     data.drop_attrs().to_zarr(tmp_path / "a.zarr", zarr_format=2, consolidated=True)
     pd.DataFrame({"site": ["A"], "reco": [0.5], "n": [3], "sure": [True]}).to_csv(tmp_path / "a.csv", index=False)
     for name in ("a.nc", "a.zarr", "a.csv"):
-        provenance.put(LABEL, "what it holds", tmp_path / name, name)
+        provenance.put(LABEL, "what it holds", tmp_path / name, name, {"reco": ("RECO of a year", "kg m-2 yr-1")})
     with netCDF4.Dataset(tmp_path / "a.nc") as file:
         attributes = {name: file.getncattr(name) for name in file.ncattrs()}
     assert attributes["title"] == "own title" and attributes["note"] == "kept" and attributes["seed"] == 7
@@ -71,6 +71,16 @@ def test_a_netcdf_a_zarr_store_and_a_table_say_what_they_are_by_themselves(tmp_p
     kinds = {column["titles"]: column["datatype"] for column in beside["tableSchema"]["columns"]}
     assert kinds == {"site": "string", "reco": "number", "n": "integer", "sure": "boolean"}
     assert beside["dc:title"] == "what it holds"
+    reco = beside["tableSchema"]["columns"][1]
+    assert (reco["dc:description"], reco["schema:unitText"]) == ("RECO of a year", "kg m-2 yr-1")
+
+
+def test_columns_are_told_for_all_tables_and_for_one(tmp_path):
+    (tmp_path / "columns.yml").write_text("one.value: [of one, kg]\nvalue: of any\nn: [samples, samples]\n")
+    one, other = (columns(name, tmp_path) for name in ("one", "other"))
+    assert one == {"value": ("of one", "kg"), "n": ("samples", "samples")}
+    assert other == {"value": ("of any", None), "n": ("samples", "samples")}
+    assert set(pages.MARKS) == set(shown.COLUMNS)
 
 
 def test_an_image_says_what_it_is_and_looks_as_it_did():

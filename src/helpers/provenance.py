@@ -112,7 +112,12 @@ def sidecar(path: Path) -> Path:
     return path.with_name(f"{path.name}-metadata.json")
 
 
-def put(label: Label, title: str, place: Path | MutableMapping[str, bytes], file: str) -> Path | None:
+Columns = Mapping[str, tuple[str, str | None]]
+
+
+def put(
+    label: Label, title: str, place: Path | MutableMapping[str, bytes], file: str, columns: Columns | None = None
+) -> Path | None:
     """Write a label into a file, or beside it; return what stands beside it.
 
     Parameters
@@ -124,6 +129,8 @@ def put(label: Label, title: str, place: Path | MutableMapping[str, bytes], file
         A file or folder; of Zarr also what maps its keys to bytes.
     file : str
         Its name once it is in place, which says what kind it is.
+    columns : mapping, optional
+        By the name of a table's column what it holds, and its unit or None.
     """
     match Path(file).suffix:
         case ".nc":
@@ -132,7 +139,11 @@ def put(label: Label, title: str, place: Path | MutableMapping[str, bytes], file
         case ".zarr":
             _into_zarr(label.attributes(), title, place)
         case suffix:
-            told = described(label, title, place, file) if suffix == ".csv" else {"title": title} | label.attributes()
+            told = (
+                described(label, title, place, file, columns or {})
+                if suffix == ".csv"
+                else {"title": title} | label.attributes()
+            )
             beside = sidecar(place.with_name(file))
             beside.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             return beside
@@ -154,13 +165,18 @@ TYPES = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
 """Names of kinds of numbers in the vocabulary of CSV on the web; anything else is a string."""
 
 
-def described(label: Label, title: str, path: Path, file: str) -> dict[str, Any]:
+def described(label: Label, title: str, path: Path, file: str, known: Columns) -> dict[str, Any]:
     """Describe a table as the W3C's *Metadata Vocabulary for Tabular Data* does (https://www.w3.org/TR/tabular-metadata)."""
     try:
         kinds = pd.read_csv(path).dtypes
     except pd.errors.EmptyDataError:  # a table without a column
         kinds = {}
-    columns = [{"titles": str(name), "datatype": TYPES.get(kind.kind, "string")} for name, kind in kinds.items()]
+    columns = []
+    for name, kind in kinds.items():
+        words, unit = known.get(str(name), (None, None))
+        about = {"titles": str(name), "datatype": TYPES.get(kind.kind, "string")}
+        about |= {"dc:description": words, "schema:unitText": unit}
+        columns.append({key: value for key, value in about.items() if value is not None})
     return {
         "@context": ["http://www.w3.org/ns/csvw", {"@language": "en"}],
         "url": file,

@@ -141,6 +141,22 @@ def artefacts(notebooks: Path = ROOT / "notebooks") -> dict[str, Artefact]:
     }
 
 
+@lru_cache
+def columns(name: str, notebooks: Path = ROOT / "notebooks") -> dict[str, tuple[str, str | None]]:
+    """Return what ``columns.yml`` says of the columns of a table: by name, what it is, and its unit or None."""
+    path, found = notebooks / "columns.yml", {}
+    entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for key, about in entries.items():
+        table, _, column = key.rpartition(".")
+        if isinstance(about, str):
+            about = [about, None]
+        if not isinstance(about, list) or len(about) != 2:
+            raise UserError(f"{path}: {key}: expected what it holds, or [what it holds, unit], found {about!r:.60}")
+        if table in ("", name) and (table or column not in found):
+            found[column] = tuple(about)
+    return found
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
@@ -408,7 +424,7 @@ class Workspace:
         """Label what a notebook opened by hand has made; return what stands beside it."""
         artefact = artefacts()[name]
         with LIBRARY:
-            return provenance.put(self.label(artefact.made_by), artefact.what, place, artefact.file)
+            return provenance.put(self.label(artefact.made_by), artefact.what, place, artefact.file, columns(name))
 
 
 def begun(folder: Path | fsspec.FSMap) -> bool:

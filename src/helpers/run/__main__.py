@@ -214,7 +214,8 @@ def _labelled(
                 content[name], place = stored.digest(), stored.zarr()
             else:
                 content[name] = digests.of(place)
-            provenance.put(label, artefact.what, place, artefact.file)
+            columns = workspace.columns(name, book.notebooks)
+            provenance.put(label, artefact.what, place, artefact.file, columns)
     pages.label(page, label)
     return {"content": content, "label": label.noted()}
 

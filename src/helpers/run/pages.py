@@ -48,6 +48,22 @@ ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
 TABLE, FIELDS = "text/csv", "application/x-netcdf"
 """Under these kinds a chapter's outputs hold what a figure shows; see `helpers.figures.shown`."""
 
+MARKS = {
+    "panel": ("title of the panel, or its number", None),
+    "kind": ("line, points, bar, range (such as an error bar), or area (its corners)", None),
+    "series": ("what the legend calls it", None),
+    "part": ("which of several of the same", None),
+    "x": ("place along the axis that x_axis names", None),
+    "y": ("place along the axis that y_axis names", None),
+    "value": ("what its colour stands for (value_axis), or the length of a bar", None),
+    "x_name": ("word that stands at x", None),
+    "y_name": ("word that stands at y", None),
+    "x_axis": ("label of the axis, with its unit", None),
+    "y_axis": ("label of the axis, with its unit", None),
+    "value_axis": ("label of the colour bar, with its unit", None),
+}
+"""What the columns of `helpers.figures.shown.table` hold."""
+
 OFFERED = 30 * 2**20
 """Artefacts over this many bytes are not copied into the pages: the table says where they are."""
 
@@ -303,7 +319,7 @@ def _figure_files(data: dict[str, Any], place: Path, label: Label, title: str) -
     files = {"image": png.name}
     if TABLE in data:
         table.write_text(data.pop(TABLE), encoding="utf-8")
-        beside = provenance.put(label, title, table, table.name)
+        beside = provenance.put(label, title, table, table.name, MARKS)
         files |= {"data (CSV)": table.name, "its columns": beside.name}
     if FIELDS in data:
         fields.write_bytes(base64.b64decode(data.pop(FIELDS)))
@@ -423,19 +439,20 @@ def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter], l
             shown = f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
             offered = f"`{profile}/{artefact.file}` in the outputs folder"
             if size <= OFFERED:
-                offered = offer(local(source), target, labels[maker.stem], artefact.what)
+                columns = workspace.columns(name, book.notebooks)
+                offered = offer(local(source), target, labels[maker.stem], artefact.what, columns)
             rows.append([offered, shown, maker.title, artefact.what])
     return markdown(["file", "size", "made by", "what it holds"], rows)
 
 
-def offer(source: Path, target: Path, label: Label, title: str) -> str:
+def offer(source: Path, target: Path, label: Label, title: str, columns: provenance.Columns) -> str:
     """Copy a file, or the archive of a folder, to ``target``, with what labels it; say where it is."""
     target.mkdir(parents=True, exist_ok=True)
     copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
     archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
     names = [copied.name]
     if source.suffix not in (".nc", ".zarr"):  # which have it inside
-        names.append(provenance.put(label, title, copied, copied.name).name)
+        names.append(provenance.put(label, title, copied, copied.name, columns).name)
     words = [names[0], *["metadata"] * (len(names) - 1)]
     return ", ".join(f"{{download}}`{w} <../downloads/{name}>`" for w, name in zip(words, names, strict=True))
 
