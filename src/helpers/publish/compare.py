@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 
 from helpers import figures, store, workspace
-from helpers.provenance import drawn
+from helpers.provenance import Label, drawn
 from helpers.run.chapters import Book, UserError
 from helpers.store import Store, Stored
 
@@ -61,18 +61,30 @@ class Run:
         return [each.local() for each in stored if each.exists()]
 
     @cached_property
-    def made_from(self) -> dict[str, dict]:
-        """What each chapter's record says that it was made from, by stem; empty where no records were kept."""
+    def records(self) -> dict[str, dict]:
+        """What the runner noted of each chapter, by stem; empty where no records were kept."""
         if self.store:
             pointers = {stem: self.store.pointer(stem) for stem in workspace.declarations()}
-            return {stem: pointer["made_from"] for stem, pointer in pointers.items() if "made_from" in pointer}
+            return {stem: pointer for stem, pointer in pointers.items() if "made_from" in pointer}
         found = {}
         for path in sorted((self.folder / ".state").glob("[0-9][0-9]_*.json")):
             try:
-                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))["made_from"]
+                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+                found[path.stem]["made_from"]
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}: expected the record of a chapter, found none that can be read") from error
         return found
+
+    @cached_property
+    def made_from(self) -> dict[str, dict]:
+        """What each chapter was made from, by stem."""
+        return {stem: record["made_from"] for stem, record in self.records.items()}
+
+    @property
+    def labels(self) -> list[str]:
+        """The commits at which its chapters were run, with their dates, and what planet they are of."""
+        noted = [Label(**record["label"]) for record in self.records.values() if "label" in record]
+        return list(dict.fromkeys(f"{label.world}, commit {label.commit}, {label.date}" for label in noted))
 
     def table(self, artefact: str) -> pd.DataFrame | None:
         """Return a table of this run, or None where it has none."""

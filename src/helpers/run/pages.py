@@ -122,7 +122,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
     paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
-    paths += [book.root / "requirements.txt", *(book.root / "src" / "helpers" / room for room in ("run", "products"))]
+    paths += [book.root / "requirements.txt"]
+    paths += [book.root / "src" / "helpers" / room for room in ("run", "products", "provenance.py")]
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     paths += sorted(made, key=lambda place: place.name)
