@@ -374,10 +374,11 @@ def in_folder(book, profile, stems, tmp_path):
     folder = tmp_path / "laid out"
     (folder / "chapters").mkdir(parents=True)
     for artefact in (artefact for artefact in book.artefacts.values() if artefact.made_by in stems):
-        place = workspace.place(book.outputs, profile, artefact.made_by, artefact.file)
-        if place.exists():
-            copy = shutil.copytree if place.is_dir() else shutil.copy
-            copy(place.local(), folder / artefact.file)
+        for file in (artefact.file, f"{artefact.file}-metadata.json"):
+            place = workspace.place(book.outputs, profile, artefact.made_by, file)
+            if place.exists():
+                copy = shutil.copytree if place.is_dir() else shutil.copy
+                copy(place.local(), folder / file)
     for stem in stems:
         shutil.copy(book.executed(profile, stem).local(), folder / "chapters" / f"{stem}.ipynb")
     return without_bars(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pandas as pd
 import xarray as xr
 from cartopy.mpl.feature_artist import FeatureArtist
 from cartopy.mpl.geoaxes import GeoAxes
-from IPython.core.formatters import BaseFormatter, DisplayFormatter, catch_format_error
+from IPython.core.formatters import BaseFormatter, DisplayFormatter
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
@@ -40,16 +41,22 @@ axis has words; and the axes' labels with their units."""
 
 
 class Numbers(BaseFormatter):
-    """Gives a figure in another form, whatever formats of images are chosen; what fails is told beside the image."""
+    """Gives a figure in another form, whatever formats of images are chosen.
+
+    Where that fails it warns: a chapter of hours doesn't fail for the file beside a figure.
+    """
 
     def __init__(self, kind: str, made: Callable[[Figure], str | None], display: DisplayFormatter) -> None:
         super().__init__(parent=display, format_type=kind)
         self.made = made
 
-    @catch_format_error
     def __call__(self, shown: object) -> str | None:
         """Return a figure's numbers, and nothing of any other object."""
-        return self.made(shown) if isinstance(shown, Figure) else None
+        try:
+            return self.made(shown) if isinstance(shown, Figure) else None
+        except Exception as error:  # noqa: BLE001 (whatever it is, the image is there)
+            warnings.warn(f"{self.format_type}: the figure is shown without it ({error!r:.200})", stacklevel=2)
+            return None
 
 
 def register(display: DisplayFormatter) -> None:
@@ -205,7 +212,7 @@ def _in_data(artist: Artist, ax: Axes, places: np.ndarray) -> np.ndarray:
     if isinstance(artist, Collection) and len(artist.get_paths()) == 1:
         transform = artist.get_offset_transform() + transform
     own = transform.contains_branch_seperately(ax.transData)
-    return np.where(own, places, np.nan)
+    return np.where(own, np.reshape(places, (-1, 2)), np.nan)
 
 
 def _words(axis: Axis):
