@@ -140,6 +140,7 @@ def run(plan: Plan, force: bool = False) -> int:
     """Run what is stale, or all if ``force``; return how many chapters ran."""
     book, name, ran = plan.book, plan.profile.name, 0
     digests = Digests(book.state(name) / "digests.json")
+    provenance.commit(book.root)  # remembered: what is committed while chapters run isn't what they run
     with ExitStack() as stack:
         stack.callback(digests.save)
         for chapter, why, source in examine(plan, digests):
