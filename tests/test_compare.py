@@ -1,5 +1,6 @@
 """Two runs side by side: what differs is shown, and nothing else is."""
 
+import base64
 import json
 import re
 
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 from nbformat import v4, write
 
+from helpers import provenance
 from helpers.publish import compare
 
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -20,9 +22,13 @@ def run(folder, *, iterations=100, honest=0.4, high=0.6, verdict="holds", trend=
     (folder / ".state").mkdir(parents=True)
     (folder / "chapters").mkdir()
     made_from = {"parameters": {"profile": label, "seed": 1, "iterations": iterations}}
-    (folder / ".state" / "03_cnn_ablation.json").write_text(json.dumps({"made_from": made_from, "made": {}}))
+    about = provenance.Label(label, "planet <X>", commit=f"commit-of-{label}").noted()
+    (folder / ".state" / "03_cnn_ablation.json").write_text(
+        json.dumps({"made_from": made_from, "made": {}, "label": about})
+    )
     about = {"mystnb": {"figure": {"name": "fig-x", "caption": "A <b>figure</b>"}, "image": {"alt": "An image"}}}
-    shown = v4.new_output("display_data", {"image/png": image})
+    labelled = provenance.in_png(base64.b64decode(image), {"commit": label})
+    shown = v4.new_output("display_data", {"image/png": base64.b64encode(labelled).decode()})
     write(
         v4.new_notebook(cells=[v4.new_code_cell("", metadata=about, outputs=[shown])]),
         folder / "chapters" / "03_x.ipynb",
@@ -51,7 +57,9 @@ def page_of(a, b, tmp_path, capsys):
 
 def test_a_run_and_itself_under_another_label_do_not_differ(tmp_path, capsys):
     a, b = run(tmp_path / "a"), run(tmp_path / "b", label="two")
-    assert "Nothing differs" in page_of(a, b, tmp_path, capsys)
+    html = page_of(a, b, tmp_path, capsys)
+    assert "Nothing differs" in html
+    assert "commit-of-one" in html and "commit-of-two" in html and "planet &lt;X&gt;" in html
     assert not list((tmp_path / "page").glob("*.png"))
 
 

@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -21,6 +22,7 @@ from moto.server import ThreadedMotoServer
 from test_run import content, slow_chapter, start, wait_for
 
 from helpers import store, workspace
+from helpers.publish import compare
 from helpers.run import __main__ as runner
 from helpers.run import chapters, staleness
 from helpers.run.chapters import Book
@@ -113,7 +115,8 @@ def test_each_kind_comes_to_a_second_machine_as_it_would_stand_in_a_folder(bucke
     assert ws.read("reco").reco.chunks == here.read("reco").reco.chunks, "lazy, a year a chunk"
     xr.testing.assert_identical(pickle.loads(pickle.dumps(ws.read("reco"))).load(), years())  # noqa: S301 (to a worker)
     pd.testing.assert_frame_equal(ws.read("risk"), here.read("risk"))
-    found = {name.split("/", 3)[-1]: body for name, body in keys(bucket, address).items() if not name.endswith(".json")}
+    pointer = re.compile(r"/\d\d_\w+\.json$")
+    found = {name.split("/", 3)[-1]: body for name, body in keys(bucket, address).items() if not pointer.search(name)}
     stand = {p.relative_to(here.folder).as_posix(): p.read_bytes() for p in here.folder.rglob("*") if p.is_file()}
     assert found == stand
     assert (ws.read("models") / "deep" / "weights").read_bytes() == bytes(range(256))
@@ -121,6 +124,22 @@ def test_each_kind_comes_to_a_second_machine_as_it_would_stand_in_a_folder(bucke
     assert not ws.has("models") and not ws.made
     with pytest.raises(workspace.MissingArtefact, match="run chapter 03_cnn_ablation"):
         ws.read("models")
+
+
+def test_a_run_in_a_store_is_compared_with_one_in_a_folder(bucket, address, tmp_path, capsys):
+    here, there = Workspace("trial", root=tmp_path / "here"), Workspace("trial", root=address)
+    for name in ("reco", "samples", "risk", "models"):
+        write(here, name)
+        write(there, name)
+    pair = [f"{address}/trial", f"{here.folder}/"]
+    assert compare.main([*pair, "--to", str(tmp_path / "one")]) == 0
+    assert "Nothing differs" in (tmp_path / "one" / "index.html").read_text()
+    there.write("risk", pd.DataFrame({"band": ["north", "south"], "share": [0.25, 0.5]}))
+    assert compare.main([*pair, "--to", str(tmp_path / "two")]) == 0
+    assert "Nothing differs" not in (tmp_path / "two" / "index.html").read_text()
+    capsys.readouterr()
+    assert compare.main([f"{address}/nobody", pair[1]]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["reco", "models"])
@@ -161,7 +180,7 @@ def stage(mini, factor):
     (waits / "page").write_text(f"a page of {factor}")
     chapter = chapters.discover(mini.book.notebooks)[1]
     digests = Digests(mini.root / "digests.json")
-    return mini.book, chapter, "demo", {"factor": factor}, digests, waits, waits / "page", store.new_version("run")
+    return mini.book, chapter, "demo", {"factor": factor}, digests, waits, waits / "page", store.new_version("run"), {}
 
 
 def seen(mini):
@@ -355,10 +374,11 @@ def in_folder(book, profile, stems, tmp_path):
     folder = tmp_path / "laid out"
     (folder / "chapters").mkdir(parents=True)
     for artefact in (artefact for artefact in book.artefacts.values() if artefact.made_by in stems):
-        place = workspace.place(book.outputs, profile, artefact.made_by, artefact.file)
-        if place.exists():
-            copy = shutil.copytree if place.is_dir() else shutil.copy
-            copy(place.local(), folder / artefact.file)
+        for file in (artefact.file, f"{artefact.file}-metadata.json"):
+            place = workspace.place(book.outputs, profile, artefact.made_by, file)
+            if place.exists():
+                copy = shutil.copytree if place.is_dir() else shutil.copy
+                copy(place.local(), folder / file)
     for stem in stems:
         shutil.copy(book.executed(profile, stem).local(), folder / "chapters" / f"{stem}.ipynb")
     return without_bars(folder)

@@ -68,7 +68,7 @@ def test_a_profile_leaves_out_what_it_does_not_run(site):
 def test_the_tables_hold_parameters_and_downloads(site):
     page = text(site, "part", "book/tables")
     assert "size int 2 3 how many (1 or more)" in page
-    assert "numbers.csv 1 KiB 01. Numbers some numbers" in page
+    assert "numbers.csv , metadata 1 KiB 01. Numbers some numbers" in page
     assert "seed int 7 seeds every draw (any)" in page, "a default that is this run's value is not repeated"
     assert "total" not in page
     archives = list((site.root / "_build" / "demo" / "html" / "_downloads").rglob("scaled.zip"))
@@ -137,7 +137,8 @@ def test_a_figure_is_shown_before_its_place_with_its_words(tmp_path):
     }
     (tmp_path / "book").mkdir()
     text = pages.image("fig-it", [chapter], tmp_path, "../book/")
-    assert text == "```{image} ../book/fig-it.png\n:alt: A line.\n```\n\n*How to read it.*"
+    assert text.startswith("```{image} ../book/fig-it.png\n:alt: A line.\n```\n\n*How to read it.* ")
+    assert "{numref}`fig-it`" in text, "its place in its chapter is a click away"
     assert (tmp_path / "book" / "fig-it.png").read_bytes() == b"PNG of it"
     with pytest.raises(UserError, match="no figure 'fig-other'"):
         pages.image("fig-other", [chapter], tmp_path)

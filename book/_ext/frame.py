@@ -5,9 +5,10 @@ Sphinx loads it by ``_config.yml``. The style is ``_static/book.css``, what move
 
 from __future__ import annotations
 
+import json
 import re
 import struct
-from html import unescape
+from html import escape, unescape
 from pathlib import Path
 
 from docutils import nodes
@@ -98,6 +99,30 @@ def size(path: Path) -> tuple[int, int] | None:
     return (round(width / 2), round(height / 2)) if dense else (width, height)
 
 
+def add_label(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Say on each page, and in the browser's title, which run it shows; ``labels.json`` is the runner's."""
+    path = Path(app.srcdir) / "labels.json"
+    labels = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if label := labels.get(page, labels.get("")):
+        context["theme_announcement"] = banner(label, context["pathto"]("book/parameters"))
+        run = f"{label['world']}, profile {label['profile']}, commit {label['commit'].split()[0][:8]}"
+        context["docstitle"] = f"{context['docstitle']} ({run})"
+
+
+def banner(label: dict, parameters: str) -> str:
+    """Return the label of a run: a line of what matters, which opens to all of it."""
+    name, _, rest = label["commit"].partition(" ")  # "with changes", where there were some
+    commit = " ".join(filter(None, ("commit", name[:8], rest, f"({label['date'][:10]})" * (name != "unknown"))))
+    changed = [f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in (label["changed"] or {}).items()]
+    count = f"{len(changed)} parameter{'s' * (len(changed) != 1)} changed"
+    line = [f"profile {label['profile']}", commit, *[count] * bool(changed)]
+    words = f"<strong>{escape(label['world'])}</strong> " + "".join(f"<span>{escape(text)}</span> " for text in line)
+    words += f'<span class="about">{escape(label["description"])}</span>' * bool(label["description"])
+    listed = "".join(f"<li><code>{escape(text)}</code></li>" for text in changed)
+    listed += f'<li><a href="{escape(parameters)}">All parameters</a></li>'
+    return f'<details class="run-label"><summary>{words}</summary><ul>{listed}</ul></details>'
+
+
 DROPPED = [
     # 1.5 MB of script for fourteen icons, which book.css draws
     r"<script[^>]*fontawesome\.js[^>]*></script>",
@@ -170,5 +195,6 @@ def setup(app: Sphinx) -> dict:
     app.connect("config-inited", lighter_formulas)
     app.connect("doctree-read", find_tables)
     app.connect("env-get-updated", number_by_chapter, priority=900)
+    app.connect("html-page-context", add_label)
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

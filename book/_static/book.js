@@ -68,6 +68,14 @@ for (const image of article.querySelectorAll("img")) {
   }
 }
 
+// The link from a figure to its code opens a cell that is folded.
+const unfold = () => {
+  const code = location.hash.startsWith("#code-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (code) code.querySelectorAll(":scope > details").forEach((each) => (each.open = true));
+};
+addEventListener("hashchange", unfold);
+unfold();
+
 // Paper is white, and nothing on it can be opened by a click.
 const folded = () => document.querySelectorAll("details:not([open])");
 let before;

@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from helpers import store
+from helpers import provenance, store
 from helpers.store import Stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +91,7 @@ class Artefact:
 
 
 DECLARED = "chapters.yml"
-KINDS = {"reads": list, "reads_if_there": list, "writes": dict, "paths": dict, "needs": list}
+KINDS = {"of": str, "reads": list, "reads_if_there": list, "writes": dict, "paths": dict, "needs": list}
 """What an entry of ``chapters.yml`` may hold; its head says what each is."""
 
 
@@ -139,6 +139,22 @@ def artefacts(notebooks: Path = ROOT / "notebooks") -> dict[str, Artefact]:
         for stem, chapter in declarations(notebooks).items()
         for name, entry in chapter.get("writes", {}).items()
     }
+
+
+@lru_cache
+def columns(name: str, notebooks: Path = ROOT / "notebooks") -> dict[str, tuple[str, str | None]]:
+    """Return what ``columns.yml`` says of the columns of a table: by name, what it is, and its unit or None."""
+    path, found = notebooks / "columns.yml", {}
+    entries = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    for key, about in entries.items():
+        table, _, column = key.rpartition(".")
+        if isinstance(about, str):
+            about = [about, None]
+        if not isinstance(about, list) or len(about) != 2:
+            raise UserError(f"{path}: {key}: expected what it holds, or [what it holds, unit], found {about!r:.60}")
+        if table in ("", name) and (table or column not in found):
+            found[column] = tuple(about)
+    return found
 
 
 def remove(path: Path) -> None:
@@ -282,10 +298,12 @@ class Workspace:
         path, artefact = self._mine(name), artefacts()[name]
         if isinstance(path, Path):
             remove(path)
+            remove(provenance.sidecar(path))
         elif self._stage:
             remove(self._stage / artefact.file)
         elif path.exists():
             self._store.name(artefact.made_by, artefact.file, None)
+            self._store.name(artefact.made_by, provenance.sidecar(Path(artefact.file)).name, None)
 
     def read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         """Open an artefact: a Dataset (zarr lazily, NetCDF in memory), a table, or a folder's path.
@@ -305,11 +323,11 @@ class Workspace:
         try:
             match path.suffix:
                 case ".zarr":
-                    return xr.open_zarr(path.zarr() if isinstance(path, Stored) else path)
+                    return self._plain(name, xr.open_zarr(path.zarr() if isinstance(path, Stored) else path))
                 case ".nc":
                     here = store.local(path)
                     with LIBRARY:
-                        return xr.load_dataset(here, engine="netcdf4")
+                        return self._plain(name, xr.load_dataset(here, engine="netcdf4"))
                 case ".csv":
                     return pd.read_csv(store.local(path))
                 case _:
@@ -321,6 +339,18 @@ class Workspace:
             raise DamagedArtefact(
                 f"{path}: {name!r} cannot be read ({why}); delete it and run chapter {made_by} again"
             ) from error
+
+    @staticmethod
+    def _plain(name: str, content: xr.Dataset) -> xr.Dataset:
+        """Leave the label out: what is made from this has one of its own."""
+        content.attrs = provenance.without(content.attrs, artefacts()[name].what)
+        return content
+
+    def label(self, stem: str) -> provenance.Label:
+        """Return what is known of a run that has no runner: a chapter that somebody opened."""
+        world = declarations()[stem].get("of", provenance.MADE if self.made else provenance.REAL)
+        name, date = provenance.commit(ROOT)
+        return provenance.Label(self.profile, world, stem, commit=name, date=date)
 
     def write(self, name: str, content: xr.Dataset | pd.DataFrame) -> None:
         """Write an artefact aside, then put it in place.
@@ -372,6 +402,8 @@ class Workspace:
         if isinstance(path, Path):
             with writing(path) as new:
                 yield new
+                if not self._stage:  # else the runner does, when all is made
+                    self._put_label(name, new)
             return
         version = os.environ[VERSION] if self._stage else store.new_version(store.HAND)
         if self._stage:  # what was written there before is whole no longer
@@ -379,10 +411,20 @@ class Workspace:
         with self._store.writing(artefact.made_by, version, artefact.file) as new:
             yield new
             _refuse_orphan(path)
+            beside = None if self._stage else self._put_label(name, new)
         if self._stage:
             (self._stage / artefact.file).touch()
-        else:
-            self._store.name(artefact.made_by, artefact.file, version)
+            return
+        if beside:
+            self._store.put(artefact.made_by, version, beside.name, beside)
+            self._store.name(artefact.made_by, beside.name, version)
+        self._store.name(artefact.made_by, artefact.file, version)
+
+    def _put_label(self, name: str, place: Path | fsspec.FSMap) -> Path | None:
+        """Label what a notebook opened by hand has made; return what stands beside it."""
+        artefact = artefacts()[name]
+        with LIBRARY:
+            return provenance.put(self.label(artefact.made_by), artefact.what, place, artefact.file, columns(name))
 
 
 def begun(folder: Path | fsspec.FSMap) -> bool:

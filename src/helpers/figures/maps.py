@@ -154,6 +154,8 @@ def worlds(
         beyond.append((field.min() < meshes[-1].norm.vmin, field.max() > meshes[-1].norm.vmax))
     for label, above in zip(bars, np.array_split(np.arange(len(axes)), len(bars) or 1), strict=False):
         low, high = (any(beyond[k][end] for k in above) for end in (0, 1))
+        for k in above:
+            meshes[k].set_label(label)
         look = {"location": "bottom", "shrink": 0.45, "aspect": 36, "label": label}
         look["extend"] = {(0, 0): "neither", (0, 1): "max", (1, 0): "min", (1, 1): "both"}[low, high]
         figure.colorbar(meshes[above[0]], ax=axes[above], **look).outline.set_visible(False)

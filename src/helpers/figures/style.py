@@ -6,12 +6,18 @@ colours for fields are Crameri's perceptually uniform maps (https://doi.org/10.5
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import matplotlib as mpl
 import matplotlib.style
 from cmcrameri import cm
 from IPython import get_ipython
 from matplotlib.figure import Figure
 from matplotlib_inline.backend_inline import set_matplotlib_formats
+
+from helpers.figures import shown
+from helpers.provenance import REAL, Label, commit, of_image
+from helpers.workspace import ROOT
 
 SEQUENTIAL, DIVERGING = cm.batlow, cm.vik
 
@@ -117,22 +123,52 @@ def mark_made(figure: Figure, text: str = "made planet") -> None:
     figure.text(1.005, 0.5, text, **look)
 
 
+def label_files(figure: Figure) -> None:
+    """Let files that ``savefig`` writes say what the figure is: in texts of PNG, metadata of SVG, info of PDF."""
+    plain = figure.savefig
+
+    def savefig(fname, **options) -> None:
+        kind = (
+            options.get("format")
+            or Path(getattr(fname, "name", str(fname))).suffix[1:]
+            or mpl.rcParams["savefig.format"]
+        )
+        session, marks = get_ipython(), [text.get_text() for text in figure.texts if text.get_gid() == MADE]
+        profile = str(session.user_ns.get("profile", "")) if session else ""
+        label = Label(profile, marks[0] if marks else REAL, "", "", None, None, *commit(ROOT))
+        titles = filter(None, (ax.get_title(where) for ax in figure.axes for where in ("left", "center", "right")))
+        texts = of_image(label, "; ".join(titles) or "figure")
+        told = f"{texts['Source']}; {texts['Description']}"
+        about = {
+            "png": texts,
+            "svg": {"Title": texts["Title"], "Source": texts["Source"], "Description": told, "Date": None},
+            "pdf": {"Title": texts["Title"], "Subject": told, "CreationDate": None},
+        }
+        if kind.lower() in about:
+            options["metadata"] = about[kind.lower()] | (options.get("metadata") or {})
+        plain(fname, **options)
+
+    figure.savefig = savefig
+
+
 def use_house_style(*, made: bool = False) -> None:
     """Set Matplotlib's defaults for the book: sizes legible on an 800 pixel wide page, few lines, safe colours.
 
-    In a notebook, images have two dots for each pixel of the page, so that they stay sharp when they are made larger.
+    In a notebook, images have two dots for each pixel of the page, so that they stay sharp when they are made larger,
+    and what they show in numbers goes with them.
 
     Parameters
     ----------
     made : bool
         Whether figures are of a made planet; each then says so beside itself.
     """
-    if get_ipython():
+    if session := get_ipython():
         set_matplotlib_formats("retina")
+        shown.register(session.display_formatter)
     mpl.style.use("default")
     mpl.rcParams.update(
         {
-            "figure.hooks": [f"{mark_made.__module__}:{mark_made.__name__}"] if made else [],
+            "figure.hooks": [f"{each.__module__}:{each.__name__}" for each in (label_files, *[mark_made] * made)],
             "figure.dpi": 110,
             "savefig.dpi": 110,
             "figure.figsize": (WIDTH, 4.5),

@@ -1,8 +1,9 @@
 """Two runs side by side on one page: ``python -m helpers.publish.compare demo nolag``.
 
-A run is a profile whose outputs are here, or a folder of outputs that was kept, of another commit say. The page shows
-which parameters differ, which artefacts, every number of ``numbers.csv`` with both values, the verdicts that flipped,
-and the figures that differ in pairs. Equal means equal in value: labels, times and the order of files don't count.
+A run is a profile whose outputs are here, a folder of outputs that was kept, of another commit say, or the address of a
+run in an object store (``s3://bucket/prefix/demo``). The page shows which parameters differ, which artefacts, every
+number of ``numbers.csv`` with both values, the verdicts that flipped, and the figures that differ in pairs. Equal means
+equal in value: labels, times and the order of files don't count.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from helpers import figures, workspace
+from helpers import figures, store, workspace
+from helpers.provenance import Label, drawn
 from helpers.run.chapters import Book, UserError
+from helpers.store import Store, Stored
 
 KEYS = ["theme", "quantity", "where"]
 """What names a number of ``numbers.csv``."""
@@ -35,58 +38,100 @@ VERDICTS = {"answers": "claim"} | {f"claims_{k:02d}": "the paper's claim" for k 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder of outputs, and what it is called on the page."""
+    """A folder of outputs, or an address in an object store, and what it is called on the page."""
 
     name: str
-    folder: Path
+    folder: Path | str
 
     @cached_property
-    def made_from(self) -> dict[str, dict]:
-        """What each chapter's record says that it was made from, by stem; empty where no records were kept."""
+    def store(self) -> Store | None:
+        """The object store of a run that is in one."""
+        return store.at(*self.folder.rsplit("/", 1)) if isinstance(self.folder, str) else None
+
+    def place(self, artefact: workspace.Artefact) -> Path | Stored:
+        """Return where an artefact stands or would stand."""
+        return self.store.stored(artefact.made_by, artefact.file) if self.store else self.folder / artefact.file
+
+    @cached_property
+    def pages(self) -> list[Path]:
+        """The executed chapters, in the order of the book; those of a store are copied here."""
+        if not self.store:
+            return sorted((self.folder / "chapters").glob("[0-9][0-9]_*.ipynb"))
+        stored = [self.store.stored(stem, f"{stem}.ipynb") for stem in workspace.declarations()]
+        return [each.local() for each in stored if each.exists()]
+
+    @cached_property
+    def records(self) -> dict[str, dict]:
+        """What the runner noted of each chapter, by stem; empty where no records were kept."""
+        if self.store:
+            pointers = {stem: self.store.pointer(stem) for stem in workspace.declarations()}
+            return {stem: pointer for stem, pointer in pointers.items() if "made_from" in pointer}
         found = {}
         for path in sorted((self.folder / ".state").glob("[0-9][0-9]_*.json")):
             try:
-                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))["made_from"]
+                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
+                found[path.stem]["made_from"]
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}: expected the record of a chapter, found none that can be read") from error
         return found
 
+    @cached_property
+    def made_from(self) -> dict[str, dict]:
+        """What each chapter was made from, by stem."""
+        return {stem: record["made_from"] for stem, record in self.records.items()}
+
+    @property
+    def labels(self) -> list[str]:
+        """The commits at which its chapters were run, with their dates, and what planet they are of."""
+        noted = [Label(**record["label"]) for record in self.records.values() if "label" in record]
+        return list(dict.fromkeys(f"{label.world}, commit {label.commit}, {label.date}" for label in noted))
+
     def table(self, artefact: str) -> pd.DataFrame | None:
         """Return a table of this run, or None where it has none."""
-        path = self.folder / workspace.artefacts()[artefact].file
-        return pd.read_csv(path) if path.exists() else None
+        path = self.place(workspace.artefacts()[artefact])
+        return pd.read_csv(store.local(path)) if path.exists() else None
 
     @cached_property
     def figures(self) -> dict[str, tuple[str, str, bytes]]:
         """Caption, alt text and image of each named figure, in the order of the book."""
         found = {}
-        for path in sorted((self.folder / "chapters").glob("[0-9][0-9]_*.ipynb")):
+        for path in self.pages:
             for cell in nbformat.read(path, as_version=4).cells:
                 about = cell.metadata.get("mystnb", {})
-                drawn = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-                if (name := about.get("figure", {}).get("name")) and drawn:
+                images = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+                if (name := about.get("figure", {}).get("name")) and images:
                     texts = (about["figure"].get("caption", name), about.get("image", {}).get("alt", ""))
-                    found[name] = (*(" ".join(text.split()) for text in texts), base64.b64decode(drawn[0]))
+                    found[name] = (*(" ".join(text.split()) for text in texts), base64.b64decode(images[0]))
         return found
 
 
 def run_of(book: Book, text: str) -> Run:
-    """Find a run by the name of its profile, or by its folder.
+    """Find a run by the name of its profile, by its folder, or by its address in an object store.
 
     Raises
     ------
     UserError
         There is none.
     """
-    folder = Path(text).expanduser() if "/" in text or "\\" in text else book.outputs / text
-    if not any((folder / artefact.file).exists() for artefact in book.artefacts.values()):
-        there = ", ".join(sorted(path.name for path in book.outputs.glob("[!.]*") if path.is_dir())) or "none yet"
-        found = f"no artefact in {folder}" if folder.is_dir() else "neither"
+    stored = isinstance(book.outputs, str)
+    if store.is_address(text):
+        folder = text.rstrip("/")
+    elif "/" in text or "\\" in text:
+        folder = Path(text).expanduser()
+    else:
+        folder = f"{book.outputs.rstrip('/')}/{text}" if stored else book.outputs / text
+    run = Run(store.shown(text), folder)
+    if run.store:
+        run.store.check()
+    if not any(run.place(artefact).exists() for artefact in book.artefacts.values()):
+        near = [] if stored else sorted(path.name for path in book.outputs.glob("[!.]*") if path.is_dir())
+        there = ", ".join(near) or ("those of the store" if stored else "none yet")
+        found = f"no artefact in {store.shown(str(folder))}" if run.store or folder.is_dir() else "neither"
         raise UserError(
             f"{text}: expected a profile that has been run ({there}), or the folder of a run that was kept, found "
             f"{found}; run it, or correct the name"
         )
-    return Run(text, folder)
+    return run
 
 
 def parameters(a: Run, b: Run) -> pd.DataFrame:
@@ -112,7 +157,7 @@ def artefacts(a: Run, b: Run) -> pd.DataFrame:
     """
     rows = []
     for name, artefact in workspace.artefacts().items():
-        paths = [run.folder / artefact.file for run in (a, b)]
+        paths = [run.place(artefact) for run in (a, b)]
         there = [path.exists() for path in paths]
         if not all(there):
             if any(there):
@@ -123,7 +168,7 @@ def artefacts(a: Run, b: Run) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).set_index(["artefact", "part"])
 
 
-def _differences(a: Path, b: Path) -> Iterator[tuple[str, str, float, float, float]]:
+def _differences(a: Path | Stored, b: Path | Stored) -> Iterator[tuple[str, str, float, float, float]]:
     """Yield what differs between two artefacts of one name: part, what, share (%), largest difference, yardstick."""
     nothing = (np.nan, np.nan, np.nan)
     if a.suffix in (".nc", ".zarr"):
@@ -134,14 +179,15 @@ def _differences(a: Path, b: Path) -> Iterator[tuple[str, str, float, float, flo
                 elif found := _values(one[name], other[name]):
                     yield name, *found
     elif a.suffix == ".csv":
-        one, other = (pd.read_csv(path) for path in (a, b))
+        one, other = (pd.read_csv(store.local(path)) for path in (a, b))
         for name in dict.fromkeys([*one, *other]):
             if name not in one or name not in other:
                 yield (name, "only in A" if name in one else "only in B", *nothing)
             elif found := _values(one[name].to_xarray(), other[name].to_xarray()):
                 yield name, *found
     else:
-        marks = [{p.relative_to(f).as_posix(): p for p in f.rglob("*") if p.is_file()} for f in (a, b)]
+        folders = [store.local(folder) for folder in (a, b)]
+        marks = [{p.relative_to(f).as_posix(): p for p in f.rglob("*") if p.is_file()} for f in folders]
         for name in sorted({*marks[0], *marks[1]}):
             both = [files.get(name) for files in marks]
             if None in both:
@@ -150,8 +196,10 @@ def _differences(a: Path, b: Path) -> Iterator[tuple[str, str, float, float, flo
                 yield (name, "other bytes", *nothing)
 
 
-def _opened(path: Path) -> xr.Dataset:
-    return xr.open_zarr(path) if path.suffix == ".zarr" else xr.open_dataset(path, engine="netcdf4")
+def _opened(path: Path | Stored) -> xr.Dataset:
+    if path.suffix == ".zarr":
+        return xr.open_zarr(path.zarr() if isinstance(path, Stored) else path)
+    return xr.open_dataset(store.local(path), engine="netcdf4")
 
 
 def _values(one: xr.DataArray, other: xr.DataArray) -> tuple[str, float, float, float] | None:
@@ -222,7 +270,7 @@ def page(a: Run, b: Run, folder: Path) -> Path:
     pictures = []
     for name in dict.fromkeys([*a.figures, *b.figures]):
         pair = [run.figures.get(name) for run in (a, b)]
-        if pair[0] and pair[1] and pair[0][2] == pair[1][2]:
+        if pair[0] and pair[1] and drawn(pair[0][2]) == drawn(pair[1][2]):
             continue
         shown = next(each for each in pair if each)
         files = [each and f"{name}-{side}.png" for each, side in zip(pair, "AB", strict=True)]
@@ -264,14 +312,16 @@ def _shown(ledger: pd.DataFrame) -> pd.DataFrame:
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.compare", description=__doc__.splitlines()[0])
-    line.add_argument("a", metavar="A", help="a profile that has been run, or a folder of outputs")
+    line.add_argument(
+        "a", metavar="A", help="a profile that has been run, a folder of outputs, or the address of one in a store"
+    )
     line.add_argument("b", metavar="B", help="another one")
     line.add_argument("--to", type=Path, help="folder of the page (default: _build/compare/A--B)")
     options = line.parse_args(arguments)
     try:
         book = Book.here()
         a, b = (run_of(book, text) for text in (options.a, options.b))
-        home = options.to or book.build / "compare" / f"{a.folder.name}--{b.folder.name}"
+        home = options.to or book.build / "compare" / "--".join(str(run.folder).rsplit("/", 1)[-1] for run in (a, b))
         with workspace.writing(home) as aside:
             aside.mkdir()
             page(a, b, aside)

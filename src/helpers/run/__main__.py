@@ -28,7 +28,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from helpers import store, workspace
+from helpers import provenance, store, workspace
+from helpers.provenance import Label
 from helpers.run import chapters, cluster, pages, staleness
 from helpers.run.chapters import Book, Chapter, ChapterFailed, Profile, Settings, UserError
 from helpers.run.staleness import Digests
@@ -139,6 +140,7 @@ def run(plan: Plan, force: bool = False) -> int:
     """Run what is stale, or all if ``force``; return how many chapters ran."""
     book, name, ran = plan.book, plan.profile.name, 0
     digests = Digests(book.state(name) / "digests.json")
+    provenance.commit(book.root)  # remembered: what is committed while chapters run isn't what they run
     with ExitStack() as stack:
         stack.callback(digests.save)
         for chapter, why, source in examine(plan, digests):
@@ -157,7 +159,9 @@ def run(plan: Plan, force: bool = False) -> int:
                             f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
                             "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
                         )
-                _keep(book, chapter, name, source, digests, stage, page, version)
+                label = label_of(plan, chapter, stage)
+                about = _labelled(book, chapter, label, digests, stage, page, version)
+                _keep(book, chapter, name, source, digests, stage, page, version, about)
             print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
             ran += 1
     return ran
@@ -186,29 +190,64 @@ def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> I
     log.unlink(missing_ok=True)
 
 
+def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
+    """Return the label of what a chapter has made: a made planet's, where chapter 1 left the truth of one."""
+    book, profile, settings = plan.book, plan.profile, plan.settings[chapter.stem]
+    if "truth" in chapter.writes:  # not in place yet
+        made = (stage / book.artefacts["truth"].file).exists()
+    else:
+        made = pages.is_made(book, profile.name)
+    world = chapter.of or (provenance.MADE if made else provenance.REAL)
+    told = profile.description, settings.values.get("seed"), settings.told
+    return Label(profile.name, world, chapter.stem, *told, *provenance.commit(book.root))
+
+
+def _labelled(
+    book: Book, chapter: Chapter, label: Label, digests: Digests, stage: Path, page: Path, version: str
+) -> dict[str, dict]:
+    """Label what a chapter has made and its executed notebook; return the label, and each artefact's hash before it."""
+    there, content = book.store(label.profile), {}
+    for name in sorted(chapter.writes):
+        artefact, place = book.artefacts[name], stage / book.artefacts[name].file
+        if place.exists():
+            if there and place.suffix == ".zarr":
+                stored = store.Stored(there, chapter.stem, artefact.file, version)
+                content[name], place = stored.digest(), stored.zarr()
+            else:
+                content[name] = digests.of(place)
+            columns = workspace.columns(name, book.notebooks)
+            provenance.put(label, artefact.what, place, artefact.file, columns)
+    pages.label(page, label)
+    return {"content": content, "label": label.noted()}
+
+
 def _keep(
-    book: Book, chapter: Chapter, profile: str, source: dict, digests: Digests, stage: Path, page: Path, version: str
-) -> None:
+    book: Book, chapter: Chapter, profile: str, source: dict, digests: Digests, stage: Path, page: Path, version: str,
+    about: dict[str, dict],
+) -> None:  # fmt: skip
     """Put what a chapter made, and its executed notebook, in place; note that last of all, with its ``source``."""
     files = {name: book.artefacts[name].file for name in sorted(chapter.writes)}
     if there := book.store(profile):
         waits = {name: (file, stage / file) for name, file in files.items() if (stage / file).exists()}
+        beside = [provenance.sidecar(stage / file) for file in files.values()]
+        waits |= {path.name: (path.name, path) for path in beside if path.exists()}
         waits["page"] = f"{chapter.stem}.ipynb", page
         put = {name: there.put(chapter.stem, version, *each) for name, each in waits.items()}
         made = {name: put[name].digest() if name in put else None for name in [*files, "page"]}
         stands = {each.file: version for each in put.values()}
-        there.point(chapter.stem, {"made_from": source, "made": made, "stands": stands})
+        there.point(chapter.stem, {"made_from": source, "made": made, "stands": stands, **about})
         return
     for file in files.values():
-        target = book.folder(profile) / file
-        if (stage / file).exists():
-            workspace.replace(stage / file, target)
-        else:  # what only an earlier run made goes, so that nothing old stays
-            workspace.remove(target)
+        for place in (stage / file, provenance.sidecar(stage / file)):
+            target = book.folder(profile) / place.name
+            if place.exists():
+                workspace.replace(place, target)
+            else:  # what only an earlier run made goes, so that nothing old stays
+                workspace.remove(target)
     executed = book.executed(profile, chapter.stem)
     executed.parent.mkdir(parents=True, exist_ok=True)
     workspace.replace(page, executed)
-    staleness.write_record(book, chapter, profile, source, staleness.outputs(book, chapter, profile, digests))
+    staleness.write_record(book, chapter, profile, source, staleness.outputs(book, chapter, profile, digests), about)
 
 
 def _papermill(

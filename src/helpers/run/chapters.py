@@ -146,6 +146,8 @@ class Chapter:
         Parameters that are paths outside the book: each a "file" or a "folder". Empty means that it is not used.
     needs : tuple of str
         Those of them that the chapter can't run without.
+    of : str
+        What planet it is about where that doesn't go by the profile; empty where it does.
     """
 
     path: Path
@@ -154,6 +156,7 @@ class Chapter:
     writes: frozenset[str] = frozenset()
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     needs: tuple[str, ...] = ()
+    of: str = ""
 
     @property
     def stem(self) -> str:
@@ -259,7 +262,8 @@ def discover(folder: Path) -> list[Chapter]:
     for path in found:
         entry = declared[path.stem]
         artefacts = (frozenset(entry.get(key, ())) for key in ("reads", "reads_if_there", "writes"))
-        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), tuple(entry.get("needs", ()))))
+        needs, of = tuple(entry.get("needs", ())), entry.get("of", "")
+        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), needs, of))
     return chapters
 
 
@@ -294,6 +298,7 @@ class Profile:
     sections: dict[str, dict[str, Any]]
     chapters: list[str] | None
     scheduler: str = ""
+    description: str = ""
 
     def among(self, chapters: list[Chapter]) -> list[Chapter]:
         """Return the chapters that the profile runs, in reading order."""
@@ -311,7 +316,7 @@ class Settings:
     shown : dict
         The same as the profile has them, before ``${VARIABLES}`` are filled in: what a page may show.
     changed : dict
-        The values that differ from the notebook's own.
+        The values that differ from the notebook's own, as ``values`` has them.
     outside : dict
         The files and folders outside the book that the chapter uses, by parameter.
     lacking : tuple of str
@@ -323,6 +328,11 @@ class Settings:
     changed: dict[str, Any]
     outside: dict[str, Path]
     lacking: tuple[str, ...]
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The same as a page may show them, without the profile's name."""
+        return {name: self.shown[name] for name in self.changed if name != "profile"}
 
 
 def load(book: Book, name: str) -> Profile:
@@ -350,7 +360,8 @@ def load(book: Book, name: str) -> Profile:
     where = _expand(where, f"{path}: {cluster.NAME}")
     if where and "://" not in where:
         where = str((book.root / Path(where).expanduser()).resolve())
-    return Profile(name, path, common, sections, content.get("chapters"), where)
+    description = " ".join((content.get("description") or "").split())
+    return Profile(name, path, common, sections, content.get("chapters"), where, description)
 
 
 def scheduler(profile: Profile, overrides: list[str]) -> tuple[str, list[str]]:

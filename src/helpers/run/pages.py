@@ -14,6 +14,7 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import json
 import math
 import re
 import shutil
@@ -28,7 +29,8 @@ from typing import Any
 import nbformat
 import yaml
 
-from helpers import workspace
+from helpers import provenance, workspace
+from helpers.provenance import Label
 from helpers.run import staleness
 from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
 from helpers.run.staleness import Digests, of_value
@@ -43,6 +45,25 @@ MARKER = re.compile(r"<!-- table: (\w+) -->")
 PART = re.compile(r"<!-- with (\d\d_\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 IMAGE = re.compile(r"<!-- image: ([\w-]+) -->")
 ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
+TABLE, FIELDS = "text/csv", "application/x-netcdf"
+"""Under these kinds a chapter's outputs hold what a figure shows; see `helpers.figures.shown`."""
+
+MARKS = {
+    "panel": ("title of the panel, or its number", None),
+    "kind": ("line, points, bar, range (such as an error bar), or area (its corners)", None),
+    "series": ("what the legend calls it", None),
+    "part": ("which of several of the same", None),
+    "x": ("place along the axis that x_axis names", None),
+    "y": ("place along the axis that y_axis names", None),
+    "value": ("what its colour stands for (value_axis), or the length of a bar", None),
+    "x_name": ("word that stands at x", None),
+    "y_name": ("word that stands at y", None),
+    "x_axis": ("label of the axis, with its unit", None),
+    "y_axis": ("label of the axis, with its unit", None),
+    "value_axis": ("label of the colour bar, with its unit", None),
+}
+"""What the columns of `helpers.figures.shown.table` hold."""
+
 OFFERED = 30 * 2**20
 """Artefacts over this many bytes are not copied into the pages: the table says where they are."""
 
@@ -50,6 +71,42 @@ OFFERED = 30 * 2**20
 def index(book: Book, profile: str) -> Path:
     """Return the first page of a profile's book."""
     return book.build / profile / "html" / "index.html"
+
+
+def is_made(book: Book, profile: str) -> bool:
+    """Say whether a run is of a made planet: one that left its truth."""
+    return "truth" in book.artefacts and book.artefact(profile, "truth").exists()
+
+
+def label_of(book: Book, profile: Profile, chapter: Chapter, settings: Settings) -> Label:
+    """Return the label under which a chapter was run; without a commit where no run has noted one."""
+    if noted := (staleness.read_record(book, chapter.stem, profile.name) or {}).get("label"):
+        return Label(**noted)
+    world = chapter.of or (provenance.MADE if is_made(book, profile.name) else provenance.REAL)
+    told = settings.told if settings else None
+    return Label(profile.name, world, chapter.stem, profile.description, changed=told)
+
+
+def label(executed: Path, label: Label) -> None:
+    """Write a label into an executed notebook, and into each of its images."""
+    notebook = nbformat.read(executed, as_version=4)
+    notebook.metadata["label"] = label.noted()
+    for cell in notebook.cells:
+        for output in drawn(cell):
+            png = base64.b64decode(output.data["image/png"])
+            texts = provenance.of_image(label, title_of(cell, label.chapter))
+            output.data["image/png"] = base64.b64encode(provenance.in_png(png, texts)).decode()
+    nbformat.write(notebook, executed)
+
+
+def drawn(cell: nbformat.NotebookNode) -> list[nbformat.NotebookNode]:
+    """Return the outputs of a cell that are figures."""
+    return [output for output in cell.get("outputs", []) if "image/png" in output.get("data", {})]
+
+
+def title_of(cell: nbformat.NotebookNode, otherwise: str) -> str:
+    """Return the caption of a cell's figure, on one line."""
+    return " ".join(cell.metadata.get("mystnb", {}).get("figure", {}).get("caption", otherwise).split())
 
 
 def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> bool:
@@ -65,7 +122,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
     paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
-    paths += [book.root / "requirements.txt", *(book.root / "src" / "helpers" / room for room in ("run", "products"))]
+    paths += [book.root / "requirements.txt"]
+    paths += [book.root / "src" / "helpers" / room for room in ("run", "products", "provenance.py")]
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     paths += sorted(made, key=lambda place: place.name)
@@ -143,8 +201,12 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     missing = [c for c in chapters if c not in ready]
     ran = {c.stem: local(book.executed(profile.name, c.stem)) for c in ready}
     shown = {c.stem: page(c, ran[c.stem], profile.name, settings[c.stem]) for c in ready}
+    told = {c.stem: label_of(book, profile, c, settings[c.stem]) for c in ready}
     shutil.copytree(book.root / "book", pages / "book")
     (pages / "notebooks").mkdir()
+    (pages / "figures").mkdir()
+    for stem, notebook in shown.items():
+        offer_figures(notebook, told[stem], pages)
     for stem, notebook in shown.items():
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
@@ -156,7 +218,7 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
         "products": products,
         "variables": variables,
         "sources": sources,
-        "downloads": lambda: downloads(book, profile.name, pages / "downloads", ready),
+        "downloads": lambda: downloads(book, profile.name, pages / "downloads", ready, told),
     }
     for path in sorted((pages / "book").rglob("*.md")):
         text = path.read_text(encoding="utf-8")
@@ -170,6 +232,12 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copy(book.root / "_config.yml", pages / "_config.yml")
+    world = provenance.MADE if is_made(book, profile.name) else provenance.REAL
+    changed = {f"{stem[:2]}.{name}": value for stem, label in told.items() for name, value in label.changed.items()}
+    whole = Label(profile.name, world, "", profile.description, None, changed, *provenance.commit(book.root))
+    (pages / "labels.json").write_text(
+        json.dumps({"": whole.noted()} | {f"notebooks/{stem}": label.noted() for stem, label in told.items()})
+    )
 
 
 def page(chapter: Chapter, executed: Path, profile: str, settings: Settings) -> nbformat.NotebookNode:
@@ -210,12 +278,55 @@ def image(name: str, notebooks: Iterable[nbformat.NotebookNode], pages: Path, wa
     for notebook in notebooks:
         for cell in notebook.cells:
             about = cell.metadata.get("mystnb", {})
-            drawn = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-            if about.get("figure", {}).get("name") == name and drawn:
-                (pages / "book" / f"{name}.png").write_bytes(base64.b64decode(drawn[0]))
+            if about.get("figure", {}).get("name") == name and (found := drawn(cell)):
+                (pages / "book" / f"{name}.png").write_bytes(base64.b64decode(found[0].data["image/png"]))
                 alt, caption = (" ".join(text.split()) for text in (about["image"]["alt"], about["figure"]["caption"]))
-                return f"```{{image}} {way}{name}.png\n:alt: {alt}\n```\n\n*{caption}*"
+                shown = f"```{{image}} {way}{name}.png\n:alt: {alt}\n```\n\n*{caption}*"
+                return f"{shown} ({{numref}}`{name}`, with its data and code)"
     raise UserError(f"book: there is no figure {name!r} in the chapters of this run; correct the marker")
+
+
+def offer_figures(notebook: nbformat.NotebookNode, label: Label, pages: Path) -> None:
+    """Put a line of links below each figure of a page: to its image, what it shows in numbers, its code, the notebook.
+
+    The files go to ``pages/figures``, under the figure's name.
+    """
+    own = copy.deepcopy(notebook)
+    for cell in own.cells:
+        for output in cell.get("outputs", []):
+            for kind in (TABLE, FIELDS):
+                output.get("data", {}).pop(kind, None)
+    own.metadata["label"] = label.noted()
+    (pages / "downloads").mkdir(exist_ok=True)
+    nbformat.write(own, pages / "downloads" / f"{label.chapter}.ipynb")
+    cells, count = [], 0
+    for cell in notebook.cells:
+        cells.append(cell)
+        for output in drawn(cell):
+            count += 1
+            name = cell.metadata.get("mystnb", {}).get("figure", {}).get("name", f"{label.chapter}-{count}")
+            files = _figure_files(output.data, pages / "figures" / name, label, title_of(cell, name))
+            links = [f"{{download}}`{words} <../figures/{file}>`" for words, file in files.items()]
+            links += [f"[code](#code-{name})", f"{{download}}`notebook <../downloads/{label.chapter}.ipynb>`"]
+            cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(f"(code-{name})=", id=f"code-{count}"))
+            cells.append(nbformat.v4.new_markdown_cell("{.figure-links}\n" + " · ".join(links), id=f"links-{count}"))
+    notebook.cells = cells
+
+
+def _figure_files(data: dict[str, Any], place: Path, label: Label, title: str) -> dict[str, str]:
+    """Write the files of one figure, each labelled, and take what it shows out of its outputs; return their names."""
+    png, table, fields = (place.with_name(f"{place.name}{suffix}") for suffix in (".png", ".csv", ".nc"))
+    png.write_bytes(base64.b64decode(data["image/png"]))
+    files = {"image": png.name}
+    if TABLE in data:
+        table.write_text(data.pop(TABLE), encoding="utf-8")
+        beside = provenance.put(label, title, table, table.name, MARKS)
+        files |= {"data (CSV)": table.name, "its columns": beside.name}
+    if FIELDS in data:
+        fields.write_bytes(base64.b64decode(data.pop(FIELDS)))
+        provenance.put(label, title, fields, fields.name)
+        files["fields (NetCDF)"] = fields.name
+    return files
 
 
 def _values_cell(cell: nbformat.NotebookNode, profile: str, settings: Settings) -> nbformat.NotebookNode:
@@ -314,7 +425,7 @@ def sources() -> str:
     return markdown(["product", "a file's name", "how to get it", "DOI"], rows)
 
 
-def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter]) -> str:
+def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter], labels: dict[str, Label]) -> str:
     """Tabulate what the chapters made, and copy to ``target`` what is small enough to be offered."""
     rows = []
     for name, artefact in book.artefacts.items():
@@ -329,23 +440,31 @@ def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter]) -
             shown = f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
             offered = f"`{profile}/{artefact.file}` in the outputs folder"
             if size <= OFFERED:
-                offered = offer(local(source), target)
+                columns = workspace.columns(name, book.notebooks)
+                offered = offer(local(source), target, labels[maker.stem], artefact.what, columns)
             rows.append([offered, shown, maker.title, artefact.what])
     return markdown(["file", "size", "made by", "what it holds"], rows)
 
 
-def offer(source: Path, target: Path) -> str:
-    """Copy a file, or the archive of a folder, to ``target``; say where it is."""
+def offer(source: Path, target: Path, label: Label, title: str, columns: provenance.Columns) -> str:
+    """Copy a file, or the archive of a folder, to ``target``, with what labels it; say where it is."""
     target.mkdir(parents=True, exist_ok=True)
     copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
     archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
-    return f"{{download}}`{copied.name} <../downloads/{copied.name}>`"
+    names = [copied.name]
+    if source.suffix not in (".nc", ".zarr"):  # which have it inside
+        names.append(provenance.put(label, title, copied, copied.name, columns).name)
+    words = [names[0], *["metadata"] * (len(names) - 1)]
+    return ", ".join(f"{{download}}`{w} <../downloads/{name}>`" for w, name in zip(words, names, strict=True))
 
 
 def archive(folder: Path, target: Path) -> None:
-    """Zip a folder; the same content gives the same bytes, whenever it is made."""
+    """Zip a folder and what labels it; the same content gives the same bytes, whenever it is made."""
+    files = {f"{folder.name}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
+    if (beside := provenance.sidecar(folder)).exists():
+        files[beside.name] = beside
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            entry = zipfile.ZipInfo(f"{folder.name}/{path.relative_to(folder).as_posix()}")
+        for name, path in files.items():
+            entry = zipfile.ZipInfo(name)
             entry.external_attr = 0o644 << 16
             bundle.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)

@@ -118,8 +118,18 @@ def fingerprint(book: Book, chapter: Chapter, settings: Settings, digests: Diges
 
 
 def inputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
-    """Return the hashes of the artefacts of others that a chapter reads or looks for; None where there is nothing."""
-    return {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.inputs)}
+    """Return the hashes of the artefacts of others that a chapter reads or looks for; None where there is nothing.
+
+    They are those from before the artefacts were labelled, so that a label changes nothing of what reads them.
+    """
+    return {name: _content(book, profile, name, digests) for name in sorted(chapter.inputs)}
+
+
+def _content(book: Book, profile: str, name: str, digests: Digests) -> str | None:
+    now = digests.of(book.artefact(profile, name))
+    then = read_record(book, book.artefacts[name].made_by, profile) or {"made": {}}
+    as_noted = now is not None and then["made"].get(name) == now
+    return then.get("content", {}).get(name, now) if as_noted else now
 
 
 def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
@@ -128,10 +138,13 @@ def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dic
     return found | {"page": digests.of(book.executed(profile, chapter.stem))}
 
 
-def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict) -> None:
-    """Write down, in one step, what a chapter was made from and what it made in a folder."""
+def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict, about: dict) -> None:
+    """Write down, in one step, what a chapter was made from and what it made in a folder.
+
+    ``about`` has its ``label``, and under ``content`` the hash of what it made from before that was labelled.
+    """
     with writing(book.state(profile) / f"{chapter.stem}.json") as aside:
-        aside.write_text(json.dumps({"made_from": source, "made": outputs}, indent=1))
+        aside.write_text(json.dumps({"made_from": source, "made": outputs, **about}, indent=1))
 
 
 def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
