@@ -88,15 +88,15 @@ def test_equal_hand_ins_share_a_rank_and_are_never_told_apart():
     assert list(table["rank"]) == [1, 1] and not table.apart.any()
 
 
-@pytest.mark.parametrize(("models", "sites"), [(2, 12), (2, 40), (5, 20)])
+@pytest.mark.parametrize(("models", "sites"), [(2, 15), (4, 30)])
 def test_where_all_are_equally_good_somebody_is_told_apart_about_as_often_as_the_level_says(models, sites):
-    rng, found, boards = np.random.default_rng(6), 0, 300
+    rng, found, boards = np.random.default_rng(6), 0, 200
     for _ in range(boards):
         labels = make_labels(rng, sites).assign(site=lambda table: table["site"].str[1:].astype(int))
         told = {k: noisy(labels, rng) for k in range(models)}
         found += (leaderboard.pairwise(labels, told)["p_holm"] < 0.1).any()
     # Holm's rule calls no more than the level says, and of many pairs that hang together fewer
-    assert (0.06 if models == 2 else 0.02) < found / boards < 0.14
+    assert (0.05 if models == 2 else 0.02) < found / boards < 0.15
 
 
 def test_one_hand_in_alone_is_the_first():

@@ -98,12 +98,12 @@ def board(labels: pd.DataFrame, told: dict[str, np.ndarray], repeats: int, level
     observed, found = labels["reco"].to_numpy(), {}
     for name, said in told.items():
         found[name] = {metric: draws.interval(metric, observed, said) for metric in METRICS}
-    order = sorted(told, key=lambda name: (-found[name]["r2"].value, name))
+    order = sorted(told, key=lambda name: (found[name]["rmse"].value, name))
     pairs = pairwise(labels, {name: told[name] for name in order}) if len(order) > 1 else None
     first, rows = order[0], []
     for name in order:
         own, best = found[name], found[first]["r2"]
-        row = {"rank": 1 + sum(found[other]["r2"].value > own["r2"].value for other in order), "name": name}
+        row = {"rank": 1 + sum(found[other]["rmse"].value < own["rmse"].value for other in order), "name": name}
         for metric, score in own.items():
             row |= {metric: score.value, f"{metric}_low": score.low, f"{metric}_high": score.high}
         behind = skill.Interval.of(best.value - own["r2"].value, best.draws - own["r2"].draws)
@@ -145,14 +145,14 @@ def _p(first: np.ndarray, second: np.ndarray, number: np.ndarray) -> float:
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """Return the board as people read it."""
-    out = pd.DataFrame({"rank": table["rank"], "hand-in": table["name"]})
+    out = pd.DataFrame({"hand-in": table["name"], "rank": table["rank"]})
     heads = {"r2": "R² (95 %)", "rmse": "RMSE (kg C m⁻² yr⁻¹)", "bias": "bias (kg C m⁻² yr⁻¹)"}
     for name, head in (heads | {"behind": "R² behind the first"}).items():
         ends = zip(*(table[f"{name}{end}"] for end in ("", "_low", "_high")), strict=True)
         out[head] = [f"{v:.3f} ({low:.3f} to {high:.3f})".replace("-", "−") for v, low, high in ends]
     out["p, Holm"] = table["p_holm"]
-    out["told apart from the first"] = table["apart"]
-    return out.set_index("rank")
+    out["told apart from the first"] = ["–", *np.where(table["apart"], "yes", "no")[1:]]
+    return out.set_index("hand-in")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -166,6 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--seed", type=int, default=2021, help="seeds the draws (default: 2021)")
     options = line.parse_args(arguments)
     try:
+        if not options.labels or not options.folder:
+            raise UserError("expected a file of labels and a folder of hand-ins, found none; give LABELS=… and DIR=…")
         if options.draws < 100 or not 0 < options.level < 1 or options.seed < 0:
             raise UserError("expected --draws of 100 or more, --level between 0 and 1, --seed of 0 or more; correct it")
         labels = labels_of(options.labels)
@@ -177,7 +179,7 @@ def main(arguments: list[str] | None = None) -> int:
         wrong = pd.DataFrame({"name": list(faults), "wrong": list(faults.values())})
         home = options.to or Book.here().build / "leaderboard"
         with workspace.writing(home / "leaderboard.csv") as aside:
-            pd.concat([table, wrong]).to_csv(aside, index=False)
+            pd.concat([table, wrong]).astype({"rank": "Int64"}).to_csv(aside, index=False)
         places = jinja2.PackageLoader("helpers.publish", ".")
         html = jinja2.Environment(loader=places, autoescape=True).get_template("leaderboard.html")
         tables = {"board": shown(table), "wrong": wrong.rename(columns={"name": "hand-in", "wrong": "what is wrong"})}
