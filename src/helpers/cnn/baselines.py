@@ -373,7 +373,7 @@ def own_predictions(
     return {rule: np.stack(each) for rule, each in told.items()}
 
 
-def leaks(scores: pd.DataFrame, own: Sequence[str], unseen: Sequence[str]) -> list[str]:
+def leaks(scores: pd.DataFrame, own: Sequence[str], others: Sequence[str], unseen: Sequence[str]) -> list[str]:
     """Return which models score higher at unseen places than any other does at places that it has learnt from.
 
     What nobody can know of a place (its history, the noise of its label) is in the error there; part of it is not where
@@ -384,10 +384,10 @@ def leaks(scores: pd.DataFrame, own: Sequence[str], unseen: Sequence[str]) -> li
     scores : DataFrame
         R² by test and model: ``value``, and the lower end of its interval, ``low``. The test ``random`` has places on
         both sides of its folds.
-    own : sequence of str
-        Models to look at; the others, the oracle of sites' own means apart, are the yardstick.
+    own, others : sequence of str
+        Models to look at, and those that are the yardstick.
     unseen : sequence of str
         Tests at unseen places.
     """
-    known = scores["value"]["random"].drop([*own, "site's own mean"], errors="ignore").max()
+    known = scores["value"]["random"].reindex([*others]).drop([*own], errors="ignore").max()
     return [name for name in own if any(scores["low"].get((test, name), -np.inf) > known for test in unseen)]
