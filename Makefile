@@ -1,10 +1,10 @@
-# Eight commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make bench`, `make test`,
-# `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Nine commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make bench`,
+# `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare bench test test-all
+.PHONY: book mine doctor data compare leaderboard bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -23,6 +23,9 @@ data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-201
 
 compare: .venv/.ready  ## two runs on one page: make compare A=demo B=nolag (profiles, or folders of outputs)
 	@.venv/bin/python -m helpers.publish.compare "$(A)" "$(B)"
+
+leaderboard: .venv/.ready  ## score what a course handed in: make leaderboard LABELS=labels.csv DIR=handed_in/
+	@.venv/bin/python -m helpers.publish.leaderboard "$(LABELS)" "$(DIR)"
 
 # One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
 # the longest first (tests/conftest.py), not those of most tests.

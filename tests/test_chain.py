@@ -74,8 +74,9 @@ def test_a_second_run_does_nothing_and_a_changed_value_touches_one_chapter(tiny)
 def test_every_column_of_every_table_is_told_what_it_holds(artefacts):
     tables = {name: table for name, table in artefacts.items() if isinstance(table, pd.DataFrame)}
     assert tables
+    known = {name: columns(name) for name in tables}
     assert {
-        f"{name}.{column}" for name, table in tables.items() for column in table if column not in columns(name)
+        f"{name}.{column}" for name, table in tables.items() for column in table if not {column, "*"} & set(known[name])
     } == set()
 
 

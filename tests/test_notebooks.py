@@ -129,9 +129,11 @@ def test_a_chapter_reads_and_writes_what_it_declares(chapter):
     assert found["writes"] == chapter.writes
     assert found["asks"] - chapter.writes == chapter.reads_if_there
     assert found["reads"] - chapter.writes - found["asks"] == chapter.reads
-    assert {name for name, p in chapter.parameters.items() if "(a path;" in p.help} == set(chapter.paths)
+    assert {name for name, p in chapter.parameters.items() if "(a path;" in p.help or "module:name" in p.help} == set(
+        chapter.paths
+    )
     assert {chapter.parameters[name].type for name in chapter.paths} <= {"str"}
-    assert set(chapter.needs) <= set(chapter.paths) and set(chapter.paths.values()) <= {"file", "folder"}
+    assert set(chapter.needs) <= set(chapter.paths) and set(chapter.paths.values()) <= {"file", "folder", "module"}
 
 
 def test_what_a_chapter_reads_is_written_before():

@@ -173,7 +173,7 @@ def described(label: Label, title: str, path: Path, file: str, known: Columns) -
         kinds = {}
     columns = []
     for name, kind in kinds.items():
-        words, unit = known.get(str(name), (None, None))
+        words, unit = known.get(str(name)) or known.get("*", (None, None))
         about = {"titles": str(name), "datatype": TYPES.get(kind.kind, "string")}
         about |= {"dc:description": words, "schema:unitText": unit}
         columns.append({key: value for key, value in about.items() if value is not None})

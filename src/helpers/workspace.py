@@ -33,6 +33,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 DATA = ROOT / "data"
 
+HERE = "RECO_HERE"
+"""Environment variable with the folders where a module of one's own is looked for; the runner sets it for kernels."""
+
 LIBRARY = threading.RLock()
 """Held around open, read and close of every NetCDF and HDF4 file. The C libraries keep their state in global
 variables: two threads within them read each other's files, or end the interpreter. xarray locks its reading of
@@ -116,7 +119,7 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
             raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {entry!r:.40}; correct it")
         for key, value in entry.items():
             names = isinstance(value, KINDS.get(key, ())) and all(isinstance(each, str) for each in value)
-            if not names or (key == "paths" and not {*value.values()} <= {"file", "folder"}):
+            if not names or (key == "paths" and not {*value.values()} <= {"file", "folder", "module"}):
                 raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
     made = [name for entry in entries.values() for name in entry.get("writes", ())]
     for stem, entry in entries.items():

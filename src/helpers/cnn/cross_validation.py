@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
@@ -21,6 +22,31 @@ def train_masks(folds: ArrayLike) -> np.ndarray:
     """Return which samples train (fold, sample) when each fold is tested in turn; the others are tested."""
     numbers, which = indexed(folds, "folds")
     return which != np.arange(numbers.size)[:, None]
+
+
+def fold_table(samples: xr.Dataset, places: ArrayLike, rules: Mapping[str, Sequence[np.ndarray]]) -> pd.DataFrame:
+    """Return folds as a table for anybody to learn by, in any language.
+
+    Parameters
+    ----------
+    samples : Dataset (sample)
+        ``site``, ``year``, ``reco`` and ``window`` (sample, predictor, dy, dx).
+    places : array_like of int (sample,)
+    rules : mapping of str to sequence of ndarray of int (sample,)
+        Fold of each sample, from 0, in each deal of each rule.
+
+    Returns
+    -------
+    DataFrame
+        A row a sample: ``site``, ``year``, ``place``, ``reco`` (kg m-2 yr-1), the predictors at the middle of its
+        window in their units, and its fold, from 1, by rule and deal, such as ``sites_1``.
+    """
+    middle = samples.window.isel(dy=samples.sizes["dy"] // 2, dx=samples.sizes["dx"] // 2)
+    table = {"site": samples.site.values, "year": samples.year.values, "place": places}
+    table |= {"reco": samples.reco.values.astype("float64")}
+    table |= dict(zip(middle.predictor.values.tolist(), middle.values.astype("float64").T, strict=True))
+    table |= {f"{rule}_{k}": folds + 1 for rule, dealt in rules.items() for k, folds in enumerate(dealt, 1)}
+    return pd.DataFrame(table)
 
 
 def added(window: xr.DataArray, extra: Mapping[str, ArrayLike]) -> xr.DataArray:

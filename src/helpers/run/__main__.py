@@ -254,9 +254,11 @@ def _papermill(
     book: Book, chapter: Chapter, settings: Settings, stage: Path, page: Path, place: str, log: Path, version: str
 ) -> None:
     """Execute a chapter: its artefacts go to ``stage``, or as a ``version`` to a store, its notebook to ``page``."""
+    more = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     environment = {
         "RECO_OUTPUTS": str(book.outputs),
         "RECO_CACHE": str(store.cache()),
+        workspace.HERE: os.pathsep.join(map(os.path.abspath, ["", *filter(None, more)])),
         # a kernel whose runner was killed must not write any more: see workspace.writing
         workspace.RUNNER: str(os.getpid()),
         workspace.STAGE: str(stage),

@@ -143,7 +143,8 @@ class Chapter:
     reads, reads_if_there, writes : frozenset of str
         Artefacts: taken from other chapters; taken where they have been made; made.
     paths : mapping of str to str
-        Parameters that are paths outside the book: each a "file" or a "folder". Empty means that it is not used.
+        Parameters that are paths outside the book: each a "file", a "folder" or, as ``module:name``, a "module". Empty
+        means that it is not used.
     needs : tuple of str
         Those of them that the chapter can't run without.
     of : str
@@ -463,7 +464,7 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
                     f"{place}: expected {parameter.type}, found {value!r}; write it as YAML, such as [1, 2]"
                 ) from error
         read = parameter.checked(read, place)
-        if name in chapter.paths and read and not VARIABLE.match(read):
+        if chapter.paths.get(name, "module") != "module" and read and not VARIABLE.match(read):
             read = str(Path(read).expanduser().absolute())
         layers[stem][name] = read
 
@@ -480,9 +481,14 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
     place = f"{profile.path}: {stem}"
     shown = {name: known[name].checked(value, f"{place}.{name}") for name, value in (defaults | layer).items()}
     values = {name: _expand(value, f"{place}.{name}") for name, value in shown.items()}
-    outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in chapter.paths if values[name]}
+    given = {name: kind for name, kind in chapter.paths.items() if values[name]}
+    outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in given if given[name] != "module"}
     lacking = tuple(name for name in chapter.needs if not values[name])
     values |= {name: str(path) for name, path in outside.items()}
+    for name in given.keys() - outside.keys():
+        from helpers.cnn import baselines  # which only who has a model of one's own needs
+
+        outside[name] = baselines.own_module(values[name], f"{place}.{name}")
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     return Settings(values, shown, changed, outside, lacking)
 
@@ -510,6 +516,10 @@ def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str,
             raise UserError(f"{stem}.{name}: expected a path, found none; give it in {profile.path}, or by --set")
         for name, path in setting.outside.items():
             kind = chapter.paths[name]
-            if not (path.is_dir() if kind == "folder" else path.is_file()):
+            if kind == "module":
+                from helpers.cnn import baselines
+
+                baselines.own_model(setting.values[name], 0, f"{stem}.{name}")
+            elif not (path.is_dir() if kind == "folder" else path.is_file()):
                 found = "something else" if path.exists() else "nothing"
                 raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")

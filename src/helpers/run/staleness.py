@@ -106,9 +106,10 @@ def environment(book: Book) -> dict[str, str]:
 def fingerprint(book: Book, chapter: Chapter, settings: Settings, digests: Digests) -> dict[str, dict[str, Any]]:
     """Return all that a chapter's outputs depend on now: kind of thing (see `WORDS`) → name → hash or value."""
     definitions, data = reach.of_cells(chapter.trees, book.root)
+    paths = {name for name in settings.outside if chapter.paths[name] != "module"}  # of a module its name counts, too
     return {
         "code": {"cells": of_value(cell_marks(chapter))},
-        "parameters": {name: value for name, value in settings.values.items() if name not in settings.outside},
+        "parameters": {name: value for name, value in settings.values.items() if name not in paths},
         "outside": {name: digests.of(path) for name, path in settings.outside.items()},
         "helpers": {name: of_value(code) for name, code in definitions.items()},
         "data": {path.relative_to(book.root).as_posix(): digests.of(path) for path in data},
