@@ -12,7 +12,7 @@ from helpers.run import __main__ as runner
 from helpers.run.chapters import Book
 from helpers.workspace import ROOT, Workspace
 
-PAGE = (ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "book" / "your_own.md").read_text(encoding="utf-8")
 SMALL = {
     "03_cnn_ablation": {"networks": 1, "iterations": 20, "average_last": 5},
     "08_splits_and_leakage": {

@@ -197,7 +197,7 @@ def test_pages_opened_as_files_show_formulas_and_say_nothing(html, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "page"), [("own data", "how_to_run"), ("0.989", "03_cnn_ablation"), ("65.59", "06_trends")]
+    ("words", "page"), [("own data", "your_own"), ("0.989", "03_cnn_ablation"), ("65.59", "06_trends")]
 )
 def test_the_search_finds_numbers_as_printed_and_the_page_on_own_data_among_its_first(html, words, page, tmp_path):
     shown, said = opened(html, f"search.html?q={words.replace(' ', '+')}", tmp_path)
