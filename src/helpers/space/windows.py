@@ -225,7 +225,7 @@ def strip(fields: xr.Dataset, channels: Sequence[str], year: int | None, rows: s
     """
     if absent := [c for c in channels if c not in fields]:
         raise ValueError(f"channels: {absent[0]!r} is no variable of the fields; check the model's channels")
-    yearly = any("year" in fields[c].dims for c in channels)
+    yearly = any("year" in fields.variables[c].dims for c in channels)
     if yearly and year not in fields["year"].values:
         first, last = fields["year"].values.min(), fields["year"].values.max()
         raise ValueError(f"year: expected one of {first} to {last}, found {year}")
@@ -233,9 +233,10 @@ def strip(fields: xr.Dataset, channels: Sequence[str], year: int | None, rows: s
     above, below = max(rows.start - 1, 0), min(rows.stop + 1, height)
     block = np.full((len(channels), rows.stop - rows.start + 2, width + 2), np.nan, dtype="float32")
     inside = slice(above - rows.start + 1, below - rows.start + 1)
+    at = {"lat": slice(above, below)} | ({"year": fields.get_index("year").get_loc(year)} if yearly else {})
     for layer, name in zip(block, channels, strict=True):
-        field = fields[name].sel(year=year) if "year" in fields[name].dims else fields[name]
-        field = field.transpose("lat", "lon")[above:below]
+        field = fields.variables[name]  # without its coordinates, which would be cut as well, at each strip and channel
+        field = field.isel({dim: where for dim, where in at.items() if dim in field.dims}).transpose("lat", "lon")
         layer[inside, 1:-1] = field.compute(scheduler="synchronous").values
     if grid.round_the_globe(fields["lon"].values):
         block[:, :, 0], block[:, :, -1] = block[:, :, -2], block[:, :, 1]
