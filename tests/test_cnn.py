@@ -157,6 +157,10 @@ def test_what_cannot_be_used_is_refused_in_one_line(data, masks):
         (lambda: draw((data[0], np.where(np.arange(N) == 4, np.nan, data[1]))), "target: expected finite .* found 1"),
         (lambda: draw(data, split=lambda n, g: torch.ones(n, dtype=torch.bool)), "split: .* with 120 true"),
         (lambda: draw(data, architecture={"widths": [4, 4], "kernel": 2}), "architecture.kernel"),
+        (
+            lambda: draw(data, architecture={"widths": [4, 4], "kernel": 3, "window": 5}),
+            "widths: expected 3 or more",
+        ),
         (lambda: keep(data, (training, training)), "validation: expected no training sample, found"),
         (lambda: keep(data, (training[:, 1:], validation)), r"split: .* shape \(5, 120\) .* found .* \(5, 119\)"),
         (lambda: keep(data, masks, validation=None, patience=3), "^patience: expected validation samples"),

@@ -55,6 +55,15 @@ def page_of(a, b, tmp_path, capsys):
     return (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
 
 
+def test_runs_kept_under_one_name_have_pages_of_their_own(tmp_path, monkeypatch, capsys):
+    kept = [run(tmp_path / where / "demo") for where in ("outputs", "one", "other")]
+    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.setenv("RECO_BUILD", str(tmp_path / "build"))
+    for other in kept[1:]:
+        assert compare.main(["demo", str(other)]) == 0
+    assert len(list((tmp_path / "build" / "compare").glob("demo--demo-*/index.html"))) == 2
+
+
 def test_a_run_and_itself_under_another_label_do_not_differ(tmp_path, capsys):
     a, b = run(tmp_path / "a"), run(tmp_path / "b", label="two")
     html = page_of(a, b, tmp_path, capsys)

@@ -1,9 +1,10 @@
 """The leaderboard: scores by hand, who can't be told apart, and hand-ins that lack something."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from sklearn.metrics import r2_score, root_mean_squared_error
 
 from helpers.publish import leaderboard
@@ -25,13 +26,15 @@ def noisy(labels, rng, spread=0.35):
 
 
 def by_loop(labels, a, b):
-    """Student's t of a difference of mean squared errors with whole sites independent, as one writes it down."""
-    difference = (labels["reco"] - a) ** 2 - (labels["reco"] - b) ** 2
-    mean, total, sites = difference.mean(), 0.0, 0
-    for _, own in difference.groupby(labels["site"]):
-        total, sites = total + (own - mean).sum() ** 2, sites + 1
-    error = np.sqrt(total * sites / (sites - 1)) / len(labels)
-    return 2 * stats.t.sf(abs(mean) / error, sites - 1)
+    """How many of all choices of signs have rank sums as one-sided, by counting the choices of each sum."""
+    difference = ((labels["reco"] - a) ** 2 - (labels["reco"] - b) ** 2).groupby(labels["site"]).sum().to_numpy()
+    order = np.argsort(np.abs(difference))
+    ways = {0: 1}
+    for rank in range(1, len(order) + 1):
+        ways = {w: ways.get(w, 0) + ways.get(w - rank, 0) for w in {*ways, *(w + rank for w in ways)}}
+    up = sum(rank for rank, k in enumerate(order, 1) if difference[k] > 0)
+    least = min(up, len(order) * (len(order) + 1) // 2 - up)
+    return min(1.0, 2 * sum(n for w, n in ways.items() if w <= least) / 2 ** len(order))
 
 
 def holm(p):
@@ -88,6 +91,15 @@ def test_equal_hand_ins_share_a_rank_and_are_never_told_apart():
     assert list(table["rank"]) == [1, 1] and not table.apart.any()
 
 
+def test_one_site_of_a_huge_error_hides_nobody():
+    rng = np.random.default_rng(8)
+    labels = make_labels(rng)
+    known, far = noisy(labels, rng, 0.1), labels["reco"].mean() * np.ones(len(labels))
+    far[labels["site"] == "S00"] += 30.0
+    table = leaderboard.board(labels, {"learnt": known, "mean": far}, 200, 0.05, 1)
+    assert table.apart[1] and table.behind_low[1] > 0
+
+
 @pytest.mark.parametrize(("models", "sites"), [(2, 15), (4, 30)])
 def test_where_all_are_equally_good_somebody_is_told_apart_about_as_often_as_the_level_says(models, sites):
     rng, found, boards = np.random.default_rng(6), 0, 150
@@ -125,6 +137,8 @@ def test_files_that_lack_rows_are_listed_and_do_not_stop_the_others(tmp_path, ca
     write(folder, "columns.csv", good.rename(columns={"reco": "RECO"}))
     (folder / "empty.csv").write_text("")
     (folder / "notes.txt").write_text("not a hand-in")
+    write(folder, ".hidden.csv", good)
+    write(folder, "=cmd.csv", good.assign(reco=noisy(labels, rng)))
     line = [str(tmp_path / "labels.csv"), str(folder), "--to", str(tmp_path / "board"), "--draws", "200"]
     assert leaderboard.main(line) == 0
     said, n = capsys.readouterr().out, len(labels)
@@ -138,7 +152,10 @@ def test_files_that_lack_rows_are_listed_and_do_not_stop_the_others(tmp_path, ca
         "empty": "",
     }
     table = pd.read_csv(tmp_path / "board" / "leaderboard.csv").set_index("name")
-    assert set(table.index) == {"<script>alert(1)<b>", "Renée", *wrong}
+    assert set(table.index) == {"<script>alert(1)<b>", "Renée", "'=cmd", *wrong}
+    beside = json.loads((tmp_path / "board" / "leaderboard.csv-metadata.json").read_text(encoding="utf-8"))
+    assert "hand-ins of handed_in, scored by labels.csv" in beside["dc:source"] and beside["notes"][0]["seed"] == 2021
+    assert {column["titles"] for column in beside["tableSchema"]["columns"] if "dc:description" in column} >= {"rmse"}
     for name, fault in wrong.items():
         assert fault in table.wrong[name] and np.isnan(table.r2[name]) and f"not scored: {name}: " in said
         assert str(tmp_path) not in table.wrong[name]
@@ -153,7 +170,7 @@ def test_files_that_lack_rows_are_listed_and_do_not_stop_the_others(tmp_path, ca
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda labels: labels.assign(site="A").drop_duplicates("year"), "expected labels of 5 sites or more, found 1"),
+        (lambda labels: labels.assign(site="A").drop_duplicates("year"), "expected labels of 6 sites or more, found 1"),
         (lambda labels: pd.concat([labels, labels.iloc[:3]]), "found 3 there twice"),
         (lambda labels: labels.drop(columns="year"), "column 'year' is not there"),
     ],

@@ -163,13 +163,18 @@ def test_fields_without_years_and_a_planet_without_land():
 
 def test_what_cannot_be_mapped_is_refused_in_one_line():
     ds, ensemble = planet(), networks({"widths": [8, 9], "kernel": 3})
-    wide = networks({"widths": [8, 9], "kernel": 3, "window": 5})
+    wide = networks({"widths": [8, 9, 4], "kernel": 3, "window": 5})
     refused = [
         (lambda: next(mapping.predict_grid(ensemble, ds, [2001], fill="nan")), "fill: expected centre or drop"),
         (lambda: next(mapping.predict_grid(ensemble, ds, [1999])), "year: expected one of 2001 to 2002, found 1999"),
         (lambda: next(mapping.predict_grid(ensemble, ds.drop_vars("npp"), [2001])), "'npp' is no variable"),
         (lambda: next(mapping.predict_grid(wide, ds, [2001])), "window: expected 1 or 3 to map with, found 5"),
+        (
+            lambda: next(mapping.predict_grid(ensemble, ds, [2001], rows=-3)),
+            "rows: expected a whole .* found -3",
+        ),
     ]
+    assert list(mapping.predict_grid(ensemble, ds, [])) == [], "no year, no map"
     for call, words in refused:
         with pytest.raises(ValueError, match=words) as error:
             call()

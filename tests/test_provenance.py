@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import subprocess
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import nbformat
@@ -22,7 +23,8 @@ from helpers import figures, provenance
 from helpers.figures import shown
 from helpers.provenance import Label
 from helpers.run import pages
-from helpers.workspace import Workspace, columns
+from helpers.run.chapters import Book
+from helpers.workspace import ROOT, Workspace, columns
 
 LABEL = Label(
     "demo", provenance.MADE, "06_trends", "the Demo Earth at 1°", 7, {"size": 2}, "0123456789ab", "2026-01-02T03:04:05Z"
@@ -148,6 +150,18 @@ def test_a_commit_has_its_own_date_and_a_folder_without_git_has_none(tmp_path):
 
 
 # --- the small book
+
+
+def test_what_a_run_is_of_goes_by_its_truth_and_its_table(tmp_path):
+    book = Book(ROOT, tmp_path, tmp_path)
+    tables = {"": provenance.REAL, str(tmp_path / "mine.csv"): provenance.REAL}
+    tables |= {"data/own_table/site_years.csv": provenance.EXAMPLE}
+    for table, world in tables.items():
+        settings = {"02": SimpleNamespace(values={"towers_table": table}), "03": SimpleNamespace(values={})}
+        assert pages.world(book, "mine", settings) == world
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / book.artefacts["truth"].file).mkdir()
+    assert pages.world(book, "mine", settings) == provenance.MADE
 
 
 def noted(mini, stem):

@@ -34,6 +34,13 @@ def field(values, dtype=None):
     return xr.DataArray(np.asarray(values, dtype), dims=("lat", "lon"))
 
 
+def test_a_cell_has_the_same_digits_alone_as_among_others():
+    y = cube()
+    alone = [trends.ols(y[:, i, j]) for i, j in np.ndindex(5, 6)]
+    for name, whole in trends.ols(y).items():
+        np.testing.assert_array_equal([float(fit[name]) for fit in alone], whole.values.ravel())
+
+
 @pytest.mark.parametrize("years", [YEARS, np.array([1982, 1983, 1990, 1997, 2008])])
 @pytest.mark.parametrize("kind", ["float64", "float32"])
 def test_ols_agrees_with_linregress_cell_by_cell(years, kind):

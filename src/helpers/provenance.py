@@ -26,6 +26,8 @@ import pandas as pd
 from fsspec.implementations.local import LocalFileSystem
 
 MADE, REAL = "Demo Earth: a made planet", "real data"
+EXAMPLE = "a made table of towers"
+"""What the book ships as an example of a table of one's own."""
 UNKNOWN = "unknown"
 
 ADDED = ("source", "history", "profile", "chapter", "seed", "changed_parameters", "commit", "commit_date")
@@ -45,7 +47,7 @@ class Label:
     profile, description : str
         The profile, and what its file says it is; no description where a notebook is run by hand.
     world : str
-        `MADE`, `REAL`, or what ``chapters.yml`` says that a chapter is of whatever the profile.
+        `MADE`, `REAL`, `EXAMPLE`, or what ``chapters.yml`` says that a chapter is of whatever the profile.
     chapter : str
         Stem of the chapter; empty for what is of the whole book.
     seed : int or None

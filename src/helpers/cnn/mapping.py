@@ -143,13 +143,15 @@ def _rows(layers: int, fields: xr.Dataset, years: Sequence[int | None]) -> int:
     """Return rows of a strip: whole chunks of the disk, of 120 rows, where more than one fits; fewer for small maps."""
     rows = max(1, ROOM // (4 * layers * fields.sizes["lon"]))
     rows = rows - rows % 120 if rows > 120 else rows
-    strips = -(-PIECES // len(years))
+    strips = -(-PIECES // max(1, len(years)))
     return min(rows, -(-fields.sizes["lat"] // strips))
 
 
 def _maps(said, layers, fields, channels, years, fill, rows, progress) -> Iterator[tuple[int | None, np.ndarray]]:
     if fill not in ("centre", "drop"):
         raise ValueError(f"fill: expected centre or drop to map with, found {fill!r}")
+    if rows < 1:
+        raise ValueError(f"rows: expected a whole number of 1 or more, or 0 for as many as fit, found {rows}")
     height = fields.sizes["lat"]
     starts = range(0, height, rows)
     strips = [(year, slice(start, min(start + rows, height))) for year in years for start in starts]

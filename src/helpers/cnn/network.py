@@ -76,7 +76,7 @@ class Member:
 
 
 def check_architecture(architecture: dict) -> None:
-    """Raise ValueError unless ``architecture`` has two or more widths, an odd kernel, and an odd window if any."""
+    """Raise ValueError unless ``architecture`` has an odd kernel, an odd window if any, and widths enough for it."""
     unknown = set(architecture) - {"window"} ^ set(ARCHITECTURE)
     if unknown:
         raise ValueError(f"architecture: expected the keys {sorted(ARCHITECTURE)}, found {sorted(architecture)}")
@@ -87,6 +87,11 @@ def check_architecture(architecture: dict) -> None:
         side = architecture.get(name, WINDOW)
         if not isinstance(side, int) or side < 1 or side % 2 == 0:
             raise ValueError(f"architecture.{name}: expected an odd whole number such as 3, found {side}")
+    least = (architecture.get("window", WINDOW) - 1).bit_length()  # pools until one pixel is left
+    if len(widths) < least:
+        raise ValueError(
+            f"architecture.widths: expected {least} or more for a window of {architecture['window']}, found {widths}"
+        )
 
 
 def check_device(device: str) -> None:

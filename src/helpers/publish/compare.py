@@ -60,6 +60,13 @@ class Run:
         stored = [self.store.stored(stem, f"{stem}.ipynb") for stem in workspace.declarations()]
         return [each.local() for each in stored if each.exists()]
 
+    def short(self, book: Book) -> str:
+        """Return what the folder of a page calls it: profiles by name, and others so that no two have the same."""
+        name = str(self.folder).rstrip("/").rsplit("/", 1)[-1]
+        if str(self.folder) == f"{str(book.outputs).rstrip('/')}/{name}":
+            return name
+        return f"{name}-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
+
     @cached_property
     def records(self) -> dict[str, dict]:
         """What the runner noted of each chapter, by stem; empty where no records were kept."""
@@ -70,8 +77,8 @@ class Run:
         for path in sorted((self.folder / ".state").glob("[0-9][0-9]_*.json")):
             try:
                 found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-                found[path.stem]["made_from"]
-            except (ValueError, KeyError, TypeError) as error:
+                found[path.stem]["made_from"].items()
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{path}: expected the record of a chapter, found none that can be read") from error
         return found
 
@@ -321,7 +328,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         book = Book.here()
         a, b = (run_of(book, text) for text in (options.a, options.b))
-        home = options.to or book.build / "compare" / "--".join(str(run.folder).rsplit("/", 1)[-1] for run in (a, b))
+        home = options.to or book.build / "compare" / "--".join(run.short(book) for run in (a, b))
         with workspace.writing(home) as aside:
             aside.mkdir()
             page(a, b, aside)

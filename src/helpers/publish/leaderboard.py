@@ -2,9 +2,10 @@
 
 In a course each hands in a CSV of predictions (site, year, reco) for towers whose labels the teacher holds. All are
 scored on the same site-years, with intervals by the same draws of sites. Whether two differ is asked of each pair, by
-Student's t of the difference of their squared errors, whole sites being what is independent: with a dozen sites the
-percentiles of a bootstrap tell twelve of a hundred equal pairs apart, this five. Holm's rule goes over all pairs, and
-not over those with the first alone, since it is the scores that chose the first.
+the signed ranks of the sites' differences in squared error (Wilcoxon 1945): if both are equally good, each difference
+is as likely to have the other sign. That holds with few sites, where the percentiles of a bootstrap tell twelve of a
+hundred equal pairs apart, and with one site of a huge error, behind which Student's t sees nothing. Holm's rule goes
+over all pairs, and not over those with the first alone, since it is the scores that chose the first.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from helpers import figures, workspace
+from helpers import figures, provenance, workspace
 from helpers.cnn import baselines
 from helpers.products import ProductError
 from helpers.run.chapters import Book, UserError
@@ -27,8 +28,19 @@ from helpers.stats import skill
 from helpers.stats.lags import adjusted
 
 METRICS = ("r2", "rmse", "bias")
-LEAST = 5
-"""Sites that labels must have: the t of fewer says hardly anything."""
+CARBON = "kg m-2 yr-1"
+COLUMNS = {
+    "rank": ("place; equal scores share one", None),
+    "name": ("of the file", None),
+    "wrong": ("why not scored", None),
+}
+COLUMNS |= {"r2": ("1 - SSE/SST", "1"), "rmse": ("root mean square error", CARBON)}
+COLUMNS |= {"bias": ("predicted less observed", CARBON), "behind": ("R2 of the first less its own", "1")}
+COLUMNS |= {"p": ("of no difference to the first", "1"), "p_holm": ("adjusted by Holm among all pairs", "1")}
+COLUMNS |= {"apart": ("whether p_holm is below the level", None), "wrong": ("why not scored", None)}
+"""What the table's columns hold, and their units, for what stands beside it."""
+LEAST = 6
+"""Sites that labels must have: of fewer no signs at all are as rare as one in twenty."""
 
 
 def labels_of(path: str | Path) -> pd.DataFrame:
@@ -55,7 +67,7 @@ def handed_in(folder: str | Path, labels: pd.DataFrame) -> tuple[dict[str, np.nd
     UserError
         There is no CSV file in the folder, or two that differ in their suffix alone.
     """
-    paths = sorted(path for path in Path(folder).glob("*") if path.name.lower().endswith((".csv", ".csv.gz")))
+    paths = sorted(path for path in Path(folder).glob("[!.]*") if path.name.lower().endswith((".csv", ".csv.gz")))
     names = [path.name[: path.name.lower().rindex(".csv")] for path in paths]
     if not paths or len({*names}) < len(names):
         found = "two of one name" if paths else "none"
@@ -114,7 +126,7 @@ def board(labels: pd.DataFrame, told: dict[str, np.ndarray], repeats: int, level
 
 
 def pairwise(labels: pd.DataFrame, told: dict[str, np.ndarray]) -> pd.DataFrame:
-    """Ask of each pair of hand-ins whether their mean squared errors differ.
+    """Ask of each pair of hand-ins whether one has the smaller squared errors, site by site.
 
     Parameters
     ----------
@@ -127,20 +139,17 @@ def pairwise(labels: pd.DataFrame, told: dict[str, np.ndarray]) -> pd.DataFrame:
         A row a pair, in the order of ``told``: index (one, other); ``p``, two-sided, and ``p_holm``.
     """
     sums = [skill.sums(labels["reco"], said, labels["site"]) for said in told.values()]
-    number, errors = sums[0][:, skill.COUNT], [skill.squared_error(each) for each in sums]
+    errors = [skill.squared_error(each) for each in sums]
     pairs = pd.MultiIndex.from_tuples(combinations(told, 2), names=["one", "other"])
-    p = [_p(a, b, number) for a, b in combinations(errors, 2)]
+    p = [_p(a, b) for a, b in combinations(errors, 2)]
     return pd.DataFrame({"p": p, "p_holm": adjusted(p)}, pairs)
 
 
-def _p(first: np.ndarray, second: np.ndarray, number: np.ndarray) -> float:
-    """Return the two-sided p of equal mean squared errors, from sums of squared errors and counts by site."""
-    apart, sites = first - second, number.size
-    if not np.abs(apart).max() > 1e-12 * max(first.sum(), second.sum()):
-        return 1.0  # they say the same
-    mean = apart.sum() / number.sum()
-    error = np.sqrt(sites / (sites - 1) * ((apart - mean * number) ** 2).sum()) / number.sum()
-    return float(2 * stats.t.sf(abs(mean) / error, sites - 1)) if error > 0 else 0.0
+def _p(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the two-sided p of no difference, from sums of squared errors by site; sites without one don't count."""
+    apart = first - second
+    apart = apart[np.abs(apart) > 1e-12 * max(first.sum(), second.sum())]
+    return float(stats.wilcoxon(apart).pvalue) if apart.size else 1.0  # else they say the same
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
@@ -179,11 +188,16 @@ def main(arguments: list[str] | None = None) -> int:
         wrong = pd.DataFrame({"name": list(faults), "wrong": list(faults.values())})
         home = options.to or Book.here().build / "leaderboard"
         with workspace.writing(home / "leaderboard.csv") as aside:
-            pd.concat([table, wrong]).astype({"rank": "Int64"}).to_csv(aside, index=False)
+            every = pd.concat([table, wrong]).astype({"rank": "Int64"})
+            every["name"] = every["name"].str.replace(r"^(?=[=+\-@])", "'", regex=True)  # no formula in a spreadsheet
+            every.to_csv(aside, index=False)
+        world = f"hand-ins of {Path(options.folder).resolve().name}, scored by {Path(options.labels).name}"
+        label = provenance.Label("", world, "", "", options.seed, None, *provenance.commit(workspace.ROOT))
+        provenance.put(label, "Leaderboard: predictions of RECO", home / "leaderboard.csv", "leaderboard.csv", COLUMNS)
         places = jinja2.PackageLoader("helpers.publish", ".")
         html = jinja2.Environment(loader=places, autoescape=True).get_template("leaderboard.html")
         tables = {"board": shown(table), "wrong": wrong.rename(columns={"name": "hand-in", "wrong": "what is wrong"})}
-        about = {"level": options.level, "draws": options.draws, "samples": len(labels)}
+        about = {"level": options.level, "draws": options.draws, "samples": len(labels), "label": label.attributes()}
         about |= {name: figures.table(each)._repr_html_() for name, each in tables.items()}
         with workspace.writing(home / "index.html") as aside:
             page = html.render(about, sites=labels["site"].nunique(), lacking=len(wrong))

@@ -57,8 +57,11 @@ def unit_of(text: str) -> tuple[float, str] | None:
 
     >>> unit_of("gC m-2 y-1"), unit_of("t/ha/yr")[1], unit_of("blue")
     ((3.168808781402895e-11, 'kg m-2 s-1'), 'kg m-2 s-1', None)
+    >>> [round(unit_of(f"g {of} m-2 yr-1")[0] / unit_of("g C m-2 yr-1")[0], 3) for of in ("CO2-C", "C-CO2", "CO2")]
+    [1.0, 1.0, 0.273]
     """
-    text = text.translate(str.maketrans("⁻⁰¹²³−µμ", "-0123-uu")).replace("CO2", "dioxide").replace("°", "deg")
+    text = text.translate(str.maketrans("⁻⁰¹²³−µμ₂", "-0123-uu2")).replace("°", "deg")
+    text = re.sub(r"CO2[-\s]?C(?![A-Za-z])|C[-\s]?CO2", "C", text).replace("CO2", "dioxide")  # the first two are carbon
     text = re.sub(r"\bdeg\.?\s*", "deg", text)
     size, powers, first = 1.0, Counter(), True
     tokens = re.findall(
@@ -266,6 +269,8 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
     if parsed and parsed[1] in known.units:
         factor = parsed[0] * known.units[parsed[1]]
         if low / 2 <= middle * factor / sizes[unit] <= high * 2:
+            if known.units is FLUX and "kg" in parsed[1] and not re.search(r"C(?![a-z])|carbon", stated):
+                return stated, float(f"{factor:.6g}"), "likely", "stated, and taken as of carbon, which it doesn't name"
             return stated, float(f"{factor:.6g}"), "sure", "stated"
         raise UserError(f"stated is {stated!r}, which would make its median {middle * factor / sizes[unit]:.4g} {unit}")
     fits = [unit for unit, low, high in known.guesses if low <= middle <= high]

@@ -195,9 +195,9 @@ def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
     book, profile, settings = plan.book, plan.profile, plan.settings[chapter.stem]
     if "truth" in chapter.writes:  # not in place yet
         made = (stage / book.artefacts["truth"].file).exists()
+        world = chapter.of or (provenance.MADE if made else provenance.REAL)
     else:
-        made = pages.is_made(book, profile.name)
-    world = chapter.of or (provenance.MADE if made else provenance.REAL)
+        world = chapter.of or pages.world(book, profile.name, plan.settings)
     told = profile.description, settings.values.get("seed"), settings.told
     return Label(profile.name, world, chapter.stem, *told, *provenance.commit(book.root))
 

@@ -78,13 +78,23 @@ def is_made(book: Book, profile: str) -> bool:
     return "truth" in book.artefacts and book.artefact(profile, "truth").exists()
 
 
-def label_of(book: Book, profile: Profile, chapter: Chapter, settings: Settings) -> Label:
+def world(book: Book, profile: str, settings: dict[str, Settings]) -> str:
+    """Say what a run is of: a made planet, the example of a table of towers, or else real data."""
+    if is_made(book, profile):
+        return provenance.MADE
+    tables = (str(each.values.get("towers_table") or "") for each in settings.values() if each)
+    own = (book.root / "data").resolve()  # no real table stands there
+    shipped = any(table and (book.root / table).resolve().is_relative_to(own) for table in tables)
+    return provenance.EXAMPLE if shipped else provenance.REAL
+
+
+def label_of(book: Book, profile: Profile, chapter: Chapter, settings: dict[str, Settings]) -> Label:
     """Return the label under which a chapter was run; without a commit where no run has noted one."""
     if noted := (staleness.read_record(book, chapter.stem, profile.name) or {}).get("label"):
         return Label(**noted)
-    world = chapter.of or (provenance.MADE if is_made(book, profile.name) else provenance.REAL)
-    told = settings.told if settings else None
-    return Label(profile.name, world, chapter.stem, profile.description, changed=told)
+    told = settings[chapter.stem].told if settings[chapter.stem] else None
+    of = chapter.of or world(book, profile.name, settings)
+    return Label(profile.name, of, chapter.stem, profile.description, changed=told)
 
 
 def label(executed: Path, label: Label) -> None:
@@ -201,7 +211,7 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     missing = [c for c in chapters if c not in ready]
     ran = {c.stem: local(book.executed(profile.name, c.stem)) for c in ready}
     shown = {c.stem: page(c, ran[c.stem], profile.name, settings[c.stem]) for c in ready}
-    told = {c.stem: label_of(book, profile, c, settings[c.stem]) for c in ready}
+    told = {c.stem: label_of(book, profile, c, settings) for c in ready}
     shutil.copytree(book.root / "book", pages / "book")
     (pages / "notebooks").mkdir()
     (pages / "figures").mkdir()
@@ -232,9 +242,9 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copy(book.root / "_config.yml", pages / "_config.yml")
-    world = provenance.MADE if is_made(book, profile.name) else provenance.REAL
     changed = {f"{stem[:2]}.{name}": value for stem, label in told.items() for name, value in label.changed.items()}
-    whole = Label(profile.name, world, "", profile.description, None, changed, *provenance.commit(book.root))
+    of = world(book, profile.name, settings)
+    whole = Label(profile.name, of, "", profile.description, None, changed, *provenance.commit(book.root))
     (pages / "labels.json").write_text(
         json.dumps({"": whole.noted()} | {f"notebooks/{stem}": label.noted() for stem, label in told.items()})
     )

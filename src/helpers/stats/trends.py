@@ -222,7 +222,9 @@ def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype,
     answers = np.full((len(names), values.shape[1]), np.nan, dtype)
     outcome = np.full(values.shape[1], MISSING_YEAR, "int8")
     p = names.index("p")
-    room = np.empty(min(step, values.shape[1]) * x.size)  # fresh memory for each block takes longer than the fit
+    room = np.empty(
+        max(2, min(step, values.shape[1])) * x.size
+    )  # fresh memory for each block takes longer than the fit
     for start in range(0, values.shape[1], step):
         block, cells = values[:, start : start + step], slice(start, start + step)
         here = np.isfinite(block).all(axis=0)
@@ -235,9 +237,12 @@ def _fit(y: xr.DataArray, kernel: Kernel, names: Sequence[str], dtype: np.dtype,
             places = np.flatnonzero(here)
             block, cells = block.take(places, axis=1), start + places
         if here.any():
+            if alone := block.shape[1] == 1:  # by itself it would be added up in another order than among others
+                block = np.repeat(block, 2, axis=1)
             own = room[: block.size].reshape(block.shape)
             own[:] = block
-            answers[:, cells] = found = kernel(own, x)
+            found = kernel(own, x)
+            answers[:, cells] = found = found[:, :1] if alone else found
             outcome[cells] = np.where(np.isnan(found[p]), UNDEFINED, FITTED)
     like = y.isel(year=0, drop=True)
     fields = {name: (like.dims, answer.reshape(like.shape)) for name, answer in zip(names, answers, strict=True)}
