@@ -113,7 +113,7 @@ def test_a_member_is_the_small_network_forward_backward_and_after_a_step_of_adam
         networks = [give(plain(len(m.channels), architecture), ensemble.weights(i)) for i, m in enumerate(TRIO)]
         passes, outputs = network.Passes(ensemble, 40), []
         for part in passes.lay_out(x if own else x[0]):
-            outputs.append(passes.forward(part)[:, : part.count].clone())
+            outputs.append(passes.forward(part)[:, : part.count])
             passes.backward(part, 2 * (outputs[-1] - y[:, part.at]) / 40)
         assert len(outputs) == (1 if at_once == 4800 else 3)
         gradient, ensemble.numbers.grad = Ensemble(TRIO, CHANNELS, architecture), passes.gather()
@@ -344,11 +344,12 @@ def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks
 
     together = both()
     try:
-        for threads, size in ((1, 6), (2, 6), (3, 2)):
+        for threads, size, at_once in ((1, 6, 4800), (2, 6, 4800), (3, 2, 4800), (2, 6, 96)):
             torch.set_num_threads(threads)
             monkeypatch.setitem(training.CHUNK, "cpu", size)
+            monkeypatch.setitem(network.AT_ONCE, "cpu", at_once)  # of few, samples go through in several parts
             for one, other in zip(both(), together, strict=True):
-                if size == 6:
+                if (size, at_once) == (6, 4800):
                     np.testing.assert_array_equal(one, other)
                 np.testing.assert_allclose(one, other, atol=1e-3)
             assert torch.get_num_threads() == threads
@@ -360,9 +361,11 @@ def test_results_depend_on_no_thread_and_hardly_on_chunks_or_company(data, masks
 
 
 @pytest.mark.parametrize("stay", [False, True])
-def test_what_is_predicted_stored_or_selected_is_what_was_trained(data, masks, tmp_path, stay):
+def test_what_is_predicted_stored_or_selected_is_what_was_trained(data, masks, tmp_path, stay, monkeypatch):
     ensemble, found = keep(data, masks) if stay else draw(data, FIVE)
     whole = predict(ensemble, data[0])
+    monkeypatch.setitem(network.AT_ONCE, "cpu", 96)  # several parts
+    np.testing.assert_allclose(predict(ensemble, data[0]), whole, atol=1e-5)
     if stay:
         out = np.isfinite(found.predicted)
         np.testing.assert_allclose(whole[out], found.predicted[out], atol=1e-5)

@@ -363,7 +363,7 @@ class Passes:
     def forward(self, part: Part) -> Tensor:
         """Return the outputs (member, sample) for a part of `lay_out`."""
         part.forward()
-        return self.sums[:, 0]
+        return self.sums[:, 0].clone()  # the next part is worked out in the same memory
 
     def backward(self, part: Part, slope: Tensor) -> None:
         """Take back the slope (member, sample) of a sum with respect to the last outputs, for `gather` to collect.
