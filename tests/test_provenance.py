@@ -155,7 +155,7 @@ def test_a_commit_has_its_own_date_and_a_folder_without_git_has_none(tmp_path):
 def test_what_a_run_is_of_goes_by_its_truth_and_its_table(tmp_path):
     book = Book(ROOT, tmp_path, tmp_path)
     tables = {"": provenance.REAL, str(tmp_path / "mine.csv"): provenance.REAL}
-    tables |= {"data/own_table/site_years.csv": provenance.EXAMPLE}
+    tables |= {"data/own_table/site_years.csv": provenance.EXAMPLE, "data/towers.csv": provenance.REAL}
     for table, world in tables.items():
         settings = {"02": SimpleNamespace(values={"towers_table": table}), "03": SimpleNamespace(values={})}
         assert pages.world(book, "mine", settings) == world

@@ -83,8 +83,8 @@ def world(book: Book, profile: str, settings: dict[str, Settings]) -> str:
     if is_made(book, profile):
         return provenance.MADE
     tables = (str(each.values.get("towers_table") or "") for each in settings.values() if each)
-    own = (book.root / "data").resolve()  # no real table stands there
-    shipped = any(table and (book.root / table).resolve().is_relative_to(own) for table in tables)
+    example = (book.root / "data" / "own_table").resolve()
+    shipped = any(table and (book.root / table).resolve().is_relative_to(example) for table in tables)
     return provenance.EXAMPLE if shipped else provenance.REAL
 
 
