@@ -188,12 +188,13 @@ def test_a_new_commit_changes_labels_and_nothing_else(mini):
 
 
 def test_labels_say_what_was_changed_and_go_with_their_table(mini):
-    assert mini.ran("--set", "size=2", "--only", "01") == ["01"]
+    assert mini.ran("--set", "size=2", "--only", "01", "02") == ["01", "02"]
     label = json.loads((mini.outputs() / "numbers.csv-metadata.json").read_text())["notes"][0]
-    assert json.loads(label["changed_parameters"]) == {"size": 2} and label["seed"] == 7
+    assert json.loads(label["changed_parameters"]) == {"01.size": 2} and label["seed"] == 7
     assert label["commit"] == "unknown"
     page = nbformat.read(mini.outputs() / "chapters" / "01_numbers.ipynb", 4)
-    assert page.metadata["label"]["changed"] == {"size": 2}
+    assert page.metadata["label"]["changed"] == {"01.size": 2}
+    assert noted(mini, "02_scaled")["label"]["changed"] == {"01.size": 2}, "what it hangs on was changed"
     cells = list(CHAPTERS["04_apart"])
     mini.write("04_apart", *cells[:3], 'ws.drop("apart")')
     assert mini.ran("--only", "04") == ["04"]

@@ -52,7 +52,8 @@ class Label:
         Stem of the chapter; empty for what is of the whole book.
     seed : int or None
     changed : dict or None
-        Parameters that are not the notebook's own, by name; None where nobody knows.
+        Parameters that are not the notebooks' own, such as ``01.resolution``, of the chapter and of all that it hangs
+        on; None where nobody knows.
     commit, date : str
         `commit`'s.
     """

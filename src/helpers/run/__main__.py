@@ -198,7 +198,8 @@ def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
         world = chapter.of or (provenance.MADE if made else provenance.REAL)
     else:
         world = chapter.of or pages.world(book, profile.name, plan.settings)
-    told = profile.description, settings.values.get("seed"), settings.told
+    changed = pages.changed(book, chapter.stem, plan.settings)
+    told = profile.description, settings.values.get("seed"), changed
     return Label(profile.name, world, chapter.stem, *told, *provenance.commit(book.root))
 
 

@@ -88,11 +88,23 @@ def world(book: Book, profile: str, settings: dict[str, Settings]) -> str:
     return provenance.EXAMPLE if shipped else provenance.REAL
 
 
+def changed(book: Book, stem: str, settings: dict[str, Settings]) -> dict[str, Any]:
+    """Return the changed values, as a page may show them, of all chapters that one hangs on, and its own."""
+    declared, stems, waiting = workspace.declarations(book.notebooks), set(), [stem]
+    while waiting:
+        if (one := waiting.pop()) not in stems:
+            stems.add(one)
+            reads = (name for key in ("reads", "reads_if_there") for name in declared[one].get(key, ()))
+            waiting += [book.artefacts[name].made_by for name in reads]
+    told = {one[:2]: settings[one].told for one in sorted(stems) if settings.get(one)}
+    return {f"{number}.{name}": value for number, values in told.items() for name, value in values.items()}
+
+
 def label_of(book: Book, profile: Profile, chapter: Chapter, settings: dict[str, Settings]) -> Label:
     """Return the label under which a chapter was run; without a commit where no run has noted one."""
     if noted := (staleness.read_record(book, chapter.stem, profile.name) or {}).get("label"):
         return Label(**noted)
-    told = settings[chapter.stem].told if settings[chapter.stem] else None
+    told = changed(book, chapter.stem, settings) if settings[chapter.stem] else None
     of = chapter.of or world(book, profile.name, settings)
     return Label(profile.name, of, chapter.stem, profile.description, changed=told)
 
@@ -242,9 +254,9 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
     shutil.copy(book.root / "_config.yml", pages / "_config.yml")
-    changed = {f"{stem[:2]}.{name}": value for stem, label in told.items() for name, value in label.changed.items()}
+    every = {name: value for label in told.values() for name, value in (label.changed or {}).items()}
     of = world(book, profile.name, settings)
-    whole = Label(profile.name, of, "", profile.description, None, changed, *provenance.commit(book.root))
+    whole = Label(profile.name, of, "", profile.description, None, every, *provenance.commit(book.root))
     (pages / "labels.json").write_text(
         json.dumps({"": whole.noted()} | {f"notebooks/{stem}": label.noted() for stem, label in told.items()})
     )
