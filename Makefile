@@ -32,16 +32,20 @@ leaderboard: .venv/.ready  ## score what a course handed in: make leaderboard LA
 TESTED = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile \
 	--no-loadscope-reorder
 
-test: .venv/.ready  ## style, units, the tiny book end to end, its notebooks again, its pages: what each change must pass
+test: .venv/.publish  ## style, units, the tiny book end to end, its notebooks again, its pages: what each change must pass
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@$(TESTED) -m "not long"
 
-test-all: .venv/.ready  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
+test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@$(TESTED)
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
+
+.venv/.publish: .venv/.ready requirements-publish.txt
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
+	@touch $@
 
 .venv/.ready: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or later, found none; install it, or name it: make PYTHON=…" >&2; exit 2; }
