@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
-	@.venv/bin/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET))
+	@.venv/bin/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET)) $(RUN)
 
 mine: .venv/.ready  ## a profile for a table of your own: make mine TABLE=my_site_years.csv CLIMATE=monthly.csv NAMES="reco=Resp" UNITS='reco="t C ha-1 yr-1"' TO=mine
 	@.venv/bin/python -m helpers.publish.mine "$(TABLE)" $(if $(CLIMATE),--climate "$(CLIMATE)") \

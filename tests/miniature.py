@@ -177,7 +177,8 @@ class Miniature:
         """List the numbers of the chapters that are stale by themselves; asked in this process, which is quick."""
         todo = runner.plan(self.book, runner.parser().parse_args(arguments))
         digests = Digests(self.book.state("demo") / "digests.json")
-        return [chapter.stem[:2] for chapter, why, _ in runner.examine(todo, digests) if why]
+        runner.check_all(todo, digests)
+        return [chapter.stem[:2] for chapter in todo.only if runner.judged(todo, chapter, digests)[0]]
 
     def ran(self, *arguments: str) -> list[str]:
         """Run the small book, which must succeed, and list the numbers of the chapters that ran."""

@@ -224,6 +224,80 @@ def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1) and message in done.stderr
 
 
+# --- side by side
+
+MEET = """
+import os, pathlib, time
+met = pathlib.Path(os.environ["MARK"])
+(met / "{own}").touch()
+end = time.monotonic() + 60
+while not (met / "{other}").exists():
+    assert time.monotonic() < end, "nobody came"
+    time.sleep(0.02)
+"""
+
+
+def meeting(own, other, then=""):
+    """Chapter ``own``, which waits before it writes until chapter ``other`` runs, and then does something."""
+    *before, write = CHAPTERS[own]
+    return *before, MEET.format(own=own, other=other) + then, write
+
+
+@pytest.fixture
+def met(mini, tmp_path):
+    """Return a folder where kernels meet."""
+    folder = tmp_path / "met"
+    folder.mkdir()
+    mini.environment["MARK"] = str(folder)
+    return folder
+
+
+def test_chapters_that_do_not_read_each_other_run_side_by_side(mini, made_once, met):
+    mini.write("02_scaled", *meeting("02_scaled", "04_apart"))
+    mini.write("04_apart", *meeting("04_apart", "02_scaled"))
+    done = mini.run("--at-once", "2")
+    assert done.returncode == 0, done.stderr
+    began = [line.split("]")[1].split(":")[0].strip() for line in done.stdout.splitlines() if ": running" in line]
+    assert sorted(began[:2]) == ["02_scaled", "04_apart"]
+    same = {name: text for name, text in content(mini.outputs()).items() if not name.endswith(".ipynb")}
+    assert same == {name: text for name, text in content(made_once.outputs()).items() if not name.endswith(".ipynb")}
+
+
+def test_a_chapter_waits_for_all_that_it_reads(mini):
+    """With room for all, 02 begins when 01 has ended, and 03 when 02 has."""
+    done = mini.run("--at-once", "4", "--force")
+    assert done.returncode == 0, done.stderr
+    said = [
+        line.split("]")[1].split(" (")[0].split(" in ")[0].strip() for line in done.stdout.splitlines() if "]" in line
+    ]
+    at = {line: said.index(line) for line in said}
+    for earlier, later in (("01_numbers", "02_scaled"), ("02_scaled", "03_total")):
+        assert at[f"{earlier}: done"] < at[f"{later}: running"]
+    assert at["04_apart: running"] < at["01_numbers: done"]
+
+
+def test_what_runs_beside_a_chapter_that_fails_is_kept(mini, met):
+    mini.write("02_scaled", *meeting("02_scaled", "04_apart", "raise ValueError('too late')"))
+    mini.write("04_apart", *meeting("04_apart", "02_scaled", "time.sleep(1)"))
+    done = mini.run("--at-once", "2", "--set", "04.flag=false")
+    assert done.returncode == 1
+    assert done.stderr.startswith("helpers.run: 02_scaled: cell 5 ") and "ValueError: too late" in done.stderr
+    assert (mini.outputs() / "apart.csv").read_text() == "seed,flag\n7,False\n"
+    assert mini.stale("--set", "04.flag=false") == ["02"]
+
+
+def test_an_interrupt_ends_all_that_runs_side_by_side(mini, met):
+    for own, other in (("02_scaled", "04_apart"), ("04_apart", "02_scaled")):
+        mini.write(own, *meeting(own, other, f"(met / '{own}').write_text(str(os.getpid()))\ntime.sleep(300)"))
+    run = start(mini, met, "--at-once", "2")
+    marks = [met / "02_scaled", met / "04_apart"]
+    wait_for(lambda: all(mark.exists() and mark.read_text() for mark in marks))
+    run.send_signal(signal.SIGINT)
+    assert run.wait(timeout=60) == 130
+    wait_for(lambda: not any(alive(int(mark.read_text())) for mark in marks), 10)
+    assert not [p for p in mini.outputs().rglob("*") if p.suffix in (".part", ".old")]
+
+
 # --- kills
 
 SLOW = 'import os\nfrom pathlib import Path\nPath(os.environ["MARK"]).write_text(str(os.getpid()))\ntime.sleep({})\n'

@@ -9,6 +9,7 @@ makes it again. In an object store the note names what counts, so that not even 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import shutil
@@ -16,7 +17,8 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +30,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
-from helpers import provenance, store, workspace
+from helpers import provenance, store, tasks, workspace
 from helpers.provenance import Label
 from helpers.run import chapters, cluster, pages, staleness
 from helpers.run.chapters import Book, Chapter, ChapterFailed, Profile, Settings, UserError
@@ -56,6 +58,11 @@ def parser() -> Parser:
     )
     line.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
     line.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
+    line.add_argument(
+        "--at-once", type=int, choices=range(1, 9), default=min(2, tasks.cores()), metavar="N",
+        help="how many chapters run side by side, where none reads what another is still to make; each takes memory of "
+        "its own (default: 2, or 1 on one core)",
+    )  # fmt: skip
     line.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
     return line
 
@@ -74,6 +81,8 @@ class Plan:
         `Settings` by stem.
     scheduler : str
         Where the work is done; see `helpers.run.cluster`.
+    at_once : int
+        How many chapters may run side by side.
     """
 
     book: Book
@@ -83,6 +92,7 @@ class Plan:
     only: list[Chapter]
     settings: dict[str, Settings]
     scheduler: str = ""
+    at_once: int = 1
 
 
 def plan(book: Book, options: argparse.Namespace) -> Plan:
@@ -96,7 +106,7 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
     chapters.check_outside(profile, only, settings)
     if not options.no_pages:
         pages.contents(book.root, {chapter.stem for chapter in mine})
-    return Plan(book, profile, everything, mine, only, settings, scheduler)
+    return Plan(book, profile, everything, mine, only, settings, scheduler, options.at_once)
 
 
 def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Container[str] = ()) -> None:
@@ -125,69 +135,143 @@ def check_inputs(plan: Plan, chapter: Chapter, digests: Digests, later: Containe
         raise UserError(f"{chapter.stem}: expected {path.name} as {maker} made it, found {found}; {way}")
 
 
-def examine(plan: Plan, digests: Digests) -> Iterator[tuple[Chapter, str | None, dict]]:
-    """Yield each chapter that may run, why it is stale (None: fresh), and what it would be made from now."""
+def judged(plan: Plan, chapter: Chapter, digests: Digests) -> tuple[str | None, dict]:
+    """Return why a chapter is stale (None: fresh), and what it would be made from now."""
+    source = staleness.fingerprint(plan.book, chapter, plan.settings[chapter.stem], digests)
+    outputs = staleness.outputs(plan.book, chapter, plan.profile.name, digests)
+    return staleness.changes(staleness.read_record(plan.book, chapter.stem, plan.profile.name), source, outputs), source
+
+
+def check_all(plan: Plan, digests: Digests) -> None:
+    """Check the inputs of each chapter that may run, those apart that are to be made before."""
     for chapter in plan.only:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
-    for chapter in plan.only:
-        source = staleness.fingerprint(plan.book, chapter, plan.settings[chapter.stem], digests)
-        outputs = staleness.outputs(plan.book, chapter, plan.profile.name, digests)
-        then = staleness.read_record(plan.book, chapter.stem, plan.profile.name)
-        yield chapter, staleness.changes(then, source, outputs), source
+
+
+@dataclass
+class Running:
+    """A chapter that runs: why, what it is made from, where what it makes waits, its kernel, and since when."""
+
+    chapter: Chapter
+    place: str
+    source: dict
+    stage: Path
+    page: Path
+    log: Path
+    version: str
+    stack: ExitStack
+    kernels: list[AsyncKernelManager]
+    start: float
 
 
 def run(plan: Plan, force: bool = False) -> int:
-    """Run what is stale, or all if ``force``; return how many chapters ran."""
-    book, name, ran = plan.book, plan.profile.name, 0
-    digests = Digests(book.state(name) / "digests.json")
-    provenance.commit(book.root)  # remembered: what is committed while chapters run isn't what they run
+    """Run what is stale, or all if ``force``; return how many chapters ran.
+
+    As many as `Plan.at_once` run side by side, in reading order, as soon as all that they read has been made. Kernels
+    are waited for in threads; all else, from a look at what is stale to putting things in place, happens in this one.
+    """
+    digests, ran, failed = Digests(plan.book.state(plan.profile.name) / "digests.json"), 0, None
+    provenance.commit(plan.book.root)  # remembered: what is committed while chapters run isn't what they run
+    waiting, running = list(plan.only), {}
     with ExitStack() as stack:
         stack.callback(digests.save)
-        for chapter, why, source in examine(plan, digests):
-            if not (why := why or ("forced" if force else None)):
-                continue
-            if not ran:  # a queue is asked for jobs only if there is work
-                stack.enter_context(cluster.at_work(plan.scheduler, book.folder(name)))
-            check_inputs(plan, chapter, digests)
-            place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
-            print(f"{place}: running ({why})", flush=True)
-            start = time.monotonic()
-            with _executed(book, chapter, plan.settings[chapter.stem], place) as (stage, page, version):
-                for artefact, was in staleness.inputs(book, chapter, name, digests).items():
-                    if was != source["inputs"][artefact]:
-                        raise UserError(
-                            f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
-                            "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
-                        )
-                label = label_of(plan, chapter, stage)
-                about = _labelled(book, chapter, label, digests, stage, page, version)
-                _keep(book, chapter, name, source, digests, stage, page, version, about)
-            print(f"{place}: done in {time.monotonic() - start:.0f} s", flush=True)
-            ran += 1
+        stack.enter_context(_quiet())
+        check_all(plan, digests)
+        pool = stack.enter_context(ThreadPoolExecutor(plan.at_once))
+        stack.callback(_stop, running)
+        while waiting or running:
+            try:
+                while len(running) < plan.at_once and (chapter := _ready(waiting, running.values())):
+                    waiting.remove(chapter)
+                    why, source = judged(plan, chapter, digests)
+                    if not (why := why or ("forced" if force else None)):
+                        continue
+                    if not (ran or running):  # a queue is asked for jobs only if there is work
+                        stack.enter_context(cluster.at_work(plan.scheduler, plan.book.folder(plan.profile.name)))
+                    check_inputs(plan, chapter, digests)
+                    one = _begun(plan, chapter, source, why)
+                    running[pool.submit(_papermill, plan.book, one, plan.settings[chapter.stem])] = one
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    with (one := running.pop(future)).stack:
+                        _ended(plan, one, future, digests)
+                        ran += 1
+            except (ChapterFailed, UserError) as error:  # nothing new begins; what runs goes on to its end, and is kept
+                waiting.clear()
+                if running:
+                    beside = ", ".join(other.chapter.stem for other in running.values())
+                    print(f"a chapter failed, see below; first {beside} goes on to its end", flush=True)
+                failed = failed or error
+    if failed:
+        raise failed
     return ran
 
 
-@contextmanager
-def _executed(book: Book, chapter: Chapter, settings: Settings, place: str) -> Iterator[tuple[Path, Path, str]]:
-    """Run a chapter; yield the folder of what it made, its executed notebook, and its version in a store."""
-    profile, version = settings.values["profile"], store.new_version("run")
-    log = book.log(profile, chapter.stem)
-    stage = book.folder(profile) / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part"
+def _ready(waiting: list[Chapter], running: Iterable[Running]) -> Chapter | None:
+    """Return the first chapter, in reading order, that reads nothing of what others are still to make."""
+    pending = {name for one in running for name in one.chapter.writes}
+    for chapter in waiting:
+        if not pending & set(chapter.inputs):
+            return chapter
+        pending |= set(chapter.writes)
+    return None
+
+
+def _begun(plan: Plan, chapter: Chapter, source: dict, why: str) -> Running:
+    """Make the places where what a chapter makes will wait."""
+    profile, stack = plan.profile.name, ExitStack()
+    place = f"[{plan.chapters.index(chapter) + 1}/{len(plan.chapters)}] {chapter.stem}"
+    print(f"{place}: running ({why})", flush=True)
+    log = plan.book.log(profile, chapter.stem)
+    stage = plan.book.folder(profile) / f".{chapter.stem}.{uuid.uuid4().hex[:8]}.part"
     log.unlink(missing_ok=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     stage.mkdir()
+    # a kernel that outlives an interrupt for a moment may still be writing there: the next run clears the rest
+    stack.callback(shutil.rmtree, stage, ignore_errors=True)
+    page = stack.enter_context(workspace.aside(stage.with_suffix(".ipynb.part")))
+    return Running(
+        chapter, place, source, stage, page, log, store.new_version("run"), stack, [], time.monotonic()
+    )  # fmt: skip
+
+
+def _ended(plan: Plan, one: Running, future: Future, digests: Digests) -> None:
+    """Label what a chapter has made, and put it in place; raise ChapterFailed or UserError, and keep nothing of it."""
+    book, chapter, name = plan.book, one.chapter, plan.profile.name
     try:
-        with workspace.aside(stage.with_suffix(".ipynb.part")) as page:
-            try:
-                _papermill(book, chapter, settings, stage, page, place, log, version)
-            except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
-                # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
-                raise ChapterFailed(_report(error, chapter, settings, log)) from error
-            yield stage, page, version
-    finally:
-        # a kernel that outlives an interrupt for a moment may still be writing there: the next run clears the rest
-        shutil.rmtree(stage, ignore_errors=True)
-    log.unlink(missing_ok=True)
+        future.result()
+    except (PapermillExecutionError, CellTimeoutError, RuntimeError) as error:
+        # a kernel that dies is a DeadKernelError, which is a RuntimeError; one that never started, a plain one
+        raise ChapterFailed(_report(error, chapter, plan.settings[chapter.stem], one.log)) from error
+    for artefact, was in staleness.inputs(book, chapter, name, digests).items():
+        if was != one.source["inputs"][artefact]:
+            raise UserError(
+                f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
+                "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
+            )
+    about = _labelled(book, chapter, label_of(plan, chapter, one.stage), digests, one.stage, one.page, one.version)
+    _keep(book, chapter, name, one.source, digests, one.stage, one.page, one.version, about)
+    one.log.unlink(missing_ok=True)
+    print(f"{one.place}: done in {time.monotonic() - one.start:.0f} s", flush=True)
+
+
+def _stop(running: dict[Future, Running]) -> None:
+    """End the kernels that still run, with all that they have started, and clear what they have made."""
+    for one in running.values():
+        for kernel in one.kernels:
+            if kernel.provisioner is not None:
+                asyncio.run(kernel.provisioner.kill())
+    wait(running)
+    for one in running.values():
+        one.stack.close()
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Papermill's own words back: what it would say stands in the error that it raises."""
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    with warnings.catch_warnings():  # here and not around each chapter: threads share the filters
+        warnings.filterwarnings("ignore", message=".* does not end in one of .*")
+        yield
 
 
 def label_of(plan: Plan, chapter: Chapter, stage: Path) -> Label:
@@ -251,10 +335,9 @@ def _keep(
     staleness.write_record(book, chapter, profile, source, staleness.outputs(book, chapter, profile, digests), about)
 
 
-def _papermill(
-    book: Book, chapter: Chapter, settings: Settings, stage: Path, page: Path, place: str, log: Path, version: str
-) -> None:
-    """Execute a chapter: its artefacts go to ``stage``, or as a ``version`` to a store, its notebook to ``page``."""
+def _papermill(book: Book, one: Running, settings: Settings) -> None:
+    """Execute a chapter: its artefacts go to its stage, or as a version to a store, its notebook to its page."""
+    chapter = one.chapter
     more = os.environ.get("PYTHONPATH", "").split(os.pathsep)
     environment = {
         "RECO_OUTPUTS": str(book.outputs),
@@ -262,8 +345,8 @@ def _papermill(
         workspace.HERE: os.pathsep.join(map(os.path.abspath, ["", *filter(None, more)])),
         # a kernel whose runner was killed must not write any more: see workspace.writing
         workspace.RUNNER: str(os.getpid()),
-        workspace.STAGE: str(stage),
-        workspace.VERSION: version,
+        workspace.STAGE: str(one.stage),
+        workspace.VERSION: one.version,
         workspace.READS: " ".join(sorted(chapter.inputs)),
         workspace.WRITES: " ".join(sorted(chapter.writes)),
         "IPYTHONDIR": str(book.state(settings.values["profile"]) / "ipython"),
@@ -274,28 +357,26 @@ def _papermill(
     }
 
     class Kernels(AsyncKernelManager):
-        """Start kernels that say to ``log`` what they say outside of all cells, as ZeroMQ does of one that dies."""
+        """Start kernels that say to the log what they say outside of all cells, as ZeroMQ does of one that dies."""
 
         async def start_kernel(self, **how: object) -> None:
-            with log.open("ab") as said:
+            one.kernels.append(self)
+            with one.log.open("ab") as said:
                 await super().start_kernel(stderr=said, env=os.environ | environment, **how)
 
     # from a copy of what was read at the start: the file itself may be edited while the chapters before it run
-    source = page.with_name(page.name.removesuffix(".part") + ".source.part")
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)  # what it would say stands in the error that it raises
-    with warnings.catch_warnings(), workspace.aside(source):
-        warnings.filterwarnings("ignore", message=".* does not end in one of .*")
+    with workspace.aside(one.page.with_name(one.page.name.removesuffix(".part") + ".source.part")) as source:
         nbformat.write(chapter.notebook, source)
         papermill.execute_notebook(
             str(source),
-            str(page),
+            str(one.page),
             parameters=settings.changed,
             kernel_name="python3",
             cwd=str(book.notebooks),
             request_save_on_cell_execute=False,  # twice a cell, all figures so far: a second or two a chapter
             extra_arguments=["--IPKernelApp.log_level=50"],
             kernel_manager_class=Kernels,
-            progress_bar={"desc": place, "leave": False, "disable": not sys.stderr.isatty()},
+            progress_bar={"desc": one.place, "leave": False, "disable": not sys.stderr.isatty()},
         )
 
 
@@ -319,7 +400,10 @@ def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -
 def show(plan: Plan) -> None:
     """Print which chapters would run, and why; and which only if others change their inputs."""
     pending: dict[str, str] = {}
-    for chapter, why, _ in examine(plan, Digests(plan.book.state(plan.profile.name) / "digests.json")):
+    digests = Digests(plan.book.state(plan.profile.name) / "digests.json")
+    check_all(plan, digests)
+    for chapter in plan.only:
+        why, _ = judged(plan, chapter, digests)
         waits = sorted({pending[name] for name in chapter.inputs if name in pending})
         if why or waits:
             pending |= dict.fromkeys(chapter.writes, chapter.stem)
