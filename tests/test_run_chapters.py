@@ -20,9 +20,10 @@ native_folder: str = ""  # a folder (empty: none)"""
 
 
 DECLARED = """
-01_first: &same
+01_first:
   paths: {site_table: file, native_folder: folder}
-02_second: *same
+02_second:
+  paths: {site_table: file, native_folder: folder}
 03_third: {}
 """
 
@@ -75,6 +76,15 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
         ("01_first: {seed: true}", (), "01_first.seed: expected int, found bool True"),
         ("", ("batch=-1",), "--set batch=-1: expected 1 or more, found -1; give a greater number"),
         ("common: {seed: [}", (), "expected YAML"),
+        ("common: {seed: 1, seed: 2}", (), "found the key 'seed' twice; keep one"),
+        ("01_first: {seed: 1}\n01_first: {batch: 2}", (), "found the key '01_first' twice"),
+        ("01: {seed: 1}", (), "found the key '01', which is no text; put it in quotes"),
+        ("common: &all {seed: 1}\n01_first: *all", (), "found an alias; write out what it stands for"),
+        ("common: &all {sizes: *all}", (), "found an alias"),
+        ("common: {names: " + 40 * "[" + 40 * "]" + "}", (), "found more than 32 levels"),
+        ("# " + 2**20 * "x", (), "found 1048578 characters"),
+        ("chapters: []", (), "chapters: expected at least one, found none"),
+        ("", ("sizes={a: 1, a: 2}",), "--set sizes={a: 1, a: 2}: expected dict"),
         ("", ("seed",), "--set seed: expected name=value"),
         ("", ("profile=x",), "chosen by --profile x"),
         ("common: {site_table: no.csv}", (), "01_first.site_table: expected a file, found nothing at"),

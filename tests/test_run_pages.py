@@ -5,9 +5,13 @@ import os
 import re
 import time
 import zipfile
+from html import unescape
 
 import nbformat
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 from miniature import CHAPTERS, notebook
 
 from helpers import products
@@ -75,6 +79,16 @@ def test_the_tables_hold_parameters_and_downloads(site):
     assert len(archives) == 1
     with zipfile.ZipFile(archives[0]) as bundle:
         assert bundle.read("scaled/0.txt") == (site.outputs() / "scaled" / "0.txt").read_bytes()
+
+
+@given(st.text(st.sampled_from("`|<>\\'\"! $[]()x&"), min_size=1, max_size=12))
+@example("`<img src=x onerror=alert(1)>`")
+def test_a_value_is_shown_as_it_is_whatever_it_holds(text):
+    """Markdown is read by another library: the cell holds one span of code and nothing else."""
+    table = pages.markdown(["this run", "more"], [[pages.verbatim(repr(text)), "end"]])
+    cell = re.search("<td>(.*)</td>\n<td>end</td>", MarkdownIt().enable("table").render(table))
+    shown = re.fullmatch("<code>([^<>]*)</code>", cell[1])
+    assert shown and unescape(shown[1]).split() == repr(text).split()  # a browser draws many spaces as one
 
 
 def test_the_tables_of_the_registry_hold_every_product_and_every_variable():

@@ -25,7 +25,7 @@ import pandas as pd
 import xarray as xr
 import yaml
 
-from helpers import provenance, store
+from helpers import provenance, store, strict
 from helpers.store import Stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +108,7 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
     """
     path = notebooks / DECLARED
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        entries = strict.load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, OSError) as error:  # a date that is none is a ValueError
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(entries, dict):

@@ -24,7 +24,7 @@ import papermill
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers import store, tasks, workspace
+from helpers import store, strict, tasks, workspace
 from helpers.run import cluster
 from helpers.workspace import UserError
 
@@ -344,11 +344,13 @@ def load(book: Book, name: str) -> Profile:
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yml"))) or "none"
         raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = strict.load(path.read_text(encoding="utf-8")) or {}
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected names and values, found {type(content).__name__}; correct it")
+    if content.get("chapters") == []:
+        raise UserError(f"{path}: chapters: expected at least one, found none; name some, or leave the line out")
     for key, value in content.items():
         kind = {"description": str, "chapters": list, cluster.NAME: str}.get(key, dict)
         if value is not None and not isinstance(value, kind):
@@ -458,7 +460,7 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
         chapter, parameter, read = running[stem], running[stem].parameters[name], value
         if parameter.type != "str":
             try:
-                read = yaml.safe_load(value)
+                read = strict.load(value)
             except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
                 raise UserError(
                     f"{place}: expected {parameter.type}, found {value!r}; write it as YAML, such as [1, 2]"

@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-from helpers import tasks
+from helpers import strict, tasks
 from helpers.workspace import UserError, aside
 
 NAME = "dask_scheduler"
@@ -59,7 +59,7 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
     if not path.is_file():
         raise UserError(f"{NAME}: expected tcp://host:port or a YAML file of a queue, found no file {path}; correct it")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = strict.load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict) or set(content) != {"jobs", "jobqueue"}:

@@ -29,7 +29,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from helpers import provenance, workspace
+from helpers import provenance, strict, workspace
 from helpers.provenance import Label
 from helpers.run import staleness
 from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
@@ -189,8 +189,8 @@ def contents(root: Path, stems: set[str]) -> dict:
     """
     path = root / "_toc.yml"
     try:
-        toc = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+        toc = strict.load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
 
     def is_shown(entry: dict) -> bool:
@@ -393,6 +393,16 @@ def markdown(head: list[str], rows: Iterable[list[Any]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in cells)
 
 
+def verbatim(text: str) -> str:
+    """Return text as code in Markdown, whatever it holds, in a fence that is longer than any run of backticks in it.
+
+    >>> verbatim("a"), verbatim("`<img>`")
+    ('`a`', '`` `<img>` ``')
+    """
+    fence = "`" * (1 + max((len(run) for run in re.findall("`+", text)), default=0))
+    return f"{fence} {text} {fence}" if len(fence) > 1 else f"`{text}`"
+
+
 def parameters(book: Book, profile: str, chapters: list[Chapter], settings: dict[str, Settings]) -> str:
     """Tabulate the parameters of each chapter: value in its last run, the chapter's own default, meaning."""
     parts = []
@@ -401,7 +411,7 @@ def parameters(book: Book, profile: str, chapters: list[Chapter], settings: dict
         values = settings[chapter.stem].shown | then["made_from"]["parameters"]  # paths as the profile has them
         rows = []
         for p in chapter.parameters.values():
-            value, default = (f"`{v!r}`".replace("''", '""') for v in (values[p.name], p.default))
+            value, default = (verbatim(repr(v).replace("''", '""')) for v in (values[p.name], p.default))
             rows.append([f"`{p.name}`", p.type, value, "" if values[p.name] == p.default else default, p.help])
         table = markdown(["name", "type", "this run", "default, if other", "what it is"], rows)
         parts.append(f"## {chapter.title}\n\n{table}")

@@ -1,0 +1,66 @@
+"""YAML of which nothing is lost in silence: what PyYAML reads safely, without what it reads otherwise than it looks.
+
+PyYAML keeps the last of two equal keys, and reads the key ``03`` as the number 3. An alias may repeat what stands
+elsewhere without end, or a billion times. None of these has a use in a file of settings.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+LONGEST = 2**20
+"""Characters that a text may have; the longest of the book's own files has some 30,000."""
+DEEPEST = 32
+"""Levels of lists and mappings within each other."""
+
+
+class _Loader(yaml.SafeLoader):  # the one in C composes by itself
+    """A safe loader that refuses repeated keys, keys that are no text, aliases, and more than `DEEPEST` levels."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            event = self.get_event()
+            raise yaml.MarkedYAMLError(None, None, "an alias; write out what it stands for", event.start_mark)
+        self.depth += 1
+        if self.depth > DEEPEST:
+            mark = self.peek_event().start_mark
+            raise yaml.MarkedYAMLError(None, None, f"more than {DEEPEST} levels; write it flatter", mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:str":
+                what = f"the key {key.value!r}, which is no text; put it in quotes"
+                raise yaml.MarkedYAMLError(None, None, what if isinstance(key.value, str) else "a key that is no text",
+                                           key.start_mark)  # fmt: skip
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(None, None, f"the key {key.value!r} twice; keep one", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def load(text: str) -> Any:
+    """Read one YAML document.
+
+    Raises
+    ------
+    yaml.YAMLError
+        It isn't YAML, has a key twice or one that is no text, an alias, too many levels, or is too long.
+    ValueError
+        It holds a date that there isn't.
+
+    Examples
+    --------
+    >>> load("{a: 1, b: [2, x]}")
+    {'a': 1, 'b': [2, 'x']}
+    """
+    if len(text) > LONGEST:
+        raise yaml.YAMLError(f"{len(text)} characters, more than {LONGEST}")
+    return yaml.load(text, _Loader)
