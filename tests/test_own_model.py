@@ -15,7 +15,7 @@ from test_lag_chapter import BRIEF as BRIEF_09
 from test_lag_chapter import make_samples as samples_with_a_lag
 from test_splits_chapter import BRIEF, make_samples, publish
 
-from helpers.cnn import baselines, cross_validation
+from helpers.cnn import cross_validation, guests
 from helpers.run import chapters, staleness
 from helpers.workspace import HERE, ROOT, UserError, Workspace
 
@@ -78,14 +78,14 @@ def rules(samples):
 
 
 def test_an_instance_a_class_and_a_function_are_estimators_seeded_by_the_book_but_not_over_a_seed_of_their_own(module):
-    forest = baselines.own_model(f"{module}:forest", 7)
+    forest = guests.own_model(f"{module}:forest", 7)
     assert (forest.n_estimators, forest.random_state) == (15, 7)
-    assert isinstance(baselines.own_model(f"{module}:line", 7), LinearRegression)
-    piped = baselines.own_model(f"{module}:pipeline", 7)
+    assert isinstance(guests.own_model(f"{module}:line", 7), LinearRegression)
+    piped = guests.own_model(f"{module}:pipeline", 7)
     assert piped.get_params()["randomforestregressor__random_state"] == 7
-    assert baselines.own_model(f"{module}:forest", 8).random_state == 8, "the module's own stays without one"
-    assert baselines.own_model(f"{module}:seeded", 8).random_state == 3
-    assert isinstance(baselines.own_model("sklearn.ensemble:RandomForestRegressor", 1), RandomForestRegressor)
+    assert guests.own_model(f"{module}:forest", 8).random_state == 8, "the module's own stays without one"
+    assert guests.own_model(f"{module}:seeded", 8).random_state == 3
+    assert isinstance(guests.own_model("sklearn.ensemble:RandomForestRegressor", 1), RandomForestRegressor)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_an_instance_a_class_and_a_function_are_estimators_seeded_by_the_book_bu
 )
 def test_a_wrong_name_is_one_line_that_names_the_parameter(module, text, said):
     with pytest.raises(UserError) as error:
-        baselines.own_model(text.format(module), 1, "08.own_model")
+        guests.own_model(text.format(module), 1, "08.own_model")
     assert str(error.value).startswith("08.own_model: ") and said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -142,7 +142,7 @@ def test_a_forest_of_one_s_own_is_that_of_scikit_learn_in_the_same_folds(module,
     made, _ = samples
     table = cross_validation.fold_table(made, samples[1], rules)
     x, y = table[["mat", "npp"]], made.reco.values
-    told = baselines.out_of_fold(baselines.own_model(f"{module}:forest", 5), [x[["npp"]], x], y, rules["sites"][1:])
+    told = guests.out_of_fold(guests.own_model(f"{module}:forest", 5), [x[["npp"]], x], y, rules["sites"][1:])
     assert told.shape == (2, 1, len(y))
     forest, cut = RandomForestRegressor(15, random_state=5), PredefinedSplit(rules["sites"][1])
     np.testing.assert_array_equal(told[1, 0], cross_val_predict(forest, x, y, cv=cut))
@@ -155,7 +155,7 @@ def test_the_model_gets_a_table_with_the_names_of_the_predictors_and_must_give_a
             return super().predict(x) * (np.nan if x["mat"].iloc[0] > 0 else 1)
 
     x = np.random.default_rng(1).normal(size=(20, 2)).astype("float32")
-    model = baselines.Named(Nameless(), ["mat", "npp"]).fit(x, x[:, 0])
+    model = guests.Named(Nameless(), ["mat", "npp"]).fit(x, x[:, 0])
     np.testing.assert_allclose(model.predict(-np.abs(x)), -np.abs(x[:, 0]), atol=1e-6)
     with pytest.raises(UserError, match="expected a number for each of 20 samples, found 20 that are not fin"):
         model.predict(np.abs(x))
@@ -183,10 +183,10 @@ def test_predictions_by_the_file_of_folds_are_those_of_the_same_model_by_name(mo
     cross_validation.fold_table(made, place, rules).to_csv(tmp_path / "folds.csv", index=False)
     table = pd.read_csv(tmp_path / "folds.csv")
     by_hand(table, tmp_path / "hand.csv", "sites", (1, 2), write)
-    told = baselines.own_predictions(tmp_path / "hand.csv", made, rules)
+    told = guests.own_predictions(tmp_path / "hand.csv", made, rules)
     assert list(told) == ["sites"] and told["sites"].shape == (2, 1, len(place))
     x = pd.DataFrame(made.window.sel(predictor=["mat", "npp", "soc_0"]).values[:, :, 1, 1], columns=["a", "b", "c"])
-    by_name = baselines.out_of_fold(baselines.own_model(f"{module}:line", 1), [x], made.reco.values, rules["sites"])
+    by_name = guests.out_of_fold(guests.own_model(f"{module}:line", 1), [x], made.reco.values, rules["sites"])
     np.testing.assert_allclose(told["sites"][:, 0], by_name[0], atol=1e-9)
 
 
@@ -239,7 +239,7 @@ def test_a_spoilt_table_is_one_line_that_says_how_many_and_which_first(samples, 
     out = by_hand(cross_validation.fold_table(made, place, rules), tmp_path / "hand.csv", "sites", [1], {})
     spoil(out.reset_index(drop=True), how).to_csv(tmp_path / "hand.csv", index=False)
     with pytest.raises(UserError) as error:
-        baselines.own_predictions(tmp_path / "hand.csv", made, rules)
+        guests.own_predictions(tmp_path / "hand.csv", made, rules)
     assert str(tmp_path / "hand.csv") in str(error.value) and said in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -250,7 +250,7 @@ def test_predictions_that_know_unseen_places_better_than_others_know_seen_ones_l
     value = pd.Series(values)
     scores = pd.DataFrame({"value": value, "low": value - 0.05})
     own = ["good", "lucky", "peeped"]
-    assert baselines.leaks(scores, own, ["ridge", "forest", *own], ["sites", "kNNDM"]) == ["peeped"]
+    assert guests.leaks(scores, own, ["ridge", "forest", *own], ["sites", "kNNDM"]) == ["peeped"]
 
 
 # Whole chapters.

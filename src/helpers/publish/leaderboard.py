@@ -21,7 +21,7 @@ import pandas as pd
 from scipy import stats
 
 from helpers import figures, provenance, workspace
-from helpers.cnn import baselines
+from helpers.cnn import guests
 from helpers.products import ProductError
 from helpers.run.chapters import Book, UserError
 from helpers.stats import skill
@@ -51,9 +51,9 @@ def labels_of(path: str | Path) -> pd.DataFrame:
     UserError
         A site-year is there twice or without a number, or there are fewer than `LEAST` sites.
     """
-    labels = baselines.predictions(path)
+    labels = guests.predictions(path)
     unique = labels.drop_duplicates(["site", "year"])
-    labels = baselines.matched(labels, unique["site"], unique["year"], path)
+    labels = guests.matched(labels, unique["site"], unique["year"], path)
     if (sites := labels["site"].nunique()) < LEAST:
         raise UserError(f"{path}: expected labels of {LEAST} sites or more, found {sites}; hold more of them back")
     return labels
@@ -75,8 +75,8 @@ def handed_in(folder: str | Path, labels: pd.DataFrame) -> tuple[dict[str, np.nd
     told, faults = {}, {}
     for name, path in zip(names, paths, strict=True):
         try:
-            said = baselines.predictions(path)
-            told[name] = baselines.matched(said, labels["site"], labels["year"], path.name)["reco"].to_numpy()
+            said = guests.predictions(path)
+            told[name] = guests.matched(said, labels["site"], labels["year"], path.name)["reco"].to_numpy()
         except (UserError, ProductError, OSError) as error:
             faults[name] = " ".join(str(error).split()).replace(str(path), path.name).removeprefix(f"{path.name}: ")
     return told, faults

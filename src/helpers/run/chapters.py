@@ -488,9 +488,9 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
     lacking = tuple(name for name in chapter.needs if not values[name])
     values |= {name: str(path) for name, path in outside.items()}
     for name in given.keys() - outside.keys():
-        from helpers.cnn import baselines  # which only who has a model of one's own needs
+        from helpers.cnn import guests  # which only who has a model of one's own needs
 
-        outside[name] = baselines.own_module(values[name], f"{place}.{name}")
+        outside[name] = guests.own_module(values[name], f"{place}.{name}")
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     return Settings(values, shown, changed, outside, lacking)
 
@@ -519,9 +519,9 @@ def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str,
         for name, path in setting.outside.items():
             kind = chapter.paths[name]
             if kind == "module":
-                from helpers.cnn import baselines
+                from helpers.cnn import guests
 
-                baselines.own_model(setting.values[name], 0, f"{stem}.{name}")
+                guests.own_model(setting.values[name], 0, f"{stem}.{name}")
             elif not (path.is_dir() if kind == "folder" else path.is_file()):
                 found = "something else" if path.exists() else "nothing"
                 raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")
