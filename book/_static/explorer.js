@@ -500,13 +500,13 @@
   fromAddress();
   await changed();
   let width = box.clientWidth;
-  new ResizeObserver(() => {
+  new ResizeObserver(() => requestAnimationFrame(() => {
     if (box.clientWidth === width || !box.clientWidth) return;
     width = box.clientWidth;
     layOut();
     draw();
     showCell();
-  }).observe(box);
+  })).observe(box);
   new MutationObserver(() => { draw(); showCell(); }).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   at("map").parentElement.dataset.ready = "yes";
 })();
