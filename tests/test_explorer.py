@@ -168,7 +168,7 @@ def of_noise(lat, lon, kept, layers):
 def test_cells_too_many_become_means_of_blocks_and_the_script_says_so():
     kept = np.random.default_rng(1).random((LAT.size, LON.size)) < 0.6
     values, shown = of_noise(LAT, LON, kept, 2)
-    told = json.loads(explorer._script(shown, LABEL, "x", 72_000)[len("window.EXPLORER = ") : -2])
+    told = json.loads(explorer._script(shown, LABEL, "x", 63_000)[len("window.EXPLORER = ") : -2])
     assert told["factor"] == 2 and told["lat"] == {"first": 75.0, "step": -30.0, "size": 6}
     found, half = unpacked(told, "layer1")
     blocks = [values.values[:, 2 * i : 2 * i + 2, 2 * j : 2 * j + 2] for i in range(6) for j in range(12)]
