@@ -1,8 +1,12 @@
 // The explorer: draws the maps in explorer_data.js (made by helpers.run.explorer) and the years of a cell.
 
 (async () => {
-  const { label, lat, lon, years, layers, arrays, series, ends, factor } = window.EXPLORER;
   const at = (id) => document.getElementById(`explorer-${id}`);
+  if (!window.EXPLORER || !window.DecompressionStream) {
+    at("about").textContent = window.EXPLORER ? "These maps need a browser of 2023 or later." : "The file explorer_data.js was not found.";
+    return;
+  }
+  const { label, lat, lon, years, layers, arrays, series, ends, factor } = window.EXPLORER;
   const [NO_NUMBER, NO_CLASS] = [2 ** 16 - 1, 2 ** 8 - 1];
   const SOUTH = -60, NORTH = 85; // as on the maps of the chapters
 

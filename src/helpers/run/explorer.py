@@ -36,8 +36,8 @@ LEVELS = 2_000
 NO_NUMBER, NO_CLASS = 2**16 - 1, 2**8 - 1
 """What stands for a missing number, and for a missing class."""
 
-LEAST = 0.8
-"""Bytes of the script that a number takes at the least: blocks that cannot be large enough are not tried."""
+USUAL = 1.4
+"""Bytes of the script that a number usually takes: blocks for which even that is too much are not tried."""
 
 ALPHA = 0.1
 """Slopes of the published protocol with a larger p are marked: the level of Yu et al. (2021)."""
@@ -45,8 +45,9 @@ ALPHA = 0.1
 UNITS = {"kg m-2 yr-1": "kg C m⁻² yr⁻¹", "kg m-2 yr-2": "kg C m⁻² yr⁻²", "yr-1": "yr⁻¹", "1": ""}
 """Units as the page writes them."""
 
+SLOPE = ("slope", True)
 OUTSIDE, BY_CHANCE = "outside the area of applicability", "not significant once all cells are judged together"
-MEAN, STD = "Mean of the years.", "Standard deviation of the years."
+MEAN, STD, SPREAD = "Mean of the years.", "Standard deviation of the years.", "RECO, spread of the members"
 NO_ERROR = "Standard deviation among the ensemble's networks. It is no error: they may agree and be wrong."
 
 
@@ -103,9 +104,9 @@ def layers(ws: Workspace) -> list[Layer]:
     group = "RECO by the published protocol"
     found = [
         Layer("reco", group, "RECO, year by year", "The ensemble of chapter 5.", reco.reco, "reco"),
-        Layer("reco-mean", group, "RECO, mean", MEAN, reco.reco.mean("year"), "reco"),
+        Layer("reco-mean", group, "RECO, mean", MEAN, _mean(reco.reco), "reco"),
         Layer("reco-std", group, "RECO, variability", STD, _std(reco.reco), "std"),
-        Layer("reco-spread", group, "RECO, spread of the members", NO_ERROR, reco.reco_sd, "spread"),
+        Layer("reco-spread", group, SPREAD, NO_ERROR, reco.reco_sd, "spread"),
     ]
     if ws.has("reco_honest") and ws.has("applicability"):
         honest, belief = ws.read("reco_honest"), ws.read("applicability")
@@ -113,20 +114,12 @@ def layers(ws: Workspace) -> list[Layer]:
         about = "The ensemble of chapter 10, chosen at unseen places."
         found += [
             Layer("honest", group, "Honest RECO, year by year", about, honest.reco, "reco", doubt=doubt),
-            Layer("honest-mean", group, "Honest RECO, mean", MEAN, honest.reco.mean("year"), "reco", doubt=doubt),
+            Layer("honest-mean", group, "Honest RECO, mean", MEAN, _mean(honest.reco), "reco", doubt=doubt),
             Layer("honest-std", group, "Honest RECO, variability", STD, _std(honest.reco), "std", doubt=doubt),
-            Layer(
-                "honest-spread",
-                group,
-                "Honest RECO, spread of the members",
-                NO_ERROR,
-                honest.reco_sd,
-                "spread",
-                doubt=doubt,
-            ),
+            Layer("honest-spread", group, f"Honest {SPREAD}", NO_ERROR, honest.reco_sd, "spread", doubt=doubt),
         ]
         group = "Where the map may be believed"
-        about = "How far a place's predictors are from those of all towers, chapter 10: 0 is as at a tower."
+        about = "How far a place's predictors are from those of the tower most like it, chapter 10: 0 is as at a tower."
         kinds = {1: ("inside", style.COLOURS["run"]), 0: ("outside", style.COLOURS["test"])}
         inside = "Where enough years resemble what the towers have seen."
         found += [
@@ -152,6 +145,10 @@ def layers(ws: Workspace) -> list[Layer]:
     return found
 
 
+def _mean(yearly: xr.DataArray) -> xr.DataArray:
+    return yearly.mean("year").assign_attrs(units=yearly.units)
+
+
 def _std(yearly: xr.DataArray) -> xr.DataArray:
     return yearly.std("year", ddof=1).assign_attrs(units=yearly.units)
 
@@ -166,19 +163,8 @@ def _published_trends(fits: xr.Dataset) -> list[Layer]:
     )
     gap = (fits.npp_zslope - fits.reco_zslope).assign_attrs(units=fits.npp_zslope.units)
     return [
-        Layer(
-            "reco-trend",
-            group,
-            "Trend of RECO",
-            about,
-            fits.reco_slope,
-            "slope",
-            True,
-            doubt=(fits.reco_p >= ALPHA, why),
-        ),
-        Layer(
-            "npp-trend", group, "Trend of NPP", about, fits.npp_slope, "slope", True, doubt=(fits.npp_p >= ALPHA, why)
-        ),
+        Layer("reco-trend", group, "Trend of RECO", about, fits.reco_slope, *SLOPE, doubt=(fits.reco_p >= ALPHA, why)),
+        Layer("npp-trend", group, "Trend of NPP", about, fits.npp_slope, *SLOPE, doubt=(fits.npp_p >= ALPHA, why)),
         Layer("direction", group, "Directions of NPP and RECO", signs, fits.direction, classes=kinds),
         Layer("risk", group, "NPP against RECO, z-slopes", ahead, gap, "risk", True),
     ]
@@ -190,48 +176,18 @@ def _honest_trends(fits: xr.Dataset) -> list[Layer]:
     doubt = {v: (fits[f"{v}_significant_as_field"] == 0, BY_CHANCE) for v in ("reco", "npp")}
     colours = {1: style.COLOURS["sink"], 2: style.COLOURS["source"], 3: "#9C9C9C"}
     kinds = {code: (name, colours[code]) for code, name in risk.VERDICTS.items()}
+    title = {v: f"Trend of {v.upper()}, tested honestly" for v in doubt}
+    larger = "Which slope is larger, where that interval tells, chapter 11."
     carbon = "In carbon, with the errors of the map carried through, chapter 11."
-    ends, open_ = (fits.difference_low, fits.difference_high), (fits.verdict == 3, "the interval holds zero")
+    gap, ends = fits.difference_estimate, (fits.difference_low, fits.difference_high)
+    open_ = (fits.verdict == 3, "the interval holds zero")
     return [
+        Layer("reco-trend-honest", group, title["reco"], about, fits.reco_slope, *SLOPE, doubt=doubt["reco"]),
+        Layer("npp-trend-honest", group, title["npp"], about, fits.npp_slope, *SLOPE, doubt=doubt["npp"]),
         Layer(
-            "reco-trend-honest",
-            group,
-            "Trend of RECO, tested honestly",
-            about,
-            fits.reco_slope,
-            "slope",
-            True,
-            doubt=doubt["reco"],
+            "difference", group, "NPP's slope less RECO's", carbon, gap, "difference", True, doubt=open_, interval=ends
         ),
-        Layer(
-            "npp-trend-honest",
-            group,
-            "Trend of NPP, tested honestly",
-            about,
-            fits.npp_slope,
-            "slope",
-            True,
-            doubt=doubt["npp"],
-        ),
-        Layer(
-            "difference",
-            group,
-            "NPP's slope less RECO's",
-            carbon,
-            fits.difference_estimate,
-            "difference",
-            True,
-            doubt=open_,
-            interval=ends,
-        ),
-        Layer(
-            "verdict",
-            group,
-            "Verdict",
-            "Which slope is larger, where that interval tells, chapter 11.",
-            fits.verdict,
-            classes=kinds,
-        ),
+        Layer("verdict", group, "Verdict", larger, fits.verdict, classes=kinds),
     ]
 
 
@@ -265,7 +221,7 @@ def _script(shown: list[Layer], label: Label, name: str, limit: int) -> str:
     numbers = sum(layer.values.size for layer in shown)
     land = float(np.isfinite(shown[0].values[0]).mean())
     for factor in range(1, min(size) // 2 + 1):
-        if size[0] % factor or size[1] % factor or numbers * land / factor**2 * LEAST > limit:
+        if size[0] % factor or size[1] % factor or numbers * land / factor**2 * USUAL > limit:
             continue
         content = json.dumps(packed(shown, label, factor), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         script = f"window.EXPLORER = {content};\n"
