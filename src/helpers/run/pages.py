@@ -265,7 +265,11 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     whole = Label(profile.name, of, "", profile.description, None, every, *provenance.commit(book.root))
     if MAPS in shown:  # it is heavy, so it is opened only where there are maps to explore
         explorer = import_module("helpers.run.explorer")
-        explorer.write(workspace.Workspace(profile.name, book.outputs), whole, pages / "book/_static/explorer_data.js")
+        script = pages / "book" / "_static" / "explorer_data.js"
+        try:
+            explorer.write(workspace.Workspace(profile.name, book.outputs), whole, script)
+        except (workspace.MissingArtefact, workspace.DamagedArtefact) as error:
+            raise UserError(str(error)) from error
     (pages / "labels.json").write_text(
         json.dumps({"": whole.noted()} | {f"notebooks/{stem}": label.noted() for stem, label in told.items()})
     )
