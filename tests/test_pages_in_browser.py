@@ -23,7 +23,7 @@ pytestmark = pytest.mark.long
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 VIEWS = [(1400, "light"), (390, "light"), (1400, "dark"), (390, "dark")]
-WEIGHT = 1.8e6
+WEIGHT, EXPLORER = 1.8e6, 5e6
 
 # what a page says is kept from its first line on; the policy forbids whatever comes from elsewhere, and says so
 RECORDER = b"""<script>
@@ -170,7 +170,8 @@ def test_no_page_is_wider_than_the_screen_and_what_scrolls_in_it_has_a_name(view
 
 
 def test_pages_are_light_images_dense_and_formulas_no_stops_of_the_tab_key(views):
-    assert [(view["page"], view["weight"]) for view in views if view["weight"] > WEIGHT] == []
+    heavy = {view["page"]: view["weight"] for view in views if view["weight"] > WEIGHT}
+    assert [page for page, weight in heavy.items() if page != "book/explorer.html" or weight > WEIGHT + EXPLORER] == []
     assert [view["page"] for view in views if not view["dense"]] == []
     assert [view["page"] for view in views if view["stops"]] == []
 

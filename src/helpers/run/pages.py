@@ -45,6 +45,9 @@ MARKER = re.compile(r"<!-- table: (\w+) -->")
 PART = re.compile(r"<!-- with (\d\d_\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 IMAGE = re.compile(r"<!-- image: ([\w-]+) -->")
 ADDRESS = re.compile(r"(https?://[^\s<>)]*[^\s<>).,;])")
+EXPLORER, MAPS = "book/explorer", "05_global_mapping"
+"""A page for profiles that run this chapter."""
+
 TABLE, FIELDS = "text/csv", "application/x-netcdf"
 """Under these kinds a chapter's outputs hold what a figure shows; see `helpers.figures.shown`."""
 
@@ -145,7 +148,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
     paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
     paths += [book.root / "requirements.txt"]
-    paths += [book.root / "src" / "helpers" / room for room in ("run", "products", "provenance.py")]
+    rooms = ("run", "products", "provenance.py", "figures/style.py", "space/regions.py")
+    paths += [book.root / "src" / "helpers" / room for room in rooms]
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     paths += sorted(made, key=lambda place: place.name)
@@ -197,6 +201,8 @@ def contents(root: Path, stems: set[str]) -> dict:
         file = entry.get("file", "")
         if file.startswith("notebooks/"):
             return Path(file).name in stems
+        if file == EXPLORER and MAPS not in stems:
+            return False
         if not any((root / f"{file}{suffix}").is_file() for suffix in (".md", ".ipynb", "")):
             raise UserError(f"_toc.yml: expected the page {file}.md, found nothing; write it or drop the entry")
         return True
@@ -257,6 +263,13 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     every = {name: value for label in told.values() for name, value in (label.changed or {}).items()}
     of = world(book, profile.name, settings)
     whole = Label(profile.name, of, "", profile.description, None, every, *provenance.commit(book.root))
+    if MAPS in shown:  # it is heavy, so it is opened only where there are maps to explore
+        explorer = import_module("helpers.run.explorer")
+        script = pages / "book" / "_static" / "explorer_data.js"
+        try:
+            explorer.write(workspace.Workspace(profile.name, book.outputs), whole, script)
+        except (workspace.MissingArtefact, workspace.DamagedArtefact) as error:
+            raise UserError(str(error)) from error
     (pages / "labels.json").write_text(
         json.dumps({"": whole.noted()} | {f"notebooks/{stem}": label.noted() for stem, label in told.items()})
     )
