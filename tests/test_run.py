@@ -217,7 +217,7 @@ def test_what_is_not_declared_is_neither_read_nor_written(mini, made_once, call,
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--set", "factor=x"], "expected float, found str 'x'"), (["--what"], "unrecognized arguments: --what")],
+    [(["--set", "factor=x"], "expected a number -9 to 9, found 'x'"), (["--what"], "unrecognized arguments: --what")],
 )
 def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
     done = mini.run(*arguments)
