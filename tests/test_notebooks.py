@@ -163,7 +163,9 @@ def test_every_profile_names_parameters_that_exist(path, monkeypatch, tmp_path):
     for variable in chapters.VARIABLE.findall(path.read_text(encoding="utf-8")):
         monkeypatch.setenv(variable, str(tmp_path))
     profile = chapters.load(book, path.stem)
-    assert set(chapters.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}
+    found = chapters.settings(profile, CHAPTERS, [], book.root)
+    chapters.check_relations(profile, [chapter for chapter in CHAPTERS if chapter.stem in found], found)
+    assert found
 
 
 # --- the page on running the book

@@ -27,8 +27,15 @@ ENDS = re.compile(r"(above )?(-?[\d.]+)(?: to |, up to )(-?[\d.]+)")
 
 def settings(stem, name, value):
     """Resolve the whole book as a profile with one value would."""
-    profile = Profile("trial", workspace.ROOT / "trial.yml", {}, {stem: {name: value}}, None)
-    return chapters.settings(profile, CHAPTERS, [], workspace.ROOT)
+    return resolved(stem, {name: value})
+
+
+def resolved(stem, values):
+    """Resolve and check the whole book as a profile with a section would."""
+    profile = Profile("trial", workspace.ROOT / "trial.yml", {}, {stem: values}, None)
+    found = chapters.settings(profile, CHAPTERS, [], workspace.ROOT)
+    chapters.check_relations(profile, [chapter for chapter in CHAPTERS if chapter.stem in found], found)
+    return found
 
 
 def refused(chapter, parameter, value):
@@ -186,17 +193,15 @@ def test_names_to_choose_from_are_those_that_the_code_knows():
     ],
 )
 def test_values_that_do_not_go_together_are_refused(stem, values, words):
-    profile = Profile("trial", workspace.ROOT / "trial.yml", {}, {BY_NUMBER[stem].stem: values}, None)
-    with pytest.raises(UserError, match=f"{BY_NUMBER[stem].stem}: {words}") as caught:
-        chapters.settings(profile, CHAPTERS, [], workspace.ROOT)
+    with pytest.raises(UserError, match=f"^{BY_NUMBER[stem].stem}: {words}") as caught:
+        resolved(BY_NUMBER[stem].stem, values)
     assert "\n" not in str(caught.value)
 
 
 def test_a_relation_is_let_go_of_where_it_says_so():
     settings("01_data_preparation", "resolution", 0.5)
     free = {"data_folder": "x", "resolution": 0.05}
-    profile = Profile("trial", workspace.ROOT / "trial.yml", {}, {"01_data_preparation": free}, None)
-    assert chapters.settings(profile, CHAPTERS, [], workspace.ROOT)["01_data_preparation"].values["resolution"] == 0.05
+    assert resolved("01_data_preparation", free)["01_data_preparation"].values["resolution"] == 0.05
 
 
 # --- the grammar

@@ -35,6 +35,7 @@ def edit(path, old, new):
 
 def test_words_comments_times_and_what_is_not_reached_train_nothing(mini):
     cells = list(CHAPTERS["02_scaled"])
+    cells[0] = cells[0].replace("by (-9 to 9)", "with (no unit; -99 to 99)")
     cells[2] = "# a comment\n" + cells[2]
     mini.write("02_scaled", *cells, words="Other words.")
     helper = mini.root / "src/helpers/arithmetic.py"

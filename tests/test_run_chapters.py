@@ -41,7 +41,9 @@ def resolve(book, text, *overrides):
     (book.notebooks / "profiles" / "trial.yml").write_text(text)
     profile, everything = chapters.load(book, "trial"), chapters.discover(book.notebooks)
     chosen = chapters.settings(profile, everything, list(overrides), book.root)
-    chapters.check_outside(profile, [c for c in everything if c.stem in chosen], chosen)
+    running = [c for c in everything if c.stem in chosen]
+    chapters.check_relations(profile, running, chosen)
+    chapters.check_outside(profile, running, chosen)
     return chosen
 
 
@@ -145,6 +147,13 @@ def test_a_parameter_that_cannot_be_set_is_named(book, line, message):
         ("03_third: {}", "", "03_third: found no entry; write one"),
         ("03_third: {}", "03_third: {}\n09_ninth: {}", "09_ninth: found no such notebook; drop the entry"),
         ("03_third: {}", "03_third: {reads: [x]}", "03_third: reads x, which no chapter writes"),
+        ("03_third: {}", "03_third: {relations: [only_here]}", "only_here: expected a comparison of parameters, found"),
+        ("03_third: {}", "03_third: {relations: [here < 3]}", "here < 3: there is no parameter 'here'; correct it"),
+        (
+            "03_third: {}",
+            "03_third: {relations: [only_here < 3]}",
+            "03_third: expected only_here < 3, found only_here 3",
+        ),
         ("03_third: {}", "03_third: {writes: {x: {file: x.csv}}}", "03_third: x: expected .* with file and holds"),
         ("site_table: file", "site_tabel: file", "01_first: paths: site_tabel: found no such parameter"),
     ],

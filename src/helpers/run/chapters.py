@@ -425,8 +425,7 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
     Raises
     ------
     UserError
-        For a name that no chapter has, a value of the wrong type or out of its range, an unset variable, a relation
-        between parameters that doesn't hold.
+        For a name that no chapter has, a value of the wrong type or out of its range, an unset variable.
     """
     known = {chapter.stem: chapter.parameters for chapter in chapters}
     _check_names(profile, known)
@@ -438,28 +437,7 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
     for text in overrides:
         _override(layers, running, text)
     resolved = {stem: _resolve(profile, chapter, layers[stem], root) for stem, chapter in running.items()}
-    resolved = {stem: one for stem, one in resolved.items() if profile.chapters is not None or not one.lacking}
-    for stem, one in resolved.items():
-        _check_relations(running[stem], one, {other[:2]: each.values for other, each in resolved.items()}, profile.path)
-    return resolved
-
-
-def _check_relations(chapter: Chapter, own: Settings, of_all: dict[str, dict[str, Any]], path: Path) -> None:
-    """Raise where a relation of a chapter doesn't hold; one with a chapter that isn't run is not asked."""
-    for text in chapter.relations:
-        place = f"{chapter.path.with_name(workspace.DECLARED)}: {chapter.stem}: relations: {text}"
-        try:
-            relation = Relation.of(text)
-        except ranges.NoRange as error:
-            raise UserError(f"{place}: expected a comparison of parameters, found none; correct it") from error
-        values = own.values | {f"{number}.{name}": v for number, each in of_all.items() for name, v in each.items()}
-        if any("." in name and name[:2] not in of_all for name in relation.names):
-            continue
-        if lacking := [name for name in relation.names if name not in values]:
-            raise UserError(f"{place}: there is no parameter {lacking[0]!r}; correct it")
-        if not relation.holds(values):
-            found = ", ".join(f"{name} {ranges.shown(values[name])}" for name in relation.names)
-            raise UserError(f"{path}: {chapter.stem}: expected {text}, found {found}; correct them there, or by --set")
+    return {stem: one for stem, one in resolved.items() if profile.chapters is not None or not one.lacking}
 
 
 def _unknown(name: str, known: set[str], place: str) -> UserError:
@@ -576,3 +554,28 @@ def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str,
             elif not (path.is_dir() if kind == "folder" else path.is_file()):
                 found = "something else" if path.exists() else "nothing"
                 raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")
+
+
+def check_relations(profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> None:
+    """Raise where what a chapter declares of its parameters together doesn't hold.
+
+    A relation to another chapter that isn't among ``settings`` is not asked.
+    """
+    others = {f"{stem[:2]}.{name}": value for stem, one in settings.items() for name, value in one.values.items()}
+    running = {stem[:2] for stem in settings}
+    for chapter in chapters:
+        values = settings[chapter.stem].values | others
+        for text in chapter.relations:
+            place = f"{chapter.path.with_name(workspace.DECLARED)}: {chapter.stem}: relations: {text}"
+            try:
+                relation = Relation.of(text)
+            except ranges.NoRange as error:
+                raise UserError(f"{place}: expected a comparison of parameters, found none; correct it") from error
+            if {name[:2] for name in relation.names if "." in name} - running:
+                continue
+            if lacking := [name for name in relation.names if name not in values]:
+                raise UserError(f"{place}: there is no parameter {lacking[0]!r}; correct it")
+            if not relation.holds(values):
+                found = ", ".join(f"{name} {ranges.shown(values[name])}" for name in relation.names)
+                way = f"correct them in {profile.path}, or by --set"
+                raise UserError(f"{chapter.stem}: expected {text}, found {found}; {way}")
