@@ -206,6 +206,15 @@ def test_a_relation_is_let_go_of_where_it_says_so():
 
 # --- the grammar
 
+
+def test_the_ranges_that_the_guide_shows_are_read():
+    guide = (workspace.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (?:int, float|str|bool|list|dict) \| (.+) \|$", guide, re.MULTILINE)
+    assert len(rows) == 5
+    for text in re.findall(r"`([^`]+)`", " ".join(rows)):
+        assert str(ranges.parse(text)) == text
+
+
 PLAIN = st.sampled_from(["mat", "site's own mean", "mm d-1", "AU-*", "1", "to", "NPP/0.5", "kNNDM", "mm", "nor", "odd"])
 NAMES = st.lists(PLAIN, min_size=1, max_size=4, unique=True)
 WHOLE = st.integers(-(10**6), 10**6)
