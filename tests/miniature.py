@@ -53,16 +53,16 @@ def numbers(seed, size):
 
 CHAPTERS = {
     "01_numbers": (
-        'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds every draw (any)\n'
-        "size: int = 3  # how many (1 or more)\n"
-        'offset_file: str = ""  # a file with a number to add (empty: none)',
+        'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds every draw (0 to 99)\n'
+        "size: int = 3  # how many (1 to 99)\n"
+        'offset_file: str = ""  # a file with a number to add (a path or empty)',
         "from pathlib import Path\nfrom helpers.arithmetic import numbers\n"
         "from helpers.workspace import Workspace\nws = Workspace(profile)",
         "table = numbers(seed, size)\nif offset_file:\n    table['x'] += int(Path(offset_file).read_text())\ntable",
         'ws.write("numbers", table)',
     ),
     "02_scaled": (
-        'profile: str = "demo"  # workspace (a name)\nfactor: float = 2.0  # what to multiply by (any)',
+        'profile: str = "demo"  # workspace (a name)\nfactor: float = 2.0  # what to multiply by (-9 to 9)',
         "import time\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'table = ws.read("numbers") * factor\ntable',
         'ws.write("greatest", table.max().to_frame("greatest"))\n'
@@ -70,15 +70,15 @@ CHAPTERS = {
         '    for i, x in enumerate(table["x"]):\n        (folder / f"{i}.txt").write_text(str(x))',
     ),
     "03_total": (
-        'profile: str = "demo"  # workspace (a name)\ndigits: int = 3  # to round to (0 or more)\n'
-        "weights: list = [1, 2]  # unused",
+        'profile: str = "demo"  # workspace (a name)\ndigits: int = 3  # to round to (0 to 9)\n'
+        "weights: list = [1, 2]  # unused (0 to 9 numbers)",
         "import pandas as pd\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'total = sum(float(p.read_text()) for p in sorted(ws.read("scaled").iterdir()))\nround(total, digits)',
         'ws.write("total", pd.DataFrame({"total": [round(total, digits)]}))',
     ),
     "04_apart": (
-        'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds every draw (any)\n'
-        "flag: bool = True  # a switch (true, false)",
+        'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds every draw (0 to 99)\n'
+        "flag: bool = True  # a switch (true or false)",
         "import sys\nimport pandas as pd\nfrom helpers.workspace import Workspace\nws = Workspace(profile)",
         'print("working", file=sys.stderr)\nprint("seen")',
         'ws.write("apart", pd.DataFrame({"seed": [seed], "flag": [flag]}))',

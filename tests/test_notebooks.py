@@ -129,9 +129,9 @@ def test_a_chapter_reads_and_writes_what_it_declares(chapter):
     assert found["writes"] == chapter.writes
     assert found["asks"] - chapter.writes == chapter.reads_if_there
     assert found["reads"] - chapter.writes - found["asks"] == chapter.reads
-    assert {name for name, p in chapter.parameters.items() if "(a path;" in p.help or "module:name" in p.help} == set(
-        chapter.paths
-    )
+    outside = {"a path or empty": {"file", "folder"}, "module:name or empty": {"module"}}
+    told = {name: outside[str(p.range)] for name, p in chapter.parameters.items() if str(p.range) in outside}
+    assert set(told) == set(chapter.paths) and all(kind in told[name] for name, kind in chapter.paths.items())
     assert {chapter.parameters[name].type for name in chapter.paths} <= {"str"}
     assert set(chapter.needs) <= set(chapter.paths) and set(chapter.paths.values()) <= {"file", "folder", "module"}
 
@@ -153,9 +153,8 @@ def test_the_same_parameter_means_the_same_in_every_chapter():
     for chapter in CHAPTERS:
         for parameter in chapter.parameters.values():
             first = meanings.setdefault(parameter.name, parameter)
-            assert (first.type, first.default) == (parameter.type, parameter.default), (
-                f"{chapter.stem}: {parameter.name}"
-            )
+            both = [(one.type, one.default, one.range) for one in (first, parameter)]
+            assert both[0] == both[1], f"{chapter.stem}: {parameter.name}"
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda p: p.stem)
@@ -164,7 +163,9 @@ def test_every_profile_names_parameters_that_exist(path, monkeypatch, tmp_path):
     for variable in chapters.VARIABLE.findall(path.read_text(encoding="utf-8")):
         monkeypatch.setenv(variable, str(tmp_path))
     profile = chapters.load(book, path.stem)
-    assert set(chapters.settings(profile, CHAPTERS, [], book.root)) <= {chapter.stem for chapter in CHAPTERS}
+    found = chapters.settings(profile, CHAPTERS, [], book.root)
+    chapters.check_relations(profile, [chapter for chapter in CHAPTERS if chapter.stem in found], found)
+    assert found
 
 
 # --- the page on running the book

@@ -35,6 +35,7 @@ def edit(path, old, new):
 
 def test_words_comments_times_and_what_is_not_reached_train_nothing(mini):
     cells = list(CHAPTERS["02_scaled"])
+    cells[0] = cells[0].replace("by (-9 to 9)", "with (no unit; -99 to 99)")
     cells[2] = "# a comment\n" + cells[2]
     mini.write("02_scaled", *cells, words="Other words.")
     helper = mini.root / "src/helpers/arithmetic.py"
@@ -217,7 +218,7 @@ def test_what_is_not_declared_is_neither_read_nor_written(mini, made_once, call,
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--set", "factor=x"], "expected float, found str 'x'"), (["--what"], "unrecognized arguments: --what")],
+    [(["--set", "factor=x"], "expected a number -9 to 9, found 'x'"), (["--what"], "unrecognized arguments: --what")],
 )
 def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
     done = mini.run(*arguments)

@@ -8,15 +8,15 @@ from helpers.run import chapters
 from helpers.run.chapters import Book, UserError
 
 CELL = """profile: str = "demo"  # workspace (a name)
-seed: int = 1  # seeds every draw (any)
-rate: float = 0.5  # learning rate (above 0)
-batch: int = 8  # samples at a time (1 or more; fewer need less memory)
-reach: float = 2.0  # how near (km; 2 or more)
-flag: bool = False  # a switch
-names: list = ["a"]  # some names
-sizes: dict = {"a": 1}  # some sizes
-site_table: str = ""  # a table (empty: none)
-native_folder: str = ""  # a folder (empty: none)"""
+seed: int = 1  # seeds every draw (0 to 99)
+rate: float = 0.5  # learning rate (above 0, up to 2)
+batch: int = 8  # samples at a time (1 to 64; fewer need less memory)
+reach: float = 2.0  # how near (km; 0 or 2 to 9)
+flag: bool = False  # a switch (true or false)
+names: list = ["a"]  # some names (0 to 3 names)
+sizes: dict = {"a": 1}  # some sizes (0 to 3 names, each 0 to 9)
+site_table: str = ""  # a table (a path or empty)
+native_folder: str = ""  # a folder (a path or empty)"""
 
 
 DECLARED = """
@@ -31,7 +31,7 @@ DECLARED = """
 @pytest.fixture
 def book(tmp_path):
     (tmp_path / "notebooks" / "profiles").mkdir(parents=True)
-    third = 'profile: str = "demo"  # a name\nonly_here: int = 3  # a number'
+    third = 'profile: str = "demo"  # workspace (a name)\nonly_here: int = 3  # a number (1 to 9)'
     for stem, cell in {"01_first": CELL, "02_second": CELL, "03_third": third}.items():
         nbformat.write(notebook(stem, cell), tmp_path / "notebooks" / f"{stem}.ipynb")
     (tmp_path / "notebooks" / "chapters.yml").write_text(DECLARED)
@@ -42,7 +42,9 @@ def resolve(book, text, *overrides):
     (book.notebooks / "profiles" / "trial.yml").write_text(text)
     profile, everything = chapters.load(book, "trial"), chapters.discover(book.notebooks)
     chosen = chapters.settings(profile, everything, list(overrides), book.root)
-    chapters.check_outside(profile, [c for c in everything if c.stem in chosen], chosen)
+    running = [c for c in everything if c.stem in chosen]
+    chapters.check_relations(profile, running, chosen)
+    chapters.check_outside(profile, running, chosen)
     return chosen
 
 
@@ -72,9 +74,9 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
         ("common: {sed: 2}", (), "common: there is no parameter 'sed'; did you mean 'seed'?"),
         ("01_first: {profile: demo}", (), "there is no parameter 'profile'"),
         ("09_ninth: {seed: 2}", (), "there is no chapter '09_ninth'; the chapters are 01_first, 02_second, 03_third"),
-        ("01_first: {seed: 2.5}", (), "01_first.seed: expected int, found float 2.5"),
-        ("01_first: {seed: true}", (), "01_first.seed: expected int, found bool True"),
-        ("", ("batch=-1",), "--set batch=-1: expected 1 or more, found -1; give a greater number"),
+        ("01_first: {seed: 2.5}", (), "01_first.seed: expected a whole number 0 to 99, found 2.5; correct it"),
+        ("01_first: {seed: true}", (), "01_first.seed: expected a whole number 0 to 99, found True"),
+        ("", ("batch=-1",), "--set batch=-1: 01_first.batch: expected a whole number 1 to 64, found -1; correct it"),
         ("common: {seed: [}", (), "expected YAML"),
         ("common: {seed: 1, seed: 2}", (), "found the key 'seed' twice; keep one"),
         ("01_first: {seed: 1}\n01_first: {batch: 2}", (), "found the key '01_first' twice"),
@@ -84,7 +86,7 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
         ("common: {names: " + 40 * "[" + 40 * "]" + "}", (), "found more than 32 levels"),
         ("# " + 2**20 * "x", (), "found 1048578 characters"),
         ("chapters: []", (), "chapters: expected at least one, found none"),
-        ("", ("sizes={a: 1, a: 2}",), "--set sizes={a: 1, a: 2}: expected dict"),
+        ("", ("sizes={a: 1, a: 2}",), "found the key 'a' twice; keep one"),
         ("", ("seed",), "--set seed: expected name=value"),
         ("", ("profile=x",), "chosen by --profile x"),
         ("common: {site_table: no.csv}", (), "01_first.site_table: expected a file, found nothing at"),
@@ -121,7 +123,7 @@ def test_paths_outside_are_found_from_the_book_and_variables_filled_in(book, mon
 
 
 def test_a_chapter_that_lacks_a_path_it_needs_is_left_out_unless_the_profile_lists_it(book):
-    cell = 'profile: str = "demo"  # a name\nmaps: str = ""  # a map (a path)'
+    cell = 'profile: str = "demo"  # workspace (a name)\nmaps: str = ""  # a map (a path or empty)'
     nbformat.write(notebook("04_fourth", cell), book.notebooks / "04_fourth.ipynb")
     (book.notebooks / "chapters.yml").write_text(f"{DECLARED}04_fourth: {{paths: {{maps: file}}, needs: [maps]}}")
     (book.root / "map.nc").write_text("x")
@@ -134,6 +136,9 @@ def test_a_chapter_that_lacks_a_path_it_needs_is_left_out_unless_the_profile_lis
 @pytest.mark.parametrize(
     ("line", "message"),
     [
+        ("wrong: int = 3  # times (3 or more)", "expected a comment that ends in one range for int"),
+        ("wrong: int = 3  # times (1 to 9; 2 to 8)", "expected a comment that ends in one range for int"),
+        ("wrong: int = 3  # times (4 to 9)", "parameter wrong: expected a whole number 4 to 9, found 3"),
         ("wrong: tuple = ()  # no", "expected a type among int, float, str, bool, list, dict, found tuple"),
         ("wrong: int = 3 * 4  # no", "expected a literal, found 3 * 4"),
         ("wrong: int = 3  # no, a = b", "expected one line"),
@@ -152,6 +157,13 @@ def test_a_parameter_that_cannot_be_set_is_named(book, line, message):
         ("03_third: {}", "", "03_third: found no entry; write one"),
         ("03_third: {}", "03_third: {}\n09_ninth: {}", "09_ninth: found no such notebook; drop the entry"),
         ("03_third: {}", "03_third: {reads: [x]}", "03_third: reads x, which no chapter writes"),
+        ("03_third: {}", "03_third: {relations: [only_here]}", "only_here: expected a comparison of parameters, found"),
+        ("03_third: {}", "03_third: {relations: [here < 3]}", "here < 3: there is no parameter 'here'; correct it"),
+        (
+            "03_third: {}",
+            "03_third: {relations: [only_here < 3]}",
+            "03_third: expected only_here < 3, found only_here 3",
+        ),
         ("03_third: {}", "03_third: {writes: {x: {file: x.csv}}}", "03_third: x: expected .* with file and holds"),
         ("site_table: file", "site_tabel: file", "01_first: paths: site_tabel: found no such parameter"),
     ],

@@ -136,7 +136,8 @@ def test_the_runner_greets_a_cluster_and_tells_its_kernels(mini, tmp_path):
 
 def chapter_that_tells():
     """A chapter whose result says who did its pieces of work."""
-    parameters = 'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds (any)\nflag: bool = True  # (any)'
+    parameters = 'profile: str = "demo"  # workspace (a name)\nseed: int = 7  # seeds (0 to 99)'
+    parameters += "\nflag: bool = True  # (true or false)"
     work = (
         "import os, time\nimport pandas as pd\nfrom helpers import tasks\nfrom helpers.workspace import Workspace\n"
         "ws = Workspace(profile)\ndef work(k):\n    time.sleep(0.3)\n    return os.getppid()"

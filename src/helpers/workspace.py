@@ -94,7 +94,8 @@ class Artefact:
 
 
 DECLARED = "chapters.yml"
-KINDS = {"of": str, "reads": list, "reads_if_there": list, "writes": dict, "paths": dict, "needs": list}
+KINDS = {"of": str, "writes": dict, "paths": dict}
+KINDS |= dict.fromkeys(("reads", "reads_if_there", "needs", "relations"), list)
 """What an entry of ``chapters.yml`` may hold; its head says what each is."""
 
 

@@ -103,6 +103,7 @@ def plan(book: Book, options: argparse.Namespace) -> Plan:
     settings = chapters.settings(profile, everything, overrides, book.root)
     mine = [chapter for chapter in profile.among(everything) if chapter.stem in settings]
     only = chapters.choose(mine, options.only, f"--only, profile {profile.name}") if options.only else mine
+    chapters.check_relations(profile, only, settings)
     chapters.check_outside(profile, only, settings)
     if not options.no_pages:
         pages.contents(book.root, {chapter.stem for chapter in mine})

@@ -2,7 +2,7 @@
 
 ``notebooks/chapters.yml`` declares what each chapter reads, writes and needs. A value of a parameter has four layers,
 each over the one before: the notebook's own default, the profile's ``common:``, its section for the chapter, and
-``--set`` on the command line. Every name and type is checked before anything runs.
+``--set`` on the command line. Every name, type and range is checked before anything runs.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import difflib
-import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,12 @@ import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
 from helpers import store, strict, tasks, workspace
-from helpers.run import cluster
+from helpers.run import cluster, ranges
+from helpers.run.ranges import Range, Relation
 from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
-LEAST = re.compile(r"[(;] ?(\d+) or more\b")
-"""How the comment of a number says what the least allowed one is, which the page of parameters shows too."""
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -103,32 +101,42 @@ class Book:
 
 @dataclass(frozen=True)
 class Parameter:
-    """One line of a chapter's parameters cell: ``name: type = default  # help``; ``type`` is a key of `TYPES`."""
+    """One line of a chapter's parameters cell: ``name: type = default  # help``; ``type`` is a key of `TYPES`.
+
+    ``range`` is what the help says of values that are allowed.
+    """
 
     name: str
     type: str
     default: Any
     help: str
+    range: Range
+
+    @property
+    def expected(self) -> str:
+        """What an error says of values that are allowed."""
+        return f"{ranges.WORDS.get(self.type, '')}{self.range}"
 
     def checked(self, value: Any, place: str) -> Any:
-        """Return ``value`` as this parameter's type (see `typed`); raise UserError where its help asks for more."""
-        value, least = typed(value, self.type, place), LEAST.search(self.help)
-        if least and self.type in ("int", "float") and value < int(least[1]):
-            raise UserError(f"{place}: expected {least[1]} or more, found {value}; give a greater number")
-        return value
+        """Return ``value`` as this parameter's type (see `typed`); raise UserError where it isn't in the range.
+
+        A text with a ``${VARIABLE}`` is checked once that is filled in.
+        """
+        found = typed(value, self.type)
+        if type(found) is not TYPES[self.type] or not (_has_variable(found) or self.range.admits(found)):
+            raise UserError(f"{place}: expected {self.expected}, found {ranges.shown(value)}; correct it")
+        return found
 
 
-def typed(value: Any, kind: str, place: str) -> Any:
-    """Return ``value`` as ``kind``: a whole number passes for a float, and so does text such as ``1e-3``.
+def typed(value: Any, kind: str) -> Any:
+    """Return ``value`` as ``kind`` if it can be read so: a whole number as a float, and a text such as ``1e-3``.
 
-    >>> typed(1, "float", "here"), typed("1e-3", "float", "here")
-    (1.0, 0.001)
+    >>> typed(1, "float"), typed("1e-3", "float"), typed("a", "float")
+    (1.0, 0.001, 'a')
     """
     if kind == "float" and isinstance(value, int | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
-            value = float(value)
-    if type(value) is not TYPES[kind] or (kind == "float" and not math.isfinite(value)):
-        raise UserError(f"{place}: expected {kind}, found {type(value).__name__} {value!r}; give a value of that type")
+            return float(value)
     return value
 
 
@@ -149,6 +157,8 @@ class Chapter:
         Those of them that the chapter can't run without.
     of : str
         What planet it is about where that doesn't go by the profile; empty where it does.
+    relations : tuple of str
+        What must hold between its parameters; see `helpers.run.ranges.Relation`.
     """
 
     path: Path
@@ -158,6 +168,7 @@ class Chapter:
     paths: Mapping[str, str] = field(default_factory=dict, hash=False)
     needs: tuple[str, ...] = ()
     of: str = ""
+    relations: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -212,7 +223,8 @@ class Chapter:
         Raises
         ------
         UserError
-            A line is hidden from Papermill, a type is none of `TYPES`, or a default is no literal of that type.
+            A line is hidden from Papermill, a type is none of `TYPES`, a comment has no range (see `ranges`), or a
+            default is no literal within it.
         """
         try:
             seen = papermill.inspect_notebook(self.path)
@@ -240,7 +252,15 @@ class Chapter:
                 default = ast.literal_eval(line["default"])
             except (ValueError, SyntaxError) as error:
                 raise UserError(f"{place}: expected a literal, found {line['default']}; write the value out") from error
-            found[name] = Parameter(name, kind, typed(default, kind, place), line["help"])
+            try:
+                allowed = ranges.read(line["help"], kind)
+            except ranges.NoRange as error:
+                raise UserError(
+                    f"{place}: expected a comment that ends in one range for {kind}, as CONTRIBUTING.md has it under A "
+                    f"choice, found {line['help']!r}; write it so"
+                ) from error
+            parameter = Parameter(name, kind, default, line["help"], allowed)
+            found[name] = replace(parameter, default=parameter.checked(default, place))
         return found
 
 
@@ -263,8 +283,8 @@ def discover(folder: Path) -> list[Chapter]:
     for path in found:
         entry = declared[path.stem]
         artefacts = (frozenset(entry.get(key, ())) for key in ("reads", "reads_if_there", "writes"))
-        needs, of = tuple(entry.get("needs", ())), entry.get("of", "")
-        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), needs, of))
+        needs, relations = (tuple(entry.get(key, ())) for key in ("needs", "relations"))
+        chapters.append(Chapter(path, *artefacts, entry.get("paths", {}), needs, entry.get("of", ""), relations))
     return chapters
 
 
@@ -359,7 +379,9 @@ def load(book: Book, name: str) -> Profile:
     reserved = ("description", "common", "chapters", cluster.NAME)
     sections = {key: value or {} for key, value in content.items() if key not in reserved}
     common = dict(content.get("common") or {})
-    where = typed(common.pop(cluster.NAME, None) or content.get(cluster.NAME) or "", "str", f"{path}: {cluster.NAME}")
+    where = common.pop(cluster.NAME, None) or content.get(cluster.NAME) or ""
+    if not isinstance(where, str):
+        raise UserError(f"{path}: {cluster.NAME}: expected str, found {ranges.shown(where)}; correct it")
     where = _expand(where, f"{path}: {cluster.NAME}")
     if where and "://" not in where:
         where = str((book.root / Path(where).expanduser()).resolve())
@@ -405,7 +427,7 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
     Raises
     ------
     UserError
-        For a name that no chapter has, a value of the wrong type, an unset variable.
+        For a name that no chapter has, a value of the wrong type or out of its range, an unset variable.
     """
     known = {chapter.stem: chapter.parameters for chapter in chapters}
     _check_names(profile, known)
@@ -444,7 +466,7 @@ def _check_names(profile: Profile, known: dict[str, dict[str, Parameter]]) -> No
 def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -> None:
     """Put a value of the command line into the layers of the chapters that it is for."""
     target, equals, value = text.partition("=")
-    place = f"--set {text}"
+    place = f"--set {text if text.isprintable() and len(text) <= 200 else ranges.shown(text)}"
     if not equals:
         raise UserError(f"{place}: expected name=value, found no '='; write it as --set seed=7")
     number, _, name = target.rpartition(".")
@@ -462,10 +484,11 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
             try:
                 read = strict.load(value)
             except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
+                found = " ".join(str(error).split())
                 raise UserError(
-                    f"{place}: expected {parameter.type}, found {value!r}; write it as YAML, such as [1, 2]"
+                    f"{place}: expected {parameter.expected}, found {found:.100}; write it as YAML, like [1, 2]"
                 ) from error
-        read = parameter.checked(read, place)
+        read = parameter.checked(read, f"{place}: {stem}.{name}")
         if chapter.paths.get(name, "module") != "module" and read and not VARIABLE.match(read):
             read = str(Path(read).expanduser().absolute())
         layers[stem][name] = read
@@ -483,6 +506,9 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
     place = f"{profile.path}: {stem}"
     shown = {name: known[name].checked(value, f"{place}.{name}") for name, value in (defaults | layer).items()}
     values = {name: _expand(value, f"{place}.{name}") for name, value in shown.items()}
+    for name, value in values.items():
+        if value != shown[name]:
+            known[name].checked(value, f"{place}.{name}")
     given = {name: kind for name, kind in chapter.paths.items() if values[name]}
     outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in given if given[name] != "module"}
     lacking = tuple(name for name in chapter.needs if not values[name])
@@ -493,6 +519,12 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
         outside[name] = guests.own_module(values[name], f"{place}.{name}")
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     return Settings(values, shown, changed, outside, lacking)
+
+
+def _has_variable(value: Any) -> bool:
+    """Say whether a ``${VARIABLE}`` stands in a text, or among those of a list or mapping."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return any(isinstance(each, str) and VARIABLE.search(each) for each in held)
 
 
 def _expand(value: Any, place: str) -> Any:
@@ -525,3 +557,28 @@ def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str,
             elif not (path.is_dir() if kind == "folder" else path.is_file()):
                 found = "something else" if path.exists() else "nothing"
                 raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")
+
+
+def check_relations(profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> None:
+    """Raise where what a chapter declares of its parameters together doesn't hold.
+
+    A relation to another chapter that isn't among ``settings`` is not asked.
+    """
+    others = {f"{stem[:2]}.{name}": value for stem, one in settings.items() for name, value in one.values.items()}
+    running = {stem[:2] for stem in settings}
+    for chapter in chapters:
+        values = settings[chapter.stem].values | others
+        for text in chapter.relations:
+            place = f"{chapter.path.with_name(workspace.DECLARED)}: {chapter.stem}: relations: {text}"
+            try:
+                relation = Relation.of(text)
+            except ranges.NoRange as error:
+                raise UserError(f"{place}: expected a comparison of parameters, found none; correct it") from error
+            if {name[:2] for name in relation.names if "." in name} - running:
+                continue
+            if lacking := [name for name in relation.names if name not in values]:
+                raise UserError(f"{place}: there is no parameter {lacking[0]!r}; correct it")
+            if not relation.holds(values):
+                found = ", ".join(f"{name} {ranges.shown(values[name])}" for name in relation.names)
+                way = f"correct them in {profile.path}, or by --set"
+                raise UserError(f"{chapter.stem}: expected {text}, found {found}; {way}")
