@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import logging
 import os
 import posixpath
 import re
@@ -245,6 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--profile", default="demo", help="a profile whose pages are built (default: demo)")
     line.add_argument("--to", type=Path, help="the file (default: _build/PROFILE/book.pdf)")
     options = line.parse_args(arguments)
+    logging.getLogger("pypdf").setLevel(logging.ERROR)  # it counts the objects of every print, and finds too many
     try:
         book = Book.here()
         index = pages.index(book, options.profile)
