@@ -202,13 +202,13 @@ def bound(
     def note(place: Place, parent: object) -> object:
         found = places["/" + place.id]
         number = whole.get_destination_page_number(found)
-        return writer.add_outline_item(place.title, number, parent, fit=Fit.xyz(top=found.top))
+        return writer.add_outline_item(title=place.title, page_number=number, parent=parent, fit=Fit.xyz(top=found.top))
 
     for part in parts:
         parent = None
         if part.caption:
             start = whole.get_destination_page_number(places["/" + part.chapters[0].id])
-            parent = writer.add_outline_item(part.caption, start, bold=True)
+            parent = writer.add_outline_item(title=part.caption, page_number=start, bold=True)
         for each in part.chapters:
             mark = note(each, parent)
             for section in each.sections:

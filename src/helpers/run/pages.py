@@ -199,9 +199,7 @@ def check_complete(pages: Path, html: Path) -> None:
             f"_toc.yml: expected {len(listed)} pages, found no {', '.join(lost)}; the log beside {pages} may say why"
         )
     if orphans := sorted((built | found(pages, "*.md", "*.ipynb")) - listed):
-        raise UserError(
-            f"_toc.yml: found no entry for {', '.join(orphans)}, expected one a page; add it, or drop the page"
-        )
+        raise UserError(f"_toc.yml: expected an entry for each page, found none for {', '.join(orphans)}; add it")
 
 
 def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
