@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,9 @@ def test_the_citation_is_bibtex_with_version_run_and_study(frame):
     assert "url" not in parse_string(frame.bibtex(citation, LABEL), "bibtex").entries["reco_book"].fields
 
 
-def test_zenodo_is_told_what_the_citation_says():
+def test_the_version_is_the_same_everywhere_and_zenodo_is_told_what_the_citation_says():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == str(editions.cited(ROOT)["version"])
     assert (ROOT / ".zenodo.json").read_text(encoding="utf-8") == editions.zenodo(editions.cited(ROOT))
 
 
@@ -64,6 +67,7 @@ class Kept:
         for name in list(self.environment()):
             monkeypatch.setenv(name, self.environment()[name])
         (self.root / ".gitignore").write_text("outputs/\n_build/\n__pycache__/\n")
+        (self.root / "pyproject.toml").write_text('[project]\nversion = "0.0"\n')
         self.git("init", "-q")
         self.release("v0.1", "First words.")
 

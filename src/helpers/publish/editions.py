@@ -5,8 +5,8 @@ edition before. ``latest`` leads to the newest. One file, ``editions.js``, knows
 each, older ones too, lead to the others; it works on pages that are opened as files. Of the run, what is needed for
 `helpers.publish.compare` is kept in ``runs``, which need not be published.
 
-With ``--prepare`` it writes a version into ``CITATION.cff`` and makes ``.zenodo.json`` from that; commit them, write
-the changelog, build the pages, and cut the edition.
+With ``--prepare`` it writes a version into ``CITATION.cff`` and ``pyproject.toml``, and makes ``.zenodo.json`` from the
+first. Then write the changelog, commit, build the pages, and cut the edition.
 """
 
 from __future__ import annotations
@@ -94,10 +94,11 @@ def cited(root: Path) -> dict:
 
 
 def prepare(root: Path, version: str) -> None:
-    """Write a version into ``CITATION.cff``, and ``.zenodo.json`` after it."""
-    path = root / "CITATION.cff"
-    text = path.read_text(encoding="utf-8")
-    path.write_text(re.sub(r"^version: .*$", f'version: "{version[1:]}"', text, flags=re.MULTILINE), encoding="utf-8")
+    """Write a version into ``CITATION.cff`` and ``pyproject.toml``, and ``.zenodo.json`` after the first."""
+    for name, line in (("CITATION.cff", 'version: "{}"'), ("pyproject.toml", 'version = "{}"')):
+        text, start = (root / name).read_text(encoding="utf-8"), line.partition('"')[0]
+        told = re.sub(rf"^{start}.*$", line.format(version[1:]), text, count=1, flags=re.MULTILINE)
+        (root / name).write_text(told, encoding="utf-8")
     (root / ".zenodo.json").write_text(zenodo(cited(root)), encoding="utf-8")
 
 
@@ -262,7 +263,7 @@ def main(arguments: list[str] | None = None) -> int:
     line = argparse.ArgumentParser(prog="python -m helpers.publish.editions", description=__doc__.splitlines()[0])
     line.add_argument("version", metavar="VERSION", help="such as v1.0")
     line.add_argument("--profile", default="demo", help="a profile whose pages are built (default: demo)")
-    line.add_argument("--prepare", action="store_true", help="write the version to CITATION.cff and .zenodo.json")
+    line.add_argument("--prepare", action="store_true", help="write the version where it is told")
     options = line.parse_args(arguments)
     try:
         book = Book.here()
