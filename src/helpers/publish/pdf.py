@@ -155,14 +155,18 @@ def long_page(home: Path, parts: list[Part], numbers: Mapping[str, int] | None =
     """Return the page to print; with ``numbers`` of pages, by the names of places, its cover and contents alone."""
     config = yaml.safe_load((home / "pages" / "_config.yml").read_text(encoding="utf-8"))
     first = parts[0].chapters[0]
-    html = next((home / "html").glob(f"*/{first.id}.html")).read_text(encoding="utf-8")
+    html = "".join(path.read_text(encoding="utf-8") for path in sorted((home / "html").glob("[bn]*/*.html")))
+    # pages without a formula don't load MathJax
+    formulas = re.search(
+        r'window\.MathJax = (\{.*?\})</script>.*?src="\.\./([^"]*mathjax/startup\.js)', html, re.DOTALL
+    )
+    styles = dict.fromkeys(re.findall(r'<link[^>]*\shref="\.\./([^"]+\.css)', html))
     places = jinja2.Environment(loader=jinja2.PackageLoader("helpers.publish", "."), autoescape=True)
     places.filters["css"] = _css
     return places.get_template("pdf.html").render(
         title=config["title"], author=config["author"], run=first.run, parts=parts, numbers=numbers or {},
-        styles=[f"../html/{address}" for address in re.findall(r'<link[^>]*\shref="\.\./([^"]+\.css)', html)],
-        mathjax=re.search(r"window\.MathJax = (\{.*?\})</script>", html)[1],
-        startup="../html/" + re.search(r'src="\.\./([^"]*mathjax/startup\.js)', html)[1],
+        styles=[f"../html/{address}" for address in styles],
+        mathjax=formulas and formulas[1], startup=formulas and f"../html/{formulas[2]}",
     )  # fmt: skip
 
 
