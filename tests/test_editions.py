@@ -216,11 +216,13 @@ def test_what_myst_says_is_counted_by_kind():
         "⛔️ notebooks/01_a.ipynb:3:255 unknown role: glue:text\n⛔️ book/a.md:3 unknown role: glue:text\n"
         "📖 Built book/a.md in 3 s.\n⚠️  book/a.md Cross reference target was not found: term-npp\n"
         "⚠️  book/a.md:6 unexpected option given\n"
+        '⚠️  book/b.md Duplicate identifier in project "cell-00"\n⚠️  book/b.md Duplicate identifier in project "c-1"\n'
     )
     assert myst.kinds(log) == {
         ("error", "unknown role"): 2,
         ("warning", "Cross reference target was not found"): 1,
         ("warning", "unexpected option given"): 1,
+        ("warning", "Duplicate identifier in project"): 2,
     }
 
 

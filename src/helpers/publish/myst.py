@@ -27,9 +27,10 @@ LEVELS = {"⛔": "error", "⚠": "warning"}
 
 
 def kinds(log: str) -> Counter:
-    """Count what MyST said, by how grave it is and by kind: what comes before the last colon of a line."""
-    found = ((LEVELS[said["grave"]], said["what"].rpartition(": ")[0] or said["what"]) for said in SAID.finditer(log))
-    return Counter(found)
+    """Count what MyST said, by how grave it is and by kind: what a line says before it comes to names."""
+    return Counter(
+        (LEVELS[said["grave"]], re.split(r': | "', said["what"], maxsplit=1)[0]) for said in SAID.finditer(log)
+    )
 
 
 def project(folder: Path) -> dict:
