@@ -1,10 +1,10 @@
-# Nine commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make bench`,
-# `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Twelve commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make pdf`,
+# `make edition`, `make myst`, `make bench`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard bench test test-all
+.PHONY: book mine doctor data compare leaderboard pdf edition myst bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -26,6 +26,15 @@ compare: .venv/.ready  ## two runs on one page: make compare A=demo B=nolag (pro
 
 leaderboard: .venv/.ready  ## score what a course handed in: make leaderboard LABELS=labels.csv DIR=handed_in/
 	@.venv/bin/python -m helpers.publish.leaderboard "$(LABELS)" "$(DIR)"
+
+pdf: .venv/.publish  ## the finished pages of a profile as one PDF, to print and to annotate: make pdf PROFILE=demo
+	@.venv/bin/python -m helpers.publish.pdf --profile $(PROFILE)
+
+edition: .venv/.ready  ## keep the finished pages as an edition: make edition VERSION=v1.0 (first with PREPARE=1, which writes the version)
+	@.venv/bin/python -m helpers.publish.editions "$(VERSION)" --profile $(PROFILE) $(if $(PREPARE),--prepare)
+
+myst: .venv/.publish  ## what MyST's own engine says of the pages of a profile, counted by kind: make myst PROFILE=demo
+	@.venv/bin/python -m helpers.publish.myst --profile $(PROFILE)
 
 # One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
 # the longest first (tests/conftest.py), not those of most tests.

@@ -120,7 +120,8 @@ class Miniature:
         (root / "notebooks" / "chapters.yml").write_text(DECLARED)
         (root / "data" / "shift.csv").write_text("0")
         (root / "requirements.txt").write_text("numpy==2.4.6  # arrays\n")
-        shutil.copy(ROOT / "_config.yml", root / "_config.yml")
+        for name in ("_config.yml", "CITATION.cff"):
+            shutil.copy(ROOT / name, root / name)
         for folder in ("_static", "_ext"):
             shutil.copytree(ROOT / "book" / folder, root / "book" / folder)
         (root / "book" / "references.bib").write_text("")

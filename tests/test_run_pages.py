@@ -203,3 +203,23 @@ def test_mentions_of_an_absent_chapter_become_words(tmp_path, given, plain):
     nbformat.write(made, tmp_path / "05_map.ipynb")
     found = pages.in_words(given, [chapters.Chapter(tmp_path / "05_map.ipynb")])
     assert found == (given if plain is None else plain)
+
+
+def test_each_page_can_be_cited_and_without_an_address_none_offers_its_source(site):
+    for path in sorted((site.root / "_build" / "demo" / "html").glob("[bn]*/*.html")):
+        html = path.read_text()
+        assert '<dialog id="cite"' in html and "@software{reco_book," in html and "cite-button" in html
+        assert "/edit/" not in html and "source-repository-button" not in html
+
+
+@pytest.mark.long
+def test_with_the_repositorys_address_each_page_leads_to_its_source(site):
+    config = site.root / "_config.yml"
+    text = config.read_text()
+    config.write_text(text.replace('url: ""', "url: https://github.com/somebody/book"))
+    done = site.run(pages=True)
+    config.write_text(text)
+    assert done.returncode == 0, done.stderr
+    for path in sorted((site.root / "_build" / "demo" / "html").glob("[bn]*/*.html")):
+        source = re.search(r'href="https://github\.com/somebody/book/edit/main/([^"]+)"', path.read_text())[1]
+        assert (site.root / source).is_file() and path.stem in source

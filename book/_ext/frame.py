@@ -11,6 +11,7 @@ import struct
 from html import escape, unescape
 from pathlib import Path
 
+import yaml
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.search import languages
@@ -100,13 +101,91 @@ def size(path: Path) -> tuple[int, int] | None:
 
 
 def add_label(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
-    """Say on each page, and in the browser's title, which run it shows; ``labels.json`` is the runner's."""
-    path = Path(app.srcdir) / "labels.json"
+    """Say on each page which run it shows, in the browser's title too, and how to cite it.
+
+    The runner lays out ``labels.json`` and ``CITATION.cff``.
+    """
+    home = Path(app.srcdir)
+    path = home / "labels.json"
     labels = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if label := labels.get(page, labels.get("")):
         context["theme_announcement"] = banner(label, context["pathto"]("book/parameters"))
+        citation = yaml.safe_load((home / "CITATION.cff").read_text(encoding="utf-8"))
+        title = "" if page == app.config.root_doc else unescape(re.sub("<[^>]+>", "", context.get("title") or ""))
+        entries = bibtex(citation, label, title, app.config.html_theme_options.get("repository_url", ""))
+        context["theme_announcement"] += CITED.format(escape(entries))
+        # the first of the buttons over a page: after those of the theme, which are added before
+        context.setdefault("header_buttons", []).insert(0, CITE)
         run = f"{label['world']}, profile {label['profile']}, commit {label['commit'].split()[0][:8]}"
         context["docstitle"] = f"{context['docstitle']} ({run})"
+
+
+CITE = {
+    "type": "javascript",
+    "javascript": "document.getElementById('cite').showModal()",
+    "text": "Cite",
+    "tooltip": "How to cite this page",
+    "icon": "fas fa-quote-right",
+    "label": "cite-button",
+}
+CITED = (
+    '<dialog id="cite" class="cite" aria-labelledby="cite-title"><h2 id="cite-title">How to cite this page</h2>'
+    '<pre tabindex="0">{}</pre><button type="button" value="copy">Copy</button> '
+    '<button type="button">Close</button></dialog>'
+)
+
+
+def bibtex(citation: dict, label: dict, title: str = "", address: str = "") -> str:
+    """Return how to cite a page, and the study that the book rebuilds, in BibTeX.
+
+    Parameters
+    ----------
+    citation : dict
+        What ``CITATION.cff`` holds.
+    label : dict
+        Of the run that the page shows.
+    title, address : str
+        Of the page; of the repository, where there is one.
+    """
+    known = label["date"] != "unknown"
+    run = f"{label['world']}, profile {label['profile']}, commit {label['commit']}"
+    own = {
+        "author": _authors(citation),
+        "title": f"{{{_tex(citation['title'])}}}",
+        "version": _tex(str(citation["version"])),
+        "year": label["date"][:4] if known else "",
+        "date": label["date"][:10] if known else "",
+        "note": _tex(f"{title}; {run}" if title else run),
+        "url": address,
+    }
+    entries = [("software", "reco_book", own)]
+    for paper in citation.get("references", []):
+        names = {
+            "author": _authors(paper),
+            "title": f"{{{_tex(paper['title'])}}}",
+            "year": str(paper["year"]),
+            "doi": paper["doi"],
+            "publisher": _tex(paper["publisher"]["name"]),
+        }
+        key = f"{paper['authors'][0]['family-names'].lower()}_{paper['year']}"
+        entries.append(("misc", key, names))
+    return "\n\n".join(
+        f"@{kind}{{{key},\n" + "".join(f"  {name} = {{{text}}},\n" for name, text in told.items() if text) + "}"
+        for kind, key, told in entries
+    )
+
+
+def _authors(work: dict) -> str:
+    """Join names; that of a group is not to be taken apart."""
+    names = work["authors"]
+    return " and ".join(
+        f"{{{_tex(n['name'])}}}" if "name" in n else _tex(f"{n['family-names']}, {n['given-names']}") for n in names
+    )
+
+
+def _tex(text: str) -> str:
+    """Write what means something to TeX so that it stands for itself."""
+    return re.sub(r"[&%$#_{}]", r"\\\g<0>", text)
 
 
 def banner(label: dict, parameters: str) -> str:
@@ -183,6 +262,16 @@ def finish(app: Sphinx, error: Exception | None) -> None:
         path.unlink()
 
 
+def offer_sources(app: Sphinx, config) -> None:
+    """Offer to edit a page's source and to open an issue, where it's known where the repository is.
+
+    The laid out pages have the names of their sources, ``book/data.md`` and ``notebooks/06_trends.ipynb``.
+    """
+    if config.html_theme_options.get("repository_url"):
+        for button in ("use_edit_page_button", "use_issues_button", "use_repository_button"):
+            config.html_theme_options[button] = True
+
+
 def lighter_formulas(app: Sphinx, config) -> None:
     """Take MathJax in parts, without the menu that makes a tab stop of each formula (`mathjax3_config` names them)."""
     config.mathjax_path = "mathjax/startup.js"
@@ -193,8 +282,9 @@ def setup(app: Sphinx) -> dict:
     languages["en"] = Search
     app.add_enumerable_node(Captioned, "table", title_of, html=(visit_captioned, depart_captioned))
     app.connect("config-inited", lighter_formulas)
+    app.connect("config-inited", offer_sources)
     app.connect("doctree-read", find_tables)
     app.connect("env-get-updated", number_by_chapter, priority=900)
-    app.connect("html-page-context", add_label)
+    app.connect("html-page-context", add_label, priority=900)
     app.connect("build-finished", finish, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -68,6 +68,15 @@ for (const image of article.querySelectorAll("img")) {
   }
 }
 
+// What a page is cited by can be copied.
+const cite = document.getElementById("cite");
+cite?.addEventListener("click", async ({ target }) => {
+  if (target.value === "copy") {
+    await navigator.clipboard.writeText(cite.querySelector("pre").textContent);
+    target.textContent = "Copied";
+  } else if (target.matches("button, dialog")) cite.close();
+});
+
 // The link from a figure to its code opens a cell that is folded.
 const unfold = () => {
   const code = location.hash.startsWith("#code-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));

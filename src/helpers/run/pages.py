@@ -142,20 +142,11 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     Raises
     ------
     UserError
-        When Jupyter Book warns: names the first warning, and the log that holds all of them.
+        When Jupyter Book warns: names the first warning, and the log that holds all of them. When a page is missing, or
+        the contents don't name it.
     """
-    home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
-    chosen = [chapter for chapter in chapters if chapter.stem in settings]
-    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
-    paths += [book.root / "requirements.txt"]
-    rooms = ("run", "products", "provenance.py", "figures/style.py", "space/regions.py")
-    paths += [book.root / "src" / "helpers" / room for room in rooms]
-    paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
-    made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
-    paths += sorted(made, key=lambda place: place.name)
-    shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
-    source, noted = of_value([[digests.of(path) for path in paths], shown]), home / "built.txt"
-    if index(book, profile.name).is_file() and noted.is_file() and noted.read_text() == source:
+    home, source = book.build / profile.name, made_from(book, profile, chapters, settings)
+    if is_fresh(book, profile.name, source):
         return False
     print("building the pages", flush=True)
     home.mkdir(parents=True, exist_ok=True)
@@ -163,10 +154,56 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
         lay_out(book, profile, chapters, settings, laid)
     with workspace.writing(home / "html") as made, workspace.aside(made.with_suffix(".work.part")) as work:
         _jupyter_book(home / "pages", work, home / "html.log")
+        check_complete(home / "pages", work / "_build" / "html")
         (work / "_build" / "html").rename(made)
-    with workspace.writing(noted) as aside:
+    with workspace.writing(home / "built.txt") as aside:
         aside.write_text(source)
     return True
+
+
+def is_fresh(book: Book, profile: str, source: str) -> bool:
+    """Say whether the pages of a profile are there, and made from what `made_from` names so."""
+    noted = book.build / profile / "built.txt"
+    return index(book, profile).is_file() and noted.is_file() and noted.read_text() == source
+
+
+def made_from(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> str:
+    """Return what names all that the pages of a profile are made from now: a digest of its content."""
+    digests = Digests(book.state(profile.name) / "digests.json")
+    chosen = [chapter for chapter in chapters if chapter.stem in settings]
+    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
+    paths += [book.root / "requirements.txt", book.root / "CITATION.cff"]
+    rooms = ("run", "products", "provenance.py", "figures/style.py", "space/regions.py")
+    paths += [book.root / "src" / "helpers" / room for room in rooms]
+    paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
+    made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
+    paths += sorted(made, key=lambda place: place.name)
+    shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
+    return of_value([[digests.of(path) for path in paths], shown])
+
+
+def check_complete(pages: Path, html: Path) -> None:
+    """Compare finished pages with the table of contents of what was laid out for them.
+
+    Raises
+    ------
+    UserError
+        A page of the contents wasn't built; or a page was laid out or built that the contents don't name.
+    """
+    toc = strict.load((pages / "_toc.yml").read_text(encoding="utf-8"))
+    listed = {toc["root"], *(each["file"] for part in toc.get("parts", []) for each in part["chapters"])}
+
+    def found(folder: Path, *kinds: str) -> set[str]:
+        places = (place for home in ("book", "notebooks") for kind in kinds for place in (folder / home).rglob(kind))
+        return {place.relative_to(folder).with_suffix("").as_posix() for place in places}
+
+    built = found(html, "*.html")
+    if lost := sorted(listed - built):
+        raise UserError(
+            f"_toc.yml: expected {len(listed)} pages, found no {', '.join(lost)}; the log beside {pages} may say why"
+        )
+    if orphans := sorted((built | found(pages, "*.md", "*.ipynb")) - listed):
+        raise UserError(f"_toc.yml: expected an entry for each page, found none for {', '.join(orphans)}; add it")
 
 
 def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
@@ -259,7 +296,8 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
         path.write_text(in_words(text, missing), encoding="utf-8")
     toc = contents(book.root, {c.stem for c in ready})
     (pages / "_toc.yml").write_text(yaml.safe_dump(toc, sort_keys=False), encoding="utf-8")
-    shutil.copy(book.root / "_config.yml", pages / "_config.yml")
+    for name in ("_config.yml", "CITATION.cff"):
+        shutil.copy(book.root / name, pages / name)
     every = {name: value for label in told.values() for name, value in (label.changed or {}).items()}
     of = world(book, profile.name, settings)
     whole = Label(profile.name, of, "", profile.description, None, every, *provenance.commit(book.root))
