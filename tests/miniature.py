@@ -16,7 +16,6 @@ import nbformat
 
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book
-from helpers.run.staleness import Digests
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -177,9 +176,7 @@ class Miniature:
     def stale(self, *arguments: str) -> list[str]:
         """List the numbers of the chapters that are stale by themselves; asked in this process, which is quick."""
         todo = runner.plan(self.book, runner.parser().parse_args(arguments))
-        digests = Digests(self.book.state("demo") / "digests.json")
-        runner.check_all(todo, digests)
-        return [chapter.stem[:2] for chapter in todo.only if runner.judged(todo, chapter, digests)[0]]
+        return [chapter.stem[:2] for chapter, why in runner.examine(todo) if why]
 
     def ran(self, *arguments: str) -> list[str]:
         """Run the small book, which must succeed, and list the numbers of the chapters that ran."""

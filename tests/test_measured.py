@@ -11,6 +11,7 @@ from scipy import stats
 from sklearn.metrics import mean_squared_error, r2_score
 
 from helpers import reported
+from helpers.run import __main__ as runner
 from helpers.run import measured, planets
 from helpers.run.chapters import Book, UserError
 from helpers.workspace import Workspace
@@ -152,3 +153,12 @@ def test_trends_of_gridded_gpp_come_out_again(real_data):
     head, kept = reported.aggregates(measured.FOLDER / measured.GPP_TRENDS)
     again = measured.gpp_trends(real_data / head["commands"].rpartition("/")[2])
     pd.testing.assert_frame_equal(again, kept, rtol=1e-5)
+
+
+def test_nothing_is_kept_of_a_run_that_is_stale(mini):
+    def plan(*arguments):
+        return runner.plan(mini.book, runner.parser().parse_args(arguments))
+
+    measured.check_fresh(plan())
+    with pytest.raises(UserError, match="02_scaled: stale .* run python -m helpers.run --profile demo first"):
+        measured.check_fresh(plan("--set", "factor=5"))

@@ -30,7 +30,6 @@ from helpers.publish import compare
 from helpers.run import __main__ as runner
 from helpers.run import pages
 from helpers.run.chapters import Book, UserError
-from helpers.run.staleness import Digests
 
 VERSION = re.compile(r"v\d+(\.\d+){1,2}")
 
@@ -158,9 +157,7 @@ def check_fresh(book: Book, profile: str, commit: str) -> provenance.Label:
     """
     way = f"run make book PROFILE={profile}"
     plan = runner.plan(book, runner.parser().parse_args(["--profile", profile]))
-    digests = Digests(book.state(profile) / "digests.json")
-    runner.check_all(plan, digests)
-    if stale := [chapter.stem for chapter in plan.only if runner.judged(plan, chapter, digests)[0]]:
+    if stale := [chapter.stem for chapter, why in runner.examine(plan) if why]:
         raise UserError(f"profile {profile}: expected fresh chapters, found {', '.join(stale)} stale; {way}")
     if not pages.is_fresh(book, profile, pages.made_from(book, plan.profile, plan.everything, plan.settings)):
         raise UserError(f"profile {profile}: expected finished pages of what the sources say now, found none; {way}")

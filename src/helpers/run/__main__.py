@@ -149,6 +149,14 @@ def check_all(plan: Plan, digests: Digests) -> None:
         check_inputs(plan, chapter, digests, {other.stem for other in plan.only})
 
 
+def examine(plan: Plan) -> Iterator[tuple[Chapter, str | None]]:
+    """Yield each chapter that may run, and why it is stale as things are now (None: fresh)."""
+    digests = Digests(plan.book.state(plan.profile.name) / "digests.json")
+    check_all(plan, digests)
+    for chapter in plan.only:
+        yield chapter, judged(plan, chapter, digests)[0]
+
+
 @dataclass
 class Running:
     """A chapter that runs: why, what it is made from, where what it makes waits, its kernel, and since when."""
@@ -401,10 +409,7 @@ def _report(error: Exception, chapter: Chapter, settings: Settings, log: Path) -
 def show(plan: Plan) -> None:
     """Print which chapters would run, and why; and which only if others change their inputs."""
     pending: dict[str, str] = {}
-    digests = Digests(plan.book.state(plan.profile.name) / "digests.json")
-    check_all(plan, digests)
-    for chapter in plan.only:
-        why, _ = judged(plan, chapter, digests)
+    for chapter, why in examine(plan):
         waits = sorted({pending[name] for name in chapter.inputs if name in pending})
         if why or waits:
             pending |= dict.fromkeys(chapter.writes, chapter.stem)

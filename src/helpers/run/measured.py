@@ -24,7 +24,6 @@ from tqdm import tqdm
 from helpers.demo import lag_power
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
-from helpers.run.staleness import Digests
 from helpers.space import regions
 from helpers.stats import significance
 from helpers.workspace import DATA, ROOT, Workspace, artefacts, writing
@@ -148,7 +147,7 @@ def check_fresh(todo: runner.Plan) -> None:
     One that only reads, such as the page on what is kept here, grows stale by being read from, and needn't wait.
     """
     name = todo.profile.name
-    for chapter, why, _ in runner.examine(todo, Digests(todo.book.state(name) / "digests.json")):
+    for chapter, why in runner.examine(todo):
         if why and chapter.writes:
             raise UserError(f"{chapter.stem}: stale ({why}); run python -m helpers.run --profile {name} first")
 
