@@ -188,11 +188,18 @@ def lighter_formulas(app: Sphinx, config) -> None:
     config.mathjax_path = "mathjax/startup.js"
 
 
+def without_address(app: Sphinx, config) -> None:
+    """Show no button to Binder or Colab while the address of the repository isn't known."""
+    if not config.html_theme_options.get("repository_url"):
+        config.html_theme_options.pop("launch_buttons", None)
+
+
 def setup(app: Sphinx) -> dict:
     """Connect it all."""
     languages["en"] = Search
     app.add_enumerable_node(Captioned, "table", title_of, html=(visit_captioned, depart_captioned))
     app.connect("config-inited", lighter_formulas)
+    app.connect("config-inited", without_address)
     app.connect("doctree-read", find_tables)
     app.connect("env-get-updated", number_by_chapter, priority=900)
     app.connect("html-page-context", add_label)

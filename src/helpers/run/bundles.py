@@ -1,6 +1,6 @@
-"""What lets one chapter run by itself, away from the book: its notebook, the helpers, the data and its inputs, as a zip.
+"""What lets one chapter run by itself, away from the book: notebook, helpers, data and its inputs, as a zip.
 
-A bundle is a small book: ``src/helpers``, ``data`` and ``notebooks/chapters.yml`` stand where the helpers look for them,
+A bundle is a small book: ``src/helpers``, ``data`` and ``notebooks/chapters.yml`` stand where helpers look for them,
 what earlier chapters made stands in ``outputs``, and the notebook at the top finds the helpers by a cell of its own.
 The same content gives the same bytes, whenever and wherever the zip is made.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from papermill.parameterize import parameterize_notebook
+from papermill.translators import translate_parameters
 
 from helpers import provenance
 from helpers.provenance import Label
@@ -140,18 +140,13 @@ def files_of(place: Path, parts: Iterable[str] = ("",)) -> dict[str, Path]:
 
 def alone(notebook: nbformat.NotebookNode, settings: Settings) -> nbformat.NotebookNode:
     """Return a copy of a chapter's notebook that finds its helpers beside it, with the values of a run filled in."""
-    if settings.changed:
-        name = settings.values["profile"]
-        made = parameterize_notebook(notebook, settings.changed, comment=f"what profile {name!r} sets, in place of these")
-    else:
-        made = copy.deepcopy(notebook)
+    made = copy.deepcopy(notebook)
     at = next(i for i, cell in enumerate(made.cells) if "parameters" in cell.metadata.get("tags", []))
+    if settings.changed:
+        head = f"what profile {settings.values['profile']!r} sets, in place of the defaults above"
+        values = translate_parameters("python3", "python", settings.changed, head)
+        made.cells.insert(at + 1, nbformat.v4.new_code_cell(values.strip(), id="values-of-the-profile"))
     made.cells.insert(at, nbformat.v4.new_code_cell(FIND, id="find-helpers"))
-    made.metadata.pop("papermill", None)
-    for number, cell in enumerate(made.cells):
-        cell.metadata.pop("papermill", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.id = f"values-{number}"  # else it would be another each time
     return made
 
 

@@ -64,6 +64,15 @@ MARKS = {
 """What the columns of `helpers.figures.shown.table` hold."""
 
 
+IN_BROWSER = ("13_numbers", "14_real_towers")
+"""Chapters that a browser can run, where the pages come with JupyterLite (`helpers.publish.lite`)."""
+
+BROWSER = (
+    '<a href="../lite/lab/index.html?path={notebook}">run it in your browser</a> (no installation; once it is opened, '
+    "Python comes from cdn.jsdelivr.net and some packages from pypi.org)"
+)
+
+
 def index(book: Book, profile: str) -> Path:
     """Return the first page of a profile's book."""
     return book.build / profile / "html" / "index.html"
@@ -139,12 +148,13 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     """
     home, digests = book.build / profile.name, Digests(book.state(profile.name) / "digests.json")
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
-    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
+    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml")]
     paths += [book.root / "requirements.txt"]
-    paths += [book.root / "src" / "helpers" / room for room in ("run", "products", "provenance.py")]
+    paths += [*sorted((book.root / "src" / "helpers").rglob("*.py")), book.root / "data"]  # which zips bring along
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     paths += sorted(made, key=lambda place: place.name)
+    paths += [lite := home / "lite"]  # where it has been built
     shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
     source, noted = of_value([[digests.of(path) for path in paths], shown]), home / "built.txt"
     if index(book, profile.name).is_file() and noted.is_file() and noted.read_text() == source:
@@ -155,6 +165,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
         lay_out(book, profile, chapters, settings, laid)
     with workspace.writing(home / "html") as made, workspace.aside(made.with_suffix(".work.part")) as work:
         _jupyter_book(home / "pages", work, home / "html.log")
+        if lite.is_dir():
+            shutil.copytree(lite, work / "_build" / "html" / "lite")
         (work / "_build" / "html").rename(made)
     with workspace.writing(noted) as aside:
         aside.write_text(source)
@@ -225,10 +237,10 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     (pages / "figures").mkdir()
     for stem, notebook in shown.items():
         offer_figures(notebook, told[stem], pages)
-    rows = []
+    rows, lite = [], (book.build / profile.name / "lite").is_dir()
     for chapter in ready:
         if bundle := bundles.of(book, chapter, settings[chapter.stem], told[chapter.stem]):
-            rows.append(offer_chapter(shown[chapter.stem], chapter, bundle, pages))
+            rows.append(offer_chapter(shown[chapter.stem], chapter, bundle, pages, lite))
     for stem, notebook in shown.items():
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
@@ -336,12 +348,17 @@ def offer_figures(notebook: nbformat.NotebookNode, label: Label, pages: Path) ->
     notebook.cells = cells
 
 
-def offer_chapter(notebook: nbformat.NotebookNode, chapter: Chapter, bundle: bundles.Bundle, pages: Path) -> list[str]:
+def offer_chapter(
+    notebook: nbformat.NotebookNode, chapter: Chapter, bundle: bundles.Bundle, pages: Path, lite: bool
+) -> list[str]:
     """Offer on a chapter's page what lets it run by itself; return the row of the table of such zips."""
     target = pages / "downloads" / f"{chapter.stem}.zip"
     bundles.zipped({f"{chapter.stem}/{name}": content for name, content in bundle.files.items()}, target)
     size = in_bytes(target.stat().st_size)
-    links = [f"{{download}}`this chapter to run by yourself (zip, {size}) <../downloads/{target.name}>`", *bundle.lacking]
+    links = [
+        f"{{download}}`this chapter to run by yourself (zip, {size}) <../downloads/{target.name}>`",
+        *bundle.lacking,
+    ]
     line = "{.figure-links}\n" + " · ".join(links)
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line, id="by-itself"))
     file = f"{{download}}`{target.name} <../downloads/{target.name}>`"
