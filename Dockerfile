@@ -2,7 +2,7 @@
 # docker build -t reco-book . && docker run -p 8888:8888 reco-book
 FROM python:3.12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends git make && rm -rf /var/lib/apt/lists/*
-RUN pip install --no-cache-dir jupyterlab \
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu jupyterlab \
     'numpy==2.4.6' \
     'pandas==3.1.1' \
     'xarray==2026.9.0' \

@@ -47,9 +47,9 @@ CMD ["jupyter", "lab", "--ip=0.0.0.0", "--no-browser", "--allow-root", "notebook
 
 
 def pins(requirements: str) -> list[str]:
-    """Return the packages of a list of requirements, each as pip takes it, without comments.
+    r"""Return the packages of a list of requirements, each as pip takes it, without comments.
 
-    >>> pins("# arrays\\nnumpy==2.4.6  # for all\\n\\nmoto[server]==5.2.5\\n")
+    >>> pins("# arrays\nnumpy==2.4.6  # for all\n\nmoto[server]==5.2.5\n")
     ['numpy==2.4.6', 'moto[server]==5.2.5']
     """
     return [pin for line in requirements.splitlines() if (pin := re.sub(r"(^|\s)#.*", "", line).strip())]

@@ -1,8 +1,8 @@
 """The chapters on numbers for a browser, without an installation: ``python -m helpers.publish.lite --profile demo``.
 
-JupyterLite's site is built from the bundles of these chapters (`helpers.run.bundles`) into ``_build/<profile>/lite``, and
-their pages link to it. Nothing is fetched while it is built. When a reader starts a notebook there, the browser fetches
-Python itself (Pyodide) and the packages that the chapter needs, from the addresses that the page names.
+JupyterLite's site is built from the bundles of these chapters (`helpers.run.bundles`) into ``_build/<profile>/lite``,
+and their pages link to it. Nothing is fetched while it is built. When a reader opens a notebook there, the browser
+fetches Python itself (Pyodide) and the packages that the chapter needs, from the addresses that the page names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NEEDS = {
 its modules: built for the browser, in versions of its own."""
 
 PURE = {"cmcrameri": "cmcrameri", "dask": "dask", "pooch": "pooch"}
-"""What Pyodide lacks, and a browser takes from the index of packages, since it is Python and nothing else: as pinned."""
+"""What Pyodide lacks, and a browser takes from the index of packages since it is plain Python: as pinned."""
 
 GLUE = '''"""What chapters use of myst-nb, where no page is built: `glue` shows a value."""
 
