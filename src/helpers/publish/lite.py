@@ -8,7 +8,7 @@ fetches Python itself (Pyodide) and the packages that the chapter needs, from th
 from __future__ import annotations
 
 import argparse
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +42,9 @@ its modules: built for the browser, in versions of its own."""
 
 PURE = {"cmcrameri": "cmcrameri", "dask": "dask", "pooch": "pooch"}
 """What Pyodide lacks, and a browser takes from the index of packages since it is plain Python: as pinned."""
+
+TIME = re.compile(r'("(?:created|last_modified)": *)"[^"]*"')
+"""Times of files in the site's lists: the same content is to give the same site, whenever it is built."""
 
 GLUE = '''"""What chapters use of myst-nb, where no page is built: `glue` shows a value."""
 
@@ -108,9 +111,6 @@ def build(plan: runner.Plan) -> Path:
         if not stems:
             wanted = ", ".join(pages.IN_BROWSER)
             raise UserError(f"profile {plan.profile.name}: expected a run of {wanted}, found none; run the book first")
-        # no time of a file in the site, so that the same content gives the same site
-        for path in sorted((work / "contents").rglob("*"), reverse=True):
-            os.utime(path, (0, 0))
         options = ["--lite-dir", str(work), "--contents", "contents", "--output-dir", str(work / "site")]
         options += ["--apps", "lab", "--no-sourcemaps"]
         command = [sys.executable, "-m", "jupyterlite_core", "build", *options]
@@ -119,6 +119,9 @@ def build(plan: runner.Plan) -> Path:
             log = home.with_name("lite.log")
             log.write_text(done.stdout + done.stderr, encoding="utf-8")
             raise UserError(f"JupyterLite: expected a site, found an error (the log is {log}); is it installed?")
+        for listed in (work / "site" / "api").rglob("all.json"):
+            text = TIME.sub(r'\1"1970-01-01T00:00:00Z"', listed.read_text(encoding="utf-8"))
+            listed.write_text(text, encoding="utf-8")
         with workspace.writing(home) as aside:
             shutil.move(work / "site", aside)
     return home
