@@ -96,6 +96,10 @@ def test_pages_have_buttons_to_elsewhere_where_the_address_is_set_alone(site, tm
 
     assert buttons(site) == []
     book = site.copy(tmp_path / "book")
+    (book.root / "_build" / "demo" / "lite" / "lab").mkdir(parents=True)
+    (book.root / "_build" / "demo" / "lite" / "lab" / "index.html").write_text("JupyterLite")
+    room = book.root / "src" / "helpers" / "run" / "pages.py"
+    room.write_text(room.read_text().replace('("13_numbers", ', '("02_scaled", '))
     config = book.root / "_config.yml"
     config.write_text(config.read_text().replace('url: ""', "url: https://github.com/someone/reco-book"))
     done = book.run(pages=True)
@@ -106,6 +110,9 @@ def test_pages_have_buttons_to_elsewhere_where_the_address_is_set_alone(site, tm
     ]
     html = (book.root / "_build" / "demo" / "html" / "notebooks" / "02_scaled.html").read_text()
     assert not re.search(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="https?://', html), "asked for when pressed"
+    assert 'href="../lite/lab/index.html?path=02_scaled.ipynb"' in html
+    assert "once it is opened, Python comes from cdn.jsdelivr.net" in text(book, "demo", "notebooks/02_scaled")
+    assert (book.root / "_build" / "demo" / "html" / "lite" / "lab" / "index.html").is_file()
 
 
 def test_the_tables_of_the_registry_hold_every_product_and_every_variable():

@@ -35,6 +35,9 @@ OPENED = {
 }
 """The products of the Demo Earth's native files that a chapter opens: the others, which are large, stay at home."""
 
+LOOKED_AT = {"16_cost_and_scale": ["notebooks/[0-9]*.ipynb", "notebooks/profiles/paper.yml"]}
+"""Other files of the book that a chapter opens, by patterns."""
+
 FIND = """import sys
 
 sys.path.insert(0, "src")  # the book's helpers, which came with this notebook"""
@@ -95,9 +98,9 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> Bundle
     files: dict[str, Path | bytes] = {}
     for path in [*reach.modules(chapter.trees, book.root), *reach.of_cells(chapter.trees, book.root)[1]]:
         files[path.relative_to(book.root).as_posix()] = path
-    for name in (f"notebooks/{DECLARED}", "notebooks/columns.yml", "requirements.txt", "LICENSE"):
-        if (book.root / name).is_file():
-            files[name] = book.root / name
+    more = [f"notebooks/{DECLARED}", "notebooks/columns.yml", "requirements.txt", "LICENSE"]
+    for pattern in [*more, *LOOKED_AT.get(chapter.stem, ())]:
+        files |= {path.relative_to(book.root).as_posix(): path for path in book.root.glob(pattern)}
     lacking, outputs = [], f"outputs/{label.profile}"
     for name, source in inputs.items():
         if not source.exists():

@@ -359,6 +359,8 @@ def offer_chapter(
         f"{{download}}`this chapter to run by yourself (zip, {size}) <../downloads/{target.name}>`",
         *bundle.lacking,
     ]
+    if lite and chapter.stem in IN_BROWSER:
+        links.append(BROWSER.format(notebook=chapter.path.name))
     line = "{.figure-links}\n" + " · ".join(links)
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line, id="by-itself"))
     file = f"{{download}}`{target.name} <../downloads/{target.name}>`"
