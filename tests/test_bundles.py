@@ -109,3 +109,11 @@ def test_chapters_bring_the_native_products_that_they_open(stem):
 def test_every_chapter_that_reads_native_files_says_which():
     reading = {each.stem for each in chapters.discover(ROOT / "notebooks") if "native" in each.inputs}
     assert reading == set(bundles.OPENED)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("stem", ["14_real_towers", "16_cost_and_scale"])
+def test_chapters_of_the_book_that_need_no_others_run_by_themselves(stem, tmp_path, monkeypatch):
+    monkeypatch.setenv("RECO_OUTPUTS", str(tmp_path / "outputs"))
+    page = run_alone(unpacked(bundle_of(chapters.Book.here(), stem).files, tmp_path), stem)
+    assert any(output.get("data", {}).get("image/png") for cell in page.cells for output in cell.get("outputs", []))

@@ -132,7 +132,8 @@ def test_a_chapter_runs_where_only_a_browsers_modules_are(plan, tmp_path):
 
 @pytest.mark.long
 def test_the_site_is_built_from_the_bundles_and_gets_its_kernel_when_it_is_started(plan):
-    pytest.importorskip("jupyterlite_pyodide_kernel", reason="wants requirements-publish.txt")
+    for name in ("jupyterlite_pyodide_kernel", "jupyter_server"):
+        pytest.importorskip(name, reason="wants requirements-publish.txt")
     home = lite.build(plan)
     notebook = nbformat.read(home / "files" / "14_real_towers.ipynb", as_version=4)
     (first,) = [cell.source for cell in notebook.cells if cell.source.startswith("%pip")]

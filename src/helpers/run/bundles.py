@@ -42,7 +42,7 @@ FIND = """import sys
 
 sys.path.insert(0, "src")  # the book's helpers, which came with this notebook"""
 
-MARK = "Only that this file is here counts: it says that the planet is a made one. No cell of this chapter reads it.\n"
+MARK = "That this file is here says that the planet is a made one. The truth itself is not in it.\n"
 
 README = """{title}
 
@@ -115,6 +115,7 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> Bundle
             )
         else:
             files |= {f"{outputs}/{place}": path for place, path in files_of(local(source), only).items()}
+    # a chapter that lacks the truth must not call its figures real; one that reads it fails, and says why
     if "truth" in book.artefacts and book.artefact(label.profile, "truth").exists():
         files.setdefault(f"{outputs}/{book.artefacts['truth'].file}", MARK.encode())
     notebook = alone(chapter.notebook, settings)
