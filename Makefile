@@ -1,10 +1,10 @@
-# Twelve commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make pdf`,
-# `make edition`, `make myst`, `make bench`, `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Each command sets up .venv first, when requirements.txt or pyproject.toml changed; those
+# that publish take more packages, of requirements-publish.txt.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard pdf edition myst bench test test-all
+.PHONY: book mine doctor data compare leaderboard pdf edition myst lite environments bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -35,6 +35,12 @@ edition: .venv/.ready  ## keep the finished pages as an edition: make edition VE
 
 myst: .venv/.publish  ## what MyST's own engine says of the pages of a profile, counted by kind: make myst PROFILE=demo
 	@.venv/bin/python -m helpers.publish.myst --profile $(PROFILE)
+
+lite: .venv/.publish  ## chapters 13 and 14 for a browser, beside the pages of a profile that has been run: make lite PROFILE=demo
+	@.venv/bin/python -m helpers.publish.lite --profile $(PROFILE)
+
+environments: .venv/.ready  ## binder/environment.yml and Dockerfile anew, after a change of requirements.txt
+	@.venv/bin/python -m helpers.publish.environments
 
 # One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
 # the longest first (tests/conftest.py), not those of most tests.

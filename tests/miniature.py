@@ -126,7 +126,8 @@ class Miniature:
         (root / "book" / "references.bib").write_text("")
         (root / "book" / "intro.md").write_text("# A small book\n\n[](../notebooks/03_total.ipynb)\n")
         (root / "book" / "tables.md").write_text(
-            "# Tables\n\n<!-- table: parameters -->\n\n## Downloads\n\n<!-- table: downloads -->\n"
+            "# Tables\n\n<!-- table: parameters -->\n\n## Downloads\n\n<!-- table: downloads -->\n\n"
+            "## Bundles\n\n<!-- table: bundles -->\n"
         )
         entries = "".join(f"      - file: notebooks/{stem}\n" for stem in CHAPTERS)
         (root / "_toc.yml").write_text(

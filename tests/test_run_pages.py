@@ -91,6 +91,44 @@ def test_a_value_is_shown_as_it_is_whatever_it_holds(text):
     assert shown and unescape(shown[1]).split() == repr(text).split()  # a browser draws many spaces as one
 
 
+def test_a_chapter_offers_what_lets_it_run_by_itself(site):
+    html = site.root / "_build" / "demo" / "html"
+    page = (html / "notebooks" / "02_scaled.html").read_text()
+    (link,) = set(re.findall(r'href="(\.\./_downloads/[^"]*/02_scaled\.zip)"', page))
+    with zipfile.ZipFile((html / "notebooks" / link).resolve()) as bundle:
+        assert bundle.read("02_scaled/outputs/demo/numbers.csv") == (site.outputs() / "numbers.csv").read_bytes()
+    assert "02_scaled.zip" in text(site, "demo", "book/tables")
+    assert (
+        "01_numbers.zip" not in (site.root / "_build" / "part" / "html" / "notebooks" / "01_numbers.html").read_text()
+    )
+
+
+def test_pages_have_buttons_to_elsewhere_where_the_address_is_set_alone(site, tmp_path):
+    def buttons(book):
+        html = (book.root / "_build" / "demo" / "html" / "notebooks" / "02_scaled.html").read_text()
+        return re.findall(r'href="(https://(?:mybinder|colab)[^"]*)"', html)
+
+    assert buttons(site) == []
+    book = site.copy(tmp_path / "book")
+    (book.root / "_build" / "demo" / "lite" / "lab").mkdir(parents=True)
+    (book.root / "_build" / "demo" / "lite" / "lab" / "index.html").write_text("JupyterLite")
+    room = book.root / "src" / "helpers" / "run" / "pages.py"
+    room.write_text(room.read_text().replace('("13_numbers", ', '("02_scaled", '))
+    config = book.root / "_config.yml"
+    config.write_text(config.read_text().replace('url: ""', "url: https://github.com/someone/reco-book"))
+    done = book.run(pages=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert buttons(book) == [
+        "https://mybinder.org/v2/gh/someone/reco-book/main?urlpath=lab/tree/notebooks/02_scaled.ipynb",
+        "https://colab.research.google.com/github/someone/reco-book/blob/main/notebooks/02_scaled.ipynb",
+    ]
+    html = (book.root / "_build" / "demo" / "html" / "notebooks" / "02_scaled.html").read_text()
+    assert not re.search(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="https?://', html), "asked for when pressed"
+    assert 'href="../lite/lab/index.html?path=02_scaled.ipynb"' in html
+    assert "once it is opened, Python comes from cdn.jsdelivr.net" in text(book, "demo", "notebooks/02_scaled")
+    assert (book.root / "_build" / "demo" / "html" / "lite" / "lab" / "index.html").is_file()
+
+
 def test_the_tables_of_the_registry_hold_every_product_and_every_variable():
     known = products.products()
     whole, variables, sources = pages.products(), pages.variables(), pages.sources()

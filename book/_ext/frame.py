@@ -263,13 +263,15 @@ def finish(app: Sphinx, error: Exception | None) -> None:
 
 
 def offer_sources(app: Sphinx, config) -> None:
-    """Offer to edit a page's source and to open an issue, where it's known where the repository is.
+    """Offer to edit a page's source, to open an issue, and Binder and Colab, where the repository's address is known.
 
     The laid out pages have the names of their sources, ``book/data.md`` and ``notebooks/06_trends.ipynb``.
     """
     if config.html_theme_options.get("repository_url"):
         for button in ("use_edit_page_button", "use_issues_button", "use_repository_button"):
             config.html_theme_options[button] = True
+    else:
+        config.html_theme_options.pop("launch_buttons", None)
 
 
 def lighter_formulas(app: Sphinx, config) -> None:

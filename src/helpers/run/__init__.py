@@ -8,6 +8,7 @@
 `staleness`    what a chapter was last made from, against what it would be made from now
 `cluster`      where the work is done: on this machine, by a dask scheduler, by jobs of a queue
 `__main__`     the command: plans a run, executes what is stale by Papermill, aside, and puts it in place
+`bundles`      what lets one chapter run by itself: notebook, helpers, data and inputs, as a zip
 `pages`        the pages of one profile, with generated tables, and Jupyter Book over them
 `measured`     a command of its own: what runs on real data gave, kept as aggregates
 `planets`      another: made planets of many seeds, on which the intervals of chapter 11 are put to the test

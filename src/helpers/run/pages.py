@@ -20,7 +20,6 @@ import re
 import shutil
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -31,10 +30,10 @@ import yaml
 
 from helpers import provenance, strict, workspace
 from helpers.provenance import Label
-from helpers.run import staleness
+from helpers.run import bundles, staleness
 from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
 from helpers.run.staleness import Digests, of_value
-from helpers.store import Stored, local
+from helpers.store import local
 
 INJECTED = "injected-parameters"
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\((?:[^)\s]*/)?(\d\d_\w+)(?:\.ipynb|\.md|\.html)?(?:#[^)\s]*)?\)")
@@ -67,8 +66,14 @@ MARKS = {
 }
 """What the columns of `helpers.figures.shown.table` hold."""
 
-OFFERED = 30 * 2**20
-"""Artefacts over this many bytes are not copied into the pages: the table says where they are."""
+
+IN_BROWSER = ("13_numbers", "14_real_towers")
+"""Chapters that a browser can run, where the pages come with JupyterLite (`helpers.publish.lite`)."""
+
+BROWSER = (
+    '<a href="../lite/lab/index.html?path={notebook}">run it in your browser</a> (no installation; once it is opened, '
+    "Python comes from cdn.jsdelivr.net and some packages from pypi.org)"
+)
 
 
 def index(book: Book, profile: str) -> Path:
@@ -155,6 +160,8 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     with workspace.writing(home / "html") as made, workspace.aside(made.with_suffix(".work.part")) as work:
         _jupyter_book(home / "pages", work, home / "html.log")
         check_complete(home / "pages", work / "_build" / "html")
+        if (home / "lite").is_dir():
+            shutil.copytree(home / "lite", work / "_build" / "html" / "lite")
         (work / "_build" / "html").rename(made)
     with workspace.writing(home / "built.txt") as aside:
         aside.write_text(source)
@@ -171,13 +178,13 @@ def made_from(book: Book, profile: Profile, chapters: list[Chapter], settings: d
     """Return what names all that the pages of a profile are made from now: a digest of its content."""
     digests = Digests(book.state(profile.name) / "digests.json")
     chosen = [chapter for chapter in chapters if chapter.stem in settings]
-    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml", "data/products.yml")]
+    paths = [book.root / place for place in ("book", "notebooks", "_toc.yml", "_config.yml")]
     paths += [book.root / "requirements.txt", book.root / "CITATION.cff"]
-    rooms = ("run", "products", "provenance.py", "figures/style.py", "space/regions.py")
-    paths += [book.root / "src" / "helpers" / room for room in rooms]
+    paths += [*sorted((book.root / "src" / "helpers").rglob("*.py")), book.root / "data"]  # which zips bring along
     paths += [book.executed(profile.name, chapter.stem) for chapter in chosen]
     made = (book.artefact(profile.name, name) for chapter in chosen for name in chapter.writes)
     paths += sorted(made, key=lambda place: place.name)
+    paths += [book.build / profile.name / "lite"]  # where it has been built
     shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
     return of_value([[digests.of(path) for path in paths], shown])
 
@@ -272,6 +279,10 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
     (pages / "figures").mkdir()
     for stem, notebook in shown.items():
         offer_figures(notebook, told[stem], pages)
+    rows, lite = [], (book.build / profile.name / "lite").is_dir()
+    for chapter in ready:
+        if bundle := bundles.of(book, chapter, settings[chapter.stem], told[chapter.stem]):
+            rows.append(offer_chapter(shown[chapter.stem], chapter, bundle, pages, lite))
     for stem, notebook in shown.items():
         for cell in notebook.cells:
             if cell.cell_type == "markdown":
@@ -283,6 +294,7 @@ def lay_out(book: Book, profile: Profile, chapters: list[Chapter], settings: dic
         "products": products,
         "variables": variables,
         "sources": sources,
+        "bundles": lambda: markdown(["chapter", "to run by itself", "size", "what it lacks"], rows),
         "downloads": lambda: downloads(book, profile.name, pages / "downloads", ready, told),
     }
     for path in sorted((pages / "book").rglob("*.md")):
@@ -384,6 +396,25 @@ def offer_figures(notebook: nbformat.NotebookNode, label: Label, pages: Path) ->
             cells.insert(len(cells) - 1, nbformat.v4.new_markdown_cell(f"(code-{name})=", id=f"code-{count}"))
             cells.append(nbformat.v4.new_markdown_cell("{.figure-links}\n" + " · ".join(links), id=f"links-{count}"))
     notebook.cells = cells
+
+
+def offer_chapter(
+    notebook: nbformat.NotebookNode, chapter: Chapter, bundle: bundles.Bundle, pages: Path, lite: bool
+) -> list[str]:
+    """Offer on a chapter's page what lets it run by itself; return the row of the table of such zips."""
+    target = pages / "downloads" / f"{chapter.stem}.zip"
+    bundles.zipped({f"{chapter.stem}/{name}": content for name, content in bundle.files.items()}, target)
+    size = in_bytes(target.stat().st_size)
+    links = [
+        f"{{download}}`this chapter to run by yourself (zip, {size}) <../downloads/{target.name}>`",
+        *bundle.lacking,
+    ]
+    if lite and chapter.stem in IN_BROWSER:
+        links.append(BROWSER.format(notebook=chapter.path.name))
+    line = "{.figure-links}\n" + " · ".join(links)
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line, id="by-itself"))
+    file = f"{{download}}`{target.name} <../downloads/{target.name}>`"
+    return [f"[](../notebooks/{chapter.stem}.ipynb)", file, size, "; ".join(bundle.lacking)]
 
 
 def _figure_files(data: dict[str, Any], place: Path, label: Label, title: str) -> dict[str, str]:
@@ -515,18 +546,19 @@ def downloads(book: Book, profile: str, target: Path, chapters: list[Chapter], l
         maker = next((chapter for chapter in chapters if name in chapter.writes), None)
         source = book.artefact(profile, name)
         if maker and source.exists():
-            if isinstance(source, Stored):
-                size = source.size()
-            else:
-                size = sum(p.stat().st_size for p in [source, *source.rglob("*")] if p.is_file())
-            kibibytes = size / 2**10
-            shown = f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
+            size = bundles.size_of(source)
             offered = f"`{profile}/{artefact.file}` in the outputs folder"
-            if size <= OFFERED:
+            if size <= bundles.LARGEST:
                 columns = workspace.columns(name, book.notebooks)
                 offered = offer(local(source), target, labels[maker.stem], artefact.what, columns)
-            rows.append([offered, shown, maker.title, artefact.what])
+            rows.append([offered, in_bytes(size), maker.title, artefact.what])
     return markdown(["file", "size", "made by", "what it holds"], rows)
+
+
+def in_bytes(size: int) -> str:
+    """Write the size of a file for people."""
+    kibibytes = size / 2**10
+    return f"{math.ceil(kibibytes)}\u00a0KiB" if kibibytes < 1000 else f"{kibibytes / 2**10:.1f}\u00a0MiB"
 
 
 def offer(source: Path, target: Path, label: Label, title: str, columns: provenance.Columns) -> str:
@@ -542,12 +574,5 @@ def offer(source: Path, target: Path, label: Label, title: str, columns: provena
 
 
 def archive(folder: Path, target: Path) -> None:
-    """Zip a folder and what labels it; the same content gives the same bytes, whenever it is made."""
-    files = {f"{folder.name}/{p.relative_to(folder).as_posix()}": p for p in sorted(folder.rglob("*")) if p.is_file()}
-    if (beside := provenance.sidecar(folder)).exists():
-        files[beside.name] = beside
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as bundle:
-        for name, path in files.items():
-            entry = zipfile.ZipInfo(name)
-            entry.external_attr = 0o644 << 16
-            bundle.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, 1)
+    """Zip a folder and what labels it."""
+    bundles.zipped(bundles.files_of(folder), target)

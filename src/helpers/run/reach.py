@@ -143,7 +143,8 @@ def _chains(node: ast.AST) -> Iterator[tuple[str, ...]]:
 class Module:
     """One module of the package, taken apart; ``package`` is the one it stands in, or its own name if it is one."""
 
-    def __init__(self, name: str, source: str, package: str) -> None:
+    def __init__(self, name: str, source: str, package: str, path: Path | None = None) -> None:
+        self.path = path
         self.name, tree, lines = name, ast.parse(source), source.splitlines()
         self.statements = [Statement(line, lines) for line in tree.body if not _is_text(line)]
         self.bound: dict[str, list[Statement]] = {}
@@ -183,7 +184,7 @@ class Module:
 @lru_cache(maxsize=512)
 def _module(name: str, path: Path, package: str, mark: tuple[int, int]) -> Module:
     try:
-        return Module(name, path.read_text(encoding="utf-8"), package)
+        return Module(name, path.read_text(encoding="utf-8"), package, path)
     except SyntaxError as error:
         raise UserError(f"{path}: line {error.lineno}: expected Python, found {error.msg}; correct it") from error
 
@@ -282,6 +283,21 @@ class Reach:
                     self.whole(name)
 
 
+def _followed(trees: list[ast.Module], root: Path) -> tuple[Reach, Module]:
+    reach, cells = Reach(root / "src"), Module("", "\n".join(map(ast.unparse, trees)), "")
+    reach.load(cells)
+    reach.waiting += [(cells, statement) for statement in cells.statements]
+    while reach.waiting:
+        reach.follow(*reach.waiting.pop())
+    return reach, cells
+
+
+def modules(trees: list[ast.Module], root: Path) -> list[Path]:
+    """List the files of the helpers that the code cells of a chapter load, be it only to import them; sorted."""
+    reach, _ = _followed(trees, root)
+    return sorted(module.path for module in reach.loaded.values() if module)
+
+
 def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]], list[Path]]:
     """Return what the code cells of a chapter reach.
 
@@ -299,11 +315,7 @@ def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]],
     data : list of Path
         Files of ``data/`` that cells or definitions name: by their place, or by that of their folder.
     """
-    reach, cells = Reach(root / "src"), Module("", "\n".join(map(ast.unparse, trees)), "")
-    reach.load(cells)
-    reach.waiting += [(cells, statement) for statement in cells.statements]
-    while reach.waiting:
-        reach.follow(*reach.waiting.pop())
+    reach, cells = _followed(trees, root)
     statements = [s for each in reach.reached.values() for s in each if isinstance(s, Statement)]
     exact = shows_docs([*trees, *(s.plain for s in statements)])
     definitions = {
