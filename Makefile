@@ -56,7 +56,9 @@ lock: .venv/.publish  ## every package with its version and hashes, into require
 		--no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.txt
 
 audit: .venv/.publish  ## what is known of holes in the packages of requirements.lock
-	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.lock
+	@mkdir -p _build
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement requirements.lock 2> _build/audit.log \
+		&& tail -n 1 _build/audit.log || { tail -n 1 _build/audit.log >&2; echo "make: all of it is in _build/audit.log" >&2; exit 1; }
 
 .venv/.publish: .venv/.ready requirements-publish.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt

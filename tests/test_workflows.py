@@ -1,10 +1,12 @@
 """Workflows for GitHub, which can't run here: what they may do, what they call, and what actionlint says of them."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -119,6 +121,19 @@ def test_the_lock_has_each_pin_in_its_version_and_hashes_of_all(lock):
 def test_the_lock_names_no_place_and_no_build_that_others_cannot_get(lock):
     assert not re.search(r"https?:|file:|--(extra-)?index|--find-links|--trusted-host|@ |\+cpu|/", lock)
     assert "make lock" in lock.splitlines()[4]
+
+
+def test_an_audit_without_a_network_is_one_line_that_says_so(tmp_path):
+    tools = Path(sys.executable).parent
+    if not (shutil.which("make") and (tools / "pip-audit").exists()):
+        pytest.skip("install make and requirements-publish.txt to run this test")
+    (tmp_path / "requirements.lock").write_text(f"idna==3.10 --hash=sha256:{'0' * 64}\n")
+    command = ["make", "-f", str(ROOT / "Makefile"), "-o", ".venv/.publish", "audit", f"BIN={tools}"]
+    closed = {"HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ | closed, capture_output=True, text=True)
+    lines = (done.stdout + done.stderr).splitlines()
+    assert done.returncode and "Unable to connect to proxy" in lines[0] and "_build/audit.log" in lines[1]
+    assert len(lines) == 3  # the last is make's own
 
 
 def test_links_are_checked_each_by_itself(tmp_path, server):
