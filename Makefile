@@ -50,9 +50,10 @@ links: .venv/.ready  ## whether what the pages link to is there, by Sphinx's own
 	@test -d "_build/$(PROFILE)/pages" || { echo "make: expected the pages of profile $(PROFILE), found none; run make book PROFILE=$(PROFILE)" >&2; exit 2; }
 	@$(BIN)/jupyter-book build "_build/$(PROFILE)/pages" --path-output "_build/$(PROFILE)/links" --builder linkcheck
 
-# pip-compile resolves for the system and the Python that it runs on. No address of an index goes into the file.
+# pip-compile resolves for the system and the Python that it runs on. No address of an index goes into the file. PyPI tells
+# the hashes; of an index that doesn't have PyPI's JSON each file would be downloaded, tens of gigabytes.
 lock: .venv/.publish  ## every package with its version and hashes, into requirements.lock
-	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-emit-index-url \
+	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.txt
 
 audit: .venv/.publish  ## what is known of holes in the packages of requirements.lock

@@ -38,6 +38,16 @@ def test_every_target_that_is_no_file_is_told_to_make():
     assert ".venv/bin" not in MAKEFILE  # which is .venv/Scripts on Windows: BIN says which
 
 
+@pytest.mark.skipif(not shutil.which("make"), reason="install make to run this test")
+def test_make_goes_through_all_that_is_called_also_on_windows():
+    for command in sorted({step["run"] for _, step in STEPS if "run" in step}) + ["make lock"]:
+        for system, home in {"": ".venv/bin/", "Windows_NT": ".venv/Scripts/"}.items():
+            dry = [*command.split(), "--dry-run", f"OS={system}"]
+            done = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert set(re.findall(r"\.venv/\w+/", done.stdout)) == {home}
+
+
 def test_nothing_may_write_but_the_deployment_and_nothing_is_secret():
     for name, flow in FLOWS.items():
         assert flow["permissions"] == {"contents": "read"} and flow["concurrency"]["group"], name
