@@ -1,69 +1,88 @@
-# Each command sets up .venv first, when requirements.txt or pyproject.toml changed; those
-# that publish take more packages, of requirements-publish.txt.
+# The commands are the lines with `##`. Each sets up .venv first, when requirements.txt or pyproject.toml changed; those
+# that teach, publish or test take the packages of requirements-publish.txt too.
 PROFILE ?= demo
+BIN = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard pdf edition myst lite environments bench test test-all
+.PHONY: book mine doctor data compare leaderboard pdf edition myst lite environments status links lock audit bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
-	@.venv/bin/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET)) $(RUN)
+	@$(BIN)/python -m helpers.run --profile $(PROFILE) $(if $(SET),--set $(SET)) $(RUN)
 
 mine: .venv/.ready  ## a profile for a table of your own: make mine TABLE=my_site_years.csv CLIMATE=monthly.csv NAMES="reco=Resp" UNITS='reco="t C ha-1 yr-1"' TO=mine
-	@.venv/bin/python -m helpers.publish.mine "$(TABLE)" $(if $(CLIMATE),--climate "$(CLIMATE)") \
+	@$(BIN)/python -m helpers.publish.mine "$(TABLE)" $(if $(CLIMATE),--climate "$(CLIMATE)") \
 		$(if $(NAMES),--names $(NAMES)) $(if $(UNITS),--units $(UNITS)) $(if $(TO),--to "$(TO)")
 
 doctor: .venv/.ready  ## what a profile needs, what is there, what is missing and how to get it: make doctor PROFILE=paper
-	@.venv/bin/python -m helpers.publish.doctor --profile $(PROFILE)
+	@$(BIN)/python -m helpers.publish.doctor --profile $(PROFILE)
 
 data: .venv/.ready  ## fetch a product: make data PRODUCT=cru_tmp YEARS=2000-2018 TILES=h18v04 TO=folder SET="version=4.09"
-	@.venv/bin/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \
+	@$(BIN)/python -m helpers.fetch $(or $(PRODUCT),--list) $(if $(YEARS),--years $(YEARS)) \
 		$(if $(TILES),--tiles $(TILES)) $(if $(TO),--to "$(TO)") $(if $(SET),--set $(SET)) $(FETCH)
 
 compare: .venv/.ready  ## two runs on one page: make compare A=demo B=nolag (profiles, or folders of outputs)
-	@.venv/bin/python -m helpers.publish.compare "$(A)" "$(B)"
+	@$(BIN)/python -m helpers.publish.compare "$(A)" "$(B)"
 
 leaderboard: .venv/.ready  ## score what a course handed in: make leaderboard LABELS=labels.csv DIR=handed_in/
-	@.venv/bin/python -m helpers.publish.leaderboard "$(LABELS)" "$(DIR)"
+	@$(BIN)/python -m helpers.publish.leaderboard "$(LABELS)" "$(DIR)"
 
 pdf: .venv/.publish  ## the finished pages of a profile as one PDF, to print and to annotate: make pdf PROFILE=demo
-	@.venv/bin/python -m helpers.publish.pdf --profile $(PROFILE)
+	@$(BIN)/python -m helpers.publish.pdf --profile $(PROFILE)
 
 edition: .venv/.ready  ## keep the finished pages as an edition: make edition VERSION=v1.0 (first with PREPARE=1, which writes the version)
-	@.venv/bin/python -m helpers.publish.editions "$(VERSION)" --profile $(PROFILE) $(if $(PREPARE),--prepare)
+	@$(BIN)/python -m helpers.publish.editions "$(VERSION)" --profile $(PROFILE) $(if $(PREPARE),--prepare)
 
 myst: .venv/.publish  ## what MyST's own engine says of the pages of a profile, counted by kind: make myst PROFILE=demo
-	@.venv/bin/python -m helpers.publish.myst --profile $(PROFILE)
+	@$(BIN)/python -m helpers.publish.myst --profile $(PROFILE)
 
 lite: .venv/.publish  ## chapters 13 and 14 for a browser, beside the pages of a profile that has been run: make lite PROFILE=demo
-	@.venv/bin/python -m helpers.publish.lite --profile $(PROFILE)
+	@$(BIN)/python -m helpers.publish.lite --profile $(PROFILE)
 
 environments: .venv/.ready  ## binder/environment.yml and Dockerfile anew, after a change of requirements.txt
-	@.venv/bin/python -m helpers.publish.environments
+	@$(BIN)/python -m helpers.publish.environments
 
 # One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
 # the longest first (tests/conftest.py), not those of most tests.
-TESTED = OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses=auto --dist=loadfile \
+TESTED = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
 	--no-loadscope-reorder
 
 test: .venv/.publish  ## style, units, the tiny book end to end, its notebooks again, its pages: what each change must pass
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(TESTED) -m "not long"
 
 test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(TESTED)
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
-	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
+	@$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
+
+status: .venv/.ready  ## how the chapters of a profile ran, as a page beside the book's: make status PROFILE=tiny
+	@$(BIN)/python -m helpers.publish.status --profile $(PROFILE)
+
+links: .venv/.ready  ## whether what the pages link to is there, by Sphinx's own check: make links PROFILE=tiny
+	@test -d "_build/$(PROFILE)/pages" || { echo "make: expected the pages of profile $(PROFILE), found none; run make book PROFILE=$(PROFILE)" >&2; exit 2; }
+	@$(BIN)/jupyter-book build "_build/$(PROFILE)/pages" --path-output "_build/$(PROFILE)/links" --builder linkcheck
+
+# pip-compile resolves for the system and the Python that it runs on. No address of an index goes into the file. PyPI tells
+# the hashes; of an index that doesn't have PyPI's JSON each file would be downloaded, tens of gigabytes.
+lock: .venv/.publish  ## every package with its version and hashes, into requirements.lock
+	@CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --generate-hashes --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --output-file requirements.lock requirements.txt
+
+audit: .venv/.publish  ## what is known of holes in the packages of requirements.lock
+	@mkdir -p _build
+	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement requirements.lock 2> _build/audit.log \
+		&& tail -n 1 _build/audit.log || { tail -n 1 _build/audit.log >&2; echo "make: all of it is in _build/audit.log" >&2; exit 1; }
 
 .venv/.publish: .venv/.ready requirements-publish.txt
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
 	@touch $@
 
 .venv/.ready: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: expected Python 3.11 or later, found none; install it, or name it: make PYTHON=…" >&2; exit 2; }
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	@touch $@
