@@ -40,6 +40,10 @@ test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@$(TESTED)
 
+.PHONY: students
+students: .venv/.publish  ## notebooks without solutions, their data, and what grades them: make students PROFILE=demo TO=course
+	@.venv/bin/python -m helpers.publish.students --profile $(PROFILE) $(if $(TO),--to "$(TO)")
+
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
 

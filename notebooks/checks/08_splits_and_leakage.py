@@ -27,9 +27,7 @@ def exercise_1_widths(by_t, rules, ladder_folds):
     assert abs((width["corrected"] / width["plain"]) ** 2 - (1 + size / (ladder_folds - 1))) < 1e-3
 
 
-@test_case(
-    failure_message="Three deals, random, places and towers: in each a list of deals, and in a deal the fold of every sample."
-)
+@test_case(failure_message="Three ways to deal, random, places and towers: in each the fold of every sample.")
 def exercise_2_has_three_rules(folds, lot):
     assert set(folds) == {"random", "places", "towers"}
 

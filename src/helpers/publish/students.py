@@ -264,13 +264,14 @@ def files_of(book: Book, chapter: Chapter, profile: str) -> dict[str, Path]:
     These are the helpers, the facts of ``data`` that it reaches, what is declared of chapters, and the artefacts that
     it reads, with what labels them.
     """
-    helpers = [path for path in (book.root / "src").rglob("*") if path.suffix in (".py", ".html")]
+    helpers = [path for path in _inside(book.root / "src" / "helpers") if "__pycache__" not in path.parts]
     declared = [
         *book.notebooks.glob("*.yml"),
         *(book.notebooks / "profiles" / f"{name}.yml" for name in (profile, "paper")),
     ]
     _, facts = reach.of_cells(chapter.trees, book.root)
-    read = [book.artefact(profile, name) for name in chapter.inputs]
+    # every chapter asks whether there is a truth, by which it labels its numbers a made planet's
+    read = [book.artefact(profile, name) for name in {*chapter.inputs, "truth"} & {*book.artefacts}]
     read = [path for each in read for path in (each, provenance.sidecar(each)) if path.exists()]
     found = [path for each in [*helpers, *declared, *facts] for path in _inside(each)]
     bundle = {path.relative_to(book.root).as_posix(): path for path in found}
@@ -334,7 +335,8 @@ def course(book: Book, profile: str, to: Path) -> pd.DataFrame:
             folder.mkdir(parents=True)
         for chapter in plan.chapters:
             checks = checks_of(book.notebooks / "checks" / f"{chapter.stem}.py")
-            source = parameterize_notebook(chapter.notebook, plan.settings[chapter.stem].changed)
+            changed = plan.settings[chapter.stem].changed
+            source = parameterize_notebook(chapter.notebook, changed) if changed else chapter.notebook
             assigned(chapter, source, checks, pins, made := Path(work, chapter.stem))
             shutil.copyfile(made / "student.ipynb", student / "notebooks" / f"{chapter.stem}.ipynb")
             shutil.copyfile(made / "solution.ipynb", teacher / "solutions" / f"{chapter.stem}.ipynb")
