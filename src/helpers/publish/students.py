@@ -21,6 +21,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,12 +35,14 @@ from papermill.parameterize import parameterize_notebook
 
 from helpers import provenance, workspace
 from helpers.run import __main__ as runner
-from helpers.run import reach, staleness
+from helpers.run import pages, reach, staleness
 from helpers.run.chapters import Book, Chapter, UserError
 
 HEADING = re.compile(r"^(?=#{2,3} )", re.MULTILINE)
 EXERCISE = re.compile(r"### Exercise (\d+): (.+)")
-SOLUTION = re.compile(r"^(?P<fence>`{3,})\{admonition\} Solution\n(?::.*\n)*\n*(?P<text>.*?)\n(?P=fence)$", re.M | re.S)
+SOLUTION = re.compile(
+    r"^(?P<fence>`{3,})\{admonition\} Solution\n(?::[^\n]*\n)*\n*(?P<text>.*?)\n(?P=fence)$", re.M | re.S
+)
 FENCED = re.compile(r"^```python\n(.*?)\n```$", re.MULTILINE | re.DOTALL)
 CHECK = re.compile(r"exercise_(\d+)_\w+")
 
@@ -235,6 +238,7 @@ def assigned(
         "show_question_points": True,
         "strip_solutions_from_all_cells": True,  # code outside an exercise may work out a number of its solution
         "generate": bool(checks),
+        "suppress_no_tests_warning": True,
     }
     with tempfile.TemporaryDirectory() as work:
         source, made = Path(work, f"{chapter.stem}.ipynb"), Path(work, "made")
@@ -336,7 +340,8 @@ def course(book: Book, profile: str, to: Path) -> pd.DataFrame:
         for chapter in plan.chapters:
             checks = checks_of(book.notebooks / "checks" / f"{chapter.stem}.py")
             changed = plan.settings[chapter.stem].changed
-            source = parameterize_notebook(chapter.notebook, changed) if changed else chapter.notebook
+            source = parameterize_notebook(chapter.notebook, changed) if changed else deepcopy(chapter.notebook)
+            source.metadata["label"] = pages.label_of(book, plan.profile, chapter, plan.settings).noted()
             assigned(chapter, source, checks, pins, made := Path(work, chapter.stem))
             shutil.copyfile(made / "student.ipynb", student / "notebooks" / f"{chapter.stem}.ipynb")
             shutil.copyfile(made / "solution.ipynb", teacher / "solutions" / f"{chapter.stem}.ipynb")
