@@ -28,7 +28,7 @@ def exercise_1_widths(by_t, rules, ladder_folds):
 
 
 @test_case(failure_message="Three ways to deal, random, places and towers: in each the fold of every sample.")
-def exercise_2_has_three_rules(folds, lot):
+def exercise_2_has_three_rules(folds):
     assert set(folds) == {"random", "places", "towers"}
 
 

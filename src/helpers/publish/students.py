@@ -211,7 +211,7 @@ def _question(exercise: Exercise, checks: list[Check]) -> list[NotebookNode]:
         _raw("BEGIN QUESTION", about),
         *map(v4.new_markdown_cell, exercise.text),
         _raw("BEGIN PROMPT"),
-        CellFactory.create_markdown_response_cell(),
+        v4.new_markdown_cell(CellFactory.create_markdown_response_cell().source),  # which otter tags a second time
         v4.new_code_cell(answer),
         _raw("END PROMPT"),
         _raw("BEGIN SOLUTION"),
