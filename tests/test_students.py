@@ -5,6 +5,7 @@ import re
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import miniature
 import nbformat
@@ -100,19 +101,23 @@ def handed_in(student, answer, to):
     return str(to)
 
 
-def test_a_right_hand_in_gets_all_points_and_wrong_ones_fewer(taught, tmp_path):
-    table = students.course(taught.book, "demo", tmp_path / "course")
-    assert table[["exercise", "graded_by", "points"]].values.tolist() == [[1, "otter", 3], [2, "teacher", 2]]
-    student = tmp_path / "course" / "student" / "notebooks" / "04_apart.ipynb"
-    autograder = str(tmp_path / "course" / "teacher" / "autograders" / "04_apart.zip")
-    answers = {"def twice(x):\n    return 2 * x": 3, "def twice(x):\n    return x * x": 1}
-    for answer, points in answers.items():
-        graded = grade_submission(handed_in(student, answer, tmp_path / "04_apart.ipynb"), autograder, quiet=True)
+def test_a_right_hand_in_gets_all_points_and_wrong_ones_fewer(tmp_path):
+    """By otter itself, from the autograder alone; of a chapter that has nothing but the exercises."""
+    (tmp_path / "checks.py").write_text(CHECKED)
+    notebook = miniature.notebook("04_apart", "seed = 7", words=WORDS)
+    checks = students.checks_of(tmp_path / "checks.py")
+    students.assigned(SimpleNamespace(stem="04_apart"), notebook, checks, ["numpy"], tmp_path)
+    files = {"src/helpers/__init__.py": workspace.ROOT / "src" / "helpers" / "__init__.py"}
+    students.packed(tmp_path / "autograder", files, tmp_path / "autograder.zip")
+    for answer, points in {"def twice(x):\n    return 2 * x": 3, "def twice(x):\n    return x * x": 1}.items():
+        came_back = handed_in(tmp_path / "student.ipynb", answer, tmp_path / "04_apart.ipynb")
+        graded = grade_submission(came_back, str(tmp_path / "autograder.zip"), quiet=True)
         assert (graded.total, graded.possible) == (points, 3), answer
 
 
 def test_no_file_of_students_holds_a_solution_or_a_hidden_check(taught, tmp_path):
-    students.course(taught.book, "demo", tmp_path / "course")
+    table = students.course(taught.book, "demo", tmp_path / "course")
+    assert table[["exercise", "graded_by", "points"]].values.tolist() == [[1, "otter", 3], [2, "teacher", 2]]
     secrets = (b"make the pair", b"x + x", b"nobody knows better", b"2171", b"4342")
     theirs, ours = (contents(tmp_path / "course" / side) for side in ("student", "teacher"))
     assert not [(name, secret) for name, text in theirs.items() for secret in secrets if secret in text]
