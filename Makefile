@@ -5,7 +5,7 @@ BIN = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard pdf edition myst lite environments status links lock audit bench test test-all
+.PHONY: book mine doctor data compare leaderboard students pdf edition myst lite environments status links lock audit bench test test-all
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -27,6 +27,9 @@ compare: .venv/.ready  ## two runs on one page: make compare A=demo B=nolag (pro
 
 leaderboard: .venv/.ready  ## score what a course handed in: make leaderboard LABELS=labels.csv DIR=handed_in/
 	@$(BIN)/python -m helpers.publish.leaderboard "$(LABELS)" "$(DIR)"
+
+students: .venv/.publish  ## notebooks without solutions, their data, and what grades them: make students PROFILE=demo TO=course
+	@$(BIN)/python -m helpers.publish.students --profile $(PROFILE) $(if $(TO),--to "$(TO)")
 
 pdf: .venv/.publish  ## the finished pages of a profile as one PDF, to print and to annotate: make pdf PROFILE=demo
 	@$(BIN)/python -m helpers.publish.pdf --profile $(PROFILE)
@@ -55,6 +58,7 @@ test: .venv/.publish  ## style, units, the tiny book end to end, its notebooks a
 test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(TESTED)
+
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")

@@ -75,7 +75,7 @@ class Bundle:
     lacking: list[str]
 
 
-def of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> Bundle | None:
+def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: int = LARGEST) -> Bundle | None:
     """Return what lets a chapter run by itself on what a run left.
 
     Parameters
@@ -86,6 +86,8 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> Bundle
         With which it was run; they are filled into the notebook.
     label : Label
         Of the run, whose profile says where the inputs are.
+    largest : int
+        Bytes of an input that comes along.
 
     Returns
     -------
@@ -108,7 +110,7 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> Bundle
         artefact, only = book.artefacts[name], OPENED[chapter.stem] if name == "native" else [""]
         parts = [source] if isinstance(source, Stored) else [source / part for part in only]
         size = sum(map(size_of, parts))
-        if size > LARGEST:
+        if size > largest:
             lacking.append(
                 f"{artefact.file} ({size / 2**20:.0f} MiB) is too large to come along: run chapter {artefact.made_by} "
                 f"and copy it from there to {outputs}/"
@@ -144,14 +146,24 @@ def files_of(place: Path, parts: Iterable[str] = ("",)) -> dict[str, Path]:
 
 def alone(notebook: nbformat.NotebookNode, settings: Settings) -> nbformat.NotebookNode:
     """Return a copy of a chapter's notebook that finds its helpers beside it, with the values of a run filled in."""
+    made = filled(notebook, settings)
+    made.cells.insert(_parameters(made), nbformat.v4.new_code_cell(FIND, id="find-helpers"))
+    return made
+
+
+def filled(notebook: nbformat.NotebookNode, settings: Settings) -> nbformat.NotebookNode:
+    """Return a copy of a chapter's notebook with the values of a run in a cell below its parameters."""
     made = copy.deepcopy(notebook)
-    at = next(i for i, cell in enumerate(made.cells) if "parameters" in cell.metadata.get("tags", []))
     if settings.changed:
         head = f"what profile {settings.values['profile']!r} sets, in place of the defaults above"
         values = translate_parameters("python3", "python", settings.changed, head)
-        made.cells.insert(at + 1, nbformat.v4.new_code_cell(values.strip(), id="values-of-the-profile"))
-    made.cells.insert(at, nbformat.v4.new_code_cell(FIND, id="find-helpers"))
+        cell = nbformat.v4.new_code_cell(values.strip(), id="values-of-the-profile")
+        made.cells.insert(_parameters(made) + 1, cell)
     return made
+
+
+def _parameters(notebook: nbformat.NotebookNode) -> int:
+    return next(i for i, cell in enumerate(notebook.cells) if "parameters" in cell.metadata.get("tags", []))
 
 
 def zipped(files: Mapping[str, Path | bytes], target: Path) -> None:
