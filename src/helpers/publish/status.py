@@ -16,7 +16,6 @@ from helpers import workspace
 from helpers.run import __main__ as runner
 from helpers.run import pages, staleness
 from helpers.run.chapters import Book, UserError
-from helpers.run.staleness import Digests
 from helpers.store import local
 
 
@@ -26,7 +25,7 @@ def rows(plan: runner.Plan) -> list[dict[str, str]]:
     All are texts, empty where nothing is known.
     """
     book, profile, found = plan.book, plan.profile.name, []
-    for chapter, why, _ in runner.examine(plan, Digests(book.state(profile) / "digests.json")):
+    for chapter, why in runner.examine(plan):
         row = {"title": chapter.title, "state": "not run", "why": "", "seconds": "", "commit": "", "date": ""}
         if record := staleness.read_record(book, chapter.stem, profile):
             row |= {name: record.get("label", {}).get(name, "") for name in ("commit", "date")}

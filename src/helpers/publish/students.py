@@ -14,6 +14,7 @@ import argparse
 import ast
 import hashlib
 import io
+import math
 import re
 import shutil
 import sys
@@ -263,7 +264,7 @@ def _write(notebook: NotebookNode, path: Path) -> None:
 
 def files_of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> dict[str, Path | bytes]:
     """Return what a chapter needs beside its notebook to run by itself, however large: by its place in a course."""
-    bundle = bundles.of(book, chapter, settings, label, largest=sys.maxsize)
+    bundle = bundles.of(book, chapter, settings, label, largest=math.inf)
     return {place: content for place, content in bundle.files.items() if "/" in place}
 
 

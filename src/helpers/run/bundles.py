@@ -75,7 +75,7 @@ class Bundle:
     lacking: list[str]
 
 
-def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: int = LARGEST) -> Bundle | None:
+def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: float | None = None) -> Bundle | None:
     """Return what lets a chapter run by itself on what a run left.
 
     Parameters
@@ -86,8 +86,8 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
         With which it was run; they are filled into the notebook.
     label : Label
         Of the run, whose profile says where the inputs are.
-    largest : int
-        Bytes of an input that comes along.
+    largest : float, optional
+        Bytes of an input that comes along (default: `LARGEST`).
 
     Returns
     -------
@@ -110,7 +110,7 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
         artefact, only = book.artefacts[name], OPENED[chapter.stem] if name == "native" else [""]
         parts = [source] if isinstance(source, Stored) else [source / part for part in only]
         size = sum(map(size_of, parts))
-        if size > largest:
+        if size > (LARGEST if largest is None else largest):
             lacking.append(
                 f"{artefact.file} ({size / 2**20:.0f} MiB) is too large to come along: run chapter {artefact.made_by} "
                 f"and copy it from there to {outputs}/"
