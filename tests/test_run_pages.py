@@ -73,7 +73,7 @@ def test_the_tables_hold_parameters_and_downloads(site):
     page = text(site, "part", "book/tables")
     assert "size int 2 3 how many (1 to 99)" in page
     assert "numbers.csv , metadata 1 KiB 01. Numbers some numbers" in page
-    assert "seed int 7 seeds every draw (any)" in page, "a default that is this run's value is not repeated"
+    assert "seed int 7 seeds every draw (0 to 99)" in page, "a default that is this run's value is not repeated"
     assert "total" not in page
     archives = list((site.root / "_build" / "demo" / "html" / "_downloads").rglob("scaled.zip"))
     assert len(archives) == 1

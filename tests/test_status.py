@@ -39,7 +39,7 @@ def test_chapters_are_fresh_stale_or_not_run(tmp_path, monkeypatch, capsys):
     note(book, "01_numbers", 3671.6)
     note(book, "04_apart", 2.2)
     small.write("04_apart", *(cell.replace("seen", "<b>unseen") for cell in (
-        'profile: str = "demo"  # workspace (a name)\nseed: int = 8  # seeds every draw (any)', 'print("seen")'
+        'profile: str = "demo"  # workspace (a name)\nseed: int = 8  # seeds every draw (0 to 99)', 'print("seen")'
     )))  # fmt: skip
     assert status.main([]) == 1
     said, page = capsys.readouterr().out, (book.build / "demo" / "html" / "status.html").read_text(encoding="utf-8")
