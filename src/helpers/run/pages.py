@@ -14,8 +14,10 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import errno
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -151,7 +153,7 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     paths += sorted(made, key=lambda place: place.name)
     shown = {chapter.stem: settings[chapter.stem].shown for chapter in chosen}
     source, noted = of_value([[digests.of(path) for path in paths], shown]), home / "built.txt"
-    if index(book, profile.name).is_file() and noted.is_file() and noted.read_text() == source:
+    if index(book, profile.name).is_file() and noted.is_file() and noted.read_bytes() == source.encode():
         return False
     print("building the pages", flush=True)
     home.mkdir(parents=True, exist_ok=True)
@@ -165,13 +167,29 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
     return True
 
 
+WATCHED = """
+import os, sys, threading
+threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
+from jupyter_book.cli.main import main
+sys.exit(main())
+"""
+"""Jupyter Book in a process that ends when its input does: with whoever started it, however that one ends."""
+
+
 def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
-    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     options = ["build", str(pages), "--path-output", str(work), "-W", "-n", "--keep-going"]
-    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
-    done = subprocess.run([sys.executable, "-c", command, *options], **told)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # colours
+    told = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, "-c", WATCHED, *options], **told) as done:
+        try:
+            said = done.stdout.read().decode(errors="replace")
+        except BaseException:
+            done.kill()
+            raise
+        done.wait()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said)  # colours
     log.write_text(text, encoding="utf-8")
+    if (full := os.strerror(errno.ENOSPC)) in text:
+        raise workspace.DiskFull(f"{work}: the pages could not be written ({full}); make room, then run this again")
     if done.returncode:
         lines = text.splitlines()
         found = [line for line in lines if re.search(r"(WARNING|ERROR|CRITICAL): ", line)] or lines[-1:] or ["nothing"]
