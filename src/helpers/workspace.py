@@ -203,14 +203,14 @@ TIGHT = 2**16
 
 def _why_full(error: BaseException | None, folder: Path) -> str | None:
     """Say that there is no room, where that is why something could not be written; libraries say it in many ways."""
+    full, tight = os.strerror(errno.ENOSPC), shutil.disk_usage(folder).free < TIGHT
     while error is not None:
         if isinstance(error, OSError) and error.errno in FULL:
             return os.strerror(error.errno)
-        if (known := os.strerror(errno.ENOSPC)) in str(error):
-            return known
-        error, last = error.__cause__ or error.__context__, error
-    tight = isinstance(last, OSError | RuntimeError) and shutil.disk_usage(folder).free < TIGHT
-    return os.strerror(errno.ENOSPC) if tight else None
+        if full in str(error) or (tight and isinstance(error, OSError | RuntimeError)):
+            return full
+        error = error.__cause__ or error.__context__
+    return None
 
 
 @contextmanager
@@ -503,8 +503,12 @@ class Workspace:
                     }
                     # Computed first: lazy fields would come into the file in the order in which threads get ready.
                     plain = plain.compute()
-                    with LIBRARY:
-                        plain.to_netcdf(new, engine="netcdf4", encoding=packed)
+                    try:
+                        with LIBRARY:
+                            plain.to_netcdf(new, engine="netcdf4", encoding=packed)
+                    except RuntimeError as error:  # which is all that the library says of a quota or a limit of size
+                        why = f"could not be written ({error}); look for room, a quota, or a limit of file sizes there"
+                        raise OSError(f"{self.path(name)}: {why}") from error
                 case ".csv":
                     content.to_csv(new, index=False)
                 case _:
