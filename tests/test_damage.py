@@ -28,7 +28,7 @@ from helpers.workspace import DamagedArtefact, DiskFull, UserError, Workspace
 @pytest.fixture
 def ws(tmp_path, monkeypatch):
     """A workspace in which a notebook opened by hand has made one thing of each kind."""
-    monkeypatch.setattr(workspace, "SETTLED", 0.01)
+    monkeypatch.setattr(workspace, "SETTLED", 0.001)
     ws = Workspace("trial", root=tmp_path)
     fields = xr.Dataset({"reco": (("year", "lat"), np.arange(6.0).reshape(3, 2)), "npp": (("lat",), [1.0, 2.0])})
     ws.write("samples", fields)
@@ -153,17 +153,16 @@ def test_no_reader_mixes_two_versions_of_a_zarr_store(ws, noted):
 
 
 def test_a_reader_waits_for_what_is_just_being_put_in_place(ws, monkeypatch):
-    """Between two renames nothing is there, and between the second and the note another thing than was noted."""
-    steps = iter([lambda: ws.path("risk").rename(ws.folder / ".risk.old"), lambda: None])
-
-    def then(_):
-        step = next(steps, None)
-        if step:
-            (ws.folder / ".risk.old").rename(ws.path("risk"))
-
-    next(steps)()
-    monkeypatch.setattr(workspace.time, "sleep", then)
-    assert ws.read("risk").band.tolist() == ["north", "south"]
+    """Between two renames nothing is there; then the new one is, and what is noted is still of the old one."""
+    record, old = ws.folder / ".state" / "07_sink_risk.json", ws.folder / ".risk.csv.1.old"
+    then = record.read_text()
+    ws.write("risk", pd.DataFrame({"band": ["new"]}))
+    now, new = record.read_text(), ws.path("risk").read_text()
+    record.write_text(then)
+    ws.path("risk").rename(old)
+    steps = [lambda: ws.path("risk").write_text(new), lambda: record.write_text(now)]
+    monkeypatch.setattr(workspace.time, "sleep", lambda _: steps.pop(0)() if steps else None)
+    assert ws.read("risk").band.tolist() == ["new"]
 
 
 # --- python -m helpers.run --verify
@@ -181,9 +180,7 @@ def test_verify_reads_everything_and_a_run_makes_again_what_it_names(mini, made_
     on_the_disk(*harmed)
     times = [path.stat().st_mtime_ns for path in harmed]
     assert mini.stale() == [], "nothing but content tells it"
-    with pytest.raises(
-        UserError, match="2 of the files of profile demo are not as they were made; a run makes"
-    ):
+    with pytest.raises(UserError, match="2 of the files of profile demo are not as they were made; a run makes"):
         runner.verify(todo)
     assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == [str(path) for path in harmed]
     monkeypatch.undo()
@@ -369,3 +366,11 @@ def test_what_builds_the_pages_ends_with_the_runner(tmp_path, killed):
             run.send_signal(signal.SIGKILL)
     wait_for(lambda: not alive(int(mark.read_text())), 10)
     assert killed or (run.returncode, (tmp_path / "log").read_text()) == (0, "built\n")
+
+
+def test_a_terminal_that_lacks_a_sign_shows_its_number():
+    """As where the locale is tr_TR or de_DE without UTF-8."""
+    told = os.environ | {"PYTHONIOENCODING": "iso8859-9", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", r"import helpers; print('ığ 2.0 \u2192 5.0')"]
+    done = subprocess.run(command, env=told, capture_output=True, check=True)
+    assert done.stdout.decode("iso8859-9") == "ığ 2.0 \\u2192 5.0\n"

@@ -141,7 +141,7 @@ class Held(WrapperStore[Store]):
         if value is None:
             found = "nothing"
         elif was := self.standing[key][4:]:
-            found = "" if hashlib.sha256(value.to_bytes()).hexdigest()[:32] == was[0] else "another"
+            found = "" if hashlib.sha256(value.as_buffer_like()).hexdigest()[:32] == was[0] else "another"
         else:
             found = "" if self.standing[key] in ([], state_of(Path(self.place, key))) else "another"
         if found:

@@ -72,7 +72,7 @@ NOTES, FILES = ".state", "files"
 """Folder of a workspace with a record a chapter, and where in a record stands what was noted of artefacts' files."""
 
 SETTLED = 0.2
-"""Seconds after which a thing that is being put in place, and then noted, is all there."""
+"""Seconds between two looks at a thing that may just be put in place."""
 
 
 class MissingArtefact(FileNotFoundError):
@@ -402,10 +402,20 @@ class Workspace:
                 return self._read(name)
             except (MissingArtefact, DamagedArtefact) as error:
                 wrong = error
-            time.sleep(SETTLED)
-            if self._version(name) == before:
+            if not self._is_replaced(name, before):
                 break
         raise wrong
+
+    def _is_replaced(self, name: str, before: tuple) -> bool:
+        """Say whether an artefact is put in place just now: between two renames nothing is there, then no note yet."""
+        for _ in range(10):
+            if self._version(name) != before:
+                return True
+            path = self.path(name)
+            if isinstance(path, Stored) or (not path.exists() and not [*path.parent.glob(f".{path.name}.*")]):
+                return False
+            time.sleep(SETTLED)
+        return False
 
     def _read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         path, made_by = self.path(name), artefacts()[name].made_by
@@ -569,6 +579,7 @@ class Workspace:
 
 def _held(path: Path | Stored, note: dict | str | None, remedy: str) -> Held:
     """Return a zarr store to read from, all of which is as it stands now."""
+    remedy = f"read it again, for it may just have been made anew; else {remedy}"
     if isinstance(path, Stored):
         inside = FsspecStore.from_mapper(path.zarr(), read_only=True)
         return Held(inside, str(path), dict.fromkeys(path.names(), []), remedy)
