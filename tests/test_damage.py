@@ -355,13 +355,14 @@ def test_what_builds_the_pages_ends_with_the_runner(tmp_path, killed):
     """Jupyter Book is a stand-in here, which sleeps."""
     package = tmp_path / "jupyter_book" / "cli"
     package.mkdir(parents=True)
-    (package / "main.py").write_text(SPHINX)
+    for name, text in (("../__init__.py", ""), ("__init__.py", ""), ("main.py", SPHINX)):
+        (package / name).write_text(text)
     mark, here = tmp_path / "mark", os.pathsep.join([str(tmp_path), *sys.path])
     call = "from helpers.run import pages as p; from pathlib import Path as P; "
     call += f"p._jupyter_book(P('a'), P('b'), P({str(tmp_path / 'log')!r}))"
     told = os.environ | {"PYTHONPATH": here, "MARK": str(mark), "TIME": "300" if killed else "0"}
     with subprocess.Popen([sys.executable, "-c", call], env=told, cwd=tmp_path) as run:
-        wait_for(lambda: mark.exists() and mark.read_text(), 120)
+        wait_for(lambda: run.poll() is not None or (mark.exists() and mark.read_text()), 120)
         if killed:
             run.send_signal(signal.SIGKILL)
     wait_for(lambda: not alive(int(mark.read_text())), 10)
