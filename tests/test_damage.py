@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -15,6 +16,7 @@ import filelock
 import numpy as np
 import pandas as pd
 import pytest
+import test_run
 import xarray as xr
 from miniature import CHAPTERS
 from test_run import alive, content, wait_for
@@ -103,6 +105,18 @@ def test_what_only_looks_altered_is_read(ws, tmp_path):
         other = Workspace(profile, root=tmp_path)
         assert other.read("reco").reco.sum() == 15 and other.read("samples").reco.sum() == 15
         assert other.read("risk").band.tolist() == ["north", "south"] and other.read("models").is_dir()
+
+
+def test_only_what_is_in_doubt_is_hashed_and_once(ws, tmp_path, monkeypatch):
+    shutil.copytree(ws.folder, tmp_path / "copy")
+    hashed, count = [], integrity.hash_of
+    monkeypatch.setattr(integrity, "hash_of", lambda path: hashed.append(path) or count(path))
+    ws.read("reco"), ws.read("models")
+    assert hashed == []
+    for _ in range(2):
+        Workspace("copy", root=tmp_path).read("reco")
+    zarr = tmp_path / "copy" / "reco.zarr"
+    assert sorted(hashed) == sorted(path for path in zarr.rglob("*") if path.is_file())
 
 
 def test_what_nobody_noted_is_read_and_what_is_written_anew_is_noted_anew(ws):
@@ -263,6 +277,8 @@ for name, write in writers.items():
         print(name, str(error).count("\\n"), error)
 """
 
+WRITTEN = {"samples": "samples.nc", "reco": "reco.zarr", "risk": "risk.csv", "models": "models", "page": "page.html"}
+
 
 def test_every_writer_names_its_file_and_why_it_is_not_written(ws):
     """A process may write 9,000 bytes a file here, which is to libraries as a full disk is."""
@@ -270,9 +286,8 @@ def test_every_writer_names_its_file_and_why_it_is_not_written(ws):
     command = [sys.executable, "-W", "ignore", "-c", LIMITED, str(ws.folder.parent)]
     done = subprocess.run(command, capture_output=True, text=True)
     lines = dict(line.split(" ", 1) for line in done.stdout.splitlines())
-    names = {"samples": "samples.nc", "reco": "reco.zarr", "risk": "risk.csv", "models": "models", "page": "page.html"}
-    assert set(lines) == set(names), done.stderr
-    for name, file in names.items():
+    assert set(lines) == set(WRITTEN), done.stderr
+    for name, file in WRITTEN.items():
         assert lines[name].startswith(f"0 {ws.folder / file}: could not be written (") and "room" in lines[name]
         assert "File too large" in lines[name] or name == "samples", "of NetCDF its library says no more"
     assert {name: (ws.folder / file).read_bytes() for name, (file, *_) in FILES.items()} == before
@@ -375,3 +390,19 @@ def test_a_terminal_that_lacks_a_sign_shows_its_number():
     command = [sys.executable, "-c", r"import helpers; print('ığ 2.0 \u2192 5.0')"]
     done = subprocess.run(command, env=told, capture_output=True, check=True)
     assert done.stdout.decode("iso8859-9") == "ığ 2.0 \\u2192 5.0\n"
+
+
+def test_the_page_of_promises_counts_what_is_tried():
+    """Each number of its table is how often a test of this file, or of test_run.py, runs."""
+
+    def cases(test):
+        return [len(mark.args[1]) for mark in test.pytestmark if mark.name == "parametrize"]
+
+    page = (workspace.ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
+    rows = page.split("## What is promised after a kill")[1].splitlines()
+    tried = [int(number) for row in rows if row.startswith("| ") for number in re.findall(r"\d+", row.split("|")[3])]
+    kills = test_run.test_killed_while_a_chapter_works, test_run.test_killed_between_two_artefacts
+    files, harms = cases(test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading)
+    assert harms == 2
+    lost = cases(test_what_is_lost_or_added_is_found_at_reading)
+    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, len(KINDS) + 5]

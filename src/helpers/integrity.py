@@ -18,6 +18,7 @@ import hashlib
 import json
 import stat
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,12 @@ def hash_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
+@lru_cache(maxsize=2**16)
+def _hash_in_state(path: Path, *state: int) -> str:
+    """Return the hash of a file, read once by each process: of a copy each file's state is another than was noted."""
+    return hash_of(path)
+
+
 def files(path: Path) -> dict[str, Path]:
     """Return all files of a folder by their names in it, sorted; of a file itself, by an empty name."""
     if path.is_dir():
@@ -69,15 +76,20 @@ def differences(path: Path, note: dict[str, Mark], whole: bool = False) -> Itera
     for name in sorted({*note, *found}):
         if name not in found:
             yield name, f"expected {note[name][0]} bytes as noted, found nothing"
-        elif name not in note:
+            continue
+        if name not in note:
             yield name, "expected no such file, found one that nobody noted"
+            continue
+        file, (*state, was) = found[name], note[name]
+        if (now := state_of(file))[0] != state[0]:
+            yield name, f"expected {state[0]} bytes as noted, found {now[0]}"
+            continue
+        if whole:
+            holds = hash_of(file)
         else:
-            *state, was = note[name]
-            now = state_of(found[name])
-            if now[0] != state[0]:
-                yield name, f"expected {state[0]} bytes as noted, found {now[0]}"
-            elif (whole or now != state) and hash_of(found[name]) != was:
-                yield name, "expected the content that was noted, found another"
+            holds = was if now == state else _hash_in_state(file, *now)
+        if holds != was:
+            yield name, "expected the content that was noted, found another"
 
 
 def is_note(content: Any) -> bool:
