@@ -84,11 +84,9 @@ def differences(path: Path, note: dict[str, Mark], whole: bool = False) -> Itera
         if (now := state_of(file))[0] != state[0]:
             yield name, f"expected {state[0]} bytes as noted, found {now[0]}"
             continue
-        if whole:
-            holds = hash_of(file)
-        else:
-            holds = was if now == state else _hash_in_state(file, *now)
-        if holds != was:
+        if not whole and now == state:
+            continue
+        if (hash_of(file) if whole else _hash_in_state(file, *now)) != was:
             yield name, "expected the content that was noted, found another"
 
 
