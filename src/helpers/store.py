@@ -305,8 +305,9 @@ class Store:
             self._run = ""
 
     def _holder(self) -> dict:
-        with suppress(FileNotFoundError, ValueError):
-            return json.loads(self.fs.cat_file(self._lease))
+        with suppress(FileNotFoundError, ValueError, RecursionError):
+            content = json.loads(self.fs.cat_file(self._lease))
+            return content if isinstance(content, dict) and {"machine", "process", "place"} <= set(content) else {}
         return {}
 
     def _is_mine(self) -> bool:

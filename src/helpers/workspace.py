@@ -564,7 +564,8 @@ class Workspace:
 
     def _note(self, name: str, path: Path, note: dict[str, integrity.Mark]) -> None:
         """Note what was just put in place beside what the runner noted, which will find that it is another."""
-        now = {key: [*integrity.state_of(file), note[key][-1]] for key, file in integrity.files(path).items()}
+        there = {key: file for key, file in integrity.files(path).items() if key in note}
+        now = {key: [*integrity.state_of(file), note[key][-1]] for key, file in there.items()}
         record = integrity.json_object(self._record(name))
         noted = record[FILES] if isinstance(record.get(FILES), dict) else {}
         with writing(self._record(name)) as new:
