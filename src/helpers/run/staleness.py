@@ -167,7 +167,8 @@ def _is_record(content: dict[str, Any]) -> bool:
         return False
     made_from, label = parts[0], parts[3]
     is_label = not label or {"profile", "world"} <= set(label) <= set(Label.__dataclass_fields__)
-    return is_label and all(isinstance(part, dict) for part in (*made_from.values(), label.get("changed") or {}))
+    inner = [*(made_from.get(kind, {}) for kind in WORDS), label.get("changed") or {}]
+    return is_label and all(isinstance(part, dict) for part in inner)
 
 
 def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
