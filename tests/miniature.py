@@ -109,7 +109,7 @@ class Miniature:
         helpers = root / "src" / "helpers"
         shutil.copytree(ROOT / "src" / "helpers" / "run", helpers / "run", ignore=shutil.ignore_patterns("__pycache__"))
         (helpers / "__init__.py").write_text('"""Helpers."""\n')
-        for module in ("provenance.py", "store.py", "strict.py", "tasks.py", "workspace.py"):
+        for module in ("integrity.py", "provenance.py", "store.py", "strict.py", "tasks.py", "workspace.py"):
             shutil.copy(ROOT / "src" / "helpers" / module, helpers / module)
         (helpers / "arithmetic.py").write_text(ARITHMETIC)
         for folder in ("notebooks/profiles", "book", "data"):

@@ -26,7 +26,7 @@ FLOORS = [
     {"grid"},
     {"reported", "labels"},
     {"workspace", "tasks"},
-    {"store", "provenance", "strict"},
+    {"store", "provenance", "integrity", "strict"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""
 

@@ -47,7 +47,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pooch
 import requests
 import urllib3
-from filelock import FileLock, Timeout
+from filelock import Timeout
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
@@ -510,19 +510,21 @@ def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
     pooch.get_logger().setLevel("WARNING")  # it would announce each of thousands of files
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{place.name}.lock", timeout=0):
+        with workspace.locked(folder / f".{place.name}.lock"):
             known, new = _recorded(folder), {}
             try:
                 if missing := [file for file in plan.files if not _is_there(plan, folder, file, known, new)]:
                     _bring(plan, folder, missing, known, new, connections)
             finally:
                 if new:
-                    with FileLock(folder / ".checksums.json.lock"):  # others may have put theirs there meanwhile
+                    with workspace.locked(folder / ".checksums.json.lock", -1):  # others may have put theirs there
                         content = dict(sorted((_recorded(folder) | new).items()))
                         with workspace.writing(folder / "checksums.json") as path:
                             path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     except Timeout:
         raise FetchError(f"{place}: another process is fetching {place.name}; wait until it ends") from None
+    except workspace.UserError as error:  # no room, or no lock
+        raise FetchError(str(error)) from None
     except OSError as error:
         where, why = error.filename or place, error.strerror or type(error).__name__
         raise FetchError(f"{where}: cannot be written ({why}); make room there, or choose another folder") from None

@@ -176,9 +176,10 @@ class Store:
                 if not self._bucket_is_there():
                     raise
                 return {}
-            except ValueError:
+            except (ValueError, RecursionError):
                 return {}
-        return content if isinstance(content, dict) else {}
+        ours = isinstance(content, dict) and all(isinstance(content.get(key, {}), dict) for key in ("stands", "made"))
+        return content if ours else {}
 
     def point(self, stem: str, content: dict) -> None:
         """Put a chapter's pointer: from now on what it names is what the chapter made.
@@ -304,8 +305,9 @@ class Store:
             self._run = ""
 
     def _holder(self) -> dict:
-        with suppress(FileNotFoundError, ValueError):
-            return json.loads(self.fs.cat_file(self._lease))
+        with suppress(FileNotFoundError, ValueError, RecursionError):
+            content = json.loads(self.fs.cat_file(self._lease))
+            return content if isinstance(content, dict) and {"machine", "process", "place"} <= set(content) else {}
         return {}
 
     def _is_mine(self) -> bool:
@@ -391,6 +393,10 @@ class Stored:
             if {"", ".", ".."} & {*name.split("/")[name == "" :]} or "\\" in name or ":" in name:
                 raise StoreError(f"{self}: expected names of plain files, found {name!r}; delete that object")
         return objects
+
+    def names(self) -> list[str]:
+        """Return the names of its objects below its key."""
+        return [*self._objects()]
 
     def size(self) -> int:
         """Return its size in bytes."""

@@ -10,22 +10,28 @@ file or the new one, never half of one: in a folder by renaming, in an object st
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import shutil
 import threading
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+import filelock
 import fsspec
 import pandas as pd
 import xarray as xr
 import yaml
+from zarr.storage import FsspecStore, LocalStore
 
-from helpers import provenance, store, strict
+from helpers import integrity, provenance, store, strict
+from helpers.integrity import DamagedArtefact, Held
 from helpers.store import Stored
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,16 +68,23 @@ def place(root: Path | str, profile: str, stem: str, file: str) -> Path | Stored
     return store.at(root, profile).stored(stem, file) if store.is_address(root) else root / profile / file
 
 
+NOTES, FILES = ".state", "files"
+"""Folder of a workspace with a record a chapter, and where in a record stands what was noted of artefacts' files."""
+
+SETTLED = 0.2
+"""Seconds between two looks at a thing that may just be put in place."""
+
+
 class MissingArtefact(FileNotFoundError):
     """An artefact is not there yet; the message names the chapter that makes it."""
 
 
-class DamagedArtefact(OSError):
-    """An artefact is there but cannot be read; the message names it and the chapter that makes it anew."""
-
-
 class UserError(Exception):
     """Something that the reader can put right; shown as one line, without a traceback."""
+
+
+class DiskFull(OSError, UserError):
+    """There is no room for what is being written; one line names it."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +196,68 @@ def replace(new: Path, target: Path) -> None:
         new.replace(target)
 
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+TIGHT = 2**16
+"""Bytes: with less than these free, whatever a library raises while it writes is laid to the disk."""
+
+
+def _why_full(error: BaseException | None, folder: Path) -> str | None:
+    """Say that there is no room, where that is why something could not be written; libraries say it in many ways."""
+    full, tight = os.strerror(errno.ENOSPC), shutil.disk_usage(folder).free < TIGHT
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in FULL:
+            return os.strerror(error.errno)
+        if full in str(error) or (tight and isinstance(error, OSError | RuntimeError)):
+            return full
+        error = error.__cause__ or error.__context__
+    return None
+
+
+@contextmanager
+def room_for(target: Path) -> Iterator[None]:
+    """Turn what a full disk, a quota or a limit of size makes a library raise in the block into a DiskFull."""
+    try:
+        yield
+    except DiskFull:
+        raise
+    except Exception as error:
+        if why := _why_full(error, target.parent):
+            raise DiskFull(
+                f"{target}: could not be written ({why}); nothing half-written counts: make room, then run this again"
+            ) from error
+        raise
+
+
+@contextmanager
+def locked(path: Path, patience: float = 0) -> Iterator[None]:
+    """Hold a lock that the system lets go when the process ends, however it ends.
+
+    Raises
+    ------
+    filelock.Timeout
+        Another process has held it for ``patience`` seconds.
+    UserError
+        There is a link instead of a file, or the disk knows no locks.
+    """
+    if path.is_symlink():
+        raise UserError(f"{path}: expected a file of our own, found a link to {path.readlink()}; remove the link")
+    lock = filelock.FileLock(path, timeout=patience, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            raise UserError(
+                f"{path}: expected a disk on which files can be locked, found one that can't ({error.strerror}); mount "
+                "it with locks, or choose a folder on another disk"
+            ) from error
+        raise
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 RUNNER, STAGE, READS, WRITES = "RECO_RUNNER", "RECO_STAGE", "RECO_READS", "RECO_WRITES"
 """What the runner tells the kernels that it starts, by the environment: its process number; a folder in the workspace
 where what the chapter makes waits until the chapter is done; what it is declared to read and to write, by names with
@@ -218,7 +293,7 @@ def writing(target: Path) -> Iterator[Path]:
         File or folder to make. What the block creates at the yielded path decides which.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with aside(target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")) as new:
+    with room_for(target), aside(target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")) as new:
         yield new
         _refuse_orphan(target)
         replace(new, target)
@@ -319,15 +394,47 @@ class Workspace:
         MissingArtefact
             It is not there; the message names the chapter that makes it.
         DamagedArtefact
-            It is there but cannot be read.
+            It is there but isn't what was noted when it was made, or can't be read. Of zarr also later, when chunks are
+            read that are lost, or of another version by then.
         """
+        for _ in range(9):
+            before = self._version(name)
+            try:
+                return self._read(name)
+            except (MissingArtefact, DamagedArtefact) as error:
+                wrong = error
+            if not self._is_replaced(name, before):
+                break
+        raise wrong
+
+    def _is_replaced(self, name: str, before: tuple) -> bool:
+        """Say whether an artefact is put in place just now: between two renames nothing is there, then no note yet."""
+        for _ in range(10):
+            if self._version(name) != before:
+                return True
+            path = self.path(name)
+            if isinstance(path, Stored) or (not path.exists() and not [*path.parent.glob(f".{path.name}.*")]):
+                return False
+            time.sleep(SETTLED)
+        return False
+
+    def _read(self, name: str) -> xr.Dataset | pd.DataFrame | Path:
         path, made_by = self.path(name), artefacts()[name].made_by
         if not path.exists():
             raise MissingArtefact(f"{path}: {name!r} is not there yet; run chapter {made_by} to make it")
+        remedy = f"delete {path.name} and run chapter {made_by} again"
         try:
+            if (note := self._noted(name, path)) is None:
+                wrong = None
+            elif isinstance(path, Stored):
+                wrong = None if path.digest() == note else (path, "expected the objects that were noted, found others")
+            else:
+                wrong = next(((path / each, what) for each, what in integrity.differences(path, note)), None)
+            if wrong:
+                raise DamagedArtefact(f"{wrong[0]}: {wrong[1]}; {name!r} is not as it was made, so {remedy}")
             match path.suffix:
                 case ".zarr":
-                    return self._plain(name, xr.open_zarr(path.zarr() if isinstance(path, Stored) else path))
+                    return self._plain(name, xr.open_zarr(_held(path, note, remedy)))
                 case ".nc":
                     here = store.local(path)
                     with LIBRARY:
@@ -336,13 +443,38 @@ class Workspace:
                     return pd.read_csv(store.local(path))
                 case _:
                     return store.local(path)
-        except store.StoreError:
+        except (store.StoreError, DamagedArtefact):
             raise
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # damage lets a library raise anything
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DamagedArtefact(
-                f"{path}: {name!r} cannot be read ({why}); delete it and run chapter {made_by} again"
-            ) from error
+            raise DamagedArtefact(f"{path}: {name!r} cannot be read ({why}); {remedy}") from error
+
+    def _record(self, name: str) -> Path:
+        """Return the file that holds what was noted of an artefact in a folder; see `helpers.run.staleness`."""
+        return self.folder / NOTES / f"{artefacts()[name].made_by}.json"
+
+    def _noted(self, name: str, path: Path | Stored) -> dict[str, integrity.Mark] | str | None:
+        """Return what was noted of an artefact when it was put in place; None where nobody did."""
+        if isinstance(path, Stored):
+            pointer = path.store.pointer(path.stem)
+            by_run = f"-{store.HAND}-" not in path.version and pointer.get("stands", {}).get(path.file) == path.version
+            return pointer.get("made", {}).get(name) if by_run else None
+        if path.parent == self._stage:
+            return None
+        notes = integrity.json_object(self._record(name)).get(FILES)
+        note = notes.get(name) if isinstance(notes, dict) else None
+        return note if integrity.is_note(note) else None
+
+    def _version(self, name: str) -> tuple:
+        """Return what changes when an artefact is put in place, or its note."""
+        path = self.path(name)
+        if isinstance(path, Stored):
+            return (str(path),)
+        states = []
+        for each in (path, self._record(name)):
+            with suppress(OSError):
+                states.append(integrity.state_of(each))
+        return tuple(map(tuple, states))
 
     @staticmethod
     def _plain(name: str, content: xr.Dataset) -> xr.Dataset:
@@ -382,8 +514,12 @@ class Workspace:
                     }
                     # Computed first: lazy fields would come into the file in the order in which threads get ready.
                     plain = plain.compute()
-                    with LIBRARY:
-                        plain.to_netcdf(new, engine="netcdf4", encoding=packed)
+                    try:
+                        with LIBRARY:
+                            plain.to_netcdf(new, engine="netcdf4", encoding=packed)
+                    except RuntimeError as error:  # which is all that the library says of a quota or a limit of size
+                        why = f"could not be written ({error}); look for room, a quota, or a limit of file sizes there"
+                        raise OSError(f"{self.path(name)}: {why}") from error
                 case ".csv":
                     content.to_csv(new, index=False)
                 case _:
@@ -408,6 +544,9 @@ class Workspace:
                 yield new
                 if not self._stage:  # else the runner does, when all is made
                     self._put_label(name, new)
+                    note = integrity.noted(new)
+            if not self._stage:
+                self._note(name, path, note)
             return
         version = os.environ[VERSION] if self._stage else store.new_version(store.HAND)
         if self._stage:  # what was written there before is whole no longer
@@ -424,11 +563,30 @@ class Workspace:
             self._store.name(artefact.made_by, beside.name, version)
         self._store.name(artefact.made_by, artefact.file, version)
 
+    def _note(self, name: str, path: Path, note: dict[str, integrity.Mark]) -> None:
+        """Note what was just put in place beside what the runner noted, which will find that it is another."""
+        there = {key: file for key, file in integrity.files(path).items() if key in note}
+        now = {key: [*integrity.state_of(file), note[key][-1]] for key, file in there.items()}
+        record = integrity.json_object(self._record(name))
+        noted = record[FILES] if isinstance(record.get(FILES), dict) else {}
+        with writing(self._record(name)) as new:
+            new.write_text(json.dumps(record | {FILES: noted | {name: now}}, indent=1), encoding="utf-8")
+
     def _put_label(self, name: str, place: Path | fsspec.FSMap) -> Path | None:
         """Label what a notebook opened by hand has made; return what stands beside it."""
         artefact = artefacts()[name]
         with LIBRARY:
             return provenance.put(self.label(artefact.made_by), artefact.what, place, artefact.file, columns(name))
+
+
+def _held(path: Path | Stored, note: dict | str | None, remedy: str) -> Held:
+    """Return a zarr store to read from, all of which is as it stands now."""
+    remedy = f"read it again, for it may just have been made anew; else {remedy}"
+    if isinstance(path, Stored):
+        inside = FsspecStore.from_mapper(path.zarr(), read_only=True)
+        return Held(inside, str(path), dict.fromkeys(path.names(), []), remedy)
+    standing = note or {key: integrity.state_of(file) for key, file in integrity.files(path).items()}
+    return Held(LocalStore(path, read_only=True), path, standing, remedy)
 
 
 def begun(folder: Path | fsspec.FSMap) -> bool:

@@ -76,8 +76,10 @@ class Run:
         found = {}
         for path in sorted((self.folder / ".state").glob("[0-9][0-9]_*.json")):
             try:
-                found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-                found[path.stem]["made_from"].items()
+                record = json.loads(path.read_text(encoding="utf-8"))
+                if {*record} != {workspace.FILES}:  # that alone, a notebook has noted that somebody ran by hand
+                    record["made_from"].items()
+                    found[path.stem] = record
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise UserError(f"{path}: expected the record of a chapter, found none that can be read") from error
         return found

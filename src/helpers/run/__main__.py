@@ -63,6 +63,9 @@ def parser() -> Parser:
         help="how many chapters run side by side, where none reads what another is still to make; each takes memory of "
         "its own (default: 2, or 1 on one core)",
     )  # fmt: skip
+    line.add_argument(
+        "--verify", action="store_true", help="run nothing, read all that was made, and name what isn't as it was made"
+    )
     line.add_argument("--no-pages", action="store_true", help="leave the HTML pages as they are")
     return line
 
@@ -257,7 +260,8 @@ def _ended(plan: Plan, one: Running, future: Future, digests: Digests) -> None:
                 f"{chapter.stem}: expected {book.artefact(name, artefact).name} to stay as it was while "
                 "the chapter ran, found it altered; nothing of this chapter is kept, run it again"
             )
-    about = _labelled(book, chapter, label_of(plan, chapter, one.stage), digests, one.stage, one.page, one.version)
+    with workspace.room_for(one.stage):
+        about = _labelled(book, chapter, label_of(plan, chapter, one.stage), digests, one.stage, one.page, one.version)
     _keep(book, chapter, name, one.source, digests, one.stage, one.page, one.version, about)
     one.log.unlink(missing_ok=True)
     print(f"{one.place}: done in {time.monotonic() - one.start:.0f} s", flush=True)
@@ -336,12 +340,16 @@ def _keep(
             target = book.folder(profile) / place.name
             if place.exists():
                 workspace.replace(place, target)
+                digests.moved(place, target)
             else:  # what only an earlier run made goes, so that nothing old stays
                 workspace.remove(target)
     executed = book.executed(profile, chapter.stem)
     executed.parent.mkdir(parents=True, exist_ok=True)
     workspace.replace(page, executed)
-    staleness.write_record(book, chapter, profile, source, staleness.outputs(book, chapter, profile, digests), about)
+    made = staleness.outputs(book, chapter, profile, digests)
+    places = {name: book.artefact(profile, name) for name in files} | {"page": executed}
+    about[workspace.FILES] = {name: digests.note(place) for name, place in places.items()}
+    staleness.write_record(book, chapter, profile, source, made, about)
 
 
 def _papermill(book: Book, one: Running, settings: Settings) -> None:
@@ -374,7 +382,8 @@ def _papermill(book: Book, one: Running, settings: Settings) -> None:
                 await super().start_kernel(stderr=said, env=os.environ | environment, **how)
 
     # from a copy of what was read at the start: the file itself may be edited while the chapters before it run
-    with workspace.aside(one.page.with_name(one.page.name.removesuffix(".part") + ".source.part")) as source:
+    source = one.page.with_name(one.page.name.removesuffix(".part") + ".source.part")
+    with workspace.room_for(one.page), workspace.aside(source):
         nbformat.write(chapter.notebook, source)
         papermill.execute_notebook(
             str(source),
@@ -421,16 +430,31 @@ def show(plan: Plan) -> None:
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a profile; the system lets it go when the process ends, however it ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock, holder = filelock.FileLock(folder / "lock", timeout=0), folder / "holder"
+    lock, holder = folder / "lock", folder / "holder"
     try:
-        with lock:
-            holder.write_text(str(os.getpid()))
+        with workspace.locked(lock):
+            holder.unlink(missing_ok=True)  # were it a link, another file would be written
+            with workspace.room_for(holder):
+                holder.write_text(str(os.getpid()))
             yield
     except filelock.Timeout as error:
-        number = holder.read_text() if holder.exists() else "unknown"
-        raise UserError(
-            f"{lock.lock_file}: process {number} is running this profile; wait until it ends, or stop it"
-        ) from error
+        number = holder.read_bytes()[:20].decode(errors="replace") if holder.is_file() else "unknown"
+        raise UserError(f"{lock}: process {number} is running this profile; wait until it ends, or stop it") from error
+
+
+def verify(plan: Plan) -> None:
+    """Read all that the chapters of a profile have made; print a line for each file that isn't as it was made.
+
+    Raises UserError where there is one.
+    """
+    book, name, count = plan.book, plan.profile.name, 0
+    for chapter in plan.everything:
+        for line in staleness.altered(book, chapter, name):
+            print(line, flush=True)
+            count += 1
+    if count:
+        raise UserError(f"{count} of the files of profile {name} are not as they were made; a run makes them again")
+    print(f"profile {name}: all that was made is as it was made")
 
 
 def _run_book(options: argparse.Namespace) -> None:
@@ -444,6 +468,8 @@ def _run_book(options: argparse.Namespace) -> None:
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # the kernel of this environment, whatever the user has elsewhere
     start, name = time.monotonic(), todo.profile.name
     with _locked(book.state(name)), there.lease() if there else nullcontext():
+        if options.verify:
+            return verify(todo)
         mine = book.folder(name)
         staleness.clear_leftovers(mine, mine / ".state", mine / "chapters", mine / "logs", book.build / name)
         if there:
@@ -468,7 +494,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1
     except (UserError, OSError) as error:
-        print(f"helpers.run: {' '.join(str(error).split())}", file=sys.stderr)
+        more = "; make room, then run this again" if getattr(error, "errno", None) in workspace.FULL else ""
+        print(f"helpers.run: {' '.join(str(error).split())}{more}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("helpers.run: interrupted; finished chapters stay, and the next run goes on from there", file=sys.stderr)

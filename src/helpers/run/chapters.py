@@ -83,7 +83,7 @@ class Book:
 
     def state(self, profile: str) -> Path:
         """Folder where the runner notes what each chapter of a profile was made from; a store's pointers do it too."""
-        return self.folder(profile) / ".state"
+        return self.folder(profile) / workspace.NOTES
 
     def executed(self, profile: str, stem: str) -> Path | store.Stored:
         """Where an executed chapter stands."""

@@ -14,8 +14,10 @@ from __future__ import annotations
 import base64
 import copy
 import dataclasses
+import errno
 import json
 import math
+import os
 import re
 import shutil
 import subprocess
@@ -171,7 +173,7 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
 def is_fresh(book: Book, profile: str, source: str) -> bool:
     """Say whether the pages of a profile are there, and made from what `made_from` names so."""
     noted = book.build / profile / "built.txt"
-    return index(book, profile).is_file() and noted.is_file() and noted.read_text() == source
+    return index(book, profile).is_file() and noted.is_file() and noted.read_bytes() == source.encode()
 
 
 def made_from(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> str:
@@ -213,13 +215,29 @@ def check_complete(pages: Path, html: Path) -> None:
         raise UserError(f"_toc.yml: expected an entry for each page, found none for {', '.join(orphans)}; add it")
 
 
+WATCHED = """
+import os, sys, threading
+threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
+from jupyter_book.cli.main import main
+sys.exit(main())
+"""
+"""Jupyter Book in a process that ends when its input does: with whoever started it, however that one ends."""
+
+
 def _jupyter_book(pages: Path, work: Path, log: Path) -> None:
-    command = "import sys; from jupyter_book.cli.main import main; sys.exit(main())"
     options = ["build", str(pages), "--path-output", str(work), "-W", "-n", "--keep-going"]
-    told = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "check": False}
-    done = subprocess.run([sys.executable, "-c", command, *options], **told)
-    text = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)  # colours
+    told = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with subprocess.Popen([sys.executable, "-c", WATCHED, *options], **told) as done:
+        try:
+            said = done.stdout.read().decode(errors="replace")
+        except BaseException:
+            done.kill()
+            raise
+        done.wait()
+    text = re.sub(r"\x1b\[[0-9;]*m", "", said)  # colours
     log.write_text(text, encoding="utf-8")
+    if (full := os.strerror(errno.ENOSPC)) in text:
+        raise workspace.DiskFull(f"{work}: the pages could not be written ({full}); make room, then run this again")
     if done.returncode:
         lines = text.splitlines()
         found = [line for line in lines if re.search(r"(WARNING|ERROR|CRITICAL): ", line)] or lines[-1:] or ["nothing"]

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pandas as pd
 
@@ -26,7 +25,7 @@ from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import of_value
 from helpers.space import regions
 from helpers.stats import trends
-from helpers.workspace import ROOT, RUNNER, Workspace, writing
+from helpers.workspace import ROOT, RUNNER, Workspace, locked, writing
 
 PROFILE = "planets"
 
@@ -103,7 +102,7 @@ def one(kind: str, seed: int, outputs: Path, code: str) -> pd.DataFrame:
         # a run whose worker was killed ends when it would next put something in place; who does it again waits for that
         alone[RUNNER], state = str(os.getpid()), home / PROFILE / ".state"
         if state.exists():
-            with filelock.FileLock(state / "lock", timeout=ORPHAN):
+            with locked(state / "lock", ORPHAN):
                 pass
         done = subprocess.run(command, capture_output=True, text=True, env=alone)
         if done.returncode:

@@ -13,13 +13,17 @@ import hashlib
 import json
 import os
 import platform
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from helpers import integrity
+from helpers.provenance import Label
 from helpers.run import reach
 from helpers.run.chapters import Book, Chapter, Settings
 from helpers.store import Stored
-from helpers.workspace import remove, writing
+from helpers.workspace import FILES, DiskFull, remove, writing
 
 WORDS = {
     "code": "its code",
@@ -32,20 +36,17 @@ WORDS = {
 }
 """What each kind of thing that a chapter is made from is called in a message."""
 
-LARGE, END = 2**28, 2**20
-
 
 class Digests:
     """Hashes of files and folders, remembered in ``cache`` (JSON) so that unchanged files are not read twice.
 
-    A file counts as unchanged while its size, inode and time of change are. Files over `LARGE` bytes (whole products
-    at 0.05°) are known by their size, time of change, and first and last mebibyte instead of all they hold.
+    A file counts as unchanged while its size, inode, and times of content and of change are. Of a cache whatever
+    isn't such a note is left aside.
     """
 
     def __init__(self, cache: Path) -> None:
-        self.cache, self.known = cache, {}
-        with contextlib.suppress(OSError, ValueError):
-            self.known = json.loads(cache.read_text())
+        self.cache = cache
+        self.known = {path: mark for path, mark in integrity.json_object(cache).items() if integrity.is_mark(mark)}
 
     def of(self, path: Path | Stored) -> str | None:
         """Return the hash of a file, or of all files of a folder with their names; None where there is nothing.
@@ -55,30 +56,34 @@ class Digests:
         if isinstance(path, Stored):
             return path.digest()
         if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.is_file())
-            return of_value([[p.relative_to(path).as_posix(), self._file(p)] for p in files])
+            return of_value([[name, self._file(file)] for name, file in integrity.files(path).items()])
         return self._file(path) if path.is_file() else None
 
     def _file(self, path: Path) -> str:
-        status = path.stat()
-        mark, known = [status.st_size, status.st_mtime_ns, status.st_ino], self.known.get(str(path))
-        if not known or known[:3] != mark:
-            with path.open("rb") as file:
-                digest = hashlib.sha256()
-                if status.st_size <= LARGE:
-                    digest = hashlib.file_digest(file, "sha256")
-                else:
-                    digest.update(f"{mark}".encode() + file.read(END))
-                    file.seek(-END, os.SEEK_END)
-                    digest.update(file.read(END))
-            known = [*mark, digest.hexdigest()[:32]]
+        state, known = integrity.state_of(path), self.known.get(str(path))
+        if not known or known[:-1] != state:
+            known = [*state, integrity.hash_of(path)]
         self.known[str(path)] = known
-        return known[3]
+        return known[-1]
+
+    def note(self, path: Path) -> dict[str, integrity.Mark]:
+        """Return the note of a file or a folder, see `helpers.integrity`; empty where there is nothing."""
+        self.of(path)
+        return {name: self.known[str(file)] for name, file in integrity.files(path).items()}
+
+    def moved(self, old: Path, new: Path) -> None:
+        """Remember, of what was moved, the files that are as they were: a rename of a folder changes none of them."""
+        for name, file in integrity.files(new).items():
+            if known := self.known.pop(str(old / name), None):
+                self.known[str(file)] = known
 
     def save(self) -> None:
-        """Write what is known of files that are still there to the cache."""
-        with writing(self.cache) as aside:
-            aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if Path(path).exists()}))
+        """Write what is known of files that are still there to the cache; say so where there is no room for it."""
+        try:
+            with writing(self.cache) as aside:
+                aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if Path(path).exists()}))
+        except DiskFull as error:  # the run itself has gone well, or ends with an error of its own
+            print(f"{error}; until then every run reads all files", file=sys.stderr)
 
 
 def of_value(value: Any) -> str:
@@ -142,22 +147,28 @@ def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dic
 def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict, about: dict) -> None:
     """Write down, in one step, what a chapter was made from and what it made in a folder.
 
-    ``about`` has its ``label``, and under ``content`` the hash of what it made from before that was labelled.
+    ``about`` has its ``label``; under ``content`` the hash of what it made from before that was labelled; and under
+    ``files`` the note of each thing that it made.
     """
     with writing(book.state(profile) / f"{chapter.stem}.json") as aside:
-        aside.write_text(json.dumps({"made_from": source, "made": outputs, **about}, indent=1))
+        aside.write_text(json.dumps({"made_from": source, "made": outputs, **about}, indent=1), encoding="utf-8")
 
 
 def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
-    """Return what `write_record` wrote, or None where there is nothing that can be read."""
-    if there := book.store(profile):
-        content = there.pointer(stem)
-    else:
-        try:
-            content = json.loads((book.state(profile) / f"{stem}.json").read_text())
-        except (OSError, ValueError):
-            return None
-    return content if {"made_from", "made"} <= set(content) else None
+    """Return what `write_record` wrote, or None where there is nothing of the kind."""
+    there, record = book.store(profile), book.state(profile) / f"{stem}.json"
+    content = there.pointer(stem) if there else integrity.json_object(record)
+    return content if {"made_from", "made"} <= set(content) and _is_record(content) else None
+
+
+def _is_record(content: dict[str, Any]) -> bool:
+    parts = [content.get(key, {}) for key in ("made_from", "made", "content", "label", FILES)]
+    if not all(isinstance(part, dict) for part in parts):
+        return False
+    made_from, label = parts[0], parts[3]
+    is_label = not label or {"profile", "world"} <= set(label) <= set(Label.__dataclass_fields__)
+    inner = [*(made_from.get(kind, {}) for kind in WORDS), label.get("changed") or {}]
+    return is_label and all(isinstance(part, dict) for part in inner)
 
 
 def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
@@ -201,6 +212,28 @@ def difference(book: Book, profile: str, name: str, maker: str, digests: Digests
     if was is None:
         return "one that no run of it has noted"
     return "files in it altered, lost or added" if path.is_dir() else "it altered"
+
+
+def altered(book: Book, chapter: Chapter, profile: str) -> Iterator[str]:
+    """Yield a line for each file of what a chapter made that isn't as noted, having read all that they hold.
+
+    In a store the checksums that it keeps are compared. A file that is found another gets the time of now, so that who
+    reads it, and the next run, looks into it, too.
+    """
+    if (record := read_record(book, chapter.stem, profile)) is None:
+        return
+    places = {name: book.artefact(profile, name) for name in sorted(chapter.writes)}
+    for name, place in (places | {"page": book.executed(profile, chapter.stem)}).items():
+        note = record.get(FILES, {}).get(name)
+        if isinstance(place, Stored) or not integrity.is_note(note):
+            now = place.digest() if isinstance(place, Stored) else Digests(Path(os.devnull)).of(place)
+            if now != record["made"].get(name):
+                yield f"{place}: expected the content that was noted, found {'another' if now else 'nothing'}"
+            continue
+        for file, wrong in integrity.differences(place, note, whole=True):
+            with contextlib.suppress(OSError):
+                os.utime(place / file)
+            yield f"{place / file}: {wrong}"
 
 
 def clear_leftovers(*folders: Path) -> None:

@@ -1,0 +1,408 @@
+"""Damage: found where it is read, in one line that names the file; and what a full disk, a lock or a kill can do."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+
+import filelock
+import numpy as np
+import pandas as pd
+import pytest
+import test_run
+import xarray as xr
+from miniature import CHAPTERS
+from test_run import alive, content, wait_for
+
+from helpers import integrity, workspace
+from helpers.run import __main__ as runner
+from helpers.run import staleness
+from helpers.workspace import DamagedArtefact, DiskFull, UserError, Workspace
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    """A workspace in which a notebook opened by hand has made one thing of each kind."""
+    monkeypatch.setattr(workspace, "SETTLED", 0.001)
+    ws = Workspace("trial", root=tmp_path)
+    fields = xr.Dataset({"reco": (("year", "lat"), np.arange(6.0).reshape(3, 2)), "npp": (("lat",), [1.0, 2.0])})
+    ws.write("samples", fields)
+    ws.write("reco", fields.chunk(year=1))
+    ws.write("risk", pd.DataFrame({"band": ["north", "south"], "share": [0.25, 1 / 3]}))
+    with ws.writing("models") as folder:
+        (folder / "index.json").write_text("{}")
+        (folder / "one.safetensors").write_bytes(bytes(range(64)))
+    return ws
+
+
+def flip(path, bit=3):
+    """Flip a bit in the middle of a file, and set its times back."""
+    was, content = path.stat(), bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1 << bit
+    path.write_bytes(content)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-3])
+
+
+def lose(path):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def add(path):
+    path.with_name("stranger").write_text("1")
+
+
+FILES = {
+    "samples": ["samples.nc"],
+    "reco": ["reco.zarr/reco/1.0", "reco.zarr/.zmetadata", "reco.zarr/npp/.zarray"],
+    "risk": ["risk.csv"],
+    "models": ["models/one.safetensors", "models/index.json"],
+}
+
+
+@pytest.mark.parametrize("harm", [flip, cut])
+@pytest.mark.parametrize(("name", "file"), [(name, file) for name, files in FILES.items() for file in files])
+def test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading(ws, name, file, harm):
+    harm(ws.folder / file)
+    with pytest.raises(DamagedArtefact) as found:
+        ws.read(name)
+    line, maker = str(found.value), workspace.artefacts()[name].made_by
+    assert line.startswith(f"{ws.folder / file}: expected ") and line.endswith(f"run chapter {maker} again")
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize(
+    ("name", "harm", "file", "named"),
+    [
+        ("reco", lose, "reco.zarr/reco/1.0", "reco.zarr/reco/1.0: expected"),
+        ("reco", lose, "reco.zarr/npp", "reco.zarr/npp/.zarray: expected"),
+        ("reco", add, "reco.zarr/reco/1.0", "reco.zarr/reco/stranger: expected no such file"),
+        ("models", lose, "models/one.safetensors", "models/one.safetensors: expected 64 bytes"),
+    ],
+)
+def test_what_is_lost_or_added_is_found_at_reading(ws, name, harm, file, named):
+    harm(ws.folder / file)
+    with pytest.raises(DamagedArtefact, match=named):
+        ws.read(name)
+
+
+def test_what_only_looks_altered_is_read(ws, tmp_path):
+    """A copy has other times and inodes; a file that is touched, another time. Neither is another content."""
+    shutil.copytree(tmp_path / "trial", tmp_path / "copy")
+    for path in [p for p in ws.folder.rglob("*") if p.is_file()]:
+        os.utime(path, (1, 1))
+    for profile in ("trial", "copy"):
+        other = Workspace(profile, root=tmp_path)
+        assert other.read("reco").reco.sum() == 15 and other.read("samples").reco.sum() == 15
+        assert other.read("risk").band.tolist() == ["north", "south"] and other.read("models").is_dir()
+
+
+def test_only_what_is_in_doubt_is_hashed_and_once(ws, tmp_path, monkeypatch):
+    shutil.copytree(ws.folder, tmp_path / "copy")
+    hashed, count = [], integrity.hash_of
+    monkeypatch.setattr(integrity, "hash_of", lambda path: hashed.append(path) or count(path))
+    ws.read("reco"), ws.read("models")
+    assert hashed == []
+    for _ in range(2):
+        Workspace("copy", root=tmp_path).read("reco")
+    zarr = tmp_path / "copy" / "reco.zarr"
+    assert sorted(hashed) == sorted(path for path in zarr.rglob("*") if path.is_file())
+
+
+def test_what_nobody_noted_is_read_and_what_is_written_anew_is_noted_anew(ws):
+    shutil.rmtree(ws.folder / ".state")
+    pd.DataFrame({"band": ["own"]}).to_csv(ws.path("risk"), index=False)
+    assert ws.read("risk").band.tolist() == ["own"] and ws.read("reco").reco.sum() == 15
+    ws.write("risk", pd.DataFrame({"band": ["new"]}))
+    assert ws.read("risk").band.tolist() == ["new"]
+    cut(ws.path("risk"))
+    with pytest.raises(DamagedArtefact):
+        ws.read("risk")
+
+
+@pytest.fixture
+def on_the_disk(monkeypatch):
+    """Return a function that flips bits as a failing disk does: neither size nor any time tells it."""
+
+    def harm(*paths):
+        was, look = {path: integrity.state_of(path) for path in paths}, integrity.state_of
+        monkeypatch.setattr(integrity, "state_of", lambda path: was.get(path) or look(path))
+        for path in paths:
+            flip(path, bit=0)
+
+    return harm
+
+
+def test_a_chunk_whose_size_and_times_are_as_they_were_is_found_when_it_is_read(ws, on_the_disk):
+    on_the_disk(ws.folder / "reco.zarr" / "reco" / "1.0")
+    lazy = ws.read("reco").reco
+    assert lazy.isel(year=0).sum() == 1
+    with pytest.raises(DamagedArtefact, match=r"reco\.zarr/reco/1\.0: expected .* run chapter 05_global_mapping again"):
+        lazy.load()
+
+
+@pytest.mark.parametrize("noted", [True, False])
+def test_no_reader_mixes_two_versions_of_a_zarr_store(ws, noted):
+    if not noted:
+        shutil.rmtree(ws.folder / ".state")
+    held = ws.read("reco").reco
+    ws.write("reco", xr.Dataset({"reco": (("year", "lat"), np.full((3, 2), 9.0))}).chunk(year=1))
+    with pytest.raises(DamagedArtefact, match="expected what stood there when this was opened, found another"):
+        held.load()
+    assert (ws.read("reco").reco == 9).all()
+    held = ws.read("reco").reco
+    shutil.rmtree(ws.path("reco") / "reco")
+    with pytest.raises(DamagedArtefact, match="when this was opened, found nothing"):
+        held.load()
+
+
+def test_a_reader_waits_for_what_is_just_being_put_in_place(ws, monkeypatch):
+    """Between two renames nothing is there; then the new one is, and what is noted is still of the old one."""
+    record, old = ws.folder / ".state" / "07_sink_risk.json", ws.folder / ".risk.csv.1.old"
+    then = record.read_text()
+    ws.write("risk", pd.DataFrame({"band": ["new"]}))
+    now, new = record.read_text(), ws.path("risk").read_text()
+    record.write_text(then)
+    ws.path("risk").rename(old)
+    steps = [lambda: ws.path("risk").write_text(new), lambda: record.write_text(now)]
+    monkeypatch.setattr(workspace.time, "sleep", lambda _: steps.pop(0)() if steps else None)
+    assert ws.read("risk").band.tolist() == ["new"]
+
+
+# --- python -m helpers.run --verify
+
+
+def test_verify_reads_everything_and_a_run_makes_again_what_it_names(mini, made_once, on_the_disk, monkeypatch, capsys):
+    folder, todo = mini.outputs(), runner.plan(mini.book, runner.parser().parse_args([]))
+    notes = json.loads((folder / ".state" / "02_scaled.json").read_text())["files"]
+    for file, mark in notes["scaled"].items():  # against a hash that is made by hand
+        assert hashlib.sha256((folder / "scaled" / file).read_bytes()).hexdigest().startswith(mark[-1])
+    runner.verify(todo)
+    assert capsys.readouterr().out == "profile demo: all that was made is as it was made\n"
+    assert mini.ran() == []  # which remembers all files
+    harmed = [folder / "scaled" / "1.txt", folder / "chapters" / "04_apart.ipynb"]
+    on_the_disk(*harmed)
+    times = [path.stat().st_mtime_ns for path in harmed]
+    assert mini.stale() == [], "nothing but content tells it"
+    with pytest.raises(UserError, match="2 of the files of profile demo are not as they were made; a run makes"):
+        runner.verify(todo)
+    assert [line.split(": ")[0] for line in capsys.readouterr().out.splitlines()] == [str(path) for path in harmed]
+    monkeypatch.undo()
+    assert all(path.stat().st_mtime_ns > was for path, was in zip(harmed, times, strict=True)), "so that others look"
+    assert mini.run("--verify").returncode == 2
+    assert mini.ran() == ["02", "04"]
+    assert content(folder) == content(made_once.outputs())
+
+
+def test_a_flip_that_sets_the_times_back_does_not_escape_the_runner(mini):
+    assert mini.ran() == []  # which remembers all files
+    flip(mini.outputs() / "scaled" / "1.txt", bit=0)
+    assert mini.stale() == ["02", "03"]
+
+
+# --- notes of another kind
+
+KINDS = [b"", b"[]", b"3", b"NaN", b'{"a": NaN}', b"\xff\xfe", b"[" * 10**5, b'{"made": 1, "made_from": []}', b"null"]
+
+
+def test_a_cache_of_hashes_of_another_kind_is_as_none(mini):
+    cache = mini.outputs() / ".state" / "digests.json"
+    for other in [*KINDS, b'{"/a": [1, 2], "/b": "c", "/d": [null, 1, 2, 3, 4]}']:
+        cache.write_bytes(other)
+        digests = runner.Digests(cache)
+        assert digests.known == {}
+        digests.of(mini.root / "data")
+        digests.save()
+        assert {*json.loads(cache.read_text())} == {str(path) for path in (mini.root / "data").iterdir()}
+    with cache.open("wb") as file:
+        file.truncate(2**40)  # a terabyte, of nothing
+    assert mini.stale() == []
+    cache.unlink()
+    os.mkfifo(cache)  # who reads it waits for ever
+    assert mini.stale() == []
+
+
+def test_a_record_of_another_kind_is_as_none(mini):
+    record = mini.outputs() / ".state" / "04_apart.json"
+    begin = b'{"made": {}, "made_from": {}, '
+    labels = [b'"label": {"what": 1}}', b'"label": {"profile": "demo", "world": "", "changed": [1]}}', b'"files": 3}']
+    for other in [*KINDS, b'{"made": {}, "made_from": {"parameters": []}}', *(begin + label for label in labels)]:
+        record.write_bytes(other)
+        assert staleness.read_record(mini.book, "04_apart", "demo") is None
+    assert mini.ran() == ["04"]
+
+
+def test_a_record_of_another_kind_does_not_keep_one_from_reading(ws):
+    for other in KINDS:
+        (ws.folder / ".state" / "07_sink_risk.json").write_bytes(other)
+        assert ws.read("risk").band.tolist() == ["north", "south"]
+
+
+# --- a disk without room
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np, pandas as pd, xarray as xr
+from helpers import workspace
+ws = workspace.Workspace("trial", root=Path(sys.argv[1]))
+rng = np.random.default_rng(0)
+fields = xr.Dataset({"reco": (("year", "lat", "lon"), rng.random((2, 64, 64)))})
+resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))
+
+def folder():
+    with ws.writing("models") as new:
+        (new / "one").write_bytes(bytes(10**5))
+
+def other():
+    with workspace.writing(ws.folder / "page.html") as new:
+        new.write_bytes(bytes(10**5))
+
+writers = {"samples": lambda: ws.write("samples", fields), "reco": lambda: ws.write("reco", fields),
+           "risk": lambda: ws.write("risk", pd.DataFrame(rng.random((1000, 3)))), "models": folder, "page": other}
+for name, write in writers.items():
+    try:
+        write()
+    except OSError as error:
+        print(name, str(error).count("\\n"), error)
+"""
+
+WRITTEN = {"samples": "samples.nc", "reco": "reco.zarr", "risk": "risk.csv", "models": "models", "page": "page.html"}
+
+
+def test_every_writer_names_its_file_and_why_it_is_not_written(ws):
+    """A process may write 9,000 bytes a file here, which is to libraries as a full disk is."""
+    before = {name: (ws.folder / file).read_bytes() for name, (file, *_) in FILES.items()}
+    command = [sys.executable, "-W", "ignore", "-c", LIMITED, str(ws.folder.parent)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    lines = dict(line.split(" ", 1) for line in done.stdout.splitlines())
+    assert set(lines) == set(WRITTEN), done.stderr
+    for name, file in WRITTEN.items():
+        assert lines[name].startswith(f"0 {ws.folder / file}: could not be written (") and "room" in lines[name]
+        assert "File too large" in lines[name] or name == "samples", "of NetCDF its library says no more"
+    assert {name: (ws.folder / file).read_bytes() for name, (file, *_) in FILES.items()} == before
+    assert not [*ws.folder.glob(".*.part")] and ws.read("reco").reco.sum() == 15
+
+
+@pytest.mark.parametrize("cause", [OSError(errno.ENOSPC, "x"), RuntimeError("I/O error: No space left on device")])
+def test_a_full_disk_is_told_in_one_line_whoever_finds_it(tmp_path, cause):
+    target = tmp_path / "table.csv"
+    with pytest.raises(DiskFull, match="No space left on device.*make room, then run this again"):  # noqa: SIM117
+        with workspace.writing(target) as new:
+            new.write_text("half")
+            try:
+                raise cause
+            except Exception as error:
+                raise ValueError("a library's own words") from error
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_run_that_finds_no_room_keeps_nothing_and_says_so_in_one_line(mini):
+    """The runner's own files count, too: here an executed chapter is too large."""
+    before = {name: (mini.outputs() / name).read_bytes() for name in ("apart.csv", "chapters/04_apart.ipynb")}
+    cells = ["print('x' * 10**6)" if "working" in cell else cell for cell in CHAPTERS["04_apart"]]
+    mini.write("04_apart", *cells)
+    done = subprocess.run(
+        mini.command("--no-pages", "--only", "04"),
+        cwd=mini.root, env=mini.environment, capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4 * 10**5, 4 * 10**5)),
+    )  # fmt: skip
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "(File too large)" in done.stderr
+    assert {name: (mini.outputs() / name).read_bytes() for name in before} == before
+    assert not [p for p in mini.outputs().rglob("*") if p.suffix in (".part", ".old")]
+
+
+# --- locks
+
+
+def test_a_lock_that_is_a_link_is_refused_and_its_target_stays(tmp_path):
+    (tmp_path / "precious").write_text("data")
+    for name in ("lock", "holder"):
+        (tmp_path / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(UserError, match="expected a file of our own, found a link to .*precious; remove the link"):  # noqa: SIM117
+        with runner._locked(tmp_path):
+            pass
+    (tmp_path / "lock").unlink()
+    with runner._locked(tmp_path):
+        assert (tmp_path / "holder").read_text() == str(os.getpid()) and not (tmp_path / "holder").is_symlink()
+    assert (tmp_path / "precious").read_text() == "data"
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_a_disk_without_locks_is_told_in_one_line(tmp_path, monkeypatch, number):
+    def refuse(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(UserError, match=f"lock: expected a disk on which files can be locked.*{os.strerror(number)}"):  # noqa: SIM117
+        with workspace.locked(tmp_path / "lock"):
+            pass
+
+
+def test_one_lock_is_held_by_one(tmp_path):
+    with workspace.locked(tmp_path / "lock"), pytest.raises(filelock.Timeout), workspace.locked(tmp_path / "lock"):
+        pass
+
+
+# --- kills, and other places
+
+SPHINX = """
+import os, pathlib, time
+def main():
+    pathlib.Path(os.environ["MARK"]).write_text(str(os.getpid()))
+    time.sleep(float(os.environ["TIME"]))
+    print("built")
+"""
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_what_builds_the_pages_ends_with_the_runner(tmp_path, killed):
+    """Jupyter Book is a stand-in here, which sleeps."""
+    package = tmp_path / "jupyter_book" / "cli"
+    package.mkdir(parents=True)
+    for name, text in (("../__init__.py", ""), ("__init__.py", ""), ("main.py", SPHINX)):
+        (package / name).write_text(text)
+    mark, here = tmp_path / "mark", os.pathsep.join([str(tmp_path), *sys.path])
+    call = "from helpers.run import pages as p; from pathlib import Path as P; "
+    call += f"p._jupyter_book(P('a'), P('b'), P({str(tmp_path / 'log')!r}))"
+    told = os.environ | {"PYTHONPATH": here, "MARK": str(mark), "TIME": "300" if killed else "0"}
+    with subprocess.Popen([sys.executable, "-c", call], env=told, cwd=tmp_path) as run:
+        wait_for(lambda: run.poll() is not None or (mark.exists() and mark.read_text()), 120)
+        if killed:
+            run.send_signal(signal.SIGKILL)
+    wait_for(lambda: not alive(int(mark.read_text())), 10)
+    assert killed or (run.returncode, (tmp_path / "log").read_text()) == (0, "built\n")
+
+
+def test_a_terminal_that_lacks_a_sign_shows_its_number():
+    """As where the locale is tr_TR or de_DE without UTF-8."""
+    told = os.environ | {"PYTHONIOENCODING": "iso8859-9", "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", r"import helpers; print('ığ 2.0 \u2192 5.0')"]
+    done = subprocess.run(command, env=told, capture_output=True, check=True)
+    assert done.stdout.decode("iso8859-9") == "ığ 2.0 \\u2192 5.0\n"
+
+
+def test_the_page_of_promises_counts_what_is_tried():
+    """Each number of its table is how often a test of this file, or of test_run.py, runs."""
+
+    def cases(test):
+        return [len(mark.args[1]) for mark in test.pytestmark if mark.name == "parametrize"]
+
+    page = (workspace.ROOT / "book" / "how_to_run.md").read_text(encoding="utf-8")
+    rows = page.split("## What is promised after a kill")[1].splitlines()
+    tried = [int(number) for row in rows if row.startswith("| ") for number in re.findall(r"\d+", row.split("|")[3])]
+    kills = test_run.test_killed_while_a_chapter_works, test_run.test_killed_between_two_artefacts
+    files, harms = cases(test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading)
+    assert harms == 2
+    lost = cases(test_what_is_lost_or_added_is_found_at_reading)
+    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, len(KINDS) + 5]
