@@ -1,10 +1,10 @@
-# Nine commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make bench`,
-# `make test`, `make test-all`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
+# Ten commands: `make book`, `make mine`, `make doctor`, `make data`, `make compare`, `make leaderboard`, `make bench`,
+# `make test`, `make test-all`, `make fuzz`. Each sets up .venv first, when requirements.txt or pyproject.toml changed.
 PROFILE ?= demo
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard bench test test-all
+.PHONY: book mine doctor data compare leaderboard bench test test-all fuzz
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -39,6 +39,9 @@ test: .venv/.publish  ## style, units, the tiny book end to end, its notebooks a
 test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing, chapters on real towers, the demo's book and its facts
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
 	@$(TESTED)
+
+fuzz: .venv/.ready  ## damage small files of every kind, and see what becomes of reading them: make fuzz N=2000 SEED=1
+	@OMP_NUM_THREADS=1 .venv/bin/python tests/fuzz.py $(or $(N),2000) --seed $(or $(SEED),1)
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")

@@ -1,4 +1,4 @@
-"""Damaged files, small files that ask for gigabytes, and what is no file: one line each, and never a crash or a hang."""
+"""Damaged files, small files that ask for gigabytes, and what is no file: one line each, and no crash or hang."""
 
 import json
 import os
@@ -14,6 +14,7 @@ import rasterio
 import xarray as xr
 from eos_files import npp_tile, tile_corners
 from netcdf_files import months, write
+from pyhdf.SD import SD, SDC
 from rasterio import Affine
 
 from helpers import products
@@ -179,8 +180,6 @@ def test_a_fill_that_is_a_value_is_refused(tmp_path, text, other):
     name, key = ("ndvi", "1 km monthly NDVI") if text == "-3000" else ("lai", "LAI")
     kind = fuzz.KINDS[name]
     path = kind.make(tmp_path)
-    from pyhdf.SD import SD, SDC
-
     file = SD(str(path), SDC.WRITE)
     field = file.select(key)
     field.attr("_FillValue").set(SDC.INT16 if name == "ndvi" else SDC.UINT8, other)

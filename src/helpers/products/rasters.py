@@ -560,7 +560,11 @@ def decode(raster: Raster, field: Field) -> Raster:
             f"add_offset {offset:g}; is this another version?"
         )
     low, high = field.valid or (-np.inf, np.inf)
-    stated = np.ravel(attributes.get("_FillValue", [])).tolist()
+    try:
+        stated = [float(number) for number in np.ravel(attributes.get("_FillValue", []))]
+    except ValueError:
+        found = f"found {attributes['_FillValue']!r:.60}; fetch it again"
+        raise DamagedFile(f"{path}: expected _FillValue of {field.stored!r} to be a number, {found}") from None
     if field.fill and (odd := [number for number in stated if number not in field.fill and low <= number <= high]):
         raise DamagedFile(
             f"{path}: expected _FillValue {field.fill[0]:g} of {field.stored!r}, found {odd[0]:g}, which is a value; "
