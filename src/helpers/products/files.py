@@ -237,21 +237,8 @@ class Unpacked:
             raise
 
 
-def whole_text(
-    path: Path,
-    suffixes: Iterable[str] = DATA_ENDINGS,
-    remedy: str = "fetch it again",
-    what: str = "a table",
-    most: int = TEXT,
-) -> bytes:
-    """Return the content of a table or another text, as it is or packed; as for `opened`.
-
-    Parameters
-    ----------
-    what : str
-        What it should be, for messages.
-    most : int
-        Bytes that it may have.
+def whole_text(path: Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> bytes:
+    """Return the content of a table, as it is or packed; as for `opened`.
 
     Raises
     ------
@@ -261,7 +248,7 @@ def whole_text(
     with reading(path, remedy):
         require_file(path)
         with _stream(path, tuple(suffixes)) as (source, _, _):
-            return _bounded(source, path, what, most)
+            return _bounded(source, path)
 
 
 def content(held: zipfile.ZipFile, name: str, path: Path) -> bytes:
@@ -276,7 +263,7 @@ def content(held: zipfile.ZipFile, name: str, path: Path) -> bytes:
     if len(found) > 1:
         raise DamagedFile(f"{path}: expected {_base(found[0])} once, found it {len(found)} times; fetch it again")
     with _opened(held, found[0], path) as source:
-        return _bounded(source, f"{path} ({_base(found[0])})", "a table", TEXT)
+        return _bounded(source, f"{path} ({_base(found[0])})")
 
 
 @contextmanager
@@ -305,12 +292,12 @@ def _index(path: Path) -> int:
     with path.open("rb") as stream:
         stream.seek(max(stream.seek(0, io.SEEK_END) - 2**16 - 98, 0))  # a comment may follow
         tail = stream.read()
-    end, larger = tail.rfind(b"PK\5\6"), tail.rfind(b"PK\6\6")
-    sizes = [struct.unpack_from("<I", tail, end + 12)[0]] if 0 <= end <= len(tail) - 22 else [0]
-    if 0 <= larger <= len(tail) - 56:
-        sizes.append(struct.unpack_from("<Q", tail, larger + 40)[0])
-        sizes = [size for size in sizes if size < 2**32 - 1] or sizes
-    return max(sizes)
+    end = tail.rfind(b"PK\5\6")
+    if not 0 <= end <= len(tail) - 22:
+        return 0
+    if end >= 76 and tail[end - 20 : end - 16] == b"PK\6\7":  # of a larger archive
+        return struct.unpack_from("<Q", tail, end - 36)[0]
+    return struct.unpack_from("<I", tail, end + 12)[0]
 
 
 @contextmanager
@@ -355,17 +342,17 @@ def _opened(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Binar
         raise DamagedFile(f"{path}: {base} is a link, not data; fetch it again")
     encrypted = member.flag_bits & 1
     if encrypted or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        why = "is encrypted" if encrypted else "its compression method is not supported"
-        raise DamagedFile(f"{path}: {base}: expected plain data, found it {why}; unpack it yourself, and give that")
+        why = "it is encrypted" if encrypted else "its compression method is not supported"
+        raise DamagedFile(f"{path}: {base}: {why}; unpack it yourself, and give that")
     return held.open(member)
 
 
-def _bounded(source: BinaryIO, where: Path | str, what: str, most: int) -> bytes:
-    """Read a stream to its end, or refuse it where there is too much of it."""
-    whole = source.read(most + 1)
-    if len(whole) > most:
+def _bounded(source: BinaryIO, where: Path | str) -> bytes:
+    """Read a table to its end, or refuse it where there is too much of it."""
+    whole = source.read(TEXT + 1)
+    if len(whole) > TEXT:
         raise ProductError(
-            f"{where}: expected {what} of at most {most >> 20} MiB, found more; give years or months alone, and no "
+            f"{where}: expected a table of at most {TEXT >> 20} MiB, found more; give years or months alone, and no "
             "hours or days, or cut it into several"
         )
     return whole
