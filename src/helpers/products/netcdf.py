@@ -69,7 +69,7 @@ EVEN = 1e-4
 TURN = 2 * np.pi + EVEN
 """A full turn in radians."""
 LONGEST = 10**6
-"""Steps along any axis: a site's half-hours of 57 years, or 0.0004 degrees round the globe."""
+"""Steps along all axes: a site's half-hours of 57 years, or 0.001 degrees round the globe."""
 LARGEST_CHUNK = 2**29
 """Bytes of a chunk: a whole record of 0.5 degrees over 43 years."""
 LAZY = 3600 * 7200
@@ -109,14 +109,14 @@ def _require_modest(file: Path, path: Path) -> None:
     xarray reads all that is on one dimension when it opens a file, and HDF5 unpacks a chunk whole.
     """
     with netCDF4.Dataset(file) as held:
-        beside = sum(variable.size for variable in held.variables.values() if variable.ndim == 1)
-        for name, dimension in held.dimensions.items():
-            if dimension.size > LONGEST or beside > LONGEST:
-                found = f"found {max(dimension.size, beside)} along {name}"
-                raise ProductError(f"{path}: expected at most {LONGEST} steps of an axis, {found}; fetch it again")
+        sizes = {name: dimension.size for name, dimension in held.dimensions.items()}
+        if sum(sizes.values()) > LONGEST:
+            longest = max(sizes, key=sizes.get)
+            found = f"found {sizes[longest]} along {longest}"
+            raise ProductError(f"{path}: expected at most {LONGEST} steps along all axes, {found}; fetch it again")
         for name, variable in held.variables.items():
             chunk = variable.chunking() or "contiguous"
-            size = 0 if chunk == "contiguous" or variable.dtype is str else math.prod(chunk) * variable.dtype.itemsize
+            size = 0 if chunk == "contiguous" else math.prod(chunk) * getattr(variable.dtype, "itemsize", 0)
             if size > LARGEST_CHUNK:
                 found = f"found such of {size >> 20} MiB; write it anew in smaller ones, such as by nccopy -c time/1"
                 raise ProductError(f"{path}: {name}: expected chunks of at most {LARGEST_CHUNK >> 20} MiB, {found}")

@@ -29,7 +29,7 @@ from pyhdf.error import HDF4Error
 
 from helpers import tasks
 from helpers.products import hdf4
-from helpers.products.files import DamagedFile, ProductError
+from helpers.products.files import DamagedFile
 
 COMMAND = [sys.executable, "-P", hdf4.__file__]
 """What a reader runs. As a module of this package it would import all that the package does."""
@@ -50,6 +50,7 @@ class Reader:
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        self.spent = False  # the library holds a file that it should have closed
         try:
             hdf4.receive(self.process.stdout)
         except (EOFError, ValueError):
@@ -88,6 +89,7 @@ class Reader:
         finally:
             if late:
                 late.cancel()
+        self.spent |= found["spent"]
         if "error" not in found:
             return found
         raise OSError(found["errno"], found["error"]) if found["errno"] else HDF4Error(found["error"])
@@ -119,21 +121,24 @@ class Pool:
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Yield a reader, when there is one; one that met a damaged file, or is left in an answer, isn't used again.
+        """Yield a reader, when there is one; one that is spent, or left in the middle of an answer, isn't used again.
 
-        The library may keep a damaged file open, and give its content in place of that of a new file of the same path.
+        Of damaged files the library keeps some open, and gives their content in place of that of a new file of the same
+        path.
         """
         with self.leave:
-            one = self._free() or Reader()
+            one, whole = self._free() or Reader(), False
             try:
                 yield one
-            except BaseException as error:
-                if isinstance(error, ProductError) and not isinstance(error, DamagedFile):
+                whole = True
+            except (DamagedFile, HDF4Error, OSError, ValueError, RuntimeError):
+                whole = True
+                raise
+            finally:
+                if whole and not one.spent and one.process.poll() is None:
                     self.free.append(one)
                 else:
                     one.end()
-                raise
-            self.free.append(one)
 
 
 _pool = Pool()
