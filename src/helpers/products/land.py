@@ -427,6 +427,12 @@ def read_field(
             raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
         else:
             with rasters.opening(path, variable) as band:
+                if math.prod(band.shape) > LARGEST:
+                    size = "x".join(map(str, band.shape))
+                    raise ProductError(
+                        f"{path}: expected at most {LARGEST:,} pixels, which are read whole, found {size}: too many; cut "
+                        "out what you need, such as by gdal_translate -projwin"
+                    )
                 raster = replace(band, read=band.stored.__getitem__)
         entry = entry_of(raster.attributes, f"{path}: {raster.name!r}", **given)
         if method != "nearest" and entry.plain and (told := codes(raster.attributes, entry.valid)):
