@@ -430,8 +430,8 @@ def read_field(
                 if math.prod(band.shape) > LARGEST:
                     size = "x".join(map(str, band.shape))
                     raise ProductError(
-                        f"{path}: expected at most {LARGEST:,} pixels, which are read whole, found {size}: too many; cut "
-                        "out what you need, such as by gdal_translate -projwin"
+                        f"{path}: expected at most {LARGEST:,} pixels, which are read whole, found {size}: too many; "
+                        "cut out what you need, such as by gdal_translate -projwin"
                     )
                 raster = replace(band, read=band.stored.__getitem__)
         entry = entry_of(raster.attributes, f"{path}: {raster.name!r}", **given)
