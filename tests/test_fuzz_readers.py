@@ -153,6 +153,11 @@ def test_names_of_files_and_columns_never_break_the_line(tmp_path, name):
     assert str(found.value).isprintable() and r"si\nte" in str(found.value)
 
 
+def test_a_carriage_return_within_the_header_is_told(tmp_path):
+    (tmp_path / TABLE).write_bytes(b"site,ye\rar,lat,lon,reco\nA,2001,1,2,5\n")
+    one_line(lambda: products.read("site_table", tmp_path / TABLE, columns=COLUMNS), TABLE, "row 2: expected 2 fields")
+
+
 # Where a tile lies, and what its numbers mean.
 
 

@@ -479,7 +479,7 @@ def taken_apart(
 
 def separator_of(header: str) -> str:
     """Return what separates the names of a header; commas in doubt."""
-    header = header[:LONGEST]
+    header = header[:LONGEST].replace("\r", " ")  # within a line it is an error to csv
     return max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 
