@@ -90,9 +90,7 @@ def test_a_reader_that_loops_is_given_up_by_the_processors_time(tmp_path, monkey
     instead(monkeypatch, "while True: pass")
     monkeypatch.setattr(readers, "WORK", 1)
     (good, bad), _ = beside(tmp_path), pool(1)
-    with pytest.raises(
-        DamagedFile, match=r"bad\.hdf: .* library worked for more than 1 s over it"
-    ):
+    with pytest.raises(DamagedFile, match=r"bad\.hdf: .* library worked for more than 1 s over it"):
         rasters.read_hdf4(bad, "LAI")
     np.testing.assert_array_equal(rasters.read_hdf4(good, "LAI").stored, STORED)
 

@@ -623,6 +623,7 @@ def read_soil(
     for name in (name for name in asked if name in files):
         path = files[name]
         with rasters.opening(path) as place:
+            rasters.require_squares(place)
             first = first or place
         if (place.shape, place.transform) != (first.shape, first.transform):
             raise ProductError(

@@ -261,13 +261,13 @@ def require_squares(raster: Raster) -> None:
     Raises
     ------
     DamagedFile
-        They aren't: a corner of it is wrong.
+        They aren't: a corner or a size is wrong.
     """
     t = raster.transform
-    if not math.isclose(t.a, -t.e, rel_tol=1e-6):
+    if not math.isclose(abs(t.a), abs(t.e), rel_tol=1e-6):
         raise DamagedFile(
-            f"{raster.path}: expected square pixels, found {t.a:.10g} wide and {-t.e:.10g} high; a corner in its text "
-            "on the grid (StructMetadata.0) is wrong: fetch it again"
+            f"{raster.path}: expected square pixels, found {abs(t.a):.10g} wide and {abs(t.e):.10g} high, so that its "
+            "place is written wrong; fetch it again"
         )
 
 
