@@ -228,8 +228,8 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
 def _require_place(place: EosGrid, path: Path) -> None:
     """Refuse a grid that lies beyond the globe, or elsewhere than its file's name tells: ``h18v04`` counts tiles.
 
-    Tiles are squares that begin in the north-west of the sinusoidal globe, 36 of them side by side (MODIS, GLASS), or
-    as many as their own width makes. What is off by less than a hundredth of a pixel is rounding.
+    Tiles of MODIS and GLASS are squares from the north-west of the sinusoidal globe, 36 of them side by side; what has
+    neither their width nor their height counts its tiles otherwise. Less than a hundredth of a pixel is rounding.
     """
     (rows, columns), t = place.shape, place.transform
     found = np.array([t.c, t.f, t.c + columns * t.a, t.f + rows * t.e])
@@ -245,9 +245,10 @@ def _require_place(place: EosGrid, path: Path) -> None:
     named = re.search(r"[._]h(\d\d)v(\d\d)[._]", path.name, re.IGNORECASE)
     if named and place.crs == SINUSOIDAL:
         h, v = int(named[1]), int(named[2])
-        size = 2 * half / max(round(2 * half / (columns * t.a)), 1)
+        size = 2 * half / 36
         expected = np.array([h * size - 2 * half, half - v * size, (h + 1) * size - 2 * half, half - (v + 1) * size])
-        if not (np.abs(found - expected) <= hair).all():
+        of_ten_degrees = min(abs(found[2] - found[0] - size), abs(found[1] - found[3] - size)) <= hair
+        if of_ten_degrees and not (np.abs(found - expected) <= hair).all():
             told = ", ".join(f"{corner:.10g}" for corner in expected)
             raise DamagedFile(
                 f"{path}: expected the corners of {named[0].strip('._')}, {told}, found {shown}; its name or its text "
