@@ -245,7 +245,7 @@ def _require_place(place: EosGrid, path: Path) -> None:
     named = re.search(r"[._]h(\d\d)v(\d\d)[._]", path.name, re.IGNORECASE)
     if named and place.crs == SINUSOIDAL:
         h, v = int(named[1]), int(named[2])
-        size = 2 * half / 36
+        size = half / 9  # ten degrees
         expected = np.array([h * size - 2 * half, half - v * size, (h + 1) * size - 2 * half, half - (v + 1) * size])
         of_ten_degrees = min(abs(found[2] - found[0] - size), abs(found[1] - found[3] - size)) <= hair
         if of_ten_degrees and not (np.abs(found - expected) <= hair).all():
