@@ -5,7 +5,7 @@ BIN = .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: book mine doctor data compare leaderboard students pdf edition myst lite environments status links lock audit bench test test-all
+.PHONY: book mine doctor data compare leaderboard students pdf edition myst lite environments status links lock audit bench test test-all fuzz
 .DEFAULT_GOAL := book
 
 book: .venv/.ready  ## run what is stale of a profile and build its pages: make book PROFILE=tiny SET="seed=7 dask_scheduler=tcp://host:8786"
@@ -59,6 +59,8 @@ test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(TESTED)
 
+fuzz: .venv/.ready  ## damage small files of every kind, and see what becomes of reading them: make fuzz N=2000 SEED=1
+	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(or $(N),2000) --seed $(or $(SEED),1)
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@$(BIN)/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")

@@ -270,7 +270,7 @@ def test_packed_integers_are_unpacked_by_the_files_own_scale(tmp_path, rain):
     for scale in (0.0, [1.0, 2.0], "x"):
         with netCDF4.Dataset(path, "a") as file:
             file["pre"].scale_factor = scale
-        with pytest.raises(ProductError, match="expected scale_factor of pre to be one number, and no zero"):
+        with pytest.raises(ProductError, match="expected scale_factor of pre to be one number above zero"):
             read(path)
 
 

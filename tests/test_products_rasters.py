@@ -220,7 +220,8 @@ def test_a_mean_in_a_torn_projection_weighs_pixels_by_area():
 def test_rows_that_do_not_run_along_parallels_are_refused(tmp_path, tilt, crs):
     path = tmp_path / "tilted.tif"
     profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "height": 4, "width": 4, "crs": crs}
-    with rasterio.open(path, "w", transform=Affine(1, tilt, 0, tilt, -1, 0), **profile) as file:
+    place = Affine(1, tilt, 0, tilt, -1, 0) if tilt else Affine(1000, 0, 4e5, 0, -1000, 5e6)
+    with rasterio.open(path, "w", transform=place, **profile) as file:
         file.write(np.ones((1, 4, 4), "uint8"))
     with pytest.raises(ProductError, match=r"tilted\.tif: expected .*warp it with GDAL"), rasters.opening(path) as tif:
         rasters.onto(tif, Grid(1), "nearest", as_it_is)

@@ -85,6 +85,16 @@ def test_a_reader_that_hangs_is_given_up_while_others_go_on(tmp_path, monkeypatc
     assert others == [STORED.tolist()] * 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="counts the processor's time by a signal")
+def test_a_reader_that_loops_is_given_up_by_the_processors_time(tmp_path, monkeypatch, pool):
+    instead(monkeypatch, "while True: pass")
+    monkeypatch.setattr(readers, "WORK", 1)
+    (good, bad), _ = beside(tmp_path), pool(1)
+    with pytest.raises(DamagedFile, match=r"bad\.hdf: .* library worked for more than 1 s over it"):
+        rasters.read_hdf4(bad, "LAI")
+    np.testing.assert_array_equal(rasters.read_hdf4(good, "LAI").stored, STORED)
+
+
 def test_a_reader_killed_between_files_is_replaced(tmp_path, pool):
     (good, _), one = beside(tmp_path), pool(1)
     rasters.read_hdf4(good, "LAI")

@@ -200,7 +200,11 @@ TWICE = "SITE_ID,GROUP_ID,VARIABLE,DATAVALUE,VARIABLE\nAA-One,1,LOCATION_LAT,1,x
         (bif("AA-One", 1, 2, "MOON"), "expected the IGBP class of AA-One, found 'MOON', so that it is unknown", (1, 2)),
         (bif("AA-One", 1, 2) + "AA-One,2,G,IGBP,CRO\n", "class of AA-One, found 'DBF' and 'CRO'", (1, 2)),
         (bif("AA-One", 151.5, 2), "expected degrees of AA-One within ±90 and ±180, found '151.5' and '2'", None),
-        ("SITE_ID,VARIABLE,DATAVALUE\n" + '"' + "x" * 200_000, "expected a BIF table, found something else", None),
+        (
+            "SITE_ID,VARIABLE,DATAVALUE\n" + '"' + "x" * 200_000,
+            "found a row that cannot be taken apart",
+            None,
+        ),
         (TWICE, "expected one column of each name, found .*VARIABLE.*; rename the others", None),
     ],
 )

@@ -24,7 +24,8 @@ def note(book, stem, seconds):
     nbformat.write(page, book.executed("demo", stem))
     digests = Digests(book.state("demo") / "digests.json")
     source = staleness.fingerprint(book, chapter, plan.settings[stem], digests)
-    about = {"label": {"commit": "0123456789abcdef", "date": "2026-11-29T12:00:00+00:00"}}
+    told = {"profile": "demo", "world": "made", "commit": "0123456789abcdef", "date": "2026-11-29T12:00:00+00:00"}
+    about = {"label": told}
     staleness.write_record(book, chapter, "demo", source, staleness.outputs(book, chapter, "demo", digests), about)
 
 

@@ -300,6 +300,8 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
         A file is missing.
     """
     entry = product(product_id)
+    if not isinstance(paths, str | Path | Iterable):
+        raise ProductError(f"{product_id}: expected a path or several, found {paths!r:.60}; see find()")
     files, unread = [], {}
     for path in map(Path, [paths] if isinstance(paths, str | Path) else paths):
         files += find(product_id, path) if path.is_dir() else [path]
@@ -308,7 +310,7 @@ def read(product_id: str, paths: str | Path | Iterable[str | Path], **selection)
     if not files:
         raise ProductError(f"{product_id}: expected at least one file, found none; see find()")
     for path in files:
-        if not path.exists():
+        if len(path.name.encode(errors="replace")) > 255 or not path.exists():
             raise FileNotFoundError(f"{path}: expected a file of {product_id}, found none; correct the path")
         if path.name.lower().endswith((*UNREAD, ".tar.gz")):
             raise ProductError(f"{path}: expected a file that is plain, .gz or .zip, found {path.suffix}; unpack it")

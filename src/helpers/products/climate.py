@@ -27,6 +27,7 @@ import xarray as xr
 from helpers.products import Product, ProductError, describe, limits, netcdf
 from helpers.products.site_table import (
     column_of,
+    named,
     numbers_of,
     one_file,
     refuse,
@@ -208,10 +209,11 @@ def read_sites(
     """
     if precipitation not in RATES:
         raise ProductError(f"precipitation: expected a unit among {', '.join(RATES)}, found {precipitation!r}")
-    if unknown := [name for name in columns or () if name not in COLUMNS]:
+    columns = named(columns or {}, "columns (climate_columns in a profile)")
+    if unknown := [name for name in columns if name not in COLUMNS]:
         found = f"expected columns for {', '.join(COLUMNS)}, found one for {unknown[0]!r}"
         raise ProductError(f"columns (climate_columns in a profile): {found}; correct it")
-    path, names = one_file(paths, product.id), {name: str((columns or {}).get(name, name)).strip() for name in COLUMNS}
+    path, names = one_file(paths, product.id), {name: str(columns.get(name, name)).strip() for name in COLUMNS}
     table = rows(path)
     frame = pd.DataFrame({name: column_of(table, path, name, names[name]) for name in COLUMNS[:-1]}, index=table.index)
     refuse_twice(frame[["site", "year", "month"]], path)

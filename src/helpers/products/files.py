@@ -1,11 +1,15 @@
 """Product files as they come: plain, gzipped (``.gz``), or alone in a zip archive; and what is said of a damaged one.
 
-What is packed is unpacked by streaming into a private temporary folder, under a name of ours: what an archive calls its
-members never becomes a path. Unpacking stops where a file grows beyond what data do (a "zip bomb").
+This is the one way to open what comes from elsewhere. `opened` and `Unpacked` give a plain file: what is packed is
+unpacked by streaming into a private temporary folder, under a name of ours, since what an archive calls its members
+must never become a path. `whole_text` and `content` give the bytes of a table, plain or packed, which go into memory
+and are bounded. Unpacking stops where a file grows beyond what data do (a "bomb"), by the bytes that come out and not
+by those that an archive declares; links, encrypted members and archives in archives are not followed.
 """
 
 from __future__ import annotations
 
+import bz2
 import errno
 import gzip
 import io
@@ -20,7 +24,7 @@ import weakref
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,8 +34,25 @@ from rasterio.errors import RasterioError
 # What can be wrong with a product file, said in one line.
 
 
+LINE = 2000
+"""Letters of a message: names and numbers out of a damaged file may be of any length."""
+
+
+def one_line(message: str) -> str:
+    r"""Return a message in one line of printable letters, cut in its middle where it is very long.
+
+    >>> one_line("a\nb.csv: found \x1b[31m")
+    'a\\nb.csv: found \\x1b[31m'
+    """
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    return text if len(text) <= LINE else f"{text[: LINE - 403]} … {text[-400:]}"
+
+
 class ProductError(ValueError):
-    """A product file is not what its product's layout promises; the message says where and what to do."""
+    """A product file is not what its product's layout promises; the message says where and what to do, in one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class DamagedFile(ProductError):
@@ -47,6 +68,7 @@ REMEDIES = {
     errno.EPERM: "may not be read; give yourself the permission",
     errno.ENOENT: "is not there any more; put it back",
     errno.EISDIR: "is a folder; give the file",
+    errno.ELOOP: "is a link that leads to itself; put the file in its place",
     errno.EMFILE: "cannot be opened beside so many others; raise the limit of open files (ulimit -n)",
     errno.ENOSPC: "cannot be unpacked, since the disk is full; make room",
 }
@@ -83,6 +105,13 @@ RATIO = 200
 """A larger file may be so many times as large as its packed form; that of land in a sea of fills is some 10 times."""
 LARGEST = 2**37
 """No file of any product comes near this many bytes (128 GiB)."""
+FREE = 2**28
+"""Bytes of the disk that unpacking leaves to others."""
+TEXT = 2**26
+"""Bytes of a table, which is read whole: 50 years of months at 1,000 sites have half of it, a tower's years some 60 kB.
+What else lies in a tower's archive, such as 200 MB of half-hours, is never unpacked."""
+INDEX = 2**20
+"""Bytes of an archive's index, which names some 10,000 members; that of a tower names 30."""
 
 CHUNK = 2**20
 PREFIX = "packed-"
@@ -109,15 +138,37 @@ def plain_name(name: str) -> str:
 
 def members(path: Path) -> list[str]:
     """Return the names in an archive, without folders, as far as they are told at its beginning; none if damaged."""
-    try:
+    with suppress(ProductError):
         if path.suffix.lower() == ".zip":
-            with zipfile.ZipFile(path) as archive:
-                return [_base(member) for member in archive.infolist()]
-        with tarfile.open(path) as archive:
-            first = archive.next()  # of a packed tar the next would cost its whole unpacking
-            return [Path(first.name).name] if first else []
-    except (zipfile.BadZipFile, tarfile.TarError, OSError, EOFError, zlib.error, lzma.LZMAError):
-        return []
+            with archive(path) as held:
+                return [_base(member) for member in held.infolist()]
+        with reading(path):
+            require_file(path)
+            for unpacked in (gzip.open, bz2.open, lzma.open, Path.open):
+                # Only the first name: of a packed tar the next would cost its whole unpacking.
+                with suppress(OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError):
+                    with unpacked(path, "rb") as stream:
+                        begin = io.BytesIO(stream.read(CHUNK))
+                    with tarfile.open(fileobj=begin, mode="r:") as held:
+                        first = held.next()
+                    return [Path(first.name).name] if first else []
+    return []
+
+
+def require_file(path: Path) -> None:
+    """Refuse what is no file: to open a pipe would wait for ever for somebody who writes.
+
+    Raises
+    ------
+    ProductError
+        It is a folder, a pipe, a socket or a device.
+    OSError
+        It isn't there, or a link that leads nowhere.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        found = "a folder" if stat.S_ISDIR(mode) else "a pipe, a socket or a device"
+        raise ProductError(f"{path}: expected a file, found {found}; give the file")
 
 
 @contextmanager
@@ -148,13 +199,12 @@ def opened(path: str | Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str
         The archive holds no data file or several, or there is no room to unpack.
     """
     path = Path(path)
-    unpacked = Unpacked(path, suffixes, remedy) if path.suffix.lower() in PACKED else None
+    unpacked = Unpacked(path, suffixes, remedy)
     try:
         with reading(path, remedy):
-            yield unpacked.plain if unpacked else path
+            yield unpacked.plain
     finally:
-        if unpacked:
-            unpacked.remove()
+        unpacked.remove()
 
 
 class Unpacked:
@@ -171,43 +221,97 @@ class Unpacked:
     def __init__(self, path: Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> None:
         self.path = self.plain = path
         self.remove = int  # does nothing
+        with reading(path, remedy):
+            require_file(path)
         if path.suffix.lower() not in PACKED:
             return
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self.remove = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         try:
-            with reading(path, remedy):
-                self.plain = _unpacked(path, folder, tuple(suffixes))
+            with reading(path, remedy), _stream(path, tuple(suffixes)) as (source, ending, packed):
+                self.plain = folder / f"data{ending}"
+                with self.plain.open("wb") as target:
+                    _copy(source, target, path, packed)
         except ProductError:
             self.remove()
             raise
 
 
-def _unpacked(path: Path, folder: Path, suffixes: tuple[str, ...]) -> Path:
-    if path.suffix.lower() == ".gz":
-        plain = folder / f"data{Path(path.stem).suffix.lower()}"
-        with gzip.open(path) as source, plain.open("wb") as target:
-            _copy(source, target, path, path.stat().st_size)
-        return plain
-    with zipfile.ZipFile(path) as archive:
-        member = _member(archive, path, suffixes)
-        plain = folder / f"data{Path(member.filename).suffix.lower()}"
-        with plain.open("wb") as target:
-            _unpack(archive, member, target, path)
-    return plain
-
-
-def content(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:
-    """Return a member of an archive of several, which must be of a size that data have.
+def whole_text(path: Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> bytes:
+    """Return the content of a table, as it is or packed; as for `opened`.
 
     Raises
     ------
-    DamagedFile
-        It is encrypted, packed by an unknown method, or grows beyond what data do.
+    DamagedFile, ProductError
+        As `opened`, and where there are more bytes than a table has.
     """
-    held = io.BytesIO()
-    _unpack(archive, archive.getinfo(name), held, path)
-    return held.getvalue()
+    with reading(path, remedy):
+        require_file(path)
+        with _stream(path, tuple(suffixes)) as (source, _, _):
+            return _bounded(source, path)
+
+
+def content(held: zipfile.ZipFile, name: str, path: Path) -> bytes:
+    """Return a table that is a member of an archive of several.
+
+    Raises
+    ------
+    DamagedFile, ProductError
+        It is there twice, encrypted, packed by a method that isn't known, or has more bytes than a table has.
+    """
+    found = [member for member in held.infolist() if member.filename == name]
+    if len(found) > 1:
+        raise DamagedFile(f"{path}: expected {_base(found[0])} once, found it {len(found)} times; fetch it again")
+    with _opened(held, found[0], path) as source:
+        return _bounded(source, f"{path} ({_base(found[0])})")
+
+
+@contextmanager
+def archive(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive, of which `content` gives members.
+
+    Raises
+    ------
+    DamagedFile, ProductError
+        It can't be read, or its index names more members than archives of data do.
+    """
+    with reading(path):
+        require_file(path)
+        if (size := _index(path)) > INDEX:
+            found = f"found an index of {size / 2**20:.0f} MiB"
+            raise DamagedFile(f"{path}: expected an archive of a few files, {found}; unpack it, and give the file")
+        with zipfile.ZipFile(path) as held:
+            yield held
+
+
+def _index(path: Path) -> int:
+    """Return how many bytes of a zip archive are its index, which `zipfile` reads whole; 0 where there is none.
+
+    Source: PKWARE, APPNOTE.TXT, sections 4.3.14 to 4.3.16.
+    """
+    with path.open("rb") as stream:
+        stream.seek(max(stream.seek(0, io.SEEK_END) - 2**16 - 98, 0))  # a comment may follow
+        tail = stream.read()
+    end = tail.rfind(b"PK\5\6")
+    if not 0 <= end <= len(tail) - 22:
+        return 0
+    if end >= 76 and tail[end - 20 : end - 16] == b"PK\6\7":  # of a larger archive
+        return struct.unpack_from("<Q", tail, end - 36)[0]
+    return struct.unpack_from("<I", tail, end + 12)[0]
+
+
+@contextmanager
+def _stream(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[BinaryIO, str, int]]:
+    """Yield a file's plain bytes, one after the other, the ending of its data, and how many bytes it has as it came."""
+    if path.suffix.lower() == ".zip":
+        with archive(path) as held:
+            member = _member(held, path, suffixes)
+            with _opened(held, member, path) as source:
+                yield source, Path(member.filename).suffix.lower(), member.compress_size
+        return
+    zipped = path.suffix.lower() == ".gz"
+    with gzip.open(path) if zipped else path.open("rb") as source:
+        yield source, Path(path.stem if zipped else path.name).suffix.lower(), path.stat().st_size
 
 
 def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> zipfile.ZipInfo:
@@ -224,8 +328,6 @@ def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> 
             f"{path}: expected one data file ({' '.join(suffixes)}), found {len(data)} among {held or 'nothing'}; "
             "unpack it, and give the file"
         )
-    if stat.S_ISLNK(data[0].external_attr >> 16):
-        raise DamagedFile(f"{path}: {_base(data[0])} is a link, not data; fetch it again")
     return data[0]
 
 
@@ -233,19 +335,35 @@ def _base(member: zipfile.ZipInfo) -> str:
     return member.filename.replace("\\", "/").rpartition("/")[2]
 
 
-def _unpack(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: BinaryIO, path: Path) -> None:
-    """Unpack one member of an archive."""
-    try:
-        with archive.open(member) as source:
-            _copy(source, target, path, member.compress_size)
-    except RuntimeError as error:  # encrypted, or a method that is not known
-        raise DamagedFile(f"{path}: {_base(member)}: {error}; unpack it yourself, and give that") from error
+def _opened(held: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> BinaryIO:
+    """Open one member of an archive, which must be plain data, stored or deflated: others may ask for any memory."""
+    base = _base(member)
+    if stat.S_ISLNK(member.external_attr >> 16):
+        raise DamagedFile(f"{path}: {base} is a link, not data; fetch it again")
+    encrypted = member.flag_bits & 1
+    if encrypted or member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        why = "it is encrypted" if encrypted else "its compression method is not supported"
+        raise DamagedFile(f"{path}: {base}: {why}; unpack it yourself, and give that")
+    return held.open(member)
+
+
+def _bounded(source: BinaryIO, where: Path | str) -> bytes:
+    """Read a table to its end, or refuse it where there is too much of it."""
+    whole = source.read(TEXT + 1)
+    if len(whole) > TEXT:
+        raise ProductError(
+            f"{where}: expected a table of at most {TEXT >> 20} MiB, found more; give years or months alone, and no "
+            "hours or days, or cut it into several"
+        )
+    return whole
 
 
 def _copy(source: BinaryIO, target: BinaryIO, path: Path, packed: int) -> None:
-    """Stream to a file; stop when it becomes absurdly large."""
-    size = 0
+    """Stream to a file; stop when it becomes absurdly large, or before the disk is full."""
+    size, folder = 0, Path(target.name).parent
     while block := source.read(CHUNK):
+        if size % 2**26 < CHUNK and shutil.disk_usage(folder).free < FREE:
+            raise OSError(errno.ENOSPC, "little room")
         size += len(block)
         if size > min(LARGEST, max(SMALL, RATIO * packed)):
             raise DamagedFile(

@@ -157,6 +157,7 @@ def annual_map(product: Product, field: Field, year: int, dates: Dates, cells: G
 
     def values_of(path: Path) -> Raster:
         raster = rasters.decode(rasters.read_hdf4(path, field.stored, field.grid), field)
+        rasters.require_squares(raster)
         if raster.geographic == tiled:
             kind = "sinusoidal tiles" if tiled else "one grid of degrees"
             raise ProductError(f"{path}: expected {kind}, as in the first file, found another grid; keep one")
@@ -426,6 +427,12 @@ def read_field(
             raise ProductError(f"{path}: expected no eos_grid or layer for a GeoTIFF; choose a band by variable")
         else:
             with rasters.opening(path, variable) as band:
+                if math.prod(band.shape) > LARGEST:
+                    size = "x".join(map(str, band.shape))
+                    raise ProductError(
+                        f"{path}: expected at most {LARGEST:,} pixels, which are read whole, found {size}: too many; "
+                        "cut out what you need, such as by gdal_translate -projwin"
+                    )
                 raster = replace(band, read=band.stored.__getitem__)
         entry = entry_of(raster.attributes, f"{path}: {raster.name!r}", **given)
         if method != "nearest" and entry.plain and (told := codes(raster.attributes, entry.valid)):
@@ -607,6 +614,8 @@ def read_soil(
         A layer is missing, is there twice or is none of the product's, or a file cannot be read.
     """
     known = {field.name: field for field in product.fields}
+    if not (layers is None or isinstance(layers, Iterable)) or isinstance(layers, str):
+        raise ProductError(f"layers: expected a list of {', '.join(known)}, found {layers!r:.60}; give a list")
     asked = list(known if layers is None else layers)
     if unknown := [name for name in asked if name not in known]:
         raise ProductError(f"{product.id}: layer {unknown[0]!r} is unknown; known are {', '.join(known)}")
@@ -614,6 +623,7 @@ def read_soil(
     for name in (name for name in asked if name in files):
         path = files[name]
         with rasters.opening(path) as place:
+            rasters.require_squares(place)
             first = first or place
         if (place.shape, place.transform) != (first.shape, first.transform):
             raise ProductError(
@@ -712,6 +722,8 @@ def _at_depths(ds: xr.Dataset, product: Product) -> xr.Dataset:
 
 # Natural Earth's outlines.
 
+OUTLINES = 2**25
+"""Bytes of a file of outlines, which takes many times as much memory; Natural Earth's finest have some 25 million."""
 WITHOUT_CODE = 900
 """From here on, ISO 3166-1 leaves numeric codes to users: the few countries without one get them, in order of name."""
 
@@ -734,6 +746,9 @@ def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Data
         names = ", ".join(path.name for path in paths)
         raise ProductError(f"{paths[0].parent}: expected one file of outlines, found {names}; pass one of them")
     with opened(paths[0], (".json", ".geojson")) as plain:
+        if plain.stat().st_size > OUTLINES:
+            found = f"found {plain.stat().st_size >> 20}; take a coarser scale, such as 1:50 million"
+            raise ProductError(f"{paths[0]}: expected outlines of at most {OUTLINES >> 20} MiB, {found}")
         try:
             outlines = regions.outlines(plain)
         except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):

@@ -27,6 +27,7 @@ where a month has as many days as its *model's* calendar gives it: 28 in a Febru
 from __future__ import annotations
 
 import calendar
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -39,8 +40,10 @@ from typing import NamedTuple
 import cftime
 import dask
 import dask.array
+import netCDF4
 import numpy as np
 import pandas as pd
+import psutil
 import xarray as xr
 
 from helpers.products import Product, ProductError, describe
@@ -63,6 +66,12 @@ RUN = ("source_id", "model_id", "model_name", "model", "variant_label")
 
 EVEN = 1e-4
 """Coordinates in single precision differ by less than this (degrees)."""
+TURN = 2 * np.pi + EVEN
+"""A full turn in radians."""
+LONGEST = 10**6
+"""Steps along all axes: a site's half-hours of 57 years, or 0.001 degrees round the globe."""
+LARGEST_CHUNK = 2**29
+"""Bytes of a chunk: a whole record of 0.5 degrees over 43 years."""
 LAZY = 3600 * 7200
 """Cells beyond which a result is lazy: a year of a 0.05 degree grid."""
 
@@ -84,6 +93,7 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
         It cannot be read; it has no latitudes and longitudes, or they make no grid or are no degrees.
     """
     with opened(plain or path) as file, reading(path), LIBRARY:
+        _require_modest(file, path)
         try:
             raw = xr.open_dataset(file, engine="netcdf4", decode_cf=False, cache=False)
         except ValueError as error:  # xarray: attributes that contradict each other
@@ -91,6 +101,35 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
             raise ProductError(f"{path}: expected variables on dimensions that fit together; {remedy}") from error
         with raw:
             yield _on_axes(raw, path)
+
+
+def _require_modest(file: Path, path: Path) -> None:
+    """Refuse a file that declares more than any data have, which costs it a few bytes and a reader its memory.
+
+    xarray reads all that is on one dimension when it opens a file, and HDF5 unpacks a chunk whole.
+    """
+    with netCDF4.Dataset(file) as held:
+        sizes = {name: dimension.size for name, dimension in held.dimensions.items()}
+        if sum(sizes.values()) > LONGEST:
+            longest = max(sizes, key=sizes.get)
+            found = f"found {sizes[longest]} along {longest}"
+            raise ProductError(f"{path}: expected at most {LONGEST} steps along all axes, {found}; fetch it again")
+        for name, variable in held.variables.items():
+            chunk = variable.chunking() or "contiguous"
+            size = 0 if chunk == "contiguous" else math.prod(chunk) * getattr(variable.dtype, "itemsize", 0)
+            if size > LARGEST_CHUNK:
+                found = f"found such of {size >> 20} MiB; write it anew in smaller ones, such as by nccopy -c time/1"
+                raise ProductError(f"{path}: {name}: expected chunks of at most {LARGEST_CHUNK >> 20} MiB, {found}")
+
+
+def _require_memory(series: Series, steps: int) -> None:
+    """Refuse fields that this machine's memory can't hold."""
+    needed, free = 3 * 8 * steps * series.lat.size * series.lon.size, psutil.virtual_memory().available
+    if needed > free:
+        size = f"{steps} fields of {series.lat.size}x{series.lon.size}"
+        found = f"found {size}, which take {needed / 2**30:.0f} of {free / 2**30:.1f} GiB of free memory"
+        remedy = "make them coarser, such as by cdo remapcon, or take a larger machine"
+        raise ProductError(f"{series.first}: expected fields that fit into memory, {found}; {remedy}")
 
 
 def _find(ds: xr.Dataset, axis: str) -> str | None:
@@ -109,6 +148,8 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
         if names[axis] is None:
             sizes = ", ".join(f"{name} ({size})" for name, size in ds.sizes.items()) or "none"
             raise ProductError(f"{path}: {axis}: expected a one-dimensional coordinate, found dimensions {sizes}")
+        if ds[names[axis]].dtype.kind not in "iuf":
+            raise ProductError(f"{path}: {axis}: expected numbers, found {ds[names[axis]].dtype.name}; fetch it again")
     time = ds[names["time"]] if names["time"] else None
     values = _rows_and_columns(*(ds[names[axis]].astype("float64") for axis in ("lat", "lon")), path)
     beside = (dim for v in values.values() for dim in v.dims if dim in ds.variables)
@@ -121,9 +162,19 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
             raise ProductError(f"{path}: lat, lon: expected a grid, {found}; pass one point")
         ds, values = ds.isel({along: 0}), {axis: v.isel({along: 0}) for axis, v in values.items()}
     for axis, limit in (("lat", 90.0), ("lon", 540.0)):
-        v = values[axis]
+        v, units = values[axis], str(values[axis].attrs.get("units", "")).strip()
+        if re.match(r"rad|[km]?m$|met", units, re.IGNORECASE):
+            raise ProductError(f"{path}: {axis}: expected degrees, found units {units!r:.40}; convert it to degrees")
         if not (np.abs(v.values) <= limit + EVEN).all():
             raise ProductError(f"{path}: {axis}: expected degrees, found {v.min().item():g} to {v.max().item():g}")
+    north, east = (v.values for v in values.values())
+    if (
+        min(north.size, east.size) > 2
+        and np.abs(north).max() <= np.pi / 2
+        and -np.pi <= east.min() <= east.max() <= TURN
+    ):
+        found = f"found lat {north.min():g} to {north.max():g}, lon {east.min():g} to {east.max():g}"
+        raise ProductError(f"{path}: expected degrees, {found}, where no land is: these are radians; convert them")
     for axis, v in values.items() if time is None else [*values.items(), ("time", time)]:
         # CF allows a single number in place of an axis with one step.
         ds = ds.rename({v.dims[0]: axis}) if v.dims else ds.expand_dims(axis)
@@ -136,7 +187,27 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
     # Some grids repeat a meridian to close the circle: 0 and 360, or -180 and 180, or nearly so.
     lon = ds["lon"].values
     gaps = np.diff(np.append(lon, lon[0] + 360))
-    return ds.isel(lon=gaps > SAME * np.median(gaps)) if lon.size > 2 else ds.drop_duplicates("lon")
+    if lon.size <= 2:
+        return ds.drop_duplicates("lon")
+    ds = ds.isel(lon=gaps > SAME * np.median(gaps))
+    _require_even(ds["lat"].values, ds["lon"].values, path)
+    return ds
+
+
+def _require_even(lat: np.ndarray, lon: np.ndarray, path: Path) -> None:
+    """Refuse steps of an axis that differ, as where a coordinate is damaged, and move cells.
+
+    Along a circle of longitudes one step may differ, of a part of the globe; latitudes may be Gaussian, or have halves
+    of cells at the poles.
+    """
+    around, down = np.diff(np.append(lon, lon[0] + 360)), -np.diff(lat)
+    ends = np.isin(np.arange(down.size), (0, down.size - 1))
+    for axis, steps, allowed, most in (("lon", around, 0.01, 1), ("lat", down, np.where(ends, 0.55, 0.05), 0)):
+        middle = np.median(steps) if steps.size else 0.0
+        odd = np.abs(steps - middle) > allowed * middle + EVEN
+        if odd.sum() > most:
+            found = f"found {steps[odd][0]:g} beside {middle:g}; fetch it again, or regrid it"
+            raise ProductError(f"{path}: {axis}: expected steps alike, {found}")
 
 
 def _rows_and_columns(lat: xr.DataArray, lon: xr.DataArray, path: Path) -> dict[str, xr.DataArray]:
@@ -165,6 +236,8 @@ def variable(ds: xr.Dataset, name: str, path: Path) -> xr.DataArray:
     if name not in ds.data_vars:
         raise ProductError(f"{path}: expected a variable {name!r}, found {', '.join(map(str, ds.data_vars))}")
     stored = _with_numbers(ds[name].variable, name, path)
+    if stored.dtype.kind not in "biuf":
+        raise ProductError(f"{path}: expected numbers in {name}, found {stored.dtype.name}; is it another variable?")
     with warnings.catch_warnings():  # two fills that differ are both taken for fills
         warnings.simplefilter("ignore", xr.SerializationWarning)
         values = xr.conventions.decode_cf_variable(name, stored, decode_times=False)
@@ -174,6 +247,8 @@ def variable(ds: xr.Dataset, name: str, path: Path) -> xr.DataArray:
     if set(values.dims) != set(AXES):
         found = ", ".join(f"{dim} ({size})" for dim, size in values.sizes.items()) or "a single number"
         remedy = "sum, average or choose over what it has besides, as by xarray, and give a file of that"
+        if lacking := [axis for axis in AXES if axis not in values.dims]:
+            remedy = f"give a file with {' and '.join(lacking)}, such as with its dates as 'days since 1900-01-01'"
         raise ProductError(f"{path}: expected {name} on {', '.join(AXES)}, found {found}; {remedy}")
     return values.transpose(*AXES)
 
@@ -187,9 +262,10 @@ def _with_numbers(stored: xr.Variable, name: str, path: Path) -> xr.Variable:
             about |= {} if np.isnan(number) else {key: stored.dtype.type(number)}
     for key in {"scale_factor", "add_offset"} & set(about):
         numbers = pd.to_numeric(np.ravel(about[key]), errors="coerce")
-        if numbers.size != 1 or not np.isfinite(numbers[0]) or (key == "scale_factor" and numbers[0] == 0):
-            found = f"found {about[key]}; correct it, such as by ncatted"
-            raise ProductError(f"{path}: expected {key} of {name} to be one number, and no zero, {found}")
+        if numbers.size != 1 or not np.isfinite(numbers[0]) or (key == "scale_factor" and numbers[0] <= 0):
+            number = "one number" + (" above zero" if key == "scale_factor" else "")
+            found = f"found {str(about[key]):.60}; correct it, such as by ncatted"
+            raise ProductError(f"{path}: expected {key} of {name} to be {number}, {found}")
         about[key] = float(numbers[0])
     return stored._replace(attrs=about)
 
@@ -526,6 +602,7 @@ def fields(
 def _year(series: Series, steps: pd.DataFrame, of_step: Callable, mean: bool, monthly: bool) -> np.ndarray:
     """Read one year: (1, lat, lon), or (time, lat, lon) with ``monthly``."""
     year, parts = int(steps["year"].iloc[0]), []
+    _require_memory(series, len(steps))
     for k, own in steps.groupby("file"):
         file = series.files[k]
         with opening(file.path, file.plain) as ds:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -215,11 +216,60 @@ def read_hdf4(path: Path, name: str | None = None, grid: str | None = None, laye
         size = "x".join(map(str, place.shape))
         raise ProductError(f"{path}: expected {size} pixels of {name!r}, found {rows}x{columns}; fetch it again")
 
+    _require_place(place, path)
+
     def numbers(at: tuple) -> np.ndarray:
         return stored[at].astype(native, copy=False)
 
     native = stored.dtype.newbyteorder("=")
     return Raster(numbers, stored.shape, place.transform, place.crs, path, name, place.name, attributes, metadata)
+
+
+def _require_place(place: EosGrid, path: Path) -> None:
+    """Refuse a grid that lies beyond the globe, or elsewhere than its file's name tells: ``h18v04`` counts tiles.
+
+    Tiles of MODIS and GLASS are squares from the north-west of the sinusoidal globe, 36 of them side by side; what has
+    neither their width nor their height counts its tiles otherwise. Less than a hundredth of a pixel is rounding.
+    """
+    (rows, columns), t = place.shape, place.transform
+    found = np.array([t.c, t.f, t.c + columns * t.a, t.f + rows * t.e])
+    half = 90.0 if place.crs == DEGREES else np.pi * RADIUS / 2
+    hair = 0.01 * max(abs(t.a), abs(t.e))
+    shown = ", ".join(f"{corner:.10g}" for corner in found)
+    inside = (np.abs(found) <= np.array([2, 1, 2, 1]) * half + hair).all()
+    if not (inside and t.a > 0 > t.e):
+        raise DamagedFile(
+            f"{path}: expected corners on the globe, the upper left one first, found {shown} of grid {place.name!r}; "
+            "fetch it again"
+        )
+    named = re.search(r"[._]h(\d\d)v(\d\d)[._]", path.name, re.IGNORECASE)
+    if named and place.crs == SINUSOIDAL:
+        h, v = int(named[1]), int(named[2])
+        size = half / 9  # ten degrees
+        expected = np.array([h * size - 2 * half, half - v * size, (h + 1) * size - 2 * half, half - (v + 1) * size])
+        of_ten_degrees = min(abs(found[2] - found[0] - size), abs(found[1] - found[3] - size)) <= hair
+        if of_ten_degrees and not (np.abs(found - expected) <= hair).all():
+            told = ", ".join(f"{corner:.10g}" for corner in expected)
+            raise DamagedFile(
+                f"{path}: expected the corners of {named[0].strip('._')}, {told}, found {shown}; its name or its text "
+                "on the grid (StructMetadata.0) is wrong: fetch it again"
+            )
+
+
+def require_squares(raster: Raster) -> None:
+    """Refuse a raster whose pixels are not as high as they are wide, as those of the book's products are.
+
+    Raises
+    ------
+    DamagedFile
+        They aren't: a corner or a size is wrong.
+    """
+    t = raster.transform
+    if not math.isclose(abs(t.a), abs(t.e), rel_tol=1e-6):
+        raise DamagedFile(
+            f"{raster.path}: expected square pixels, found {abs(t.a):.10g} wide and {abs(t.e):.10g} high, so that its "
+            "place is written wrong; fetch it again"
+        )
 
 
 def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
@@ -246,6 +296,8 @@ def eos_grids(metadata: Mapping[str, str], path: Path) -> list[EosGrid]:
             corners = (said[key].strip("()").split(",") for key in ("UpperLeftPointMtrs", "LowerRightMtrs"))
             (left, top), (right, bottom) = (map(float, corner) for corner in corners)
             shape = int(rows), int(columns)
+            if not (min(shape) > 0 and all(map(math.isfinite, (left, top, right, bottom)))):
+                raise ValueError(f"{rows}x{columns} pixels, {left:g}, {top:g}, {right:g}, {bottom:g}")
         except (KeyError, ValueError) as error:
             raise DamagedFile(f"{path}: cannot place grid {group[:40]!r} ({error}); fetch the file again") from error
         if projection not in PROJECTIONS:
@@ -359,6 +411,8 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
                 "fetch it again if it should have one, or warp it with GDAL"
             )
 
+        _require_raster(source, band, path)
+
         def read(place: tuple[slice, slice]) -> np.ndarray:
             return source.read(band, window=Window.from_slices(*place, *source.shape))
 
@@ -370,6 +424,42 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
         attributes |= {key: value for key, value in stated.items() if value is not None}
         name, block = source.descriptions[band - 1] or f"band_{band}", source.block_shapes[band - 1][0]
         yield Raster(read, source.shape, t, source.crs, path, name, attributes=attributes, block=block)
+
+
+MOST = 10**11
+"""Pixels of a raster: the finest of the book's products, of 250 m, has 10**10."""
+LARGEST_BLOCK = 2**28
+"""Bytes that a file may keep together, which are unpacked whole: a strip of the finest product has some 350,000."""
+ROUND = 540.0
+"""Degrees east that a raster may reach to, which begins at the date line and goes round."""
+
+
+def _require_raster(source: rasterio.DatasetReader, band: int, path: Path) -> None:
+    """Refuse a raster of a size that no file has, or whose corners are not in the units of its projection."""
+    (height, width), block = source.shape, source.block_shapes[band - 1]
+    if np.dtype(source.dtypes[band - 1]).kind == "c":
+        raise ProductError(f"{path}: expected real numbers, found complex ones; write the part that you need")
+    if height * width > MOST:
+        raise ProductError(f"{path}: expected at most {MOST:.0e} pixels, found {height}x{width}; cut out what you need")
+    if math.prod(block) * np.dtype(source.dtypes[band - 1]).itemsize > LARGEST_BLOCK:
+        raise ProductError(
+            f"{path}: expected tiles of at most {LARGEST_BLOCK >> 20} MiB, found {block[0]}x{block[1]} pixels in one; "
+            "write it anew by gdal_translate -co TILED=YES"
+        )
+    west, south, east, north = source.bounds
+    shown, crs = f"{west:.6g}, {south:.6g}, {east:.6g}, {north:.6g}", source.crs.to_string()[:60]
+    if source.crs.is_geographic:
+        hair = abs(source.transform.e)  # rows of pixels may be centred on the poles
+        if not (max(abs(south), abs(north)) <= 90 + hair and -360 - hair <= west < east <= ROUND + hair):
+            raise ProductError(
+                f"{path}: expected corners in degrees, as {crs} has them, found {shown}; set its true projection by "
+                "gdal_edit -a_srs, or fetch it again"
+            )
+    elif max(abs(south), abs(north)) <= 90 and max(abs(west), abs(east)) <= 360:
+        raise ProductError(
+            f"{path}: expected corners in metres, as {crs} has them, found {shown}, which look like degrees; set its "
+            "true projection by gdal_edit -a_srs EPSG:4326, or fetch it again"
+        )
 
 
 TIFF = {b"II*\0": "<HIHHII", b"MM\0*": ">HIHHII", b"II+\0": "<QQHHQQ", b"MM\0+": ">QQHHQQ"}
@@ -462,7 +552,7 @@ def decode(raster: Raster, field: Field) -> Raster:
             stated[key] = float(np.ravel(attributes[key]).item())
         except ValueError:
             raise ProductError(
-                f"{path}: expected {key} to be a number, found {attributes[key]!r}; fetch it again"
+                f"{path}: expected {key} to be a number, found {attributes[key]!r:.60}; fetch it again"
             ) from None
     scale, offset = stated.values()
     if offset or not np.isclose([scale, 1 / scale if scale else 0], field.scale, rtol=1e-5).any():
@@ -471,10 +561,29 @@ def decode(raster: Raster, field: Field) -> Raster:
             f"add_offset {offset:g}; is this another version?"
         )
     low, high = field.valid or (-np.inf, np.inf)
+    try:
+        stated = [float(number) for number in np.ravel(attributes.get("_FillValue", []))]
+    except ValueError:
+        found = f"found {attributes['_FillValue']!r:.60}; fetch it again"
+        raise DamagedFile(f"{path}: expected _FillValue of {field.stored!r} to be a number, {found}") from None
+    if field.fill and (odd := [number for number in stated if number not in field.fill and low <= number <= high]):
+        raise DamagedFile(
+            f"{path}: expected _FillValue {field.fill[0]:g} of {field.stored!r}, found {odd[0]:g}, which is a value; "
+            "fetch it again"
+        )
+    fills = (*field.fill, *stated)
     own = np.ravel(attributes.get("valid_range", ()))
     if own.size == 2 and own.dtype.kind in "iuf" and own[0] < own[1]:  # the file's own, of stored numbers
+        if (own[0] > low or own[1] < high) and not np.isinf([low, high]).all():
+            known = raster.stored
+            known = known[(known >= low) & (known <= high) & ~np.isin(known, fills)]
+            if count := int(((known < own[0]) | (known > own[1])).sum()):
+                warnings.warn(
+                    f"{path}: expected {field.stored!r} from {low:g} to {high:g}, found a valid_range of {own[0]:g} to "
+                    f"{own[1]:g}, so that {count} numbers count as missing; if other files differ, fetch it again",
+                    stacklevel=2,
+                )
         low, high = max(low, float(own[0])), min(high, float(own[1]))
-    fills = (*field.fill, *np.ravel(attributes.get("_FillValue", [])).tolist())
     kind = raster.read((slice(1), slice(1))).dtype
     find = partial(decoded, scale=field.scale, valid=(low, high), fills=fills)
     if kind.kind == "f" and (raster.stored[np.isfinite(find(raster.stored))] % 1).any():  # all are stored as whole

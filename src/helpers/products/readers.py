@@ -33,8 +33,11 @@ from helpers.products.files import DamagedFile
 
 COMMAND = [sys.executable, "-P", hdf4.__file__]
 """What a reader runs. As a module of this package it would import all that the package does."""
-PATIENCE = 600
-"""Seconds that a reader may take for one request: a large field takes less than one."""
+PATIENCE = 300
+"""Seconds that a reader may take for one request, as a disk elsewhere may need; a large field takes less than one."""
+WORK = 20
+"""Seconds of a processor that it may take, and one more for each 2 MiB of the file. A library that has lost its way in
+a damaged file uses these up, however busy the machine is; one that waits for a disk does not."""
 ROOM = 2**30
 """Free bytes that a file system in memory must have to be used; containers may have little."""
 MEMORY = Path("/dev/shm")
@@ -47,6 +50,7 @@ class Reader:
         self.process = subprocess.Popen(
             COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        self.spent = False  # the library holds a file that it should have closed
         try:
             hdf4.receive(self.process.stdout)
         except (EOFError, ValueError):
@@ -59,23 +63,25 @@ class Reader:
         Raises
         ------
         DamagedFile
-            The reader ended over it, or took longer than `PATIENCE`.
+            The reader ended over it, or took longer than `PATIENCE` or `WORK` allow.
         HDF4Error, OSError
             What the reader met.
         """
-        begin = time.monotonic()
+        begin, work = time.monotonic(), WORK + Path(request["path"]).stat().st_size // 2**21
         late = None
         if not hasattr(signal, "alarm"):  # which ends a reader from within, and needs no thread for each request
             late = threading.Timer(PATIENCE, self.process.kill)
             late.daemon = True
             late.start()
         try:
-            hdf4.send(self.process.stdin, request | {"patience": PATIENCE})
+            hdf4.send(self.process.stdin, request | {"patience": PATIENCE, "work": work})
             found = hdf4.receive(self.process.stdout)
         except (EOFError, ValueError, OSError):
             status = self.end()
             hung = time.monotonic() - begin >= PATIENCE
             how = f"took more than {PATIENCE} s" if hung else f"ended (status {status})"
+            if hasattr(signal, "SIGPROF") and status == -signal.SIGPROF:
+                how = f"worked for more than {work} s"
             raise DamagedFile(
                 f"{path}: cannot be read: the HDF4 library {how} over it; it is damaged, or memory is short: make "
                 "room, or fetch it again"
@@ -83,6 +89,7 @@ class Reader:
         finally:
             if late:
                 late.cancel()
+        self.spent |= found["spent"]
         if "error" not in found:
             return found
         raise OSError(found["errno"], found["error"]) if found["errno"] else HDF4Error(found["error"])
@@ -114,19 +121,24 @@ class Pool:
 
     @contextmanager
     def reader(self) -> Iterator[Reader]:
-        """Yield a reader, when there is one; one that is left in the middle of an answer isn't used again."""
+        """Yield a reader, when there is one; one that is spent, or left in the middle of an answer, isn't used again.
+
+        Of damaged files the library keeps some open, and gives their content in place of that of a new file of the same
+        path.
+        """
         with self.leave:
-            one = self._free() or Reader()
+            one, whole = self._free() or Reader(), False
             try:
                 yield one
+                whole = True
             except (DamagedFile, HDF4Error, OSError, ValueError, RuntimeError):
-                if one.process.poll() is None:
+                whole = True
+                raise
+            finally:
+                if whole and not one.spent and one.process.poll() is None:
                     self.free.append(one)
-                raise
-            except BaseException:
-                one.end()
-                raise
-            self.free.append(one)
+                else:
+                    one.end()
 
 
 _pool = Pool()

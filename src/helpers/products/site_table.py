@@ -16,7 +16,7 @@ import csv
 import io
 import re
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 
@@ -26,7 +26,7 @@ import xarray as xr
 from pyproj import Geod
 
 from helpers.products import DamagedFile, Product, ProductError, attributes, describe, limits
-from helpers.products.files import opened, reading
+from helpers.products.files import whole_text
 from helpers.space.grid import RADIUS
 from helpers.space.regions import IGBP, IGBP_CODES
 from helpers.stats.labels import GAPS
@@ -34,6 +34,8 @@ from helpers.stats.labels import GAPS
 SEPARATORS = ",;\t|"
 LONGEST = 100_000
 """Letters of a header that are looked at; a field of more is no field of a table."""
+CELLS = 5_000_000
+"""Cells of a table: those of 50 years of months at 1,000 sites with eight columns."""
 
 FETCH, CORRECT = "fetch it again", "correct the table"
 """What to do about a file that comes from elsewhere, and about a table of one's own."""
@@ -91,7 +93,7 @@ def read(
         place is missing, a site-year is there twice or a site at two places; the file is no whole table.
     """
     path = one_file(paths, product.id)
-    columns, factors = _checked(columns), factors or {}
+    columns, factors = _checked(named(columns, "columns")), named(factors or {}, "factors")
     scaled = [name for name in columns if name not in PLAIN]
     for name, factor in factors.items():
         if name not in scaled or not _is_factor(factor):
@@ -102,6 +104,12 @@ def read(
     known = pd.DataFrame({"igbp": np.int8(-1), **known}, index=table.index)
     refuse_twice(known[["site", "year"]], path)
     refuse_two_places(known[["site", "lat", "lon"]], path)
+    if known["site"].nunique() > 1 and (known["lat"].abs() <= np.pi / 2).all() and (known["lon"].abs() <= np.pi).all():
+        warnings.warn(
+            f"{path}: all places lie in the Gulf of Guinea; are {columns['lat'][0]!r} and "
+            f"{columns['lon'][0]!r} in radians? write degrees",
+            stacklevel=2,
+        )
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name in scaled:
         one = [_number(table, path, name, column, factors.get(name, 1.0)) for column in columns[name]]
@@ -119,10 +127,19 @@ def read(
     return ds
 
 
+def named(given: object, what: str) -> Mapping:
+    """Return a parameter that says something of each of some names, or refuse it where it is of another kind."""
+    if not isinstance(given, Mapping) or not all(isinstance(name, str) and name.strip() for name in given):
+        example = "{reco: 0.001}" if what == "factors" else "{reco: my_column}"
+        raise ProductError(f"{what}: expected names and what belongs to each, such as {example}, found {given!r:.80}")
+    return given
+
+
 def _is_factor(given: object) -> bool:
     """Say whether something is a number above 0, or a list of such a one and any other."""
-    two = given if isinstance(given, Sequence) and len(given) == 2 else (given, 0)
-    return all(isinstance(each, Real) and np.isfinite(each) for each in two) and two[0] > 0
+    two = given if isinstance(given, list | tuple) and len(given) == 2 else (given, 0)
+    numbers = all(isinstance(each, Real) and not isinstance(each, bool) and abs(each) < HUGE for each in two)
+    return numbers and two[0] > 0
 
 
 def _checked(columns: Mapping) -> dict[str, list[str]]:
@@ -348,8 +365,7 @@ def rows(path: Path) -> pd.DataFrame:
     A row of units below the header is none of the table: ``attrs["units"]`` has it, by column. Letters that are not
     UTF-8 are read as Windows-1252, which Latin-1 is a part of, with a warning.
     """
-    with opened(path, (".csv", ".tsv"), "save it again") as plain, reading(path, "save it again"):
-        table = parse(_unicode(plain.read_bytes(), path), path)
+    table = parse(_unicode(whole_text(path, (".csv", ".tsv"), "save it again"), path), path)
     first = table.iloc[0].str.strip()
     numbers = table.apply(lambda column: pd.to_numeric(column.str.replace(",", "."), errors="coerce").notna())
     texts = ~first.str.lower().isin(GAP_TEXTS)
@@ -403,25 +419,19 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFr
     if content.startswith((b"PK", b"\x1f\x8b", b"\xd0\xcf")) or (b"\0" in content and not wide):
         found = "something else, such as a workbook"
         raise damaged(None, "a CSV file", found, "check the path, or save it as CSV")
+    encoding = "utf-16" if wide else "utf-8-sig"
     try:
-        text = content.decode("utf-16" if wide else "utf-8-sig")
+        begin = content.decode(encoding)[: LONGEST + 10]
     except UnicodeDecodeError as error:
         row, found = content.count(b"\n", 0, error.start) + 1, "letters in another encoding"
         raise damaged(row, "a CSV file in UTF-8", found, "save it as UTF-8 (in a spreadsheet: CSV UTF-8)") from error
-    stated, above = re.match(r"sep=(.)\r?\n", text), 0  # how spreadsheets state the separator
-    if stated:
-        text, above = text[stated.end() :], 1
-    separator = stated[1] if stated else separator_of(text.lstrip("\r\n ").partition("\n")[0])
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    body, lines, begins = [], [], above + 1
-    try:
-        for row in reader:
-            if any(field.strip() for field in row):
-                body.append(row)
-                lines.append(begins)
-            begins = above + 1 + reader.line_num
-    except csv.Error as error:
-        raise damaged(begins, f"fields separated by {separator!r}", "a row that cannot be taken apart") from error
+    stated = re.match(r"sep=(.)\r?\n", begin)  # how spreadsheets state the separator
+    separator = stated[1] if stated else separator_of(begin.lstrip("\r\n ").partition("\n")[0])
+    body, lines = [], []
+    for line, row in taken_apart(content, encoding, separator, where, remedy):
+        if any(field.strip() for field in row) and not (stated and line == 1):
+            body.append(row)
+            lines.append(line)
     if len(body) < 2:
         raise damaged(None, "a header and at least one row", "an empty table")
     header = [name.strip() for name in body[0]]
@@ -440,9 +450,36 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFr
     return table
 
 
+def taken_apart(
+    content: bytes, encoding: str, separator: str, where: Path | str, remedy: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row of a table, and the line of the file that it begins on.
+
+    Raises
+    ------
+    DamagedFile
+        A row cannot be taken apart.
+    ProductError
+        There are more cells than a table has, each of which takes some sixty bytes of memory.
+    """
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding, errors="replace", newline="")
+    reader, cells, begins = csv.reader(lines, delimiter=separator), 0, 1
+    try:
+        for row in reader:
+            cells += len(row)
+            if cells > CELLS:
+                expected = f"expected a table of at most {CELLS} cells, found more"
+                raise ProductError(f"{where}: {expected}; give years or months alone, or cut it into several")
+            yield begins, row
+            begins = 1 + reader.line_num
+    except csv.Error as error:
+        found = f"expected fields separated by {separator!r}, found a row that cannot be taken apart"
+        raise DamagedFile(f"{where}: row {begins}: {found}; {remedy}") from error
+
+
 def separator_of(header: str) -> str:
     """Return what separates the names of a header; commas in doubt."""
-    header = header[:LONGEST]
+    header = header[:LONGEST].replace("\r", " ")  # within a line it is an error to csv
     return max(SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark), [])))
 
 

@@ -38,12 +38,9 @@ What quality and range a reader asks for is for the pages to say; see chapters 2
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import re
 import warnings
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -57,12 +54,13 @@ import pandas as pd
 import xarray as xr
 
 from helpers.products import DamagedFile, Product, ProductError, describe, limits
+from helpers.products.files import archive, reading, whole_text
 from helpers.products.files import content as content_of
-from helpers.products.files import opened, reading
 from helpers.products.site_table import (
     DEGREES,
     FETCH,
     GAP_TEXTS,
+    LONGEST,
     SAME_PLACE_KM,
     SPHERE,
     YEARS,
@@ -73,6 +71,7 @@ from helpers.products.site_table import (
     parse,
     rows,
     separator_of,
+    taken_apart,
 )
 from helpers.space.regions import IGBP_CODES
 
@@ -288,16 +287,15 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
         )
     zipped = path.suffix.lower() == ".zip"
     if zipped:
-        with reading(path), zipfile.ZipFile(path) as archive:
-            members = {m: PurePosixPath(m).name for m in archive.namelist()}
+        with archive(path) as held:
+            members = {m: PurePosixPath(m).name for m in held.namelist()}
             # Archives made on a Mac repeat every file under a name that begins so, with other content.
             members = {m: base for m, base in members.items() if not base.startswith("._")}
-            content = content_of(archive, _yearly_member(members, path, name["site"]), path)
+            content = content_of(held, _yearly_member(members, path, name["site"]), path)
             metadata = {f"{path} ({base})": m for m, base in members.items() if METADATA.search(base)}
-            places = _metadata({where: partial(content_of, archive, m, path) for where, m in metadata.items()})
+            places = _metadata({where: partial(content_of, held, m, path) for where, m in metadata.items()})
     else:
-        with opened(path, (".csv",)) as plain, reading(path):
-            content = plain.read_bytes()
+        content = whole_text(path, (".csv",))
     table = _site_years(content, path, product, needed)
     first, last = table["year"].min(), table["year"].max()
     if (span := SPAN.search(path.name)) and (first, last) != (int(span[1]), int(span[2])):
@@ -419,7 +417,7 @@ def _beside(folder: Path) -> tuple[list[Place], list[Place]]:
     folders = (folder, folder.parent)
     tables = [path for path in (f / "sites.csv" for f in folders) if path.is_file()]
     metadata = [sorted(p for p in f.glob("*.csv") if METADATA.search(p.name)) for f in folders]
-    told = _metadata({path: path.read_bytes for path in metadata[0] or metadata[1]})
+    told = _metadata({path: partial(whole_text, path) for path in metadata[0] or metadata[1]})
     return _sites(tables[0]) if tables else [], told
 
 
@@ -453,13 +451,11 @@ def _bif(content: bytes, where: Path | str) -> list[Place]:
     A site can have several locations; rows of one GROUP_ID belong together. Values may hold commas that nobody quoted,
     so that a row is longer than the header: only its last cells, of the value, are then astray.
     """
-    wide = content.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = content.decode("utf-16" if wide else "utf-8-sig", errors="replace").lstrip()
-    separator = separator_of(text.partition("\n")[0])
-    try:
-        header, *body = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row] or [[]]
-    except csv.Error as error:
-        raise DamagedFile(f"{where}: expected a BIF table, found something else; fetch it again") from error
+    encoding = "utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    content = content if encoding == "utf-16" else content.lstrip()
+    separator = separator_of(content[: 2 * LONGEST].decode(encoding, errors="replace").lstrip().partition("\n")[0])
+    told = taken_apart(content, encoding, separator, where, FETCH)
+    header, *body = [row for _, row in told if row] or [[]]
     table = pd.DataFrame([row[: len(header)] for row in body if len(row) >= len(header)], columns=header, dtype=str)
     table.columns = [name.strip().upper() for name in header]
     if not {"SITE_ID", "VARIABLE", "DATAVALUE"} <= set(table):
