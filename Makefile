@@ -43,6 +43,13 @@ test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
 	@.venv/bin/python benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(TO),--to "$(TO)")
 
+.PHONY: fuzz-settings
+fuzz: fuzz-settings
+fuzz-settings: .venv/.ready
+	@echo "settings, records and tables: $(or $(N),2000) examples of each kind, seed $(or $(SEED),1)"
+	@FUZZ_N=$(or $(N),2000) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -m "not long" tests/test_fuzz_settings.py \
+		-p no:cacheprovider --hypothesis-seed=$(or $(SEED),1)
+
 .venv/.publish: .venv/.ready requirements-publish.txt
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
 	@touch $@

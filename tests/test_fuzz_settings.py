@@ -27,8 +27,6 @@ from helpers.run import chapters, cluster, staleness
 from helpers.workspace import ROOT, UserError
 
 MANY = int(os.environ.get("FUZZ_N", "0"))
-LONGEST = 2000
-"""Characters that a line which says what is wrong may have."""
 
 
 def few(number):
@@ -51,7 +49,7 @@ def told(*kinds):
             yield
         except kinds as error:
             text = str(error)
-            assert text.isprintable() and 10 < len(text) < LONGEST, text[:LONGEST]
+            assert text.isprintable() and 10 < len(text) <= workspace.LINE, text[:2000]
 
 
 # What may stand in a file: texts that are read otherwise than they look, numbers without end, and things in each other
@@ -377,7 +375,7 @@ def test_what_a_course_hands_in_is_scored_or_told_in_one_line(tmp_path_factory, 
     with told(ProductError, UserError):
         found, faults = leaderboard.handed_in(folder, labels)
         assert [*found, *faults] == ["one"]
-        assert all(line.isprintable() and len(line) < LONGEST for line in faults.values())
+        assert all(line.isprintable() and len(line) <= workspace.LINE for line in faults.values())
     with told(ProductError, UserError):
         leaderboard.labels_of(folder / "one.csv")
 

@@ -136,6 +136,9 @@ class FetchError(RuntimeError):
     It is no ValueError, since pooch tries again after one.
     """
 
+    def __init__(self, message: str) -> None:
+        super().__init__(workspace.one_line(message))
+
 
 @dataclass(frozen=True)
 class Way:
