@@ -28,6 +28,7 @@ no checksum, that of the first download is what later ones are compared with.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import html
 import json
@@ -566,7 +567,8 @@ def _piece(way: Way, answer: requests.Response, stop: Event | None = None, decod
     try:
         return _in_time(partial(answer.raw.read, PIECE, decode_content=decode_content), SLOWEST, stop)
     except TimeoutError:
-        answer.raw.shutdown()  # so that the thread that reads it ends
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
+            answer.raw.shutdown()  # so that the thread that reads it ends
         if stop and stop.is_set():
             raise FetchError(f"{way.product}: {shown(answer.url)}: stopped; run the same again") from None
         found = f"it gave fewer than {PIECE / SLOWEST / 1000:.2g} kB a second"
