@@ -141,7 +141,7 @@ def book(tmp_path_factory):
     return chapters.Book(root, root / "outputs", root / "_build")
 
 
-@few(150)
+@few(80)
 @given(st.one_of(edited(PROFILES), sections(), THINGS.map(dumped), SIGNS, st.binary(max_size=20)))
 def test_a_profile_is_read_or_refused_in_one_line(book, text):
     written(book.notebooks / "profiles" / "mine.yml", text)
@@ -156,7 +156,7 @@ def test_a_profile_is_read_or_refused_in_one_line(book, text):
                 assert not isinstance(value, float) or math.isfinite(value)
 
 
-@few(120)
+@few(70)
 @given(
     st.lists(
         st.one_of(
@@ -184,7 +184,7 @@ DECLARED = texts_of([ROOT / "notebooks" / workspace.DECLARED])
 ENTRY = st.dictionaries(st.one_of(st.sampled_from(list(workspace.KINDS)), TEXTS), THINGS, max_size=3)
 
 
-@few(80)
+@few(50)
 @given(
     st.one_of(
         edited(DECLARED), st.dictionaries(st.one_of(st.sampled_from(STEMS), TEXTS), ENTRY, max_size=3).map(dumped),
@@ -227,7 +227,7 @@ def test_a_queue_is_read_or_refused_in_one_line(tmp_path_factory, text):
         assert isinstance(kind, str) and isinstance(section, dict) and jobs >= 1
 
 
-@few(150)
+@few(80)
 @given(st.one_of(SIGNS, THINGS.map(dumped), edited(PROFILES)))
 def test_yaml_that_is_read_says_what_pyyaml_reads(text):
     """An oracle: what is not refused is the same by PyYAML alone, and nothing of it went under a second equal key."""
@@ -278,7 +278,7 @@ def jsons(valid):
     )
 
 
-@few(100)
+@few(60)
 @given(jsons(RECORDS))
 def test_a_record_of_checksums_is_read_or_refused_in_one_line(tmp_path_factory, text):
     folder = tmp_path_factory.getbasetemp() / "products"
@@ -288,7 +288,7 @@ def test_a_record_of_checksums_is_read_or_refused_in_one_line(tmp_path_factory, 
             assert line.isprintable()
 
 
-@few(100)
+@few(60)
 @given(jsons(['{"made_from": {"code": {}}, "made": {"maps": "x"}, "label": {"profile": "a", "world": "b"}}']))
 def test_a_record_of_a_chapter_is_one_or_none(book, text):
     """Without one the chapter is made anew: no line is needed."""
@@ -300,7 +300,7 @@ def test_a_record_of_a_chapter_is_one_or_none(book, text):
         assert staleness.changes(record, source, {}) is None or staleness.changes(record, source, {}).strip()
 
 
-@few(100)
+@few(60)
 @given(data=st.data())
 def test_remembered_digests_are_those_of_the_files(tmp_path_factory, data):
     folder = tmp_path_factory.getbasetemp() / "digests"
@@ -315,7 +315,7 @@ def test_remembered_digests_are_those_of_the_files(tmp_path_factory, data):
     assert staleness.Digests(path).of(file) == right
 
 
-@few(100)
+@few(60)
 @given(
     jsons([json.dumps({"models": {"m": {"channels": ["a"], "seeds": [1], "sha256": SHA}}, "normaliser": {},
                        "optimal": "m", "target": {"scale": 1.0}, "architecture": {}}, indent=1)])
@@ -357,7 +357,7 @@ TABLES = st.one_of(
 )
 
 
-@few(120)
+@few(70)
 @given(TABLES)
 def test_a_table_of_predictions_is_read_or_refused_in_one_line(tmp_path_factory, text):
     path = written(tmp_path_factory.getbasetemp() / "said.csv", text)
@@ -366,7 +366,7 @@ def test_a_table_of_predictions_is_read_or_refused_in_one_line(tmp_path_factory,
         assert said["year"].dtype.kind in "iuf" and said["reco"].dtype == float
 
 
-@few(80)
+@few(40)
 @given(TABLES)
 def test_what_a_course_hands_in_is_scored_or_told_in_one_line(tmp_path_factory, text):
     folder = tmp_path_factory.getbasetemp() / "handed_in"

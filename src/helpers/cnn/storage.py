@@ -105,7 +105,7 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise DamagedModel(path, f"not readable as the index of models ({' '.join(str(error).split())})") from error
     if about is None:
-        raise ValueError(f"model: expected one of {', '.join(map(str, models))}, found {model!r}")
+        raise ValueError(one_line(f"model: expected one of {', '.join(map(str, models))}, found {model!r}"))
     path = path.with_name(f"{model}.safetensors")
     if not path.exists():
         raise DamagedModel(path, f"not there, though {INDEX} names it")
