@@ -83,6 +83,13 @@ audit: .venv/.publish  ## what is known of holes in the packages of requirements
 	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement requirements.lock 2> _build/audit.log \
 		&& tail -n 1 _build/audit.log || { tail -n 1 _build/audit.log >&2; echo "make: all of it is in _build/audit.log" >&2; exit 1; }
 
+.PHONY: fuzz-settings
+fuzz: fuzz-settings
+fuzz-settings: .venv/.ready
+	@echo "settings, records and tables: $(or $(N),2000) examples of each kind, seed $(or $(SEED),1)"
+	@FUZZ_N=$(or $(N),2000) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -m "not long" tests/test_fuzz_settings.py \
+		-p no:cacheprovider --hypothesis-seed=$(or $(SEED),1)
+
 .venv/.publish: .venv/.ready requirements-publish.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
 	@touch $@

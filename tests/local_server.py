@@ -13,7 +13,8 @@ class Page:
     """What one path answers.
 
     ``drops``: how many times the connection breaks off half-way; ``busy``: how many times it answers 503 first;
-    ``token``: lets in only those who show it; ``half_way``: is called there, and the rest comes slowly.
+    ``token``: lets in only those who show it; ``half_way``: is called there, and the rest comes slowly; ``raw``: bytes
+    that are the whole answer, head and all, or several which come one after the other as long as somebody listens.
     """
 
     body: bytes = b""
@@ -24,6 +25,7 @@ class Page:
     busy: int = 0
     token: str = ""
     half_way: object = None
+    raw: object = None
 
 
 class Site:
@@ -80,6 +82,12 @@ def _handler(site):
             elif page.busy:
                 page.busy -= 1
                 page = Page(b"busy", status=503)
+            if page.raw is not None:
+                self.close_connection = True
+                for part in [page.raw] if isinstance(page.raw, bytes) else page.raw():
+                    self.wfile.write(part)
+                    self.wfile.flush()
+                return
             self.send_response(page.status)
             for name, value in {"Content-Type": page.kind, "Content-Length": len(page.body), **page.headers}.items():
                 self.send_header(name, value)

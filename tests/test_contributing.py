@@ -113,3 +113,15 @@ def test_a_value_of_the_command_line_reaches_its_chapter_alone():
     plain = chapters.settings(chapters.load(book, "tiny"), every, [], ROOT)
     assert [stem for stem in values if values[stem].values != plain[stem].values] == ["03_cnn_ablation"]
     assert values["03_cnn_ablation"].values["iterations"] == 70
+
+
+def test_every_promise_names_a_test_that_is_there():
+    table = TEXT.split("## What is trusted, and what is promised")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        tests = re.findall(r"`(test_\w+)::(test_\w+)`", row)
+        assert tests, row
+        for file, name in tests:
+            source = (ROOT / "tests" / f"{file}.py").read_text(encoding="utf-8")
+            assert re.search(rf"^def {name}\(", source, re.MULTILINE), f"{file}::{name}"

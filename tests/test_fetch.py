@@ -2,15 +2,22 @@
 
 import base64
 import dataclasses
+import datetime
+import errno
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
+import pathlib
 import re
 import shutil
 import signal
 import stat
+import subprocess
+import sys
+import threading
 import traceback
 from types import SimpleNamespace
 
@@ -391,6 +398,296 @@ def test_ctrl_c_ends_a_download_at_once_and_in_one_line(run, server, tmp_path):
     assert list((tmp_path / "here" / "cru_tmp").iterdir()) == []
 
 
+# Servers that misbehave: each ends in one line, in bounded time, with no file and no part of one
+
+
+def answer(*head, body=b"", status="200 OK"):
+    """Return an answer as it goes over the line."""
+    return "\r\n".join([f"HTTP/1.1 {status}", *head, "", ""]).encode("latin-1") + body
+
+
+def drip(start, *drops, every=0.01):
+    """Return what a server says that gives a little now and then, without end."""
+
+    def parts():
+        yield start
+        for drop in itertools.cycle(drops):
+            threading.Event().wait(every)
+            yield drop
+
+    return parts
+
+
+SIZE = f"Content-Length: {len(GZIP)}"
+SLOW = {
+    "a byte now and then": ("SLOWEST", drip(answer("Content-Length: 9999999"), b"\x1f")),
+    "a chunk's size": ("SLOWEST", drip(answer("Transfer-Encoding: chunked"), b"0")),
+    "a trailer": ("SLOWEST", drip(answer("Transfer-Encoding: chunked", body=b"2\r\n\x1f\x8b\r\n0\r\n"), b"X: x\r\n")),
+    "a head without end": ("PATIENCE", drip(b"HTTP/1.1 200 OK\r\nX: ", b"x")),
+    "going on, going on": ("PATIENCE", drip(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "nothing": ("PATIENCE", drip(b"", b"")),
+}
+
+
+@pytest.mark.parametrize("kind", SLOW)
+def test_a_server_that_keeps_one_waiting_is_left(server, refused, monkeypatch, kind):
+    limit, said = SLOW[kind]
+    monkeypatch.setattr(fetch, limit, 0.3)
+    server.put(CRU, raw=said)
+    assert {"SLOWEST": "it gave fewer than", "PATIENCE": "no answer came in 0.3 s"}[limit] in refused()
+
+
+@pytest.mark.parametrize("status", ["302 Found", "503 Busy"])
+def test_what_is_said_beside_a_redirect_or_while_busy_is_not_read(server, refused, status):
+    server.put(CRU, raw=drip(answer("Location: /nowhere", "Content-Length: 9999", status=status), b"x"))
+    assert f"found status {404 if '302' in status else 503}" in refused()
+
+
+WRONG = {
+    "another version's rest": (
+        answer(SIZE, 'ETag: "2"', "Content-Range: bytes 5-9/10", body=GZIP, status="206 x"),
+        "206",
+    ),
+    "longer": (answer(f"Content-Length: {len(GZIP) + 1}", body=GZIP), "the connection broke off, 5 times"),
+    "negative": (answer("Content-Length: -1", body=GZIP), "expected the file's size .*, found '-1'"),
+    "a word": (answer("Content-Length: many", body=GZIP), "expected the file's size .*, found 'many'"),
+    "two": (answer("Content-Length: 5", "Content-Length: 6", body=GZIP), "cannot be reached|the file's size"),
+    "none": (answer(body=GZIP), "expected the file's size .*, found ''"),
+    "huge": (answer("Content-Length: 99999999999999999", body=GZIP), "make room, or choose another folder"),
+    "beyond numbers": (answer(f"Content-Length: {'9' * 5000}", body=GZIP), "expected the file's size"),
+    "half a chunk": (
+        answer("Transfer-Encoding: chunked", body=b"ff\r\n" + GZIP[:9]),
+        "the connection broke off, 5 times",
+    ),
+    "no chunk": (answer("Transfer-Encoding: chunked", body=b"zz\r\n" + GZIP), "the connection broke off, 5 times"),
+    "no HTTP": (b"SSH-2.0-OpenSSH\r\n", "the server cannot be reached"),
+    "no number": (answer(status="OK"), "the server cannot be reached"),
+    "other": (answer(status="999 x"), "found status 999"),
+    "many heads": (answer(*(f"X{k}: 1" for k in range(500))), "the server cannot be reached"),
+    "a loop": (
+        answer(f"Location: {CRU}", "Content-Length: 0", status="302 x"),
+        r"cannot be reached \(TooManyRedirects\)",
+    ),
+    "nowhere": (answer("Location: \xff\xfe\x00", "Content-Length: 0", status="302 x"), "cannot be reached|status"),
+    "no host": (
+        answer("Location: http://[", "Content-Length: 0", status="302 x"),
+        "expected an https|cannot be reached",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_an_answer_that_lies_is_refused(server, refused, kind):
+    answer, said = WRONG[kind]
+    server.put(CRU, raw=answer)
+    assert re.search(said, refused())
+
+
+def test_a_file_that_changes_between_two_tries_comes_whole(server, get, tmp_path):
+    """The second try begins anew: nothing of the first version is kept, and the server isn't asked for a rest."""
+    other = gzip.compress(NETCDF[::-1], mtime=0)
+    server.put(CRU, GZIP, drops=1, headers={"ETag": '"1"'}, half_way=lambda: setattr(server.pages[CRU], "body", other))
+    server.pages[CRU].half_way = lambda: server.put(CRU, other, headers={"ETag": '"2"'})
+    assert get()[0].read_bytes() == other
+    assert len(server.asked) == 2 and not any("Range" in headers for _, headers in server.asked)
+
+
+@pytest.mark.parametrize(
+    ("wish", "waits"),
+    [
+        ("-1", [2, 4, 8]),
+        ("soon", [2, 4, 8]),
+        ("", [2, 4, 8]),
+        ("9" * 5000, [2, 4, 8]),
+        ("1000000000", [60] * 4),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", [2, 4, 8]),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", [60] * 4),
+        ("Fri, 31 Dec 0000 23:59:59 -9999999999", [60] * 4),
+    ],
+)
+def test_a_busy_server_is_waited_for_as_it_wishes_but_not_for_long(server, get, wish, waits):
+    server.put(CRU, raw=answer(f"Retry-After: {wish}", "Content-Length: 0", status="503 x"))
+    with pytest.raises(fetch.FetchError, match="found status 503"):
+        get()
+    assert server.waits == waits
+
+
+def glass(server):
+    return here("glass_par", server)
+
+
+GLASS = "GLASS04B01.V42.A2001001.2020313.hdf"
+
+
+@pytest.mark.parametrize(
+    "charset", ["utf-7", "nonsense", "idna", "hex", "undefined", "punycode", "utf-16", '"\0"', "ä"]
+)
+def test_whatever_a_page_of_links_says_of_its_letters(server, get, charset):
+    serve(server, PAR, [GLASS, "\udcff.hdf".encode(errors="surrogateescape").decode("latin-1")])
+    body = server.pages[PAR].body + b"\xff\xfe\x00"
+    head = (f"Content-Type: text/html; charset={charset}".encode().decode("latin-1"), f"Content-Length: {len(body)}")
+    server.put(PAR, raw=answer(*head, body=body))
+    try:
+        assert [path.name for path in get(glass(server), years=[2001])] == [GLASS]
+    except fetch.FetchError as error:
+        assert "cannot be reached" in str(error) and "\0" in charset
+
+
+def test_a_page_of_links_has_an_end(server, refused, monkeypatch):
+    monkeypatch.setattr(fetch, "LISTING", 2**20)
+    server.put(PAR, gzip.compress(bytes(2**24)), headers={"Content-Encoding": "gzip"})
+    assert "expected a page of links of at most 1 MiB, found more" in refused(glass(server), years=[2001])
+    server.put(PAR, b"no gzip", headers={"Content-Encoding": "gzip"})
+    assert "broke off" in refused(glass(server), years=[2001])
+    server.put(PAR, b"<a " * 10**5 + b"<a href='" + b" href" * 10**4)  # which some patterns need days for
+    assert "expected links to files" in refused(glass(server), years=[2001])
+    monkeypatch.setattr(fetch, "LINKS", 10)
+    server.index(PAR, [f"{number}.hdf" for number in range(20)])
+    assert "expected at most 10 links, found " in refused(glass(server), years=[2001])
+    monkeypatch.setattr(fetch, "SLOWEST", 0.3)
+    server.put(PAR, raw=drip(answer(), b"<a href='x'>"))
+    assert "it gave fewer than" in refused(glass(server), years=[2001])
+
+
+def test_links_out_of_a_listings_folder_are_left_out(server, get, refused, tmp_path):
+    names = [GLASS.replace("2001001", f"2001{day:03}") for day in range(2, 20)]
+    host = f"127.0.0.1:{server.port}"
+    out = ["/archive/other/{}", "../{}", "../../../../../etc/{}", "%2e%2e/{}", "%2E%2e%2F{}", "x/%2e%2e/{}", "..\\{}"]
+    out += [f"//{host}/other/{{}}", "//evil.example/{}", f"http://me:word@{host}{PAR}{{}}", "javascript:{}", "data:,{}"]
+    out += ["file:///etc/{}", "ftp://127.0.0.1/{}", "http://[/{}", "x%5c..%5c{}", "a\0{}", "a\n{}"]
+    links = [link.format(name) for link, name in zip(out, names, strict=True)]
+    serve(server, PAR, [*links, *[GLASS] * 3, f"{server.url}{PAR}{names[0]}?x=1"])
+    server.put(f"{PAR}{names[0]}?x=1", HDF4)
+    assert [path.name for path in get(glass(server), years=[2001])] == [GLASS, names[0]]
+    assert not {path for path in server.paths() if not path.startswith(PAR)}
+
+
+def test_what_a_killed_fetch_left_is_cleared_and_nothing_else(server, get, tmp_path):
+    server.put(CRU, GZIP)
+    place = tmp_path / "cru_tmp"
+    (place / "tmp_folder0").mkdir(parents=True)
+    for name in ("tmpab12_xyz", "tmp.nc", "tmpab12_xyzz", "notes"):
+        (place / name).write_text("x")
+    get()
+    assert {path.name for path in place.iterdir()} == {CRU_NAME, "tmp_folder0", "tmp.nc", "tmpab12_xyzz", "notes"}
+
+
+@pytest.mark.long
+def test_a_fetch_that_is_killed_leaves_what_the_next_one_clears(server, get, tmp_path):
+    server.put(CRU, GZIP, half_way=lambda: None)
+    server.pages[CRU].raw = drip(answer(SIZE) + GZIP[:9999], b"")
+    code = f"import sys; sys.path[:0] = {sys.path!r}\n" + (
+        "import dataclasses; from helpers import fetch, products\n"
+        "entry = products.product('cru_tmp')\n"
+        "url = entry.fetch['url'].replace('https://crudata.uea.ac.uk', sys.argv[1])\n"
+        "fetch.get(dataclasses.replace(entry, fetch=entry.fetch | {'url': url}), sys.argv[2])"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, server.url, str(tmp_path)])
+    place = tmp_path / "cru_tmp"
+    while not (place.is_dir() and any(path.name.startswith("tmp") for path in place.iterdir())):
+        assert process.poll() is None
+        threading.Event().wait(0.05)
+    process.kill()
+    process.wait()
+    assert [fetch.LEFT.fullmatch(path.name) is not None for path in place.iterdir()] == [True]
+    server.put(CRU, GZIP)
+    assert get() == list(place.iterdir())
+
+
+@pytest.mark.parametrize("years", ["1-999999999", "0001-9999", "1800-2300", "2001,1999", "2000-2999", "0", "9" * 18])
+def test_years_that_no_product_can_have_are_refused_at_once(run, years):
+    today = datetime.date.today().year
+    for product in ("glass_par", "mod13a3"):
+        status, _, err = run(product, "--years", years)
+        assert status == 2 and f"{product}: expected years from 2000 to {today}, found " in err
+
+
+@pytest.mark.parametrize("years", ["9" * 5000, "-5", "2000-", "x", "2000-2001-2002", "２０００", "", ",", "2018-2000"])
+def test_years_that_are_none_are_refused(run, years):
+    status, _, err = run("glass_par", f"--years={years}")
+    assert status == 2 and "expected years such as 2000-2018 or 2001,2005, found" in err and len(err) < 300
+
+
+@pytest.mark.parametrize("years", [range(1, 10**12), [2001.5], ["2001"], [None], [float("inf")], itertools.count(2001)])
+def test_years_of_another_kind_are_refused(years):
+    with pytest.raises(fetch.FetchError, match="mod13a3: expected years from 2000 to "):
+        fetch.plan(products.product("mod13a3"), years=years)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "[1]", "1", "null", '"x"', "{", "[" * 10**5, "NaN", '{"a": 1}', '{"a": []}', '{"a": {}}', "\xff", "1" * 9999,
+        '{"cru_tmp/x": {"sha256": NaN, "bytes": 1}}',
+        f'{{"cru_tmp/x": {{"sha256": "{"0" * 64}", "bytes": "1"}}}}',
+        f'{{"cru_tmp/x": {{"sha256": "{"0" * 64}", "bytes": NaN}}}}',
+        f'{{"cru_tmp/x": {{"sha256": "{"0" * 64}", "bytes": true}}}}',
+        f'{{"cru_tmp/x": {{"sha256": "{"0" * 64}", "bytes": 1, "version": []}}}}',
+        f'{{"cru_tmp/../../x": {{"sha256": "{"0" * 64}", "bytes": 1}}}}',
+        f'{{"/etc/passwd": {{"sha256": "{"0" * 64}", "bytes": 1}}}}',
+        '{"cru_tmp/x": {"sha256": "md5:0", "bytes": 1}}',
+    ],
+)  # fmt: skip
+def test_a_record_of_another_kind_is_told_and_kept(run, tmp_path, record):
+    path = tmp_path / "here" / "checksums.json"
+    path.parent.mkdir()
+    path.write_text(record, encoding="latin-1")
+    for arguments in (("cru_tmp",), ("cru_tmp", "--verify")):
+        status, _, err = run(*arguments)
+        assert status == 2 and f"{path}: expected checksums as JSON, cannot read it; move it away" in err
+    assert path.read_text(encoding="latin-1") == record
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_a_record_that_is_a_pipe_or_has_no_end_is_not_waited_for(run, tmp_path, monkeypatch):
+    path = tmp_path / "here" / "checksums.json"
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert "expected checksums as JSON" in run("cru_tmp")[2]
+    path.unlink()
+    monkeypatch.setattr(fetch, "RECORD", 9)
+    path.write_text("{}" + " " * 9)
+    assert "expected checksums as JSON" in run("cru_tmp")[2]
+
+
+def test_a_disk_that_gets_full_half_way_is_told_in_one_line(run, server, tmp_path, monkeypatch):
+    server.put(CRU, GZIP)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    original = pathlib.Path.open
+
+    def opened(path, mode="r", *rest, **how):
+        file = original(path, mode, *rest, **how)
+        return SimpleFile(file, full) if mode == "xb" else file
+
+    monkeypatch.setattr(pathlib.Path, "open", opened)
+    status, _, err = run("cru_tmp")
+    assert status == 2 and "cru_tmp: cannot be written (No space left on device); make room there, or choose" in err
+    assert list((tmp_path / "here" / "cru_tmp").iterdir()) == []
+
+
+class SimpleFile:
+    """A file on a disk that is full."""
+
+    def __init__(self, file, error):
+        self.file, self.error = file, error
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    def write(self, _):
+        raise self.error
+
+
+def test_a_file_without_end_is_left(server, refused, monkeypatch):
+    monkeypatch.setattr(fetch, "LARGEST", 2**21)
+    chunk = b"10000\r\n" + bytes(2**16) + b"\r\n"
+    server.put(CRU, raw=drip(answer("Transfer-Encoding: chunked", body=b"2\r\n\x1f\x8b\r\n"), chunk, every=0))
+    assert "found no end" in refused()
+
+
 # NASA's products: the real catalogue's objects and the real login, which no host sees that it is not for
 
 TOKEN = "hunter2-token"
@@ -472,6 +769,30 @@ def test_years_and_tiles_are_searched_and_fetched_once(tiles, get, tmp_path):
     with pytest.raises(fetch.FetchError, match=r"so it lacks 2000 \(the paper used 006\); ask for 2001 or later"):
         get("mod17a3hgf", years=[2000])
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+
+
+def test_many_tiles_are_one_question(tiles, get):
+    many = [f"h{k:02}v{j:02}" for k in range(36) for j in range(18)]
+    assert [path.name.split(".")[2] for path in get("mod17a3hgf", years=[2001], tiles=many * 5)] == list(TILES)
+    assert tiles.queries == [{"short_name": "MOD17A3HGF", "version": "061", "temporal": ("2001-01-01", "2001-12-31")}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda umm: umm.update(DataGranule=[]),
+        lambda umm: umm.update(DataGranule={"ArchiveAndDistributionInformation": [1]}),
+        lambda umm: umm.update(RelatedUrls=[1]),
+        lambda umm: umm.update(RelatedUrls=None),
+        lambda umm: umm.update(RelatedUrls=[{"URL": "http://[/x", "Type": "GET DATA"}]),
+        lambda umm: umm["DataGranule"]["ArchiveAndDistributionInformation"][0].update(Checksum="x"),
+    ],
+)
+def test_a_catalogue_that_describes_files_in_another_way(tiles, refused, change):
+    for one in tiles.granules:
+        change(one["umm"])
+    said = refused("mod17a3hgf", years=[2001])
+    assert "the catalogue of Earthdata describes a file of MOD17A3HGF, 061 in another way" in said
 
 
 def test_the_archives_own_checksum_is_used(tiles, get, tmp_path):

@@ -28,6 +28,8 @@ no checksum, that of the first download is what later ones are compared with.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import datetime
 import html
 import json
 import logging
@@ -35,13 +37,17 @@ import os
 import re
 import shutil
 import sys
+import time
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
+from numbers import Integral
 from pathlib import Path, PurePath
-from threading import Event
+from threading import Event, Thread
+from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pooch
@@ -79,12 +85,46 @@ BEGINNINGS = dict.fromkeys([".nc", ".nc4"], (b"CDF\x01", b"CDF\x02", b"CDF\x05",
 PAGE = "a web page (such as that of a login)"
 RETRIES = 4
 """How often a file is begun anew whose connection broke off, or whose checksum is wrong; after 1, 2, 3 and 4 s."""
-AGAIN = urllib3.Retry(
+TIMEOUT = (30.0, 60.0)
+"""Seconds for a connection to come about, and between two bytes."""
+PATIENCE = 300.0
+"""Seconds until an answer must have begun, with all redirects, and waits for servers that are busy."""
+PIECE, SLOWEST = 2**20, 120.0
+"""Bytes of which one reading is, and seconds that it may take: a server that gives fewer bytes than these is left."""
+SEARCH = 3600.0
+"""Seconds that Earthdata's catalogue may take for all its pages."""
+LISTING, LINKS = 2**24, 20_000
+"""Bytes that a page of links may have, and links on it; those that we know have some hundreds."""
+RECORD = 2**26
+"""Bytes that checksums.json may have, some 200,000 files."""
+LARGEST = 2**36
+"""Bytes that a file may have; the largest that we know has a few gigabytes."""
+SIZE, SHA256 = re.compile(r"\d{1,18}", re.ASCII), re.compile(r"[0-9a-f]{64}")
+LEFT = re.compile(r"tmp[a-z0-9_]{8}")
+"""What pooch, by Python's tempfile, calls a file that isn't whole yet."""
+MANY_TILES = 16
+"""More tiles than these are looked for among all of a year, rather than each by a question of its own."""
+
+
+class _Again(urllib3.Retry):
+    """Asks again when a server wishes, where that can be told; what it says meanwhile is not read."""
+
+    def parse_retry_after(self, retry_after: str) -> float:
+        try:
+            return super().parse_retry_after(retry_after)
+        except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
+            return 0.0  # which is as if it had wished nothing
+
+    def increment(self, *args: Any, **found: Any) -> urllib3.Retry:
+        if response := found.get("response"):
+            response.close()
+        return super().increment(*args, **found)
+
+
+AGAIN = _Again(
     total=4, backoff_factor=1, status_forcelist=(429, 500, 502, 503, 504), raise_on_status=False, retry_after_max=60
 )
 """How often, and how long apart, a server is asked that is busy or away: after 0, 2, 4 and 8 s, or as it wishes."""
-TIMEOUT = (30.0, 60.0)
-"""Seconds for a connection to come about, and between two bytes."""
 
 # They log whole addresses, with the signatures that archives put there, and what a server says of a login.
 for library in ("urllib3.connectionpool", "urllib3.util.retry", "earthaccess.auth"):
@@ -96,6 +136,9 @@ class FetchError(RuntimeError):
 
     It is no ValueError, since pooch tries again after one.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(workspace.one_line(message))
 
 
 @dataclass(frozen=True)
@@ -113,6 +156,7 @@ class Way:
     into: str = ""  # template of a sub-folder, filled with the named groups of the product's pattern
     collection: Mapping[str, str] = field(default_factory=dict)
     years: tuple[int, ...] = ()  # first and last, where nobody asks for others; empty where files hold all years
+    first: int = 0  # the first that there is, where that isn't the first of these
     options: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
     steps: tuple[str, ...] = ()  # what a person has to do
 
@@ -278,7 +322,14 @@ def _years(
     if not source.years:
         note = f"{product.id}: years are of no matter here: each file holds all of them"
         return (), [note] if asked is not None else []
-    years = sorted(set(range(source.years[0], source.years[-1] + 1) if asked is None else map(int, asked)))
+    earliest, today = source.first or source.years[0], datetime.date.today().year
+    chosen = set()
+    for year in range(source.years[0], source.years[-1] + 1) if asked is None else asked:
+        if not (isinstance(year, Integral) and earliest <= year <= today):  # at the first, since there may be many
+            expected = f"expected years from {earliest} to {today}, found {year!r:.40}"
+            raise FetchError(f"{product.id}: {expected}; ask for some of those")
+        chosen.add(int(year))
+    years = sorted(chosen)
     if not years:
         raise FetchError(f"{product.id}: expected at least one year, found none; give some, such as 2000-2018")
     first = product.starts.get(version) or years[0]
@@ -314,21 +365,44 @@ def _listed(product: Product, source: Way, words: dict[str, str]) -> list[Remote
 
 
 def _links(way: Way, session: requests.Session, url: str, with_days: bool = True) -> dict[str, str]:
-    """Return the addresses on its own server that a page links to, by their last part; the first of a name counts.
+    """Return the addresses that a page links to, by their last part; the first of a name counts.
 
-    With ``with_days`` its sub-folders that are named by a day of the year are looked into. See `ask` for errors.
+    They are on its own server and, where the page is a folder's index, in that folder. With ``with_days`` its
+    sub-folders that are named by a day of the year are looked into. See `ask` for errors.
     """
-    with ask(way, session, url, whole=True) as answer:
-        page, url = answer.text, answer.url
-    server = "/".join(url.split("/")[:3]) + "/"
-    targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^>]*?href\s*=\s*["']([^"']+)""", page)]
-    own = [target.partition("#")[0] for target in targets if "//" not in target or target.startswith(server)]
-    own = [urljoin(url, target) for target in own]
+    with ask(way, session, url) as answer:
+        url, content = answer.url, bytearray()
+        try:
+            while piece := _piece(way, answer, decode_content=True):
+                content += piece
+                if len(content) > LISTING:
+                    found = f"expected a page of links of at most {LISTING / 2**20:g} MiB, found more"
+                    raise way.error(url, found)
+        except requests.ConnectionError:
+            raise way.error(url, "the connection broke off", "check it, and run the same again") from None
+    page = content.decode(errors="replace")  # names that are taken are ASCII, whatever the page says of its letters
+    base = "/".join(url.split("/")[:3]) + "/"
+    if urlsplit(url).path.endswith("/"):
+        base = urljoin(url, ".")
+    targets = [html.unescape(target) for target in re.findall(r"""(?i)<a\s[^<>]*?href\s*=\s*["']([^"']+)""", page)]
+    own = dict.fromkeys(link for target in targets if (link := _joined(url, target)).startswith(base))
+    if len(own) > LINKS:
+        raise way.error(url, f"expected at most {LINKS:,} links, found {len(own):,}")
     found = {_last_part(link): link for link in reversed(own)}
     for link in own if with_days else ():
         if re.fullmatch(r"/[0-3]\d\d/?", link.removeprefix(url.rpartition("/")[0])):
             found = _links(way, session, f"{link.rstrip('/')}/", with_days=False) | found
     return found
+
+
+def _joined(url: str, target: str) -> str:
+    """Return where a link leads; nothing where two may read it differently."""
+    try:
+        link = urljoin(url, target.partition("#")[0])
+        path = unquote(urlsplit(link).path)
+    except ValueError:
+        return ""
+    return "" if "\\" in path or {".", ".."} & set(path.split("/")) else link
 
 
 def _last_part(url: str) -> str:
@@ -346,27 +420,34 @@ def search(
     named, granules = ", ".join(query.values()), []
     if years:
         query["temporal"] = (f"{years[0]}-01-01", f"{years[-1]}-12-31")
-    for names in [{"granule_name": f"*.{tile}.*"} for tile in tiles] or [{}]:
+    asked = tiles if len(tiles) <= MANY_TILES else ()
+    for names in [{"granule_name": f"*.{tile}.*"} for tile in asked] or [{}]:
         try:
             with warnings.catch_warnings(action="ignore", category=FutureWarning):  # of its own next version
                 catalogue = earthaccess.DataGranules().parameters(**query, **names)
                 catalogue.session = Session()
-                granules += catalogue.get_all()
-        except (RuntimeError, OSError, ValueError):
+                granules += _in_time(catalogue.get_all, SEARCH)
+        except (RuntimeError, OSError, ValueError, AttributeError, TypeError, LookupError):
             found = f"the catalogue of Earthdata does not answer for {named}"
             raise FetchError(f"{way.product}: {found}; try again later, and see {way.page}") from None
     for granule in granules:
-        about = granule.get("umm", {}).get("DataGranule", {}).get("ArchiveAndDistributionInformation", [])
-        sums = {part.get("Name"): part.get("Checksum", {}) for part in about}
-        for link in granule.data_links(access="external"):
-            name = _last_part(link)
+        try:
+            about = granule.get("umm", {}).get("DataGranule", {}).get("ArchiveAndDistributionInformation", [])
+            sums = {part.get("Name"): part.get("Checksum", {}) for part in about}
+            links = [(link, _last_part(link)) for link in granule.data_links(access="external")]
+            sums = {name: sums.get(name) or {} for _, name in links}
+            sums = {name: (str(told.get("Algorithm")), told.get("Value")) for name, told in sums.items()}
+        except (AttributeError, TypeError, LookupError, ValueError) as error:
+            found = f"the catalogue of Earthdata describes a file of {named} in another way ({type(error).__name__})"
+            raise FetchError(f"{way.product}: {found}; try again later, and see {way.page}") from None
+        for link, name in links:
             match = product.file.fullmatch(name)
             if match and re.search(fill(way.select, words), name):
-                algorithm = str(sums.get(name, {}).get("Algorithm", "")).lower().replace("-", "")
-                known = algorithm in ("md5", "sha1", "sha256", "sha512")
+                algorithm, value = sums[name][0].lower().replace("-", ""), sums[name][1]
+                known = algorithm in ("md5", "sha1", "sha256", "sha512") and value
                 folder = fill(way.into, {key: value for key, value in match.groupdict().items() if value})
                 path = "/".join(part for part in (way.product, folder, name) if part)
-                yield RemoteFile(path, link, f"{algorithm}:{sums[name]['Value']}" if known else "")
+                yield RemoteFile(path, link, f"{algorithm}:{value}" if known else "")
 
 
 def shown(url: str) -> str:
@@ -402,6 +483,17 @@ class Session(requests.Session):
         if self._token and ARCHIVES.fullmatch(urlsplit(request.url).hostname or ""):
             request.headers["Authorization"] = self._token
         return request
+
+    def send(self, request: requests.PreparedRequest, **how: Any) -> requests.Response:
+        """Wait for nobody without end, whoever asks."""
+        return super().send(request, **how | {"timeout": how.get("timeout") or TIMEOUT})
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Say where an answer leads, and leave what it says besides unread, since that may have no end."""
+        target = super().get_redirect_target(resp)
+        if target:
+            resp.raw.close()
+        return target
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Look where a redirect leads, and take the token off where that is another host."""
@@ -447,12 +539,54 @@ def logged_in(way: Way) -> Session:
     raise FetchError(f"{way.product}: expected an Earthdata login, found {found}; {HOW_TO_LOG_IN}")
 
 
-def ask(way: Way, session: requests.Session, url: str, whole: bool = False) -> requests.Response:
-    """Return a server's answer, whose content has yet to come unless it is asked ``whole``; FetchError without one."""
+def _in_time(work: Callable[[], Any], seconds: float, stop: Event | None = None) -> Any:
+    """Return what ``work`` returns, or raise what it raises; TimeoutError when it takes longer, or ``stop`` is set.
+
+    Reading from a socket waits for the next byte, and then for the next, as long as there comes one now and then. The
+    work goes on in a thread that nothing waits for, which ends with the process, or when its socket is shut.
+    """
+    future = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 (it is raised by who waits)
+            future.set_exception(error)
+
+    Thread(target=run, daemon=True).start()
+    end = time.monotonic() + seconds
+    while not future.done() and (left := end - time.monotonic()) > 0 and not (stop and stop.is_set()):
+        wait([future], timeout=min(left, 0.5))
+    if not future.done():
+        raise TimeoutError
+    return future.result()
+
+
+def _piece(way: Way, answer: requests.Response, stop: Event | None = None, decode_content: bool = False) -> bytes:
+    """Return the next bytes of an answer, none after the last; requests.ConnectionError where it breaks off."""
     try:
-        answer = session.get(url, stream=not whole, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+        return _in_time(partial(answer.raw.read, PIECE, decode_content=decode_content), SLOWEST, stop)
+    except TimeoutError:
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
+            answer.raw.shutdown()  # so that the thread that reads it ends
+        if stop and stop.is_set():
+            raise FetchError(f"{way.product}: {shown(answer.url)}: stopped; run the same again") from None
+        found = f"it gave fewer than {PIECE / SLOWEST / 1000:.2g} kB a second"
+        raise way.error(answer.url, found, "check the connection, and run the same again later") from None
+    except urllib3.exceptions.HTTPError:
+        raise requests.ConnectionError from None
+
+
+def ask(way: Way, session: requests.Session, url: str, stop: Event | None = None) -> requests.Response:
+    """Return a server's answer, whose content has yet to come; FetchError without one, or when ``stop`` is set."""
+    get = partial(session.get, url, stream=True, timeout=TIMEOUT, headers={"Accept-Encoding": "identity"})
+    try:
+        answer = _in_time(get, PATIENCE, stop)
     except FetchError as error:
         raise way.error(url, str(error)) from None
+    except TimeoutError:
+        found = "stopped" if stop and stop.is_set() else f"no answer came in {PATIENCE:g} s"
+        raise way.error(url, found, "check the connection, and run the same again") from None
     except (requests.RequestException, ValueError) as error:  # the second of an address that cannot be read
         found = f"the server cannot be reached ({type(error).__name__})"
         raise way.error(url, found, "check the connection, and run the same again") from None
@@ -474,34 +608,45 @@ def misfit(name: str, begin: bytes) -> str:
     return f"expected a file {ending}, found {PAGE if text[:1] == b'<' else begin[:4]} at its start"
 
 
+def _size(way: Way, answer: requests.Response) -> int:
+    """Return the size that a server announces; 0 where it tells the end otherwise; FetchError without either.
+
+    Half of a file that ends with its connection could not be told from the whole.
+    """
+    told = answer.headers.get("Content-Length", "")
+    if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
+        return 0
+    if not SIZE.fullmatch(told):
+        found = f"expected the file's size (Content-Length), found {told[:40]!r}"
+        raise way.error(answer.url, found, "without it half a file looks whole; run the same again later")
+    return int(told)
+
+
 def _download(url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, stop: Event) -> None:
     """Bring one file; with its keywords given, this is what pooch calls a downloader.
 
     ``target`` is the empty file that pooch made aside, ``name`` what it will be called, ``stop`` ends the download when
     it is set. After a FetchError pooch does not try again, after a requests.ConnectionError it does.
     """
-    with ask(way, session, url) as answer:
-        size, path = int(answer.headers.get("Content-Length", 0)), Path(target)
+    with ask(way, session, url, stop) as answer:
+        size, path = _size(way, answer), Path(target)
         if size > (free := shutil.disk_usage(path.parent).free):
             room = f"expected {size / 2**30:.1f} GiB of room, found {free / 2**30:.1f}"
             raise FetchError(f"{path.with_name(name)}: {room}; make room, or choose another folder")
         path.unlink()  # pooch's file is for its owner alone; a new one has the rights of any other
         bar = tqdm(total=size or None, desc=name, unit="B", unit_scale=True, disable=None, leave=False)
-        try:
-            with path.open("xb") as file, bar:
-                chunk = answer.raw.read(2**20)  # as it was sent: a .gz stays one, whatever the server says of it
-                if found := misfit(name, chunk):
-                    raise way.no_entry(url, found) if PAGE in found else way.error(url, found)
-                while chunk:
-                    file.write(chunk)
-                    bar.update(len(chunk))
-                    if stop.is_set():
-                        raise FetchError(f"{way.product}: {name}: stopped; run the same again")
-                    chunk = answer.raw.read(2**20)
-                file.flush()
-                os.fsync(file.fileno())  # so that it is on the disk before it takes its name
-        except urllib3.exceptions.HTTPError:
-            raise requests.ConnectionError from None
+        with path.open("xb") as file, bar:
+            chunk = _piece(way, answer, stop)  # as it was sent: a .gz stays one, whatever the server says of it
+            if found := misfit(name, chunk):
+                raise way.no_entry(url, found) if PAGE in found else way.error(url, found)
+            while chunk:
+                file.write(chunk)
+                bar.update(len(chunk))
+                if file.tell() > LARGEST:
+                    raise way.error(url, f"expected a file of at most {LARGEST / 2**30:g} GiB, found no end")
+                chunk = _piece(way, answer, stop)
+            file.flush()
+            os.fsync(file.fileno())  # so that it is on the disk before it takes its name
 
 
 def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
@@ -559,7 +704,14 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
 
 
 def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int) -> None:
-    """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all."""
+    """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all.
+
+    What a fetch left that was killed is removed first; there is no other, since the caller holds the lock.
+    """
+    for place in {(folder / file.path).parent for file in plan.files}:
+        for path in place.iterdir() if place.is_dir() else ():
+            if LEFT.fullmatch(path.name) and path.is_file() and not path.is_symlink():
+                path.unlink()
     session, stop = logged_in(plan.way) if plan.way.how == "earthdata" else Session(), Event()
     first = {
         path: f"sha256:{entry['sha256']}" for path, entry in known.items() if entry.get("version", "") == plan.version
@@ -610,15 +762,30 @@ def _recorded(folder: Path) -> dict[str, dict]:
     """Read ``checksums.json``; nothing where there is none."""
     path = folder / "checksums.json"
     try:
+        if path.exists() and not (path.is_file() and path.stat().st_size <= RECORD):
+            raise ValueError
         content = json.loads(path.read_text(encoding="utf-8"))
-        if any(not {"sha256", "bytes"} <= entry.keys() for entry in content.values()):
+        if not all(_is_record(key, entry) for key, entry in content.items()):
             raise ValueError
     except FileNotFoundError:
         return {}
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         remedy = "move it away and run the same again"
         raise FetchError(f"{path}: expected checksums as JSON, cannot read it; {remedy}") from None
     return content
+
+
+def _is_record(key: str, entry: Any) -> bool:
+    """Say whether something is what `_note` enters, under the path of a file below the folder of products."""
+    return (
+        isinstance(entry, dict)
+        and all(NAME.fullmatch(part) for part in key.split("/"))
+        and isinstance(entry.get("sha256"), str)
+        and bool(SHA256.fullmatch(entry["sha256"]))
+        and type(entry.get("bytes")) is int
+        and entry["bytes"] >= 0
+        and all(isinstance(entry.get(name, ""), str) for name in ("url", "version"))
+    )
 
 
 def verify(product_id: str, folder: Path) -> list[str]:
@@ -640,12 +807,12 @@ class _Parser(argparse.ArgumentParser):
         self.exit(2, f"helpers.fetch: {message}; see --help\n")
 
 
-def _years_typed(text: str) -> list[int]:
-    """Read years as one types them, such as 2000-2002,2010."""
-    spans = [re.fullmatch(r" *(\d{4})(?: *- *(\d{4}))? *", part) for part in text.split(",")]
-    chosen = [year for span in spans if span for year in range(int(span[1]), int(span[2] or span[1]) + 1)]
-    if not all(spans) or not chosen:
-        raise argparse.ArgumentTypeError(f"expected years such as 2000-2018 or 2001,2005, found {text!r}")
+def _years_typed(text: str) -> list[range]:
+    """Read years as one types them, such as 2000-2002,2010; they are not counted out, since there may be many."""
+    spans = [re.fullmatch(r" *([0-9]{1,18})(?: *- *([0-9]{1,18}))? *", part) for part in text.split(",")]
+    chosen = [range(int(span[1]), int(span[2] or span[1]) + 1) for span in spans if span]
+    if not all(spans) or not any(chosen):
+        raise argparse.ArgumentTypeError(f"expected years such as 2000-2018 or 2001,2005, found {text!r:.60}")
     return chosen
 
 
@@ -688,7 +855,8 @@ def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> i
         print(f"  Its files belong into {place}")
     else:
         tiles, options = given.tiles and given.tiles.split(","), dict(o.partition("=")[::2] for o in given.options)
-        todo = plan(entry, years=given.years, tiles=tiles, options=options)
+        years = None if given.years is None else chain.from_iterable(given.years)
+        todo = plan(entry, years=years, tiles=tiles, options=options)
         for note in todo.notes:
             print(note)
         new = [file for file in todo.files if not (folder / file.path).is_file()]

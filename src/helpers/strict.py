@@ -63,4 +63,13 @@ def load(text: str) -> Any:
     """
     if len(text) > LONGEST:
         raise yaml.YAMLError(f"{len(text)} characters, more than {LONGEST}")
-    return yaml.load(text, _Loader)
+    try:
+        return yaml.load(text, _Loader)
+    except (
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:  # PyYAML's own checks end here
+        raise yaml.YAMLError(f"a value that is not what its tag or form says ({type(error).__name__})") from error

@@ -79,8 +79,25 @@ class MissingArtefact(FileNotFoundError):
     """An artefact is not there yet; the message names the chapter that makes it."""
 
 
+LINE = 2000
+"""Letters that a message may have; what is in its middle goes first."""
+
+
+def one_line(message: str) -> str:
+    r"""Return a message in one line of printable letters, whatever stands in the names and values that it shows.
+
+    >>> one_line("a\nb.yml: found \x1b[31m")
+    'a\\nb.yml: found \\x1b[31m'
+    """
+    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
+    return text if len(text) <= LINE else f"{text[: LINE - 403]} … {text[-400:]}"
+
+
 class UserError(Exception):
     """Something that the reader can put right; shown as one line, without a traceback."""
+
+    def __init__(self, *message: str) -> None:
+        super().__init__(*map(one_line, message))
 
 
 class DiskFull(OSError, UserError):
@@ -133,7 +150,9 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
             raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {entry!r:.40}; correct it")
         for key, value in entry.items():
             names = isinstance(value, KINDS.get(key, ())) and all(isinstance(each, str) for each in value)
-            if not names or (key == "paths" and not {*value.values()} <= {"file", "folder", "module"}):
+            if not names or (
+                key == "paths" and any(kind not in ("file", "folder", "module") for kind in value.values())
+            ):
                 raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
     made = [name for entry in entries.values() for name in entry.get("writes", ())]
     for stem, entry in entries.items():

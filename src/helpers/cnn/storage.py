@@ -7,10 +7,12 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as parse_tensors
 from safetensors.torch import save as tensor_bytes
 
 from helpers.cnn.network import Ensemble, Member
+from helpers.workspace import one_line
 
 INDEX = "models.json"
 
@@ -22,7 +24,7 @@ class DamagedModel(ValueError):
     """A stored model is incomplete, altered, or not what its index says; the message names the file."""
 
     def __init__(self, path: Path, found: str) -> None:
-        super().__init__(f"{path}: {found}; delete the folder and train again (chapter 03_cnn_ablation)")
+        super().__init__(one_line(f"{path}: {found}; delete the folder and train again (chapter 03_cnn_ablation)"))
 
 
 def save(ensemble: Ensemble, folder: Path, *, optimal: str) -> None:
@@ -94,21 +96,25 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
         raise FileNotFoundError(f"{path}: not there; run chapter 03_cnn_ablation to train the networks")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
-        models, normaliser, scale = index["models"], index["normaliser"], index["target"]["scale"]
-        model = model or index["optimal"]
-    except (ValueError, LookupError, TypeError) as error:
-        raise DamagedModel(path, f"not readable as the index of models ({error})") from error
-    if model not in models:
-        raise ValueError(f"model: expected one of {', '.join(models)}, found {model!r}")
-    channels, seeds, path = models[model]["channels"], models[model]["seeds"], path.with_name(f"{model}.safetensors")
+        models, normaliser, scale = dict(index["models"]), index["normaliser"], index["target"]["scale"]
+        architecture, model = index["architecture"], model or index["optimal"]
+        if not isinstance(model, str) or Path(model).name != model:
+            raise ValueError("its optimal model is no name")
+        about = dict(models[model]) if model in models else None
+        channels, seeds, digest = (about[key] for key in ("channels", "seeds", "sha256")) if about else ([], [], "")
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise DamagedModel(path, f"not readable as the index of models ({' '.join(str(error).split())})") from error
+    if about is None:
+        raise ValueError(one_line(f"model: expected one of {', '.join(map(str, models))}, found {model!r}"))
+    path = path.with_name(f"{model}.safetensors")
     if not path.exists():
         raise DamagedModel(path, f"not there, though {INDEX} names it")
     content = path.read_bytes()
-    if hashlib.sha256(content).hexdigest() != models[model]["sha256"]:
+    if hashlib.sha256(content).hexdigest() != digest:
         raise DamagedModel(path, f"its checksum is not the one in {INDEX}: cut short, altered or from another run")
-    stacked = parse_tensors(content)
-    ensemble = Ensemble([Member(model, tuple(channels), s) for s in seeds], channels, index["architecture"])
     try:
+        stacked = parse_tensors(content)
+        ensemble = Ensemble([Member(model, tuple(channels), s) for s in seeds], channels, architecture)
         for i in range(len(seeds)):
             ensemble.set_weights(i, {name: w[i] for name, w in stacked.items()})
         if normaliser:
@@ -117,6 +123,6 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
         else:
             for name in OWN:
                 setattr(ensemble, name, stacked[f"own.{name}"])
-    except (RuntimeError, LookupError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError, SafetensorError) as error:
         raise DamagedModel(path, f"not the tensors of {INDEX} ({' '.join(str(error).split())})") from error
     return ensemble

@@ -31,21 +31,9 @@ from typing import BinaryIO
 from pyhdf.error import HDF4Error
 from rasterio.errors import RasterioError
 
+from helpers.workspace import one_line
+
 # What can be wrong with a product file, said in one line.
-
-
-LINE = 2000
-"""Letters of a message: names and numbers out of a damaged file may be of any length."""
-
-
-def one_line(message: str) -> str:
-    r"""Return a message in one line of printable letters, cut in its middle where it is very long.
-
-    >>> one_line("a\nb.csv: found \x1b[31m")
-    'a\\nb.csv: found \\x1b[31m'
-    """
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in message)
-    return text if len(text) <= LINE else f"{text[: LINE - 403]} … {text[-400:]}"
 
 
 class ProductError(ValueError):

@@ -360,12 +360,13 @@ def load(book: Book, name: str) -> Profile:
     """Read ``notebooks/profiles/<name>.yml``."""
     folder = book.notebooks / "profiles"
     path = folder / f"{name}.yml"
-    if Path(name).name != name or not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yml"))) or "none"
+    known = sorted(p.stem for p in folder.glob("*.yml"))
+    if name not in known:
+        known = ", ".join(known) or "none"
         raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
     try:
         content = strict.load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected names and values, found {type(content).__name__}; correct it")
@@ -384,7 +385,7 @@ def load(book: Book, name: str) -> Profile:
         raise UserError(f"{path}: {cluster.NAME}: expected str, found {ranges.shown(where)}; correct it")
     where = _expand(where, f"{path}: {cluster.NAME}")
     if where and "://" not in where:
-        where = str((book.root / Path(where).expanduser()).resolve())
+        where = str(_path(where, book.root, f"{path}: {cluster.NAME}").resolve())
     description = " ".join((content.get("description") or "").split())
     return Profile(name, path, common, sections, content.get("chapters"), where, description)
 
@@ -401,7 +402,7 @@ def scheduler(profile: Profile, overrides: list[str]) -> tuple[str, list[str]]:
         if not equals:
             raise UserError(f"--set {text}: expected {cluster.NAME}=tcp://host:port, found no '='; correct it")
         if where and "://" not in where:
-            where = str(Path(where).expanduser().absolute())
+            where = str(_path(where, Path.cwd(), cluster.NAME))
     cluster.check(where)
     return where, [text for text in overrides if text not in own]
 
@@ -490,7 +491,7 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
                 ) from error
         read = parameter.checked(read, f"{place}: {stem}.{name}")
         if chapter.paths.get(name, "module") != "module" and read and not VARIABLE.match(read):
-            read = str(Path(read).expanduser().absolute())
+            read = str(_path(read, Path.cwd(), place))
         layers[stem][name] = read
 
 
@@ -510,7 +511,8 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
         if value != shown[name]:
             known[name].checked(value, f"{place}.{name}")
     given = {name: kind for name, kind in chapter.paths.items() if values[name]}
-    outside = {name: (root / Path(values[name]).expanduser()).resolve() for name in given if given[name] != "module"}
+    paths = [name for name in given if given[name] != "module"]
+    outside = {name: _path(values[name], root, f"{place}.{name}").resolve() for name in paths}
     lacking = tuple(name for name in chapter.needs if not values[name])
     values |= {name: str(path) for name, path in outside.items()}
     for name in given.keys() - outside.keys():
@@ -525,6 +527,18 @@ def _has_variable(value: Any) -> bool:
     """Say whether a ``${VARIABLE}`` stands in a text, or among those of a list or mapping."""
     held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
     return any(isinstance(each, str) and VARIABLE.search(each) for each in held)
+
+
+def _path(text: str, root: Path, place: str) -> Path:
+    """Return a path relative to a folder, with its ``~`` filled in; UserError where the system takes it for none."""
+    try:
+        path = root / Path(text).expanduser()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+            path.stat()
+    except (OSError, ValueError, RuntimeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UserError(f"{place}: expected a path, found {text!r:.100} ({why}); correct it") from error
+    return path
 
 
 def _expand(value: Any, place: str) -> Any:

@@ -56,11 +56,15 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
     import dask
     import dask_jobqueue  # noqa: F401 (makes its sections known to dask's configuration)
 
-    if not path.is_file():
+    try:
+        there = path.is_file()
+    except OSError:  # no name that the system takes
+        there = False
+    if not there:
         raise UserError(f"{NAME}: expected tcp://host:port or a YAML file of a queue, found no file {path}; correct it")
     try:
         content = strict.load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict) or set(content) != {"jobs", "jobqueue"}:
         found = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
