@@ -59,7 +59,9 @@ test-all: .venv/.publish  ## these, and what takes long: kills, threads, fuzzing
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(TESTED)
 
-fuzz: .venv/.ready  ## damage small files of every kind, and see what becomes of reading them: make fuzz N=2000 SEED=1
+fuzz: .venv/.ready  ## damage small files, settings and tables of every kind, and see what becomes of reading them: make fuzz N=2000 SEED=1
+	@FUZZ_N=$(or $(N),2000) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "not long" tests/test_fuzz_settings.py \
+		-p no:cacheprovider --hypothesis-seed=$(or $(SEED),1)
 	@OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz.py $(or $(N),2000) --seed $(or $(SEED),1)
 
 bench: .venv/.ready  ## measure what the book's own code gains, and how it grows: make bench ONLY=training TO=data/bench
@@ -84,12 +86,6 @@ audit: .venv/.publish  ## what is known of holes in the packages of requirements
 		&& tail -n 1 _build/audit.log || { tail -n 1 _build/audit.log >&2; echo "make: all of it is in _build/audit.log" >&2; exit 1; }
 
 .PHONY: fuzz-settings
-fuzz: fuzz-settings
-fuzz-settings: .venv/.ready
-	@echo "settings, records and tables: $(or $(N),2000) examples of each kind, seed $(or $(SEED),1)"
-	@FUZZ_N=$(or $(N),2000) OMP_NUM_THREADS=1 .venv/bin/python -m pytest -q -m "not long" tests/test_fuzz_settings.py \
-		-p no:cacheprovider --hypothesis-seed=$(or $(SEED),1)
-
 .venv/.publish: .venv/.ready requirements-publish.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
 	@touch $@
