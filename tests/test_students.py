@@ -19,7 +19,7 @@ from scipy import stats
 from helpers import figures, reported, workspace
 from helpers.publish import students
 from helpers.run import __main__ as runner
-from helpers.run import chapters, pages
+from helpers.run import bundles, chapters, pages
 from helpers.run.chapters import Book, UserError
 
 CHAPTERS = chapters.discover(workspace.ROOT / "notebooks")
@@ -116,7 +116,8 @@ def test_a_right_hand_in_gets_all_points_and_wrong_ones_fewer(tmp_path):
         assert (graded.total, graded.possible) == (points, 3), answer
 
 
-def test_no_file_of_students_holds_a_solution_or_a_hidden_check(taught, tmp_path):
+def test_no_file_of_students_holds_a_solution_or_a_hidden_check(taught, tmp_path, monkeypatch):
+    monkeypatch.setitem(bundles.LOOKED_AT, "04_apart", ["notebooks/[0-9]*.ipynb"])  # it reads the others' code
     table = students.course(taught.book, "demo", tmp_path / "course")
     assert table[["exercise", "graded_by", "points"]].values.tolist() == [[1, "otter", 3], [2, "teacher", 2]]
     secrets = (b"make the pair", b"x + x", b"nobody knows better", b"2171", b"4342")

@@ -263,9 +263,12 @@ def _write(notebook: NotebookNode, path: Path) -> None:
 
 
 def files_of(book: Book, chapter: Chapter, settings: Settings, label: Label) -> dict[str, Path | bytes]:
-    """Return what a chapter needs beside its notebook to run by itself, however large: by its place in a course."""
+    """Return what a chapter needs beside notebooks to run by itself, however large: by its place in a course.
+
+    A chapter that reads the others' notebooks reads those of the course: the book's have solutions.
+    """
     bundle = bundles.of(book, chapter, settings, label, largest=math.inf)
-    return {place: content for place, content in bundle.files.items() if "/" in place}
+    return {place: content for place, content in bundle.files.items() if "/" in place and not place.endswith(".ipynb")}
 
 
 def _inside(path: Path) -> list[Path]:
