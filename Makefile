@@ -85,7 +85,6 @@ audit: .venv/.publish  ## what is known of holes in the packages of requirements
 	@$(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement requirements.lock 2> _build/audit.log \
 		&& tail -n 1 _build/audit.log || { tail -n 1 _build/audit.log >&2; echo "make: all of it is in _build/audit.log" >&2; exit 1; }
 
-.PHONY: fuzz-settings
 .venv/.publish: .venv/.ready requirements-publish.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-publish.txt
 	@touch $@

@@ -77,6 +77,9 @@ cite?.addEventListener("click", async ({ target }) => {
   } else if (target.matches("button, dialog")) cite.close();
 });
 
+// The theme keeps Escape to its own search, and a browser then closes no dialog by it.
+for (const dialog of [shown, cite]) dialog?.addEventListener("keydown", ({ key }) => key === "Escape" && dialog.close());
+
 // The link from a figure to its code opens a cell that is folded.
 const unfold = () => {
   const code = location.hash.startsWith("#code-") && document.getElementById(decodeURIComponent(location.hash.slice(1)));
