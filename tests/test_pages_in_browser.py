@@ -62,6 +62,11 @@ async function look(page, width, theme) {
     stops: shown.querySelectorAll("mjx-container[tabindex]").length,
     dense: [...shown.querySelectorAll(".bd-article figure img")].every((i) => i.naturalWidth >= 1.9 * i.width),
   };
+  const cite = shown.getElementById("cite");
+  cite?.showModal();
+  cite?.dispatchEvent(new inside.KeyboardEvent("keydown", { key: "Escape", bubbles: true, cancelable: true }));
+  found.stuck = Boolean(cite?.open);
+  cite?.close();
   if (AXE) {
     const script = shown.createElement("script");
     script.src = "/axe.min.js";
@@ -174,6 +179,10 @@ def test_pages_are_light_images_dense_and_formulas_no_stops_of_the_tab_key(views
     assert [page for page, weight in heavy.items() if page != "book/explorer.html" or weight > WEIGHT + EXPLORER] == []
     assert [view["page"] for view in views if not view["dense"]] == []
     assert [view["page"] for view in views if view["stops"]] == []
+
+
+def test_escape_closes_how_to_cite(views):
+    assert [view["page"] for view in views if view["stuck"]] == []
 
 
 def test_axe_finds_nothing(views):
