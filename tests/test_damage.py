@@ -204,6 +204,17 @@ def test_verify_reads_everything_and_a_run_makes_again_what_it_names(mini, made_
     assert content(folder) == content(made_once.outputs())
 
 
+def test_what_a_desktop_leaves_in_a_folder_is_no_damage(mini, ws):
+    assert mini.ran() == []
+    for folder in (mini.outputs() / "scaled", ws.path("reco"), ws.path("models")):
+        for name in (".DS_Store", "._1.txt", "Thumbs.db", "desktop.ini"):
+            (folder / name).write_bytes(b"icons")
+    assert mini.stale() == []
+    runner.verify(runner.plan(mini.book, runner.parser().parse_args([])))
+    ws.read("models")
+    assert ws.read("reco").reco.sum() == 15
+
+
 @pytest.mark.parametrize("there", [None, b"", b'{"made": 1}', b'{"files": []}'])
 def test_verify_calls_nothing_well_of_which_nothing_is_noted(mini, there, capsys):
     todo, record = runner.plan(mini.book, runner.parser().parse_args([])), mini.outputs() / ".state" / "02_scaled.json"

@@ -248,7 +248,9 @@ def test_yaml_that_is_read_says_what_pyyaml_reads(text):
             nodes += one.value
 
 
-@pytest.mark.parametrize("text", ["iterations: 020", "iterations: -0_17", "seed: 1:30", "draws: [5, 12:30:45]", "a: 1:30.5"])
+@pytest.mark.parametrize(
+    "text", ["iterations: 020", "iterations: -0_17", "seed: 1:30", "draws: [5, 12:30:45]", "a: 1:30.5"]
+)
 def test_a_number_that_yaml_reads_to_another_base_is_refused(text):
     with pytest.raises(yaml.YAMLError, match="which YAML reads to another base; write it plainly"):
         strict.load(text)
