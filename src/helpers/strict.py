@@ -16,8 +16,8 @@ LONGEST = 2**20
 """Characters that a text may have; the longest of the book's own files has some 30,000."""
 DEEPEST = 32
 """Levels of lists and mappings within each other."""
-TO_OTHER_BASES = re.compile(r"[-+]?0[0-7_]+|.*:.*")
-"""Numbers that YAML 1.1 takes for octal ones, or for hours, minutes and seconds."""
+TO_OTHER_BASES = re.compile(r"[-+]?0[_0]*[1-7]_*[0-7_]+|.*:.*")
+"""Numbers that YAML 1.1 takes for octal ones, or for hours, minutes and seconds; ``03`` is the same either way."""
 
 
 class _Loader(yaml.SafeLoader):  # the one in C composes by itself
