@@ -204,6 +204,15 @@ def test_verify_reads_everything_and_a_run_makes_again_what_it_names(mini, made_
     assert content(folder) == content(made_once.outputs())
 
 
+def test_verify_needs_no_lock_where_nothing_can_be_written(mini, monkeypatch, capsys):
+    monkeypatch.setattr(runner.Book, "here", lambda: mini.book)
+    with workspace.locked(mini.outputs() / ".state" / "lock"):  # stands for one that can't be made
+        assert runner.main(["--verify"]) == 2
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        assert runner.main(["--verify"]) == 0
+    assert capsys.readouterr().out == "profile demo: all that was made is as it was made\n"
+
+
 def test_what_a_desktop_leaves_in_a_folder_is_no_damage(mini, ws):
     assert mini.ran() == []
     for folder in (mini.outputs() / "scaled", ws.path("reco"), ws.path("models")):
