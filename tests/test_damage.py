@@ -204,6 +204,41 @@ def test_verify_reads_everything_and_a_run_makes_again_what_it_names(mini, made_
     assert content(folder) == content(made_once.outputs())
 
 
+def test_verify_needs_no_lock_where_nothing_can_be_written(mini, monkeypatch, capsys):
+    monkeypatch.setattr(runner.Book, "here", lambda: mini.book)
+    with workspace.locked(mini.outputs() / ".state" / "lock"):  # stands for one that can't be made
+        assert runner.main(["--verify"]) == 2
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
+        assert runner.main(["--verify"]) == 0
+    assert capsys.readouterr().out == "profile demo: all that was made is as it was made\n"
+
+
+def test_what_a_desktop_leaves_in_a_folder_is_no_damage(mini, ws):
+    assert mini.ran() == []
+    for folder in (mini.outputs() / "scaled", ws.path("reco"), ws.path("models")):
+        for name in (".DS_Store", "._1.txt", "Thumbs.db", "desktop.ini"):
+            (folder / name).write_bytes(b"icons")
+    assert mini.stale() == []
+    runner.verify(runner.plan(mini.book, runner.parser().parse_args([])))
+    ws.read("models")
+    assert ws.read("reco").reco.sum() == 15
+
+
+@pytest.mark.parametrize("there", [None, b"", b'{"made": 1}', b'{"files": []}'])
+def test_verify_calls_nothing_well_of_which_nothing_is_noted(mini, there, capsys):
+    todo, record = runner.plan(mini.book, runner.parser().parse_args([])), mini.outputs() / ".state" / "02_scaled.json"
+    record.unlink() if there is None else record.write_bytes(there)
+    with pytest.raises(UserError, match="3 of the files of profile demo are not as they were made; a run makes"):
+        runner.verify(todo)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [
+        str(mini.outputs() / "greatest.csv"),
+        str(mini.outputs() / "scaled"),
+        str(mini.outputs() / "chapters" / "02_scaled.ipynb"),
+    ]
+    assert all("expected a note of what it was when it was made, found none" in line for line in lines)
+
+
 def test_a_flip_that_sets_the_times_back_does_not_escape_the_runner(mini):
     assert mini.ran() == []  # which remembers all files
     flip(mini.outputs() / "scaled" / "1.txt", bit=0)

@@ -248,6 +248,18 @@ def test_yaml_that_is_read_says_what_pyyaml_reads(text):
             nodes += one.value
 
 
+@pytest.mark.parametrize(
+    "text", ["iterations: 020", "iterations: -0_17", "seed: 1:30", "draws: [5, 12:30:45]", "a: 1:30.5"]
+)
+def test_a_number_that_yaml_reads_to_another_base_is_refused(text):
+    with pytest.raises(yaml.YAMLError, match="which YAML reads to another base; write it plainly"):
+        strict.load(text)
+    assert strict.load('a: ["020", "1:30"]\nb: [0, 01, -0_07, -0.5, 0.25, 2021, 1e3, 0x10]') == {
+        "a": ["020", "1:30"],
+        "b": [0, 1, -7, -0.5, 0.25, 2021, "1e3", 16],
+    }
+
+
 # Records
 
 SHA = "0" * 64

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import stat
 from collections.abc import Iterator
 from functools import lru_cache
@@ -31,6 +32,10 @@ Mark = list
 
 KEPT = 2**28
 """Notes of more bytes are none of ours."""
+
+
+OF_DESKTOPS = re.compile(r"\.DS_Store|\._.+|Thumbs\.db|desktop\.ini")
+"""Files that a desktop leaves in each folder that somebody looks into; they are part of nothing."""
 
 
 class DamagedArtefact(OSError):
@@ -58,7 +63,8 @@ def _hash_in_state(path: Path, *state: int) -> str:
 def files(path: Path) -> dict[str, Path]:
     """Return all files of a folder by their names in it, sorted; of a file itself, by an empty name."""
     if path.is_dir():
-        return {file.relative_to(path).as_posix(): file for file in sorted(path.rglob("*")) if file.is_file()}
+        found = (file for file in sorted(path.rglob("*")) if file.is_file() and not OF_DESKTOPS.fullmatch(file.name))
+        return {file.relative_to(path).as_posix(): file for file in found}
     return {"": path} if path.is_file() else {}
 
 

@@ -1,11 +1,13 @@
 """YAML of which nothing is lost in silence: what PyYAML reads safely, without what it reads otherwise than it looks.
 
-PyYAML keeps the last of two equal keys, and reads the key ``03`` as the number 3. An alias may repeat what stands
-elsewhere without end, or a billion times. None of these has a use in a file of settings.
+PyYAML keeps the last of two equal keys, and reads the key ``03`` as the number 3, the value ``020`` as 16, and ``1:30``
+as 90. An alias may repeat what stands elsewhere without end, or a billion times. None of these has a use in a file of
+settings.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import yaml
@@ -14,6 +16,8 @@ LONGEST = 2**20
 """Characters that a text may have; the longest of the book's own files has some 30,000."""
 DEEPEST = 32
 """Levels of lists and mappings within each other."""
+TO_OTHER_BASES = re.compile(r"[-+]?0[_0]*[1-7]_*[0-7_]+|.*:.*")
+"""Numbers that YAML 1.1 takes for octal ones, or for hours, minutes and seconds; ``03`` is the same either way."""
 
 
 class _Loader(yaml.SafeLoader):  # the one in C composes by itself
@@ -33,6 +37,14 @@ class _Loader(yaml.SafeLoader):  # the one in C composes by itself
         self.depth -= 1
         return node
 
+    def construct_plain(self, node: yaml.ScalarNode) -> int | float:
+        """Return a number; refuse one that is another than it looks."""
+        if TO_OTHER_BASES.fullmatch(node.value) and node.style is None:
+            what = f"the number {node.value!r}, which YAML reads to another base; write it plainly, or in quotes"
+            raise yaml.MarkedYAMLError(None, None, what, node.start_mark)
+        whole = node.tag == "tag:yaml.org,2002:int"
+        return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen: set[str] = set()
         for key, _ in node.value:
@@ -46,13 +58,18 @@ class _Loader(yaml.SafeLoader):  # the one in C composes by itself
         return super().construct_mapping(node, deep)
 
 
+for kind in ("int", "float"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{kind}", _Loader.construct_plain)
+
+
 def load(text: str) -> Any:
     """Read one YAML document.
 
     Raises
     ------
     yaml.YAMLError
-        It isn't YAML, has a key twice or one that is no text, an alias, too many levels, or is too long.
+        It isn't YAML, has a key twice or one that is no text, an alias, a number to another base, too many levels, or
+        is too long.
     ValueError
         It holds a date that there isn't.
 

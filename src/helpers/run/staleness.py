@@ -220,12 +220,20 @@ def altered(book: Book, chapter: Chapter, profile: str) -> Iterator[str]:
     In a store the checksums that it keeps are compared. A file that is found another gets the time of now, so that who
     reads it, and the next run, looks into it, too.
     """
-    if (record := read_record(book, chapter.stem, profile)) is None:
+    record = read_record(book, chapter.stem, profile)
+    if record is None and book.store(profile):
         return
+    # of what was made in a notebook opened by hand, the notes of files are there alone
+    noted = record or integrity.json_object(book.state(profile) / f"{chapter.stem}.json")
+    notes = noted.get(FILES) if isinstance(noted.get(FILES), dict) else {}
     places = {name: book.artefact(profile, name) for name in sorted(chapter.writes)}
     for name, place in (places | {"page": book.executed(profile, chapter.stem)}).items():
-        note = record.get(FILES, {}).get(name)
-        if isinstance(place, Stored) or not integrity.is_note(note):
+        note = notes.get(name)
+        if record is None and not integrity.is_note(note):
+            if place.exists():
+                yield f"{place}: expected a note of what it was when it was made, found none that can be read"
+            continue
+        if record and (isinstance(place, Stored) or not integrity.is_note(note)):
             now = place.digest() if isinstance(place, Stored) else Digests(Path(os.devnull)).of(place)
             if now != record["made"].get(name):
                 yield f"{place}: expected the content that was noted, found {'another' if now else 'nothing'}"
