@@ -23,7 +23,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-import filelock
 import fsspec
 import pandas as pd
 import xarray as xr
@@ -259,6 +258,8 @@ def locked(path: Path, patience: float = 0) -> Iterator[None]:
     UserError
         There is a link instead of a file, or the disk knows no locks.
     """
+    import filelock  # which a browser's Python lacks, and doesn't need
+
     if path.is_symlink():
         raise UserError(f"{path}: expected a file of our own, found a link to {path.readlink()}; remove the link")
     lock = filelock.FileLock(path, timeout=patience, fallback_to_soft=False)

@@ -40,7 +40,7 @@ PRINTING = (
 """How a browser prints: tags for readers of screens, for whom the pages are made, would add half of the file's size."""
 HUNG = 3600
 """Seconds after which a browser is taken to hang."""
-LEFT_OUT = ".headerlink, .figure-links, .toggle-button, .copybtn, script, .toctree-wrapper"
+LEFT_OUT = ".headerlink, .figure-links, .chapter-links, .toggle-button, .copybtn, script, .toctree-wrapper"
 """What leads nowhere on paper."""
 
 

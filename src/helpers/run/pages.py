@@ -429,7 +429,7 @@ def offer_chapter(
     ]
     if lite and chapter.stem in IN_BROWSER:
         links.append(BROWSER.format(notebook=chapter.path.name))
-    line = "{.figure-links}\n" + " · ".join(links)
+    line = "{.chapter-links}\n" + " · ".join(links)
     notebook.cells.insert(1, nbformat.v4.new_markdown_cell(line, id="by-itself"))
     file = f"{{download}}`{target.name} <../downloads/{target.name}>`"
     return [f"[](../notebooks/{chapter.stem}.ipynb)", file, size, "; ".join(bundle.lacking)]

@@ -94,12 +94,23 @@ class Statement:
         return {n.value for n in ast.walk(self.plain) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     @cached_property
+    def joined(self) -> set[str]:
+        """Texts among these that are joined to a path: right of a slash, or given to a call."""
+        divided = (n.right for n in ast.walk(self.plain) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
+        given = (a for n in ast.walk(self.plain) if isinstance(n, ast.Call) and _joins(n.func) for a in n.args)
+        return {n.value for n in [*divided, *given] if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+
+    @cached_property
     def modules(self) -> set[tuple[str, bool]]:
         """Modules of the package that it names by a text: the text, and whether more follows, as in an f-string."""
         joined = (n.values[0] for n in ast.walk(self.plain) if isinstance(n, ast.JoinedStr) and n.values)
         named = {(text, False) for text in self.texts} | {(getattr(first, "value", ""), True) for first in joined}
         # a text that ends in a point is the beginning of others
         return {(t, more) for t, more in named if str(t).startswith(f"{PACKAGE}.") and (more or not t.endswith("."))}
+
+
+def _joins(function: ast.expr) -> bool:
+    return {getattr(function, "id", ""), getattr(function, "attr", "")} & {"Path", "joinpath", "join"} != set()
 
 
 def _outer(table: symtable.SymbolTable) -> set[str]:
@@ -322,14 +333,18 @@ def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]],
         key: [s if isinstance(s, str) else ast.dump(s.plain) + s.text * exact for s in each]
         for key, each in sorted(reach.reached.items())
     }
-    texts = set().union(*(s.texts for s in [*cells.statements, *statements]))
-    return definitions, data_files(texts, root / "data")
+    every = [*cells.statements, *statements]
+    texts, joined = set().union(*(s.texts for s in every)), set().union(*(s.joined for s in every))
+    return definitions, data_files(texts, joined, root / "data")
 
 
-def data_files(texts: set[str], data: Path) -> list[Path]:
-    """List the shipped data files that texts name, sorted: by their place in ``data``, or a folder by its name."""
+def data_files(texts: set[str], joined: set[str], data: Path) -> list[Path]:
+    """List the shipped data files that texts name, sorted: by their place in ``data``, or a folder by its name.
+
+    A word alone names a folder where it is ``joined`` to a path: "made" is also a word of records.
+    """
     files = {p.relative_to(data): p for p in data.rglob("*") if p.is_file() and p.suffix not in PROSE}
     places = {place.as_posix() for place in files}
-    short = {text for text in texts if len(text) < 200}
+    short = {text for text in texts if len(text) < 200 and (text in joined or text in places or "/" in text)}
     named = {part for text in short for part in ([text] if text in places else PurePosixPath(text).parts)}
     return sorted(path for place, path in files.items() if {place.as_posix(), place.parts[0]} & named)
