@@ -110,12 +110,14 @@ class _Again(urllib3.Retry):
     """Asks again when a server wishes, where that can be told; what it says meanwhile is not read."""
 
     def parse_retry_after(self, retry_after: str) -> float:
+        """Return for how many seconds a server asks to be left alone: 0 where it says nothing that can be read."""
         try:
             return super().parse_retry_after(retry_after)
         except (urllib3.exceptions.InvalidHeader, ValueError, OverflowError):
-            return 0.0  # which is as if it had wished nothing
+            return 0.0
 
     def increment(self, *args: Any, **found: Any) -> urllib3.Retry:
+        """Return what is left of the attempts, and let go of an answer that isn't wanted."""
         if response := found.get("response"):
             response.close()
         return super().increment(*args, **found)

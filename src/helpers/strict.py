@@ -26,6 +26,7 @@ class _Loader(yaml.SafeLoader):  # the one in C composes by itself
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        """Return the next node of the document."""
         if self.check_event(yaml.AliasEvent):
             event = self.get_event()
             raise yaml.MarkedYAMLError(None, None, "an alias; write out what it stands for", event.start_mark)
@@ -46,6 +47,7 @@ class _Loader(yaml.SafeLoader):  # the one in C composes by itself
         return self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return a mapping whose keys are texts, each there once."""
         seen: set[str] = set()
         for key, _ in node.value:
             if key.tag != "tag:yaml.org,2002:str":

@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 
 from helpers import workspace
+from helpers.publish import environments
 from helpers.run import __main__ as runner
 from helpers.run import bundles, pages
 from helpers.run.chapters import Book, UserError
@@ -66,8 +67,8 @@ def get(book: Book) -> str:
     UserError
         ``requirements.txt`` pins none of a package that Pyodide lacks.
     """
-    lines = (book.root / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = dict(line.split("#")[0].strip().split("==") for line in lines if "==" in line)
+    pinned = environments.pins((book.root / "requirements.txt").read_text(encoding="utf-8"))
+    pins = dict(pin.split("==") for pin in pinned if "==" in pin)
     if absent := sorted(set(PURE) - set(pins)):
         raise UserError(f"requirements.txt: expected a pin of {absent[0]}, found none; add it, or drop it from PURE")
     return "%pip install -q " + " ".join([*NEEDS, *(f"{name}=={pins[name]}" for name in PURE)])

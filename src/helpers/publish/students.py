@@ -34,6 +34,7 @@ from otter.assign.cell_factory import CellFactory
 
 from helpers import workspace
 from helpers.provenance import Label
+from helpers.publish import environments
 from helpers.run import __main__ as runner
 from helpers.run import bundles, pages
 from helpers.run.chapters import Book, Chapter, Settings, UserError
@@ -317,8 +318,8 @@ def course(book: Book, profile: str, to: Path) -> pd.DataFrame:
     pinned, more = (
         (book.root / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-publish.txt")
     )
-    [otter] = re.findall(r"^otter-grader==.*$", more, re.MULTILINE)
-    pins = [pin for line in pinned.splitlines() if (pin := line.split("#")[0].strip())]
+    [otter] = [pin for pin in environments.pins(more) if pin.startswith("otter-grader==")]
+    pins = environments.pins(pinned)
     labels = {chapter.stem: pages.label_of(book, plan.profile, chapter, plan.settings) for chapter in plan.chapters}
     rows = []
     with workspace.writing(to) as aside, tempfile.TemporaryDirectory() as work:
