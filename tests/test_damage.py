@@ -86,7 +86,7 @@ def test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading(ws, n
     [
         ("reco", lose, "reco.zarr/reco/1.0", "reco.zarr/reco/1.0: expected"),
         ("reco", lose, "reco.zarr/npp", "reco.zarr/npp/.zarray: expected"),
-        ("reco", add, "reco.zarr/reco/1.0", "reco.zarr/reco/stranger: expected no such file"),
+        ("reco", add, "reco.zarr/reco/1.0", "reco.zarr/reco/stranger: expected no such .*; remove it"),
         ("models", lose, "models/one.safetensors", "models/one.safetensors: expected 64 bytes"),
     ],
 )
@@ -119,10 +119,14 @@ def test_only_what_is_in_doubt_is_hashed_and_once(ws, tmp_path, monkeypatch):
     assert sorted(hashed) == sorted(path for path in zarr.rglob("*") if path.is_file())
 
 
-def test_what_nobody_noted_is_read_and_what_is_written_anew_is_noted_anew(ws):
+def test_what_nobody_noted_is_read_with_a_warning_and_what_is_written_anew_is_noted_anew(ws):
     shutil.rmtree(ws.folder / ".state")
     pd.DataFrame({"band": ["own"]}).to_csv(ws.path("risk"), index=False)
-    assert ws.read("risk").band.tolist() == ["own"] and ws.read("reco").reco.sum() == 15
+    with pytest.warns(UserWarning, match=r"risk\.csv: expected a note .* found none") as told:
+        assert ws.read("risk").band.tolist() == ["own"]
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"reco\.zarr: expected a note"):
+        assert ws.read("reco").reco.sum() == 15
     ws.write("risk", pd.DataFrame({"band": ["new"]}))
     assert ws.read("risk").band.tolist() == ["new"]
     cut(ws.path("risk"))
@@ -152,6 +156,7 @@ def test_a_chunk_whose_size_and_times_are_as_they_were_is_found_when_it_is_read(
 
 
 @pytest.mark.parametrize("noted", [True, False])
+@pytest.mark.filterwarnings("ignore:.*expected a note")
 def test_no_reader_mixes_two_versions_of_a_zarr_store(ws, noted):
     if not noted:
         shutil.rmtree(ws.folder / ".state")
@@ -270,17 +275,26 @@ def test_a_cache_of_hashes_of_another_kind_is_as_none(mini):
 def test_a_record_of_another_kind_is_as_none(mini):
     record = mini.outputs() / ".state" / "04_apart.json"
     begin = b'{"made": {}, "made_from": {}, '
-    labels = [b'"label": {"what": 1}}', b'"label": {"profile": "demo", "world": "", "changed": [1]}}', b'"files": 3}']
-    for other in [*KINDS, b'{"made": {}, "made_from": {"parameters": []}}', *(begin + label for label in labels)]:
+    labels = [
+        b'"label": {"what": 1}, "files": {}}',
+        b'"label": {"profile": "demo", "world": "", "changed": [1]}, "files": {}}',
+    ]
+    notes = [b'"files": 3}', b'"files": {"apart": {"": [1]}}}']
+    kinds = [*KINDS, b'{"made": {}, "made_from": {"parameters": []}, "files": {}}']
+    for other in [*kinds, *(begin + more for more in [*labels, *notes])]:
         record.write_bytes(other)
         assert staleness.read_record(mini.book, "04_apart", "demo") is None
     assert mini.ran() == ["04"]
 
 
-def test_a_record_of_another_kind_does_not_keep_one_from_reading(ws):
-    for other in KINDS:
-        (ws.folder / ".state" / "07_sink_risk.json").write_bytes(other)
-        assert ws.read("risk").band.tolist() == ["north", "south"]
+def test_a_note_that_cannot_be_read_is_damage_too(ws):
+    record, notes = ws.folder / ".state" / "07_sink_risk.json", [{}, {"files": 3}, {"files": {"risk": {"": [1, 2]}}}]
+    for other in [*KINDS, *(json.dumps(note).encode() for note in notes)]:
+        record.write_bytes(other)
+        with pytest.raises(
+            DamagedArtefact, match=r"07_sink_risk\.json: expected a note of risk\.csv, found none .*; run"
+        ):
+            ws.read("risk")
 
 
 # --- a disk without room
@@ -371,6 +385,25 @@ def test_a_lock_that_is_a_link_is_refused_and_its_target_stays(tmp_path):
     with runner._locked(tmp_path):
         assert (tmp_path / "holder").read_text() == str(os.getpid()) and not (tmp_path / "holder").is_symlink()
     assert (tmp_path / "precious").read_text() == "data"
+
+
+@pytest.mark.parametrize("name", ["lock", "holder"])
+def test_a_folder_where_a_file_of_the_runner_stands_is_told_in_one_line(tmp_path, name):
+    (tmp_path / name).mkdir()
+    with pytest.raises(OSError) as found, runner._locked(tmp_path):
+        pass
+    assert workspace.told(found.value) == f"{tmp_path / name}: expected a file, found a folder; move it away"
+
+
+def test_a_command_says_in_one_line_what_the_system_raises(tmp_path, capsys):
+    @workspace.command("helpers.trial")
+    def main():
+        (tmp_path / "logs").write_text("no folder")
+        (tmp_path / "logs" / "01.log").unlink(missing_ok=True)
+
+    assert main() == 2
+    told = "expected folders on the way there, found a file; move it away"
+    assert capsys.readouterr().err == f"helpers.trial: {tmp_path / 'logs' / '01.log'}: {told}\n"
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])

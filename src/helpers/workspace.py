@@ -14,13 +14,15 @@ import errno
 import json
 import os
 import shutil
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
 
 import fsspec
@@ -215,6 +217,17 @@ def replace(new: Path, target: Path) -> None:
 
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+WAYS = {
+    errno.EISDIR: "expected a file, found a folder; move it away",
+    errno.EEXIST: "expected a folder, found a file; move it away",
+    errno.ENOTDIR: "expected folders on the way there, found a file; move it away",
+    errno.ELOOP: "expected a file or a folder, found a ring of links; remove them",
+    errno.ENAMETOOLONG: "expected a shorter name; choose one",
+    errno.EROFS: "expected a disk that can be written to, found one that can't; choose a folder on another",
+}
+WAYS |= dict.fromkeys(FULL, "could not be written ({}); make room, then run this again")
+WAYS |= dict.fromkeys((errno.EACCES, errno.EPERM), "expected permission, found none; ask its owner, or choose another")
+"""What is wrong, and what to do about it, where the system says no more than a number and a path."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 TIGHT = 2**16
 """Bytes: with less than these free, whatever a library raises while it writes is laid to the disk."""
@@ -245,6 +258,34 @@ def room_for(target: Path) -> Iterator[None]:
                 f"{target}: could not be written ({why}); nothing half-written counts: make room, then run this again"
             ) from error
         raise
+
+
+def told(error: Exception) -> str:
+    """Return an error in one line, also what the system alone has raised.
+
+    >>> told(IsADirectoryError(errno.EISDIR, "Is a directory", "outputs/demo/.state/lock"))
+    'outputs/demo/.state/lock: expected a file, found a folder; move it away'
+    """
+    if isinstance(error, OSError) and error.errno in WAYS and error.filename is not None:
+        return one_line(f"{error.filename}: {WAYS[error.errno].format(error.strerror)}")
+    return one_line(" ".join(str(error).split()))
+
+
+def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
+    """Decorate the main of a command: what its user can put right ends it in one line, with status 2."""
+
+    def decorate(main: Callable[..., int]) -> Callable[..., int]:
+        @wraps(main)
+        def guarded(*arguments: list[str] | None) -> int:
+            try:
+                return main(*arguments)
+            except (UserError, OSError) as error:
+                print(f"{name}: {told(error)}", file=sys.stderr)
+                return 2
+
+        return guarded
+
+    return decorate
 
 
 @contextmanager
@@ -445,13 +486,14 @@ class Workspace:
         remedy = f"delete {path.name} and run chapter {made_by} again"
         try:
             if (note := self._noted(name, path)) is None:
-                wrong = None
+                self._say_unnoted(name, path)
             elif isinstance(path, Stored):
-                wrong = None if path.digest() == note else (path, "expected the objects that were noted, found others")
+                if path.digest() != note:
+                    raise DamagedArtefact(f"{path}: expected the objects that were noted, found others; {remedy}")
             else:
-                wrong = next(((path / each, what) for each, what in integrity.differences(path, note)), None)
-            if wrong:
-                raise DamagedArtefact(f"{wrong[0]}: {wrong[1]}; {name!r} is not as it was made, so {remedy}")
+                for each, wrong in integrity.differences(path, note):
+                    way = remedy if each in note else f"remove it if it is yours, else {remedy}"
+                    raise DamagedArtefact(f"{path / each}: {wrong}; {name!r} is not as it was made, so {way}")
             match path.suffix:
                 case ".zarr":
                     return self._plain(name, xr.open_zarr(_held(path, note, remedy)))
@@ -479,11 +521,24 @@ class Workspace:
             pointer = path.store.pointer(path.stem)
             by_run = f"-{store.HAND}-" not in path.version and pointer.get("stands", {}).get(path.file) == path.version
             return pointer.get("made", {}).get(name) if by_run else None
-        if path.parent == self._stage:
+        if path.parent == self._stage or not (record := self._record(name)).exists():
             return None
-        notes = integrity.json_object(self._record(name)).get(FILES)
-        note = notes.get(name) if isinstance(notes, dict) else None
-        return note if integrity.is_note(note) else None
+        notes = integrity.json_object(record).get(FILES)
+        if isinstance(notes, dict) and name not in notes:
+            return None
+        if not isinstance(notes, dict) or not integrity.is_note(notes[name]):
+            way = f"run chapter {artefacts()[name].made_by} again, which makes both anew"
+            raise DamagedArtefact(f"{record}: expected a note of {path.name}, found none that can be read; {way}")
+        return notes[name]
+
+    def _say_unnoted(self, name: str, path: Path | Stored) -> None:
+        """Warn where nothing tells what an artefact in a folder was: a copy without its notes, or these are lost."""
+        if isinstance(path, Path) and path.parent != self._stage:
+            warnings.warn(
+                f"{path}: expected a note of what it was when it was made, found none, so that damage to it can't be "
+                f"seen; copy {NOTES}/{self._record(name).name}, too, or run chapter {artefacts()[name].made_by} again",
+                stacklevel=4,
+            )
 
     def _version(self, name: str) -> tuple:
         """Return what changes when an artefact is put in place, or its note."""

@@ -31,16 +31,13 @@ from typing import BinaryIO
 from pyhdf.error import HDF4Error
 from rasterio.errors import RasterioError
 
-from helpers.workspace import one_line
+from helpers.workspace import UserError
 
 # What can be wrong with a product file, said in one line.
 
 
-class ProductError(ValueError):
+class ProductError(UserError, ValueError):
     """A product file is not what its product's layout promises; the message says where and what to do, in one line."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(one_line(message))
 
 
 class DamagedFile(ProductError):

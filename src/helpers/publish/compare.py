@@ -318,6 +318,7 @@ def _shown(ledger: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+@workspace.command("helpers.publish.compare")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.compare", description=__doc__.splitlines()[0])
@@ -327,16 +328,12 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("b", metavar="B", help="another one")
     line.add_argument("--to", type=Path, help="folder of the page (default: _build/compare/A--B)")
     options = line.parse_args(arguments)
-    try:
-        book = Book.here()
-        a, b = (run_of(book, text) for text in (options.a, options.b))
-        home = options.to or book.build / "compare" / "--".join(run.short(book) for run in (a, b))
-        with workspace.writing(home) as aside:
-            aside.mkdir()
-            page(a, b, aside)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.compare: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    book = Book.here()
+    a, b = (run_of(book, text) for text in (options.a, options.b))
+    home = options.to or book.build / "compare" / "--".join(run.short(book) for run in (a, b))
+    with workspace.writing(home) as aside:
+        aside.mkdir()
+        page(a, b, aside)
     print(f"the comparison is at {home / 'index.html'}")
     return 0
 

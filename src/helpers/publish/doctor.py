@@ -23,10 +23,10 @@ import nbformat
 import psutil
 from fsspec.utils import get_protocol
 
-from helpers import fetch, products, store
+from helpers import fetch, products, store, workspace
 from helpers.products import ProductError
 from helpers.run import chapters
-from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
+from helpers.run.chapters import Book, Chapter, Profile, Settings
 
 GIB = 2**30
 MEMORY = {True: 4.0, False: 1.0}
@@ -233,16 +233,13 @@ def examine(book: Book, name: str) -> list[Row]:
     return [*rows, time(book, name, mine)]
 
 
+@workspace.command("helpers.publish.doctor")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 where something that is needed is missing, 2 for a profile that cannot be."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.doctor", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
     given = line.parse_args(arguments)
-    try:
-        rows = examine(Book.here(), given.profile)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.doctor: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    rows = examine(Book.here(), given.profile)
     wide = max(len(what) for what, *_ in rows)
     for what, there, found, remedy in rows:
         mark = {True: "ok", False: "MISSING", None: ""}[there]

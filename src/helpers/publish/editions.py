@@ -256,6 +256,7 @@ def show(home: Path) -> None:
         aside.write_text(script.replace("EDITIONS", listed, 1), encoding="utf-8")
 
 
+@workspace.command("helpers.publish.editions")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.editions", description=__doc__.splitlines()[0])
@@ -263,20 +264,14 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--profile", default="demo", help="a profile whose pages are built (default: demo)")
     line.add_argument("--prepare", action="store_true", help="write the version where it is told")
     options = line.parse_args(arguments)
-    try:
-        book = Book.here()
-        if options.prepare:
-            if not VERSION.fullmatch(options.version):
-                raise UserError(f"VERSION: expected one such as v1.0, found {options.version!r}; correct it")
-            prepare(book.root, options.version)
-            print(
-                f"CITATION.cff and .zenodo.json say {options.version[1:]}: commit them, and a heading of CHANGELOG.md"
-            )
-            return 0
-        index = cut(book, options.profile, options.version, book.build / "editions")
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.editions: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    book = Book.here()
+    if options.prepare:
+        if not VERSION.fullmatch(options.version):
+            raise UserError(f"VERSION: expected one such as v1.0, found {options.version!r}; correct it")
+        prepare(book.root, options.version)
+        print(f"CITATION.cff and .zenodo.json say {options.version[1:]}: commit them, and a heading of CHANGELOG.md")
+        return 0
+    index = cut(book, options.profile, options.version, book.build / "editions")
     print(f"edition {options.version} is at {index}; give its commit the tag {options.version}")
     return 0
 

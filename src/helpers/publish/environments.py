@@ -63,16 +63,13 @@ def files(root: Path) -> dict[Path, str]:
     return {root / "binder" / "environment.yml": HEAD + conda, root / "Dockerfile": HEAD + docker}
 
 
+@workspace.command("helpers.publish.environments")
 def main() -> int:
     """Write them; return 0, or 2 where that can't be done."""
-    try:
-        for path, text in files(workspace.ROOT).items():
-            with workspace.writing(path) as aside:
-                aside.write_text(text, encoding="utf-8")
-            print(path)
-    except OSError as error:
-        print(f"helpers.publish.environments: {error}", file=sys.stderr)
-        return 2
+    for path, text in files(workspace.ROOT).items():
+        with workspace.writing(path) as aside:
+            aside.write_text(text, encoding="utf-8")
+        print(path)
     return 0
 
 

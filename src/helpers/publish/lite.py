@@ -128,19 +128,16 @@ def build(plan: runner.Plan) -> Path:
     return home
 
 
+@workspace.command("helpers.publish.lite")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.lite", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="a profile that has been run (default: demo)")
     options = line.parse_args(arguments)
     book = Book.here()
-    try:
-        plan = runner.plan(book, runner.parser().parse_args(["--profile", options.profile]))
-        build(plan)
-        pages.build(book, plan.profile, plan.everything, plan.settings)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.lite: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    plan = runner.plan(book, runner.parser().parse_args(["--profile", options.profile]))
+    build(plan)
+    pages.build(book, plan.profile, plan.everything, plan.settings)
     print(f"the chapters for a browser are at {pages.index(book, options.profile).parent / 'lite' / 'index.html'}")
     return 0
 

@@ -82,20 +82,17 @@ def build(laid: Path, log: Path) -> Counter:
     return kinds(text)
 
 
+@workspace.command("helpers.publish.myst")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.myst", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="a profile whose pages are built (default: demo)")
     options = line.parse_args(arguments)
-    try:
-        index = pages.index(Book.here(), options.profile)
-        if not index.is_file():
-            raise UserError(f"{index}: expected finished pages, found none; run make book PROFILE={options.profile}")
-        log = index.parents[1] / "myst.txt"
-        found = build(index.parents[1] / "pages", log)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.myst: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    index = pages.index(Book.here(), options.profile)
+    if not index.is_file():
+        raise UserError(f"{index}: expected finished pages, found none; run make book PROFILE={options.profile}")
+    log = index.parents[1] / "myst.txt"
+    found = build(index.parents[1] / "pages", log)
     for (level, kind), count in found.most_common():
         print(f"{count:5} {level:8} {kind}")
     print(f"MyST read every page; all that it said is in {log}")

@@ -244,6 +244,7 @@ def make(home: Path, target: Path) -> int:
     return len(whole.pages)
 
 
+@workspace.command("helpers.publish.pdf")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.pdf", description=__doc__.splitlines()[0])
@@ -251,17 +252,13 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--to", type=Path, help="the file (default: _build/PROFILE/book.pdf)")
     options = line.parse_args(arguments)
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it counts the objects of every print, and finds too many
-    try:
-        book = Book.here()
-        index = pages.index(book, options.profile)
-        if not index.is_file():
-            raise UserError(f"{index}: expected finished pages, found none; run make book PROFILE={options.profile}")
-        home = index.parents[1]
-        target = options.to or home / "book.pdf"
-        count = make(home, target)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.pdf: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    book = Book.here()
+    index = pages.index(book, options.profile)
+    if not index.is_file():
+        raise UserError(f"{index}: expected finished pages, found none; run make book PROFILE={options.profile}")
+    home = index.parents[1]
+    target = options.to or home / "book.pdf"
+    count = make(home, target)
     print(f"the book is at {target}: {count} pages, {target.stat().st_size / 2**20:.0f} MiB")
     return 0
 

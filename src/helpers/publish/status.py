@@ -37,24 +37,21 @@ def rows(plan: runner.Plan) -> list[dict[str, str]]:
     return found
 
 
+@workspace.command("helpers.publish.status")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 where a chapter is not fresh, 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.status", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
     options = line.parse_args(arguments)
-    try:
-        book = Book.here()
-        plan = runner.plan(book, runner.parser().parse_args(["--profile", options.profile]))
-        table, home = rows(plan), pages.index(book, options.profile).parent
-        if not home.is_dir():
-            raise UserError(f"{home}: expected the pages of the book, found none; run make book first")
-        places = jinja2.PackageLoader("helpers.publish", ".")
-        html = jinja2.Environment(loader=places, autoescape=True).get_template("status.html")
-        with workspace.writing(home / "status.html") as aside:
-            aside.write_text(html.render(profile=options.profile, rows=table), encoding="utf-8")
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.status: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    book = Book.here()
+    plan = runner.plan(book, runner.parser().parse_args(["--profile", options.profile]))
+    table, home = rows(plan), pages.index(book, options.profile).parent
+    if not home.is_dir():
+        raise UserError(f"{home}: expected the pages of the book, found none; run make book first")
+    places = jinja2.PackageLoader("helpers.publish", ".")
+    html = jinja2.Environment(loader=places, autoescape=True).get_template("status.html")
+    with workspace.writing(home / "status.html") as aside:
+        aside.write_text(html.render(profile=options.profile, rows=table), encoding="utf-8")
     for row in table:
         print(f"{row['state']:8} {row['seconds']:>6} s  {row['title']}" + (f": {row['why']}" if row["why"] else ""))
     print(f"the page is at {home / 'status.html'}")

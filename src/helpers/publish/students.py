@@ -405,6 +405,7 @@ def _refuse_changed(to: Path) -> None:
         )
 
 
+@workspace.command("helpers.publish.students")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.students", description=__doc__.splitlines()[0])
@@ -413,11 +414,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = line.parse_args(arguments)
     book = Book.here()
     to = (options.to or book.build / "course" / options.profile).resolve()
-    try:
-        table = course(book, options.profile, to)
-    except (UserError, OSError) as error:
-        print(f"helpers.publish.students: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    table = course(book, options.profile, to)
     checked = (table["graded_by"] == "otter").sum()
     print(
         f"{table['chapter'].nunique()} chapters, {len(table)} exercises: otter grades {checked}, the teacher the others"

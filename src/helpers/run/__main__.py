@@ -496,8 +496,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1
     except (UserError, OSError) as error:
-        more = "; make room, then run this again" if getattr(error, "errno", None) in workspace.FULL else ""
-        print(f"helpers.run: {' '.join(str(error).split())}{more}", file=sys.stderr)
+        print(f"helpers.run: {workspace.told(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("helpers.run: interrupted; finished chapters stay, and the next run goes on from there", file=sys.stderr)

@@ -8,6 +8,7 @@ The same content gives the same bytes, whenever and wherever the zip is made.
 from __future__ import annotations
 
 import copy
+import json
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -16,12 +17,13 @@ from pathlib import Path
 import nbformat
 from papermill.translators import translate_parameters
 
-from helpers import provenance
+from helpers import integrity, provenance
+from helpers.integrity import Mark
 from helpers.provenance import Label
 from helpers.run import reach
 from helpers.run.chapters import Book, Chapter, Settings
 from helpers.store import Stored, local
-from helpers.workspace import DECLARED
+from helpers.workspace import DECLARED, FILES, NOTES
 
 LARGEST = 30 * 2**20
 """Bytes of an input that a bundle takes, and of an artefact that pages offer for download."""
@@ -103,7 +105,7 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
     more = [f"notebooks/{DECLARED}", "notebooks/columns.yml", "requirements.txt", "LICENSE"]
     for pattern in [*more, *LOOKED_AT.get(chapter.stem, ())]:
         files |= {path.relative_to(book.root).as_posix(): path for path in book.root.glob(pattern)}
-    lacking, outputs = [], f"outputs/{label.profile}"
+    lacking, outputs, notes = [], f"outputs/{label.profile}", {}
     for name, source in inputs.items():
         if not source.exists():
             continue
@@ -116,7 +118,11 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
                 f"and copy it from there to {outputs}/"
             )
         else:
-            files |= {f"{outputs}/{place}": path for place, path in files_of(local(source), only).items()}
+            taken = files_of(local(source), only)
+            files |= {f"{outputs}/{place}": path for place, path in taken.items()}
+            notes.setdefault(artefact.made_by, {})[name] = _note(artefact.file, taken)
+    for stem, noted in notes.items():
+        files[f"{outputs}/{NOTES}/{stem}.json"] = json.dumps({FILES: noted}, indent=1).encode()
     # a chapter that lacks the truth must not call its figures real; one that reads it fails, and says why
     if "truth" in book.artefacts and book.artefact(label.profile, "truth").exists():
         files.setdefault(f"{outputs}/{book.artefacts['truth'].file}", MARK.encode())
@@ -126,6 +132,17 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
     words = {"title": chapter.title, "notebook": chapter.path.name, "world": label.world, "profile": label.profile}
     told = README.format(**words, commit=label.commit, lacking="".join(f"\n{line}\n" for line in lacking))
     return Bundle(files | {"README.txt": told.encode()}, lacking)
+
+
+def _note(file: str, taken: Mapping[str, Path]) -> dict[str, Mark]:
+    """Return the note of an artefact whose files come along: of their content alone, for times and inodes will differ.
+
+    So damage to what was unpacked is found when the chapter reads it.
+    """
+    mine = {place: path for place, path in taken.items() if place == file or place.startswith(f"{file}/")}
+    return {
+        place[len(file) + 1 :]: [path.stat().st_size, 0, 0, 0, integrity.hash_of(path)] for place, path in mine.items()
+    }
 
 
 def size_of(place: Path | Stored) -> int:

@@ -155,10 +155,11 @@ def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outpu
 
 
 def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
-    """Return what `write_record` wrote, or None where there is nothing of the kind."""
+    """Return what `write_record` wrote, or None where there is nothing of the kind, or a note in it can't be read."""
     there, record = book.store(profile), book.state(profile) / f"{stem}.json"
     content = there.pointer(stem) if there else integrity.json_object(record)
-    return content if {"made_from", "made"} <= set(content) and _is_record(content) else None
+    parts = {"made_from", "made"} if there else {"made_from", "made", FILES}
+    return content if parts <= set(content) and _is_record(content) else None
 
 
 def _is_record(content: dict[str, Any]) -> bool:
@@ -167,8 +168,9 @@ def _is_record(content: dict[str, Any]) -> bool:
         return False
     made_from, label = parts[0], parts[3]
     is_label = not label or {"profile", "world"} <= set(label) <= set(Label.__dataclass_fields__)
+    are_notes = all(map(integrity.is_note, parts[-1].values()))
     inner = [*(made_from.get(kind, {}) for kind in WORDS), label.get("changed") or {}]
-    return is_label and all(isinstance(part, dict) for part in inner)
+    return is_label and are_notes and all(isinstance(part, dict) for part in inner)
 
 
 def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | None:
@@ -229,14 +231,13 @@ def altered(book: Book, chapter: Chapter, profile: str) -> Iterator[str]:
     places = {name: book.artefact(profile, name) for name in sorted(chapter.writes)}
     for name, place in (places | {"page": book.executed(profile, chapter.stem)}).items():
         note = notes.get(name)
-        if record is None and not integrity.is_note(note):
+        if isinstance(place, Stored):
+            if (now := place.digest()) != record["made"].get(name):
+                yield f"{place}: expected the content that was noted, found {'another' if now else 'nothing'}"
+            continue
+        if not integrity.is_note(note):
             if place.exists():
                 yield f"{place}: expected a note of what it was when it was made, found none that can be read"
-            continue
-        if record and (isinstance(place, Stored) or not integrity.is_note(note)):
-            now = place.digest() if isinstance(place, Stored) else Digests(Path(os.devnull)).of(place)
-            if now != record["made"].get(name):
-                yield f"{place}: expected the content that was noted, found {'another' if now else 'nothing'}"
             continue
         for file, wrong in integrity.differences(place, note, whole=True):
             with contextlib.suppress(OSError):
