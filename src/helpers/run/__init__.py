@@ -14,3 +14,9 @@
 `planets`      another: made planets of many seeds, on which the intervals of chapter 11 are put to the test
 =============  ======================================================================================
 """
+
+import sys
+
+# jsonschema, which nbformat imports, does without this one where it isn't there; it would take a second of each start
+# to build a parser of addresses in any script, which no notebook asks for.
+sys.modules.setdefault("rfc3987_syntax", None)
