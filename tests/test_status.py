@@ -25,7 +25,7 @@ def note(book, stem, seconds):
     digests = Digests(book.state("demo") / "digests.json")
     source = staleness.fingerprint(book, chapter, plan.settings[stem], digests)
     told = {"profile": "demo", "world": "made", "commit": "0123456789abcdef", "date": "2026-11-29T12:00:00+00:00"}
-    about = {"label": told}
+    about = {"label": told, "files": {}}
     staleness.write_record(book, chapter, "demo", source, staleness.outputs(book, chapter, "demo", digests), about)
 
 
