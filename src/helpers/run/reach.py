@@ -38,16 +38,20 @@ FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
 
 def without_docs(tree: ast.AST) -> ast.AST:
     """Return a copy of a syntax tree without docstrings and other texts that stand alone in functions and classes."""
-    tree = copy.deepcopy(tree)
+    return _stripped(copy.deepcopy(tree))
+
+
+def _stripped(tree: ast.AST) -> ast.AST:
+    """Take these texts out of a syntax tree."""
     for node in ast.walk(tree):
         if isinstance(node, FUNCTION | ast.ClassDef):
             node.body = [line for line in node.body if not _is_text(line)] or [ast.Pass()]
     return tree
 
 
-def shows_docs(trees: Iterable[ast.AST]) -> bool:
-    """Say whether code gets at docstrings."""
-    return any(getattr(n, "id", getattr(n, "attr", "")) in SHOWN for tree in trees for n in ast.walk(tree))
+def shows_docs(nodes: Iterable[ast.AST]) -> bool:
+    """Say whether code gets at docstrings; of a syntax tree are asked all nodes."""
+    return any(getattr(node, "id", getattr(node, "attr", "")) in SHOWN for node in nodes)
 
 
 def _is_text(line: ast.stmt) -> bool:
@@ -68,42 +72,57 @@ def imports(tree: ast.AST, package: str) -> Iterator[tuple[str, str, str]]:
 
 
 class Statement:
-    """One statement at the top of a module, and what it names; ``lines`` are the module's."""
+    """One statement at the top of a module, without its docstrings, and what it names; ``lines`` are the module's."""
 
     def __init__(self, tree: ast.stmt, lines: list[str]) -> None:
-        self.tree, self.plain = tree, without_docs(tree)
+        self.tree = _stripped(tree)
         self.text = "\n".join(lines[tree.lineno - 1 : tree.end_lineno])
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All that its syntax tree is made of: it is asked for several times."""
+        return [*ast.walk(self.tree)]
+
+    @cached_property
+    def mark(self) -> str:
+        """Its code, whatever its layout."""
+        return ast.dump(self.tree)
+
+    @cached_property
+    def shows_docs(self) -> bool:
+        """Whether it gets at docstrings."""
+        return shows_docs(self.nodes)
 
     @cached_property
     def binds(self) -> set[str]:
         """Names that it gives a value to in its module, imports apart."""
         if isinstance(self.tree, FUNCTION | ast.ClassDef):
             return {self.tree.name}
-        named = {n.id for n in ast.walk(self.tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        return named | {n.name for n in ast.walk(self.tree) if isinstance(n, FUNCTION | ast.ClassDef)}
+        named = {n.id for n in self.nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        return named | {n.name for n in self.nodes if isinstance(n, FUNCTION | ast.ClassDef)}
 
     @cached_property
     def names(self) -> set[tuple[str, ...]]:
         """The names that it takes from its module, each with the attributes that follow it: ``("trends", "ols")``."""
-        outer = _outer(symtable.symtable(ast.unparse(self.plain), "", "exec"))
-        return {chain for chain in _chains(self.plain) if chain[0] in outer}
+        outer = _outer(symtable.symtable(ast.unparse(self.tree), "", "exec"))
+        return {chain for chain in _chains(self.tree) if chain[0] in outer}
 
     @cached_property
     def texts(self) -> set[str]:
         """Texts that stand in it."""
-        return {n.value for n in ast.walk(self.plain) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+        return {n.value for n in self.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     @cached_property
     def joined(self) -> set[str]:
         """Texts among these that are joined to a path: right of a slash, or given to a call."""
-        divided = (n.right for n in ast.walk(self.plain) if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
-        given = (a for n in ast.walk(self.plain) if isinstance(n, ast.Call) and _joins(n.func) for a in n.args)
+        divided = (n.right for n in self.nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div))
+        given = (a for n in self.nodes if isinstance(n, ast.Call) and _joins(n.func) for a in n.args)
         return {n.value for n in [*divided, *given] if isinstance(n, ast.Constant) and isinstance(n.value, str)}
 
     @cached_property
     def modules(self) -> set[tuple[str, bool]]:
         """Modules of the package that it names by a text: the text, and whether more follows, as in an f-string."""
-        joined = (n.values[0] for n in ast.walk(self.plain) if isinstance(n, ast.JoinedStr) and n.values)
+        joined = (n.values[0] for n in self.nodes if isinstance(n, ast.JoinedStr) and n.values)
         named = {(text, False) for text in self.texts} | {(getattr(first, "value", ""), True) for first in joined}
         # a text that ends in a point is the beginning of others
         return {(t, more) for t, more in named if str(t).startswith(f"{PACKAGE}.") and (more or not t.endswith("."))}
@@ -328,9 +347,9 @@ def of_cells(trees: list[ast.Module], root: Path) -> tuple[dict[str, list[str]],
     """
     reach, cells = _followed(trees, root)
     statements = [s for each in reach.reached.values() for s in each if isinstance(s, Statement)]
-    exact = shows_docs([*trees, *(s.plain for s in statements)])
+    exact = any(s.shows_docs for s in [*cells.statements, *statements])
     definitions = {
-        key: [s if isinstance(s, str) else ast.dump(s.plain) + s.text * exact for s in each]
+        key: [s if isinstance(s, str) else s.mark + s.text * exact for s in each]
         for key, each in sorted(reach.reached.items())
     }
     every = [*cells.statements, *statements]

@@ -93,7 +93,8 @@ def of_value(value: Any) -> str:
 
 def cell_marks(chapter: Chapter) -> list[str]:
     """Return a hash a code cell: of its code, docstrings apart, and of whether a last semicolon hides its value."""
-    trees = chapter.trees if reach.shows_docs(chapter.trees) else map(reach.without_docs, chapter.trees)
+    shown = any(reach.shows_docs(ast.walk(tree)) for tree in chapter.trees)
+    trees = chapter.trees if shown else map(reach.without_docs, chapter.trees)
     pairs = zip(trees, chapter.code, strict=True)
     return [of_value([ast.dump(tree), cell.source.rstrip().endswith(";")]) for tree, cell in pairs]
 
