@@ -64,6 +64,6 @@ def test_files_read_by_threads_give_what_they_hold(tmp_path, product):
     for folder in folders:
         folder.mkdir()
         files(folder, product)
-    told = [sys.executable, "-c", READ, product, "120", *map(str, folders)]
+    told = [sys.executable, "-c", READ, product, "30", *map(str, folders)]
     done = subprocess.run(told, capture_output=True, text=True)
     assert done.returncode == 0, f"{done.returncode} {done.stderr[-2000:]}"

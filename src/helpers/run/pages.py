@@ -218,6 +218,7 @@ def check_complete(pages: Path, html: Path) -> None:
 WATCHED = """
 import os, sys, threading
 threading.Thread(target=lambda: os.read(0, 1) or os._exit(1), daemon=True).start()
+sys.modules["rfc3987_syntax"] = None  # see helpers.run
 from jupyter_book.cli.main import main
 sys.exit(main())
 """
