@@ -3,8 +3,9 @@
 This is the one way to open what comes from elsewhere. `opened` and `Unpacked` give a plain file: what is packed is
 unpacked by streaming into a private temporary folder, under a name of ours, since what an archive calls its members
 must never become a path. `whole_text` and `content` give the bytes of a table, plain or packed, which go into memory
-and are bounded. Unpacking stops where a file grows beyond what data do (a "bomb"), by the bytes that come out and not
-by those that an archive declares; links, encrypted members and archives in archives are not followed.
+and are bounded; `tested` reads what is packed to its end and keeps nothing. Unpacking stops where a file grows beyond
+what data do (a "bomb"), by the bytes that come out and not by those that an archive declares; links, encrypted members
+and archives in archives are not followed.
 """
 
 from __future__ import annotations
