@@ -15,10 +15,13 @@ import re
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
 import threading
 import traceback
+import zipfile
+from pathlib import PurePath
 from types import SimpleNamespace
 
 import earthaccess
@@ -32,8 +35,16 @@ from local_server import Site
 from helpers import fetch, products
 from helpers.workspace import ROOT
 
-HDF4 = b"\x0e\x03\x13\x01" + np.random.default_rng(7).bytes(60_000)
-NETCDF = b"\x89HDF\r\n\x1a\n" + HDF4
+DATA = np.random.default_rng(7).bytes(60_000)
+HDF4 = b"\x0e\x03\x13\x01" + struct.pack(">hIHHII", 1, 0, 702, 1, 22, len(DATA)) + DATA
+"""A directory of one element, and that."""
+NETCDF = b"\x89HDF\r\n\x1a\n\2\x08\x08\0" + struct.pack("<QqQ", 0, -1, 36 + len(DATA)) + DATA
+"""A first block, which says where the file ends."""
+CLASSIC = b"CDF\1" + struct.pack(">3I", 0, 10, 1) + struct.pack(">I4sI", 1, b"x", 15_000) + bytes(8)
+CLASSIC += struct.pack(">3I4s2I8x3I", 11, 1, 1, b"v", 1, 0, 4, 60_000, 80) + DATA
+"""A dimension, and a variable that fills it."""
+TIFF = b"II*\0" + struct.pack("<IHHHIIHHIII", 8, 2, 273, 4, 1, 38, 279, 4, 1, len(DATA), 0) + DATA
+"""An index of one strip, and that."""
 GZIP = gzip.compress(NETCDF, mtime=0)
 CRU = "/cru/data/hrg/cru_ts_4.05/cruts.2103051243.v4.05/tmp/cru_ts4.05.1901.2020.tmp.dat.nc.gz"
 CRU_NAME = CRU.rsplit("/", 1)[-1]
@@ -144,6 +155,40 @@ def test_another_thing_in_the_files_place(server, refused, tmp_path, body, found
         fetch.get(cru(server), tmp_path)
 
 
+ENDS = {".nc": NETCDF, ".hdf": HDF4, ".tif": TIFF, ".nc.gz": GZIP, ".tiff": TIFF, ".nc4": CLASSIC}
+
+
+@pytest.mark.parametrize("ending", ENDS)
+def test_a_file_that_ends_before_its_own_format_says_is_seen(tmp_path, ending):
+    path, name = tmp_path / "tmpab12_xyz", f"spei12{ending}"
+    path.write_bytes(ENDS[ending])
+    assert fetch.flaw(path, name) == ""
+    for cut in (1, 9, 30_000, len(ENDS[ending]) - 20):
+        path.write_bytes(ENDS[ending][:-cut])
+        last = PurePath(name).suffix
+        assert fetch.flaw(path, name) == f"expected a whole file {last}, found one that is cut short or damaged"
+
+
+def test_what_is_packed_begins_like_what_its_name_says(server, refused, tmp_path):
+    server.put(CRU, gzip.compress(b"a,b\n1,2\n"))
+    assert "expected a file .nc, found b'a,b\\n' at its start, unpacked; run the same again later" in refused()
+    path = tmp_path / "x"
+    for name, member, found in (
+        ("a.hdf.zip", "a.hdf", ""),
+        ("a.nc.zip", "a.nc", "expected a file .nc, found b'\\x0e\\x03\\x13\\x01' at its start, unpacked"),
+        (
+            "a.hdf.zip",
+            "readme",
+            "expected one data file (.nc .nc4 .hdf .h4 .tif .tiff .csv .txt), found 0 among readme",
+        ),
+    ):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(member, HDF4)
+        assert fetch.flaw(path, name) == found
+    path.write_bytes(path.read_bytes()[:-9])
+    assert "cut short or damaged" in fetch.flaw(path, "a.hdf.zip")
+
+
 def test_what_a_file_is_by_its_first_bytes_is_asked_of_all_of_them():
     for name, begin in (("a.tif", b"II, then text"), ("a.nc", b"CDFxxxx"), ("a.zip", b"PK"), ("a.hdf", b"\x0e\x03")):
         assert "expected a file" in fetch.misfit(name, begin)
@@ -170,7 +215,7 @@ def test_a_redirect_out_of_encryption_or_to_what_two_may_read_differently_is_not
         server.asked.clear()
         server.lead(CRU, target.format(server.port))
         said = refused()
-        assert re.search("expected an https address without user and password|the server cannot be reached", said)
+        assert re.search("expected an https address without user and password|an address that cannot be read", said)
         assert "hunter2" not in said
         assert server.paths() == [CRU]
         with pytest.raises(fetch.FetchError, match="expected an https address"):  # nor asked if the registry has it
@@ -220,6 +265,46 @@ def test_a_disk_that_is_full_or_a_file_where_a_folder_should_be(server, refused,
 def test_one_process_a_product(get, tmp_path):
     with FileLock(tmp_path / ".cru_tmp.lock"), pytest.raises(fetch.FetchError, match="another process is fetching cru"):
         get()
+
+
+def test_who_holds_the_record_is_not_waited_for_without_end(get, server, tmp_path, monkeypatch):
+    server.put(CRU, GZIP)
+    monkeypatch.setattr(fetch, "RECORDING", 0.1)
+    held = "checksums.json: another process has kept it from being written for 0.1 s; wait until it ends, and run"
+    with FileLock(tmp_path / ".checksums.json.lock"), pytest.raises(fetch.FetchError, match=held):
+        get()
+    assert get() == [tmp_path / "cru_tmp" / CRU_NAME]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="makes a pipe")
+def test_what_is_no_file_in_a_files_place_is_told_and_not_read(get, tmp_path):
+    path = tmp_path / "cru_tmp" / CRU_NAME
+    path.parent.mkdir()
+    for make in (path.mkdir, lambda: os.mkfifo(path), lambda: path.symlink_to("/dev/zero")):
+        make()
+        with pytest.raises(fetch.FetchError, match="found a folder, a pipe or a device; move it away"):
+            get()
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def test_what_came_before_a_kill_is_known_by_its_version(server, tmp_path, monkeypatch):
+    """A name that is the same in two versions: after a kill nothing of one counts as of the other."""
+    names = ("spei12.nc", "spei24.nc", "spei36.nc")
+    for handle in ("268088", "202305"):
+        server.put(f"/handle/10261/{handle}", "".join(f'<a href="/x/{name}">x</a>' for name in names).encode())
+    for name in names[:2]:
+        server.put(f"/x/{name}", NETCDF)
+    product, move = here("spei", server, "digital.csic.es"), shutil.move
+
+    def moved(source, target):
+        assert PurePath(target).name in (tmp_path / "checksums.json").read_text()
+        return move(source, target)
+
+    monkeypatch.setattr(shutil, "move", moved)
+    with pytest.raises(fetch.FetchError, match="status 404"):
+        fetch.get(product, tmp_path, options={"version": "2.7"}, connections=1)
+    with pytest.raises(fetch.FetchError, match="spei12.nc: expected version 2.6, found version 2.7 under the same"):
+        fetch.get(product, tmp_path)
 
 
 # Layouts of the real servers: only the host is another than data/products.yml says
@@ -381,6 +466,14 @@ def test_a_slip_is_told_in_one_line(run):
         ((), "expected a product, found none; products are cru_tmp"),
         (("nope",), "product 'nope' is unknown; known are cru_tmp"),
         (("cru_tmp", "--set", "version=9"), "cru_tmp: expected version to be 4.05 or 4.03 or"),
+        (("cru_tmp", "--set", "version=4.05", "version=4.03"), "cru_tmp: expected --set version once, found it again"),
+        (
+            ("mod13a3", "--tiles="),
+            "mod13a3: expected tiles such as h18v04 (h00 to h35, v00 to v17), found ''; correct",
+        ),
+        (("cru_tmp", "--to="), "argument --to: expected a folder, found ''; see --help"),
+        (("cru_tmp", "--to", "a\0b"), "argument --to: expected a folder, found 'a\\x00b'; see --help"),
+        (("cru_tmp", "--to", "/" + "a" * 300), "/aaa"),
         (("cru_tmp", "--years", "2018-2000"), "argument --years: expected years such as 2000-2018 or 2001,2005"),
     ):
         status, _, err = run(*arguments)
@@ -451,7 +544,9 @@ WRONG = {
     "longer": (answer(f"Content-Length: {len(GZIP) + 1}", body=GZIP), "the connection broke off, 5 times"),
     "negative": (answer("Content-Length: -1", body=GZIP), "expected the file's size .*, found '-1'"),
     "a word": (answer("Content-Length: many", body=GZIP), "expected the file's size .*, found 'many'"),
-    "two": (answer("Content-Length: 5", "Content-Length: 6", body=GZIP), "cannot be reached|the file's size"),
+    "two": (answer("Content-Length: 5", "Content-Length: 6", body=GZIP), "expected one size of the file"),
+    "shorter than the file": (answer(f"Content-Length: {len(GZIP) - 1}", body=GZIP), "cut short or damaged; run"),
+    "chunks of another name": (answer("Transfer-Encoding: xchunked", body=GZIP), "expected the file's size"),
     "none": (answer(body=GZIP), "expected the file's size .*, found ''"),
     "huge": (answer("Content-Length: 99999999999999999", body=GZIP), "make room, or choose another folder"),
     "beyond numbers": (answer(f"Content-Length: {'9' * 5000}", body=GZIP), "expected the file's size"),
@@ -459,19 +554,46 @@ WRONG = {
         answer("Transfer-Encoding: chunked", body=b"ff\r\n" + GZIP[:9]),
         "the connection broke off, 5 times",
     ),
-    "no chunk": (answer("Transfer-Encoding: chunked", body=b"zz\r\n" + GZIP), "the connection broke off, 5 times"),
-    "no HTTP": (b"SSH-2.0-OpenSSH\r\n", "the server cannot be reached"),
-    "no number": (answer(status="OK"), "the server cannot be reached"),
+    "half a chunk's size": (answer("Transfer-Encoding: chunked", body=b"ff"), "the connection broke off, 5 times"),
+    "no chunk": (
+        answer("Transfer-Encoding: chunked", body=b"zz\r\n" + GZIP),
+        "expected the size of a chunk, found b'zz",
+    ),
+    "less than none": (answer("Transfer-Encoding: chunked", body=b"-5\r\n" + GZIP), "the size of a chunk, found b'-5"),
+    "all": (answer("Transfer-Encoding: chunked", body=b"-1\r\n" + GZIP), "the size of a chunk, found b'-1"),
+    "less than memory": (
+        answer("Transfer-Encoding: chunked", body=b"-%x\r\n" % 2**70),
+        "the size of a chunk, found b'-4",
+    ),
+    "half, and no end": (
+        answer("Transfer-Encoding: chunked", body=b"9\r\n" + GZIP[:9] + b"\r\n-0\r\n\r\n"),
+        "the size of a chunk, found b'-0",
+    ),
+    "nothing": (b"", "the connection broke off before an answer came; check"),
+    "no HTTP": (b"SSH-2.0-OpenSSH\r\n", "expected an answer as HTTP has it, found another; run"),
+    "no number": (answer(status="OK"), "expected an answer as HTTP has it"),
     "other": (answer(status="999 x"), "found status 999"),
-    "many heads": (answer(*(f"X{k}: 1" for k in range(500))), "the server cannot be reached"),
+    "many heads": (answer(*(f"X{k}: 1" for k in range(500))), "expected an answer as HTTP has it"),
     "a loop": (
         answer(f"Location: {CRU}", "Content-Length: 0", status="302 x"),
-        r"cannot be reached \(TooManyRedirects\)",
+        "it leads on and on, over more than 30",
     ),
-    "nowhere": (answer("Location: \xff\xfe\x00", "Content-Length: 0", status="302 x"), "cannot be reached|status"),
-    "no host": (
-        answer("Location: http://[", "Content-Length: 0", status="302 x"),
-        "expected an https|cannot be reached",
+    "nowhere": (
+        answer("Location: \xff\xfe\x00", "Content-Length: 0", status="302 x"),
+        "an address that cannot be read",
+    ),
+    "no host": (answer("Location: http://[", "Content-Length: 0", status="302 x"), "an address that cannot be read"),
+    "no host of the name": (
+        answer("Location: https://a..b/x", "Content-Length: 0", status="302 x"),
+        "it leads to an address that cannot be read; look at https",
+    ),
+    "nobody": (
+        answer("Location: http://127.0.0.1:1/x", "Content-Length: 0", status="302 x"),
+        "cannot be reached; check",
+    ),
+    "nothing encrypted": (
+        answer("Location: https://127.0.0.1:{port}/x", "Content-Length: 0", status="302 x"),
+        "expected an encrypted answer with a valid certificate, found none; check",
     ),
 }
 
@@ -479,13 +601,13 @@ WRONG = {
 @pytest.mark.parametrize("kind", WRONG)
 def test_an_answer_that_lies_is_refused(server, refused, kind):
     answer, said = WRONG[kind]
-    server.put(CRU, raw=answer)
+    server.put(CRU, raw=answer.replace(b"{port}", str(server.port).encode()))
     assert re.search(said, refused())
 
 
 def test_a_file_that_changes_between_two_tries_comes_whole(server, get, tmp_path):
     """The second try begins anew: nothing of the first version is kept, and the server isn't asked for a rest."""
-    other = gzip.compress(NETCDF[::-1], mtime=0)
+    other = gzip.compress(NETCDF[:36] + DATA[::-1], mtime=0)
     server.put(CRU, GZIP, drops=1, headers={"ETag": '"1"'}, half_way=lambda: setattr(server.pages[CRU], "body", other))
     server.pages[CRU].half_way = lambda: server.put(CRU, other, headers={"ETag": '"2"'})
     assert get()[0].read_bytes() == other
@@ -530,7 +652,7 @@ def test_whatever_a_page_of_links_says_of_its_letters(server, get, charset):
     try:
         assert [path.name for path in get(glass(server), years=[2001])] == [GLASS]
     except fetch.FetchError as error:
-        assert "cannot be reached" in str(error) and "\0" in charset
+        assert "as HTTP has it" in str(error) and "\0" in charset
 
 
 def test_a_page_of_links_has_an_end(server, refused, monkeypatch):
@@ -538,7 +660,8 @@ def test_a_page_of_links_has_an_end(server, refused, monkeypatch):
     server.put(PAR, gzip.compress(bytes(2**24)), headers={"Content-Encoding": "gzip"})
     assert "expected a page of links of at most 1 MiB, found more" in refused(glass(server), years=[2001])
     server.put(PAR, b"no gzip", headers={"Content-Encoding": "gzip"})
-    assert "broke off" in refused(glass(server), years=[2001])
+    found = "expected what its Content-Encoding says (gzip), found something else"
+    assert found in refused(glass(server), years=[2001])
     server.put(PAR, b"<a " * 10**5 + b"<a href='" + b" href" * 10**4)  # which some patterns need days for
     assert "expected links to files" in refused(glass(server), years=[2001])
     monkeypatch.setattr(fetch, "LINKS", 10)
@@ -550,11 +673,20 @@ def test_a_page_of_links_has_an_end(server, refused, monkeypatch):
 
 
 def test_links_out_of_a_listings_folder_are_left_out(server, get, refused, tmp_path):
-    names = [GLASS.replace("2001001", f"2001{day:03}") for day in range(2, 20)]
+    names = [GLASS.replace("2001001", f"2001{day:03}") for day in range(2, 22)]
     host = f"127.0.0.1:{server.port}"
     out = ["/archive/other/{}", "../{}", "../../../../../etc/{}", "%2e%2e/{}", "%2E%2e%2F{}", "x/%2e%2e/{}", "..\\{}"]
     out += [f"//{host}/other/{{}}", "//evil.example/{}", f"http://me:word@{host}{PAR}{{}}", "javascript:{}", "data:,{}"]
-    out += ["file:///etc/{}", "ftp://127.0.0.1/{}", "http://[/{}", "x%5c..%5c{}", "a\0{}", "a\n{}"]
+    out += [
+        "..;/{}",
+        "..%3Bx/{}",
+        "file:///etc/{}",
+        "ftp://127.0.0.1/{}",
+        "http://[/{}",
+        "x%5c..%5c{}",
+        "a\0{}",
+        "a\n{}",
+    ]
     links = [link.format(name) for link, name in zip(out, names, strict=True)]
     serve(server, PAR, [*links, *[GLASS] * 3, f"{server.url}{PAR}{names[0]}?x=1"])
     server.put(f"{PAR}{names[0]}?x=1", HDF4)
@@ -566,9 +698,10 @@ def test_what_a_killed_fetch_left_is_cleared_and_nothing_else(server, get, tmp_p
     server.put(CRU, GZIP)
     place = tmp_path / "cru_tmp"
     (place / "tmp_folder0").mkdir(parents=True)
-    for name in ("tmpab12_xyz", "tmp.nc", "tmpab12_xyzz", "notes"):
+    for name in ("tmpab12_xyz", "tmp.nc", "tmpab12_xyzz", "notes", "../.checksums.json.0123abcd.part"):
         (place / name).write_text("x")
     get()
+    assert not [*tmp_path.glob("*.part"), *tmp_path.glob(".*.part")]
     assert {path.name for path in place.iterdir()} == {CRU_NAME, "tmp_folder0", "tmp.nc", "tmpab12_xyzz", "notes"}
 
 

@@ -328,6 +328,28 @@ def test_damage_that_a_lazy_record_meets_later_is_told(tmp_path, rain, monkeypat
         lazy.load()
 
 
+@pytest.mark.parametrize("kind", ["CLASSIC", "64BIT_OFFSET", "64BIT_DATA"])
+@pytest.mark.parametrize("grows", [True, False])
+def test_a_classic_file_that_is_cut_short_is_refused(tmp_path, kind, grows):
+    """What is lacking the library reads as zeros."""
+    path = tmp_path / NAME
+    with netCDF4.Dataset(path, "w", format=f"NETCDF3_{kind}") as file:
+        file.createDimension("time", None if grows else 3)
+        file.createDimension("lat", 3)
+        file.note = "odd"
+        file.createVariable("odd", "i1", ("time", "lat"))[:] = np.ones((3, 3))
+        if not grows or kind == "CLASSIC":
+            file.createVariable("pre", "i2", ("time", "lat"))[:] = np.ones((3, 3))
+    whole = path.read_bytes()
+    netcdf.require_whole(path)
+    for cut in (5, 30, len(whole) - 20):
+        path.write_bytes(whole[:-cut])
+        with pytest.raises(EOFError):
+            netcdf.require_whole(path)
+        with pytest.raises(DamagedFile, match=rf"{path.name}: cannot be read; .* fetch it again"):
+            read(path)
+
+
 def test_nothing_but_the_header_is_read_on_opening(tmp_path, rain):
     path = write(tmp_path / NAME, "pre", rain, months(2000, 2001), lon=LON + 180)
     with netcdf.opening(path) as ds:

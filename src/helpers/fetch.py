@@ -19,7 +19,9 @@ puts in place of ``{word}`` in the templates. The value itself stands for its ow
 
 A download is planned first (names and addresses), then carried out by pooch (Uieda et al. 2020,
 doi:10.21105/joss.01943): aside, tried again where a connection breaks off, compared with its checksum, and put under
-its own name only when it is whole. requests asks the servers, urllib3 asks again where one is busy or away, and
+its own name only when it is whole, by the size that was announced and by what its own format says of its end. Numbers
+that changed on the way are seen only where there is a checksum: in what is packed, and where a publisher gives one or
+the file was fetched before. requests asks the servers, urllib3 asks again where one is busy or away, and
 earthaccess searches and logs in. ``checksums.json`` in the folder of products maps ``<product>/<name>`` to the file's
 SHA-256, its size in bytes, its address (without any query) and the version that was asked for. Where a publisher gives
 no checksum, that of the first download is what later ones are compared with.
@@ -31,6 +33,7 @@ import argparse
 import contextlib
 import datetime
 import html
+import http.client
 import json
 import logging
 import os
@@ -58,7 +61,7 @@ from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
 from helpers import products, workspace
-from helpers.products import Product
+from helpers.products import Product, ProductError, files, hdf4, netcdf, rasters
 
 HOWS = {"http": "public", "earthdata": "free login", "form": "form", "local": "nothing to fetch"}
 EARTHDATA = "https://urs.earthdata.nasa.gov"
@@ -79,9 +82,11 @@ BEGINNINGS = dict.fromkeys([".nc", ".nc4"], (b"CDF\x01", b"CDF\x02", b"CDF\x05",
     ".hdf": (b"\x0e\x03\x13\x01",),
     ".gz": (b"\x1f\x8b",),
     ".zip": (b"PK\x03\x04", b"PK\x05\x06"),
-    ".tif": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
+BEGINNINGS |= dict.fromkeys([".tif", ".tiff"], (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
 """What files begin with, by the ending of their names."""
+WHOLE = {".nc": netcdf, ".nc4": netcdf, ".hdf": hdf4, ".tif": rasters, ".tiff": rasters}
+"""What knows where a file ends, by the ending of its name."""
 PAGE = "a web page (such as that of a login)"
 RETRIES = 4
 """How often a file is begun anew whose connection broke off, or whose checksum is wrong; after 1, 2, 3 and 4 s."""
@@ -95,8 +100,11 @@ SEARCH = 3600.0
 """Seconds that Earthdata's catalogue may take for all its pages."""
 LISTING, LINKS = 2**24, 20_000
 """Bytes that a page of links may have, and links on it; those that we know have some hundreds."""
-RECORD = 2**26
-"""Bytes that checksums.json may have, some 200,000 files."""
+RECORD, RECORDING = 2**26, 60.0
+"""Bytes that checksums.json may have, some 200,000 files; and seconds that others may keep it from being written."""
+CHUNK = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
+"""The line before a chunk, with its size; http.client would also take -1, and read all that comes into memory."""
+LATER = "run the same again later"
 LARGEST = 2**36
 """Bytes that a file may have; the largest that we know has a few gigabytes."""
 SIZE, SHA256 = re.compile(r"\d{1,18}", re.ASCII), re.compile(r"[0-9a-f]{64}")
@@ -133,14 +141,11 @@ for library in ("urllib3.connectionpool", "urllib3.util.retry", "earthaccess.aut
     logging.getLogger(library).setLevel(logging.CRITICAL)
 
 
-class FetchError(RuntimeError):
+class FetchError(workspace.UserError, RuntimeError):
     """A product could not be fetched; the message says what was asked for, what came, and what to do.
 
     It is no ValueError, since pooch tries again after one.
     """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(workspace.one_line(message))
 
 
 @dataclass(frozen=True)
@@ -168,11 +173,12 @@ class Way:
         for name in {**self.options, **asked}:
             if name not in self.options:
                 known = ", ".join(self.options) or "none"
-                raise FetchError(f"{self.product}: there is no option {name!r}; its options are {known}")
+                raise FetchError(f"{self.product}: there is no option {name!r:.60}; its options are {known}")
             values = self.options[name]
             value = str(asked.get(name, next(iter(values))))
             if value not in values:
-                raise FetchError(f"{self.product}: expected {name} to be {' or '.join(values)}, found {value!r}")
+                expected = f"expected {name} to be {' or '.join(values)}"
+                raise FetchError(f"{self.product}: {expected}, found {value!r:.60}; choose one of these")
             words |= {name: value} | values[value]
         return words
 
@@ -197,7 +203,11 @@ class RemoteFile:
     def __post_init__(self) -> None:
         if not all(NAME.fullmatch(part) for part in self.path.split("/")):
             raise FetchError(f"expected a file name of letters, digits and . _ + -, found {self.path!r}; correct it")
-        check(self.url)
+        try:
+            check(self.url)
+        except FetchError as error:
+            remedy = "correct 'fetch' in data/products.yml, or if a catalogue gave it, try again later"
+            raise FetchError(f"{self.path}: {error}; {remedy}") from None
 
 
 @dataclass(frozen=True)
@@ -290,7 +300,8 @@ def plan(
     years, notes = _years(product, source, version, years)
     tiles = tuple(dict.fromkeys(str(tile).strip() for tile in tiles or ()))
     if wrong := [tile for tile in tiles if not TILE.fullmatch(tile)]:
-        raise FetchError(f"{product.id}: expected tiles such as h18v04 (h00 to h35, v00 to v17), found {wrong[0]!r}")
+        expected = "expected tiles such as h18v04 (h00 to h35, v00 to v17)"
+        raise FetchError(f"{product.id}: {expected}, found {wrong[0]!r:.60}; correct it")
     if tiles and "tile" not in product.file.groupindex:
         tiles, notes = (), [*notes, f"{product.id}: tiles are of no matter here: each file is global"]
     if source.how == "earthdata":
@@ -404,7 +415,8 @@ def _joined(url: str, target: str) -> str:
         path = unquote(urlsplit(link).path)
     except ValueError:
         return ""
-    return "" if "\\" in path or {".", ".."} & set(path.split("/")) else link
+    parts = {part.partition(";")[0] for part in path.split("/")}  # some servers read "..;" as ".."
+    return "" if "\\" in path or {".", ".."} & parts else link
 
 
 def _last_part(url: str) -> str:
@@ -574,9 +586,56 @@ def _piece(way: Way, answer: requests.Response, stop: Event | None = None, decod
         if stop and stop.is_set():
             raise FetchError(f"{way.product}: {shown(answer.url)}: stopped; run the same again") from None
         found = f"it gave fewer than {PIECE / SLOWEST / 1000:.2g} kB a second"
-        raise way.error(answer.url, found, "check the connection, and run the same again later") from None
+        raise way.error(answer.url, found, f"check the connection, and {LATER}") from None
+    except urllib3.exceptions.DecodeError:
+        told = answer.headers.get("Content-Encoding", "")
+        found = f"expected what its Content-Encoding says ({told[:40]}), found something else"
+        raise way.error(answer.url, found, LATER) from None
     except urllib3.exceptions.HTTPError:
         raise requests.ConnectionError from None
+
+
+def _read_strictly(way: Way, answer: requests.Response) -> None:
+    """Let the chunks in which an answer comes be read only as long as their sizes are numbers; see `CHUNK`."""
+    source = answer.raw._original_response
+
+    def size() -> int:
+        line = source.fp.readline(2**16)
+        if len(line) < 2**16 and not line.endswith(b"\n"):
+            raise http.client.IncompleteRead(line)
+        if not (told := CHUNK.fullmatch(line)):
+            raise way.error(answer.url, f"expected the size of a chunk, found {line[:20]!r}", LATER)
+        return int(told[1], 16)
+
+    source._read_next_chunk_size = size
+
+
+def _within(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and those that it was made of."""
+    yield error
+    for inner in (*error.args, getattr(error, "reason", None)):
+        if isinstance(inner, BaseException):
+            yield from _within(inner)
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """Say why a server gave no answer, and what to do, where looking at the product's page isn't all."""
+    inner, again = list(_within(error)), "check the connection, and run the same again"
+    if isinstance(error, requests.TooManyRedirects):
+        return f"it leads on and on, over more than {requests.models.DEFAULT_REDIRECT_LIMIT} addresses", ""
+    if isinstance(error, requests.exceptions.InvalidHeader):
+        return "expected one size of the file (Content-Length), found several", LATER
+    if isinstance(error, ValueError):
+        return "it leads to an address that cannot be read", ""
+    if isinstance(error, requests.exceptions.SSLError):
+        return "expected an encrypted answer with a valid certificate, found none", f"{again}; the clock may be wrong"
+    if isinstance(error, requests.ReadTimeout):
+        return f"no answer came in {TIMEOUT[1]:g} s", again
+    if any(isinstance(each, ConnectionResetError | BrokenPipeError) for each in inner):
+        return "the connection broke off before an answer came", again
+    if any(isinstance(each, http.client.HTTPException) for each in inner):
+        return "expected an answer as HTTP has it, found another", LATER
+    return "the server cannot be reached", again
 
 
 def ask(way: Way, session: requests.Session, url: str, stop: Event | None = None) -> requests.Response:
@@ -590,9 +649,9 @@ def ask(way: Way, session: requests.Session, url: str, stop: Event | None = None
         found = "stopped" if stop and stop.is_set() else f"no answer came in {PATIENCE:g} s"
         raise way.error(url, found, "check the connection, and run the same again") from None
     except (requests.RequestException, ValueError) as error:  # the second of an address that cannot be read
-        found = f"the server cannot be reached ({type(error).__name__})"
-        raise way.error(url, found, "check the connection, and run the same again") from None
+        raise way.error(url, *_why(error)) from None
     if answer.status_code == 200:
+        _read_strictly(way, answer)
         return answer
     answer.close()
     found = f"expected a file, found status {answer.status_code}"
@@ -604,10 +663,33 @@ def ask(way: Way, session: requests.Session, url: str, stop: Event | None = None
 
 def misfit(name: str, begin: bytes) -> str:
     """Say what a file is by its first bytes, if that isn't what its name promises; empty where it is."""
-    ending, text = PurePath(name).suffix, begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    ending, text = PurePath(name).suffix.lower(), begin[:512].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if begin and begin.startswith(BEGINNINGS.get(ending, b"")) and not (text[:1] == b"<" and b"html" in text):
         return ""
     return f"expected a file {ending}, found {PAGE if text[:1] == b'<' else begin[:4]} at its start"
+
+
+def flaw(path: Path, name: str) -> str:
+    """Say what is wrong with a file that is there whole, or should be; empty if nothing is.
+
+    It begins like what its name says, and so does what is packed in it; and it ends where its own format says. What is
+    packed is read to its end: some ten seconds for a gigabyte.
+    """
+    with path.open("rb") as opened:
+        found, ending = misfit(name, opened.read(512)), PurePath(name).suffix.lower()
+    try:
+        if not found and ending in files.PACKED:
+            inner, begin = files.tested(path, name)
+            found = misfit(f"x{inner}", begin)
+            return found and f"{found}, unpacked"
+        with files.reading(path):
+            if not found and ending in WHOLE:
+                WHOLE[ending].require_whole(path)
+    except files.DamagedFile:
+        return f"expected a whole file {ending}, found one that is cut short or damaged"
+    except ProductError as error:
+        return str(error).removeprefix(f"{path.with_name(name)}: ").removeprefix(f"{path}: ").partition(";")[0]
+    return found
 
 
 def _size(way: Way, answer: requests.Response) -> int:
@@ -616,22 +698,22 @@ def _size(way: Way, answer: requests.Response) -> int:
     Half of a file that ends with its connection could not be told from the whole.
     """
     told = answer.headers.get("Content-Length", "")
-    if "chunked" in answer.headers.get("Transfer-Encoding", "").lower():
+    if answer.raw._original_response.chunked:
         return 0
     if not SIZE.fullmatch(told):
         found = f"expected the file's size (Content-Length), found {told[:40]!r}"
-        raise way.error(answer.url, found, "without it half a file looks whole; run the same again later")
+        raise way.error(answer.url, found, f"without it half a file looks whole; {LATER}")
     return int(told)
 
 
-def _download(url: str, target: str, _: object, *, way: Way, session: requests.Session, name: str, stop: Event) -> None:
-    """Bring one file; with its keywords given, this is what pooch calls a downloader.
+def _download(url: str, path: Path, way: Way, session: requests.Session, name: str, stop: Event) -> None:
+    """Bring one file to ``path``, the empty one that pooch made aside, and see that it is whole.
 
-    ``target`` is the empty file that pooch made aside, ``name`` what it will be called, ``stop`` ends the download when
-    it is set. After a FetchError pooch does not try again, after a requests.ConnectionError it does.
+    ``name`` is what it will be called; ``stop`` ends the download when it is set. After a FetchError pooch does not try
+    again, after a requests.ConnectionError it does.
     """
     with ask(way, session, url, stop) as answer:
-        size, path = _size(way, answer), Path(target)
+        size = _size(way, answer)
         if size > (free := shutil.disk_usage(path.parent).free):
             room = f"expected {size / 2**30:.1f} GiB of room, found {free / 2**30:.1f}"
             raise FetchError(f"{path.with_name(name)}: {room}; make room, or choose another folder")
@@ -649,6 +731,8 @@ def _download(url: str, target: str, _: object, *, way: Way, session: requests.S
                 chunk = _piece(way, answer, stop)
             file.flush()
             os.fsync(file.fileno())  # so that it is on the disk before it takes its name
+        if found := flaw(path, name):
+            raise way.error(url, found, LATER)
 
 
 def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
@@ -664,10 +748,7 @@ def carry_out(plan: Plan, folder: Path, *, connections: int = 2) -> list[Path]:
                     _bring(plan, folder, missing, known, new, connections)
             finally:
                 if new:
-                    with workspace.locked(folder / ".checksums.json.lock", -1):  # others may have put theirs there
-                        content = dict(sorted((_recorded(folder) | new).items()))
-                        with workspace.writing(folder / "checksums.json") as path:
-                            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+                    _record(folder, new)
     except Timeout:
         raise FetchError(f"{place}: another process is fetching {place.name}; wait until it ends") from None
     except workspace.UserError as error:  # no room, or no lock
@@ -685,6 +766,9 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
     """
     path, entry, wrong = folder / file.path, known.get(file.path), ""
     if not path.is_file():
+        if path.exists():
+            wrong = "expected a file, or none yet, found a folder, a pipe or a device"
+            raise FetchError(f"{path}: {wrong}; move it away and run the same again")
         return False
     if entry:
         version, size = entry.get("version") or plan.version, path.stat().st_size
@@ -694,8 +778,7 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
         if entry["bytes"] != size:
             wrong = f"expected {entry['bytes']:,} bytes as fetched, found {size:,}"
     else:
-        with path.open("rb") as opened:
-            wrong = misfit(path.name, opened.read(512))
+        wrong = flaw(path, path.name)
         if not wrong and not pooch.hashes.hash_matches(path, file.checksum or None):
             wrong = f"expected checksum {file.checksum}, found another"
     if wrong:
@@ -708,7 +791,9 @@ def _is_there(plan: Plan, folder: Path, file: RemoteFile, known: dict[str, dict]
 def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new: dict, connections: int) -> None:
     """Bring files side by side, and note them in ``new``; the first error, or Ctrl-C, ends all.
 
-    What a fetch left that was killed is removed first; there is no other, since the caller holds the lock.
+    What a fetch left that was killed is removed first; there is no other, since the caller holds the lock. A file
+    whose name doesn't tell its version is recorded before it takes that name: after a kill it would else count as of
+    whichever version is asked for next.
     """
     for place in {(folder / file.path).parent for file in plan.files}:
         for path in place.iterdir() if place.is_dir() else ():
@@ -727,9 +812,16 @@ def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new
     )
 
     def one(file: RemoteFile) -> None:
-        downloader = partial(_download, way=plan.way, session=session, name=PurePath(file.path).name, stop=stop)
+        name = PurePath(file.path).name
+
+        def bring(url: str, target: str, _: object) -> None:
+            _download(url, Path(target), plan.way, session, name, stop)
+            if plan.version not in name and pooch.hashes.hash_matches(target, fetcher.registry[file.path]):
+                _note(new, Path(target), file, plan.version)
+                _record(folder, new)
+
         try:
-            fetcher.fetch(file.path, downloader=downloader)
+            fetcher.fetch(file.path, downloader=bring)
         except requests.RequestException:
             found = f"the connection broke off, {RETRIES + 1} times"
             raise plan.way.error(file.url, found, "check it, and run the same again") from None
@@ -738,7 +830,8 @@ def _bring(plan: Plan, folder: Path, missing: list[RemoteFile], known: dict, new
             raise plan.way.error(
                 file.url, str(error).rstrip("."), "run the same again" if file.checksum else replaced
             ) from None
-        _note(new, folder / file.path, file, plan.version)
+        if file.path not in new:
+            _note(new, folder / file.path, file, plan.version)
 
     with tqdm(total=len(missing), desc=plan.way.product, unit="file", disable=None, leave=False) as bar:
         pool = ThreadPoolExecutor(connections)
@@ -758,6 +851,21 @@ def _note(new: dict[str, dict], path: Path, file: RemoteFile, version: str) -> N
     """Hash a file that is there, and enter it into what is to be recorded."""
     sha256, size = pooch.file_hash(path), path.stat().st_size
     new[file.path] = {"sha256": sha256, "bytes": size, "url": shown(file.url), "version": version}
+
+
+def _record(folder: Path, new: dict[str, dict]) -> None:
+    """Enter files into ``checksums.json``, where others may have put theirs meanwhile."""
+    target = folder / "checksums.json"
+    try:
+        with workspace.locked(folder / ".checksums.json.lock", RECORDING):
+            for left in folder.glob(".checksums.json.*.part"):  # of a fetch that was killed
+                left.unlink()
+            content = dict(sorted((_recorded(folder) | new).items()))
+            with workspace.writing(target) as path:
+                path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    except Timeout:
+        held = f"another process has kept it from being written for {RECORDING:g} s"
+        raise FetchError(f"{target}: {held}; wait until it ends, and run the same again") from None
 
 
 def _recorded(folder: Path) -> dict[str, dict]:
@@ -818,13 +926,20 @@ def _years_typed(text: str) -> list[range]:
     return chosen
 
 
+def _folder_typed(text: str) -> Path:
+    """Read a folder; an empty one is a slip, such as a variable of the shell that isn't set."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a folder, found {text!r:.60}")
+    return Path(text)
+
+
 def _parser() -> _Parser:
     line = _Parser(prog="python -m helpers.fetch", description="Download products, as far as that needs no form.")
     add = line.add_argument
     add("product", nargs="*", help="product ids of data/products.yml, such as cru_tmp")
     add("--years", type=_years_typed, help="such as 2000-2018 or 2001,2005 (default: those that the paper needs)")
     add("--tiles", help="tiles of the sinusoidal grid, such as h18v04,h17v03 (default: all)")
-    add("--to", type=Path, help="folder of products (default: RECO_PRODUCTS, else products/)")
+    add("--to", type=_folder_typed, help="folder of products (default: RECO_PRODUCTS, else products/)")
     add(
         "--set", dest="options", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
         help="an option of the product, such as version=4.09; --list shows which there are",
@@ -856,7 +971,11 @@ def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> i
         print(*(f"  {number}. {step}" for number, step in enumerate(source.steps, 1)), sep="\n")
         print(f"  Its files belong into {place}")
     else:
-        tiles, options = given.tiles and given.tiles.split(","), dict(o.partition("=")[::2] for o in given.options)
+        tiles, options = None if given.tiles is None else given.tiles.split(","), {}
+        for name, _, value in (option.partition("=") for option in given.options):
+            if name in options:
+                raise FetchError(f"{product_id}: expected --set {name:.60} once, found it again; leave one out")
+            options[name] = value
         years = None if given.years is None else chain.from_iterable(given.years)
         todo = plan(entry, years=years, tiles=tiles, options=options)
         for note in todo.notes:
@@ -872,6 +991,7 @@ def _say_or_bring(product_id: str, given: argparse.Namespace, folder: Path) -> i
     return 0
 
 
+@workspace.command("helpers.fetch")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 for a checksum that differs, 2 for what the user can mend, 130 when stopped."""
     given = _parser().parse_args(arguments)
@@ -882,9 +1002,6 @@ def main(arguments: list[str] | None = None) -> int:
         if not given.product and not given.list:
             raise FetchError(f"expected a product, found none; products are {', '.join(products.products())}")
         return max(_say_or_bring(key, given, folder) for key in given.product or products.products())
-    except (products.ProductError, FetchError, OSError) as error:
-        print(f"helpers.fetch: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("helpers.fetch: stopped; whole files stay, and the same command fetches the others", file=sys.stderr)
         return 130

@@ -223,10 +223,12 @@ WAYS = {
     errno.ENOTDIR: "expected folders on the way there, found a file; move it away",
     errno.ELOOP: "expected a file or a folder, found a ring of links; remove them",
     errno.ENAMETOOLONG: "expected a shorter name; choose one",
-    errno.EROFS: "expected a disk that can be written to, found one that can't; choose a folder on another",
+    errno.EROFS: "expected a disk that can be written to, found one that can't; choose another place",
 }
 WAYS |= dict.fromkeys(FULL, "could not be written ({}); make room, then run this again")
-WAYS |= dict.fromkeys((errno.EACCES, errno.EPERM), "expected permission, found none; ask its owner, or choose another")
+WAYS |= dict.fromkeys(
+    (errno.EACCES, errno.EPERM), "expected permission, found none; ask its owner, or choose another place"
+)
 """What is wrong, and what to do about it, where the system says no more than a number and a path."""
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
 TIGHT = 2**16
@@ -266,9 +268,11 @@ def told(error: Exception) -> str:
     >>> told(IsADirectoryError(errno.EISDIR, "Is a directory", "outputs/demo/.state/lock"))
     'outputs/demo/.state/lock: expected a file, found a folder; move it away'
     """
-    if isinstance(error, OSError) and error.errno in WAYS and error.filename is not None:
-        return one_line(f"{error.filename}: {WAYS[error.errno].format(error.strerror)}")
-    return one_line(" ".join(str(error).split()))
+    if isinstance(error, OSError) and error.errno and error.filename is not None:
+        way = WAYS.get(error.errno, "{}; mend that, or choose another place")
+        return one_line(f"{error.filename}: {way.format(error.strerror)}")
+    more = "; make room, then run this again" if getattr(error, "errno", None) in FULL else ""
+    return one_line(" ".join(str(error).split()) + more)
 
 
 def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:

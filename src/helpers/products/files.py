@@ -3,8 +3,9 @@
 This is the one way to open what comes from elsewhere. `opened` and `Unpacked` give a plain file: what is packed is
 unpacked by streaming into a private temporary folder, under a name of ours, since what an archive calls its members
 must never become a path. `whole_text` and `content` give the bytes of a table, plain or packed, which go into memory
-and are bounded. Unpacking stops where a file grows beyond what data do (a "bomb"), by the bytes that come out and not
-by those that an archive declares; links, encrypted members and archives in archives are not followed.
+and are bounded; `tested` reads what is packed to its end and keeps nothing. Unpacking stops where a file grows beyond
+what data do (a "bomb"), by the bytes that come out and not by those that an archive declares; links, encrypted members
+and archives in archives are not followed.
 """
 
 from __future__ import annotations
@@ -222,6 +223,28 @@ class Unpacked:
             raise
 
 
+def tested(path: Path, name: str) -> tuple[str, bytes]:
+    """Read a packed file to its end, where its checksum stands; return the ending of its data, and their first bytes.
+
+    Parameters
+    ----------
+    name : str
+        What it will be called, where it isn't called so yet.
+
+    Raises
+    ------
+    DamagedFile, ProductError
+        As `opened`.
+    """
+    with reading(path):
+        require_file(path)
+        with _stream(path, DATA_ENDINGS, name) as (source, ending, packed):
+            begin = source.read(512)
+            for _ in _blocks(source, path, packed):
+                pass
+    return ending, begin
+
+
 def whole_text(path: Path, suffixes: Iterable[str] = DATA_ENDINGS, remedy: str = "fetch it again") -> bytes:
     """Return the content of a table, as it is or packed; as for `opened`.
 
@@ -286,17 +309,18 @@ def _index(path: Path) -> int:
 
 
 @contextmanager
-def _stream(path: Path, suffixes: tuple[str, ...]) -> Iterator[tuple[BinaryIO, str, int]]:
+def _stream(path: Path, suffixes: tuple[str, ...], name: str = "") -> Iterator[tuple[BinaryIO, str, int]]:
     """Yield a file's plain bytes, one after the other, the ending of its data, and how many bytes it has as it came."""
-    if path.suffix.lower() == ".zip":
+    named = Path(name or path.name)
+    if named.suffix.lower() == ".zip":
         with archive(path) as held:
-            member = _member(held, path, suffixes)
+            member = _member(held, path.with_name(named.name), suffixes)
             with _opened(held, member, path) as source:
                 yield source, Path(member.filename).suffix.lower(), member.compress_size
         return
-    zipped = path.suffix.lower() == ".gz"
+    zipped = named.suffix.lower() == ".gz"
     with gzip.open(path) if zipped else path.open("rb") as source:
-        yield source, Path(path.stem if zipped else path.name).suffix.lower(), path.stat().st_size
+        yield source, Path(named.stem if zipped else named.name).suffix.lower(), path.stat().st_size
 
 
 def _member(archive: zipfile.ZipFile, path: Path, suffixes: tuple[str, ...]) -> zipfile.ZipInfo:
@@ -345,14 +369,20 @@ def _bounded(source: BinaryIO, where: Path | str) -> bytes:
 
 def _copy(source: BinaryIO, target: BinaryIO, path: Path, packed: int) -> None:
     """Stream to a file; stop when it becomes absurdly large, or before the disk is full."""
-    size, folder = 0, Path(target.name).parent
-    while block := source.read(CHUNK):
-        if size % 2**26 < CHUNK and shutil.disk_usage(folder).free < FREE:
+    for number, block in enumerate(_blocks(source, path, packed)):
+        if number % 64 == 0 and shutil.disk_usage(Path(target.name).parent).free < FREE:
             raise OSError(errno.ENOSPC, "little room")
+        target.write(block)
+
+
+def _blocks(source: BinaryIO, path: Path, packed: int) -> Iterator[bytes]:
+    """Yield what comes out of packed bytes, as long as it isn't absurdly much."""
+    size = 0
+    while block := source.read(CHUNK):
         size += len(block)
         if size > min(LARGEST, max(SMALL, RATIO * packed)):
             raise DamagedFile(
                 f"{path}: expected data, found {packed} packed bytes that unpack to {size} or more; "
                 "fetch it again, or unpack it yourself if you trust it"
             )
-        target.write(block)
+        yield block

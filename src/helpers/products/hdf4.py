@@ -34,6 +34,8 @@ from pyhdf.SD import SD, SDC, SDS
 
 GROUP, DATA, COMPRESSED = 720, 702, 40
 """Tags: numeric data group, its data, and compressed data."""
+NOWHERE = 2**32 - 1
+"""Offset or length of an element that has no content."""
 SPECIAL = 0x4000
 """Bit of a tag: the element is stored in a special way, which its first number tells."""
 DEFLATED, IN_CHUNKS = 3, 5
@@ -77,6 +79,26 @@ def receive(stream: BinaryIO) -> dict:
     return json.loads(text)
 
 
+def directory(memory: mmap.mmap) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return offset and length of each element of a file, by tag and reference; struct.error where it is damaged."""
+    elements, block, seen = {}, 4, set()
+    while block and block not in seen:
+        seen.add(block)
+        count, following = struct.unpack_from(">hI", memory, block)
+        for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
+            elements[tag, of] = offset, length
+        block = following
+    return elements
+
+
+def require_whole(plain: Path) -> None:
+    """Raise EOFError or struct.error where a file ends before what its directory names."""
+    with plain.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as memory:
+        ends = [offset + length for offset, length in directory(memory).values() if NOWHERE not in (offset, length)]
+        if max(ends, default=0) > len(memory):
+            raise EOFError
+
+
 def deflated(memory: mmap.mmap, plain: Path, reference: int) -> tuple[list[Chunk], tuple[int, ...]]:
     """Find the deflated chunks of a data set, by its reference number in the file.
 
@@ -92,14 +114,7 @@ def deflated(memory: mmap.mmap, plain: Path, reference: int) -> tuple[list[Chunk
     struct.error
         The file's own directory is damaged.
     """
-    elements: dict[tuple[int, int], tuple[int, int]] = {}
-    block, seen = 4, set()
-    while block and block not in seen:
-        seen.add(block)
-        count, following = struct.unpack_from(">hI", memory, block)
-        for tag, of, offset, length in struct.iter_unpack(">HHII", memory[block + 6 : block + 6 + 12 * count]):
-            elements[tag, of] = offset, length
-        block = following
+    elements = directory(memory)
     offset, length = elements.get((GROUP, reference), (0, 0))
     pairs = [pair for pair in struct.iter_unpack(">HH", memory[offset : offset + length]) if pair[0] == DATA]
     found, places, shape = [], [()] * len(pairs), ()

@@ -27,15 +27,17 @@ where a month has as many days as its *model's* calendar gives it: 28 in a Febru
 from __future__ import annotations
 
 import calendar
+import io
 import math
 import re
+import struct
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import cftime
 import dask
@@ -68,6 +70,12 @@ EVEN = 1e-4
 """Coordinates in single precision differ by less than this (degrees)."""
 TURN = 2 * np.pi + EVEN
 """A full turn in radians."""
+END_OF_FILE = {0: 40, 1: 44, 2: 28, 3: 28}
+"""Where HDF5 files say how long they are, by the version of their first block."""
+CLASSIC = {1: (">I", ">I"), 2: (">I", ">Q"), 5: (">Q", ">Q")}
+"""How classic NetCDF files write counts and places, by their version."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
+"""Bytes of one number of each of their types."""
 LONGEST = 10**6
 """Steps along all axes: a site's half-hours of 57 years, or 0.001 degrees round the globe."""
 LARGEST_CHUNK = 2**29
@@ -93,6 +101,7 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
         It cannot be read; it has no latitudes and longitudes, or they make no grid or are no degrees.
     """
     with opened(plain or path) as file, reading(path), LIBRARY:
+        require_whole(file)
         _require_modest(file, path)
         try:
             raw = xr.open_dataset(file, engine="netcdf4", decode_cf=False, cache=False)
@@ -101,6 +110,69 @@ def opening(path: Path, plain: Path | None = None) -> Iterator[xr.Dataset]:
             raise ProductError(f"{path}: expected variables on dimensions that fit together; {remedy}") from error
         with raw:
             yield _on_axes(raw, path)
+
+
+def require_whole(file: Path) -> None:
+    """Raise EOFError where a file ends before what its head names, or within it.
+
+    Of the classic formats the library reads what is lacking as zeros. Source: NetCDF Users Guide, appendix B (File
+    Format Specifications); HDF5 File Format Specification Version 3.0, section II.A (Superblock).
+    """
+    with file.open("rb") as stream:
+        begin, end = stream.read(64), 0
+        try:
+            if begin.startswith(b"\x89HDF"):
+                (end,) = struct.unpack_from("<Q", begin, END_OF_FILE[begin[8]])
+            elif begin.startswith(b"CDF"):
+                stream.seek(4)
+                end = _end(stream, *CLASSIC[begin[3]])
+        except (struct.error, LookupError, ValueError, OverflowError) as error:
+            raise EOFError from error
+        if end > file.stat().st_size:
+            raise EOFError
+
+
+def _end(stream: BinaryIO, whole: str, place: str) -> int:
+    """Return where the last number of a classic NetCDF file ends, by its head.
+
+    ``whole`` and ``place`` are how it writes counts and offsets; struct.error, LookupError or ValueError where the head
+    is damaged.
+    """
+
+    def number(kind: str = whole) -> int:
+        return struct.unpack(kind, stream.read(struct.calcsize(kind)))[0]
+
+    def text(length: int) -> None:
+        stream.seek(length + -length % 4, io.SEEK_CUR)
+
+    def several() -> range:
+        number(">I")  # what they are
+        if (count := number()) > LONGEST:
+            raise ValueError
+        return range(count)
+
+    def attributes() -> None:
+        for _ in several():
+            text(number())
+            kind = number(">I")
+            text(SIZES[kind] * number())
+
+    records, lengths, held = number(), [], []
+    for _ in several():
+        text(number())
+        lengths.append(number())
+    attributes()
+    for _ in several():
+        text(number())
+        shape = [lengths[number()] for _ in range(number())]
+        attributes()
+        kind, _, offset = number(">I"), number(), number(place)
+        held.append((offset, SIZES[kind] * math.prod(shape[1:] if shape and not shape[0] else shape), shape[:1] == [0]))
+    steps = [size for _, size, grows in held if grows]
+    step = steps[0] if len(steps) == 1 else sum(size + -size % 4 for size in steps)
+    if records + 1 == 2 ** (8 * struct.calcsize(whole)):  # nobody has counted them
+        records = 0
+    return max((o + size + (records - 1) * step * grows for o, size, grows in held if records or not grows), default=0)
 
 
 def _require_modest(file: Path, path: Path) -> None:

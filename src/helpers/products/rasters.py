@@ -396,7 +396,7 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
     ProductError
         There is no such band, the file names no projection, or its rows do not run along an axis of it.
     """
-    with opened(path) as plain, rasterio.Env(GDAL_CACHEMAX=CACHE), _whole(plain) as source:
+    with opened(path) as plain, rasterio.Env(GDAL_CACHEMAX=CACHE), _checked(plain) as source:
         names = [name or f"band {k}" for k, name in zip(source.indexes, source.descriptions, strict=True)]
         band = names.index(variable) + 1 if variable in names else variable if isinstance(variable, int) else 1
         if not 1 <= band <= source.count or source.count > 1 and variable not in (*names, *source.indexes):
@@ -471,8 +471,14 @@ PLACES, SIZES = (273, 324), (279, 325)
 """Tags: offsets of the strips or tiles, and their lengths."""
 
 
-def _whole(plain: Path) -> rasterio.DatasetReader:
-    """Open a raster, but not a TIFF file that ends before what its index names; other formats are left to GDAL.
+def _checked(plain: Path) -> rasterio.DatasetReader:
+    """Open a raster, but not a TIFF file that is cut short; other formats are left to GDAL."""
+    require_whole(plain)
+    return rasterio.open(plain)
+
+
+def require_whole(plain: Path) -> None:
+    """Raise EOFError, or what else a damaged index leads to, where a TIFF file ends before what its index names.
 
     GDAL passes over tags that it cannot read, a projection or a scale factor among them, and meets missing pixels only
     when they are asked for. Source: Adobe, TIFF Revision 6.0 (1992), section 2; the BigTIFF layout of libtiff.
@@ -480,7 +486,7 @@ def _whole(plain: Path) -> rasterio.DatasetReader:
     with plain.open("rb") as stream:
         layout = TIFF.get(stream.read(4))
         if layout is None:
-            return rasterio.open(plain)
+            return
         size, order = plain.stat().st_size, layout[0]
         count, link, tag = (struct.Struct(order + part) for part in (layout[1], layout[2], layout[3:]))
         inline, seen = link.size, set()
@@ -509,7 +515,6 @@ def _whole(plain: Path) -> rasterio.DatasetReader:
                         raise EOFError
                     take(int((lists[places] + lists[sizes]).max()), 0)
             (place,) = link.unpack(take(begin + number * tag.size, link.size))
-    return rasterio.open(plain)
 
 
 # From stored numbers to values, and onto the grid.
