@@ -1,8 +1,8 @@
 """Keep what runs on real data gave as aggregates in ``data/measured``: ``python -m helpers.run.measured``.
 
 Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, under a head
-of three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed
-and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
+of comment lines: the date, the commit, the commands and the digest of the table. It is only written when nothing in the
+tree is changed and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
 
 With ``--lags`` it keeps how often each protocol of chapter 9 finds a lag in made worlds. No number of a made world may
 stand beside real ones, so that file goes to ``data/made``. Pages read these files by `helpers.reported.aggregates`.
@@ -22,6 +22,7 @@ import xarray as xr
 from tqdm import tqdm
 
 from helpers.demo import lag_power
+from helpers.reported import DIGEST, digest
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
 from helpers.space import regions
@@ -79,10 +80,11 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
 
 
 def write_table(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 6) -> Path:
-    """Write one table, its numbers in so many digits, under its head."""
+    """Write one table, its numbers in so many digits, under its head and its digest."""
     with writing(path) as new:
-        lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
-        new.write_text(lines + table.to_csv(index=False, float_format=f"%.{digits}g"), encoding="utf-8")
+        body = table.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
+        lines = "".join(f"# {key}: {value}\n" for key, value in {**head, DIGEST: digest(body)}.items())
+        new.write_text(lines + body, encoding="utf-8")
     return path
 
 

@@ -95,7 +95,11 @@ def one(kind: str, seed: int, outputs: Path, code: str) -> pd.DataFrame:
     """
     name = f"{kind.replace(' ', '_')}-{seed}"
     kept, home = outputs / f"{name}.csv", outputs / name
-    if not kept.exists() or pd.read_csv(kept).code.iloc[0] != code:
+    try:
+        done = kept.exists() and pd.read_csv(kept).code.iloc[0] == code
+    except (ValueError, AttributeError, IndexError):  # no table, or another one
+        done = False
+    if not done:
         settings = [f"seed={seed}", *KINDS[kind]]
         command = [sys.executable, "-m", "helpers.run", "--profile", PROFILE, "--no-pages", "--set", *settings]
         alone = os.environ | {"RECO_OUTPUTS": str(home), "OMP_NUM_THREADS": "1", tasks.SCHEDULER: ""}
