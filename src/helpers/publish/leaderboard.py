@@ -68,7 +68,7 @@ def handed_in(folder: str | Path, labels: pd.DataFrame) -> tuple[dict[str, np.nd
         There is no CSV file in the folder, or two that differ in their suffix alone.
     """
     paths = sorted(path for path in Path(folder).glob("[!.]*") if path.name.lower().endswith((".csv", ".csv.gz")))
-    names = [path.name[: path.name.lower().rindex(".csv")] for path in paths]
+    names = [workspace.one_line(path.name[: path.name.lower().rindex(".csv")]) for path in paths]
     if not paths or len({*names}) < len(names):
         found = "two of one name" if paths else "none"
         raise UserError(f"{folder}: expected CSV files, one a hand-in, found {found}; name the folder that holds them")
