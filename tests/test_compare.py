@@ -117,3 +117,35 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path, capsys, content):
     (b / ".state" / "03_cnn_ablation.json").write_text(content)
     assert compare.main([str(a), str(b), "--to", str(tmp_path / "page")]) == 2
     assert "03_cnn_ablation.json" in capsys.readouterr().err and not (tmp_path / "page").exists()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("numbers.csv", b""),
+        ("numbers.csv", b"a,b\n1,2\n"),
+        ("numbers.csv", b"theme,quantity,where,paper,seed protocol,honest,low,high\na,b,c,1,1,1,moon,2\n"),
+        ("answers.csv", b"claim\na\n"),
+        ("answers.csv", b"claim,verdict\n\xe9,open\n"),
+        ("trends.nc", b"hello"),
+        (".state/03_cnn_ablation.json", b'{"made_from": {"parameters": [1]}}'),
+        (".state/03_cnn_ablation.json", b'{"made_from": {}, "label": {"moon": 1}}'),
+        ("chapters/03_x.ipynb", b"[]"),
+    ],
+)
+def test_what_a_run_of_elsewhere_holds_is_read_or_refused_in_one_line(tmp_path, capsys, file, content):
+    a, b = run(tmp_path / "a"), run(tmp_path / "b", label="two")
+    (b / file).write_bytes(content)
+    assert compare.main([f"{a}/", f"{b}/", "--to", str(tmp_path / "page")]) == 2
+    said = capsys.readouterr().err
+    assert str(b / file) in said and said.count("\n") == 1
+
+
+def test_the_name_of_a_figure_is_no_path(tmp_path, capsys):
+    a, b = run(tmp_path / "a"), run(tmp_path / "b", image=OTHER)
+    for folder in (a, b):
+        page = folder / "chapters" / "03_x.ipynb"
+        page.write_text(page.read_text(encoding="utf-8").replace("fig-x", "../<x>"), encoding="utf-8")
+    page_of(a, b, tmp_path, capsys)
+    assert {p.name for p in (tmp_path / "page").iterdir()} == {"index.html", "_x_-0-A.png", "_x_-0-B.png"}
+    assert not list(tmp_path.glob("*.png"))

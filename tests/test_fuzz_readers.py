@@ -18,7 +18,7 @@ from pyhdf.SD import SD, SDC
 from rasterio import Affine
 
 from helpers import products
-from helpers.products import DamagedFile, ProductError, files
+from helpers.products import DamagedFile, ProductError, files, site_table
 from helpers.space.grid import Grid
 
 GIB = 1024
@@ -233,6 +233,11 @@ CHANGES = {
     "a longitude moved": (lambda ds: ds.assign_coords(lon=[*LON[:4], -42, *LON[5:]]), "lon: expected steps alike"),
     "beyond the pole": (lambda ds: ds.assign_coords(lat=ds.lat + 30), "lat: expected degrees"),
     "radians": (lambda ds: ds.assign_coords(lat=np.deg2rad(LAT), lon=np.deg2rad(LON)), "these are radians"),
+    "latitudes alone in radians": (lambda ds: ds.assign_coords(lat=np.deg2rad(LAT)), "these are radians"),
+    "radians of a point": (
+        lambda ds: ds.isel(lat=[4], lon=[6]).assign_coords(lat=[0.7854], lon=[0.2618]),
+        "these are radians",
+    ),
     "radians of a region": (lambda ds: ds.assign_coords(lat=0.8 + LAT / 900, lon=LON / 900), "these are radians"),
     "kilometres": (lambda ds: ds.assign_coords(lat=ds.lat.assign_attrs(units="km")), "lat: expected degrees"),
 }
@@ -265,11 +270,58 @@ def tif(folder, crs, place, dtype="int16"):
         ("EPSG:32633", Affine(10, 0, -180, 0, -10, 90), "int16", "expected corners in metres, .* look like degrees"),
         ("EPSG:4326", Affine(1e3, 0, 5e5, 0, -1e3, 4e6), "int16", "expected corners in degrees"),
         ("EPSG:4326", Affine(10, 0, -180, 0, -10, 90), "complex64", "expected real numbers"),
+        ("EPSG:4326", Affine(0.17, 0, -3.1, 0, -0.17, 1.5), "int16", "where no land is: these are radians"),
+        (
+            "EPSG:4807",
+            Affine(10, 0, -180, 0, -10, 90),
+            "int16",
+            "expected degrees from Greenwich, found grad from Paris",
+        ),
     ],
 )
 def test_a_raster_whose_corners_are_in_other_units_is_refused(tmp_path, crs, place, dtype, expected):
     path = tif(tmp_path, crs, place, dtype)
     one_line(lambda: products.read("tile", path, grid=Grid(10)), TIF, expected)
+
+
+def test_a_band_that_is_not_there_and_a_fill_that_nobody_declares_are_told(tmp_path):
+    path = tif(tmp_path, "EPSG:4326", Affine(10, 0, -180, 0, -10, 90))
+    with rasterio.open(path, "r+") as file:
+        file.set_band_description(1, "red")
+    for variable in ("green", 1.5):  # without a name of its own, the only band may be called anything
+        expected = "variable to be one of red, found"
+        one_line(lambda v=variable: products.read("tile", path, variable=v, grid=Grid(10)), TIF, expected)
+    with rasterio.open(path, "r+") as file:
+        file.write(np.where(np.arange(648).reshape(1, 18, 36) == 7, -9999, 5).astype("int16"))
+    with pytest.warns(UserWarning, match="'red' holds -9999, which marks gaps in other files"):
+        products.read("tile", path, grid=Grid(10))
+    with rasterio.open(path, "r+") as file:
+        file.scales = (0.0,)
+    one_line(lambda: products.read("tile", path, grid=Grid(10)), TIF, "expected one scale_factor above zero")
+
+
+SQUARE = [[[0, 0], [20, 0], [20, 20], [0, 20], [0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "places", "about", "expected"),
+    [
+        ("Point", [5, 5], {}, "as polygons, found a Point"),
+        ("Polygon", [], {}, "found no area"),
+        ("Polygon", (np.array(SQUARE) + [190, 0]).tolist(), {}, "expected degrees east from -180 to 180"),
+        ("Polygon", np.deg2rad(SQUARE).tolist(), {}, "found 0 to 0.349066"),
+        ("Polygon", SQUARE, {"ADMIN": 5, "ISO_N3": "99999"}, None),
+        ("Polygon", SQUARE, {"ADMIN": ["a"], "ISO_N3": "²"}, None),
+    ],
+)
+def test_outlines_are_areas_in_degrees_whatever_they_are_called(tmp_path, kind, places, about, expected):
+    path = tmp_path / "ne_50m_admin_0_countries.geojson"
+    feature = {"type": "Feature", "properties": about, "geometry": {"type": kind, "coordinates": places}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    if expected:
+        one_line(lambda: products.read("natural_earth", path, grid=Grid(10)), path.name, expected)
+    else:
+        assert int(products.read("natural_earth", path, grid=Grid(10)).country.max()) == 900
 
 
 @pytest.mark.parametrize("given", [5, "site", ["site"], {3: "mat"}, {None: "mat"}, {"": "mat"}])
@@ -292,7 +344,13 @@ def test_a_factor_that_is_no_number_is_refused(tmp_path, factor):
         products.read("site_table", tmp_path / TABLE, columns=COLUMNS, factors={"reco": factor})
 
 
-def test_towers_in_the_gulf_of_guinea_are_told(tmp_path):
-    (tmp_path / TABLE).write_text("site,year,lat,lon,reco\nA,2001,0.8,0.2,5\nB,2001,0.9,-1.2,5\n")
-    with pytest.warns(UserWarning, match=f"{TABLE}: all places lie in the Gulf of Guinea; are .* in radians"):
-        products.read("site_table", tmp_path / TABLE, columns=COLUMNS)
+@pytest.mark.parametrize("places", [("0.8,0.2", "0.9,-1.2"), ("0.8901,0.1",), ("0,0", "0.0,0")])
+def test_towers_in_radians_or_where_nobody_knows_are_refused(tmp_path, places):
+    rows = "".join(f"S{k},2001,{place},5\n" for k, place in enumerate(places))
+    (tmp_path / TABLE).write_text(f"site,year,lat,lon,reco\n{rows}")
+    expected = "columns 'lat' and 'lon': expected degrees of places on land, found .* in row 2 .* in radians"
+    one_line(lambda: products.read("site_table", tmp_path / TABLE, columns=COLUMNS), TABLE, expected)
+    some = {name: name for name in ("site", "lat", "lon")}
+    one_line(lambda: site_table.columns_of(tmp_path / TABLE, some), TABLE, expected)
+    (tmp_path / TABLE).write_text(f"site,year,lat,lon,reco\n{rows}Z,2001,48.5,9,5\n")
+    assert products.read("site_table", tmp_path / TABLE, columns=COLUMNS).sizes["sample"] == len(places) + 1

@@ -193,3 +193,10 @@ def test_a_folder_without_hand_ins_or_with_none_that_count_is_one_line(tmp_path,
         error = capsys.readouterr().err
         assert said in error and error.count("\n") == 1
         write(tmp_path / "in", "a.csv", labels.iloc[1:])
+
+
+def test_the_name_of_a_hand_in_is_of_printable_letters(tmp_path):
+    labels = make_labels(np.random.default_rng(1))
+    labels.to_csv(tmp_path / "\u202ea\x1bb.csv", index=False)
+    told, _ = leaderboard.handed_in(tmp_path, labels)
+    assert list(told) == [r"\u202ea\x1bb"]

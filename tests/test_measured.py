@@ -75,6 +75,38 @@ def test_a_file_that_says_not_where_it_comes_from_is_refused(tmp_path):
         reported.aggregates(path)
 
 
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("null,gain\nmoon,1\n", "row 1: expected one of none, true order, .* as null, found 'moon'"),
+        ("null,gain\nnone,1\nnone\n", "expected rows as long as their header, found row 2 with 1 of 2"),
+        ("null,gain\nnone,1\nnone,2,3\n", "found row 2 with 3 of 2"),
+        ("null,gain\nnone,1\nnone,0.", "found none, or one cut short"),
+        ("null,gain\n", "found none, or one cut short"),
+        ("null,gain\nnone,1\nnone,2\nnone,x<i>\n", "row 3: expected a number as gain, found 'x<i>'"),
+        ("null,gain\nnone,\xe9\n", "expected a table in UTF-8"),
+    ],
+)
+def test_a_kept_table_that_is_damaged_or_has_another_word_is_one_line(tmp_path, body, expected):
+    path = tmp_path / "made_lag.csv"
+    path.write_bytes("".join(f"# {key}: {text}\n" for key, text in HEAD.items()).encode() + body.encode("latin-1"))
+    with pytest.raises(ValueError, match=f"made_lag.csv: .*{expected}.*; make the file anew") as error:
+        reported.aggregates(path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_digit_that_was_flipped_since_a_table_was_kept_is_found(tmp_path):
+    path = measured.write_table(tmp_path / "made_x.csv", HEAD, pd.DataFrame({"model": ["A"], "r2": [0.5]}))
+    assert reported.aggregates(path)[0] == HEAD
+    path.write_text(path.read_text().replace("A,0.5", "A,0.6"))
+    with pytest.raises(ValueError, match=r"made_x.csv: expected the table that was kept, .* found another one"):
+        reported.aggregates(path)
+    assert all(
+        "# sha256: " in file.read_text("utf-8")
+        for file in [*measured.FOLDER.glob("*.csv"), *measured.MADE.glob("*.csv")]
+    )
+
+
 def test_no_number_of_a_made_world_stands_beside_real_ones():
     assert {path.name for path in measured.MADE.glob("*.csv")} == {measured.LAG_POWER, planets.TABLE}
     real = {f"sites_{name}.csv" for name in measured.AGGREGATES} | {measured.GPP_TRENDS}

@@ -273,3 +273,62 @@ def test_the_example_goes_from_tables_to_the_report(book):
     assert runner.run(plan) == 5
     ws = Workspace("mine", root=book.outputs)
     assert all(ws.has(name) for name in ("ladder", "lag", "table1")) and len(ws.read("label_noise"))
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "every", "expected"),
+    [
+        ("reco", "abc", False, "reco: row 5, column 'reco': expected a number, found 'abc'"),
+        ("reco", "inf", True, "reco: column 'reco': expected numbers, found gaps alone, 'inf' in row 2"),
+        ("year", "-9999", True, "year: row 2, column 'year': expected a whole number from 1900 to 2100, found '-9999'"),
+        ("year", "-9999", False, "row 5, column 'year': expected a whole number from 1900 to 2100, found '-9999'"),
+        ("year", "2005-07-01", True, "year: row 2, column 'year': expected a number, found '2005-07-01'"),
+        ("year", "20050701", True, "row 2, column 'year': expected a whole number from 1900 to 2100, found '20050701'"),
+        ("lat", "N48", False, "lat: row 5, column 'lat': expected a number, found 'N48'"),
+    ],
+)
+def test_a_column_that_is_called_right_and_holds_wrong_cells_is_named_with_the_cell(
+    book, tmp_path, capsys, column, cell, every, expected
+):
+    values = [cell] * len(TRUTH) if every else (1000 * TRUTH.reco if column == "reco" else TRUTH[column]).astype(object)
+    if not every:
+        values[3] = cell
+    line = refused([write(tmp_path, **{column: values})], capsys)
+    assert "table.csv: " in line and expected in line
+
+
+def test_a_predictor_with_a_wrong_cell_is_left_out_with_a_word(book, tmp_path, capsys):
+    assert mine.main([str(write(tmp_path, map=TRUTH["map"].astype(object).where(TRUTH.index != 3, "wet")))]) == 0
+    assert "map: row 5, column 'map': expected a number, found 'wet'; correct or empty it; left out until then" in (
+        capsys.readouterr().out
+    )
+    assert "map" not in profile_of(book)["common"]["channels"]
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "factor", "added", "unit"),
+    [
+        ("mat", "Temp (°F)", 1.8, 32, "degF"), ("mat", "temp_degF", 1.8, 32, "degF"), ("mat", "TA_F", 1, 0, "degC"),
+        ("map", "Rain (cm)", 0.1, 0, "cm"), ("map", "rain (in/yr)", 1 / 25.4, 0, "in/yr"),
+    ],
+)  # fmt: skip
+def test_fahrenheit_inches_and_centimetres_become_the_books_units(book, tmp_path, name, header, factor, added, unit):
+    path = write(tmp_path, **{name: None, header: factor * TRUTH[name] + added})
+    assert mine.main([str(path)]) == 0
+    given = profile_of(book)["02_site_sampling"]
+    ds = products.read("site_table", path, columns=given["table_columns"], factors=given["table_factors"])
+    np.testing.assert_allclose(ds[name], TRUTH[name], rtol=1e-4, atol=1e-3)
+
+
+def test_a_unit_that_is_not_known_is_never_guessed(book, tmp_path, capsys):
+    assert mine.unit_of("0.1 degC") is None and mine.unit_of("10 mm") is None
+    line = refused([write(tmp_path), "--units", "reco=W m-2"], capsys)
+    assert "stated is 'W m-2', which is no unit of it that is known" in line
+    assert mine.main([str(write(tmp_path, map=TRUTH["map"] / 10))]) == 0
+    assert "map: took mm month-1, by its median, as would cm yr-1" in capsys.readouterr().out
+    path = write(tmp_path)
+    header, *rows = path.read_text().splitlines()
+    units = ["0.1 degC" if name == "mat" else "-" for name in header.split(",")]
+    path.write_text("\n".join([header, ",".join(units), *rows]))
+    assert mine.main([str(path)]) == 0
+    assert "its unit '0.1 degC' is none of temperature that is known" in capsys.readouterr().out

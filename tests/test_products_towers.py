@@ -437,3 +437,18 @@ def test_a_file_that_ends_before_its_name_does_is_told(folder):
     write(folder, table=steady(2001, 2002))
     with pytest.warns(UserWarning, match=r"AA-One.*csv: the name tells of 2001 to 2003, the rows of 2001 to 2002"):
         products.read("fluxnet2015", folder)
+
+
+@pytest.mark.parametrize("where", ["sites", "metadata"])
+def test_a_place_in_radians_is_none(tmp_path, where):
+    path = write(tmp_path)
+    if where == "sites":
+        sites(tmp_path, ("AA-One", 0.8465, 0.1614, "DBF"))
+        with pytest.raises(
+            ProductError, match=r"sites.csv: .* expected degrees of places on land, found 0.8465, 0.1614"
+        ):
+            products.read("fluxnet2015", path)
+    else:
+        (tmp_path / "AMF_AA-One_BIF_20201005.csv").write_text(bif("AA-One", 0.8465, 0.1614))
+        with pytest.warns(UserWarning, match="expected degrees of AA-One"):
+            assert np.isnan(products.read("fluxnet2015", path).lat).all()

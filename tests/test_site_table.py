@@ -249,7 +249,7 @@ def test_every_fault_is_one_line_that_names_the_file(table, old, new, words):
 )
 def test_what_is_written_is_read(tmp_path_factory, values, lats):
     frame = pd.DataFrame({"site": [f"AA-{k}" for k in range(len(values))], "year": 2000, "reco_nt": values})
-    frame = frame.assign(latitude=lats[: len(values)], longitude=0.0)
+    frame = frame.assign(latitude=lats[: len(values)], longitude=30.0)
     path = tmp_path_factory.mktemp("round") / "table.csv"
     frame.to_csv(path, index=False)
     ds = products.read("site_table", [path], columns=COLUMNS)
@@ -335,3 +335,16 @@ def test_real_table_says_what_pandas_says(real_data, tmp_path):
         (tmp_path / "cut.csv").write_bytes(cut[: cut.rindex(b",")])
         with pytest.raises(DamagedFile, match="cut.csv: row .*expected 26 fields"):
             products.read("site_table", tmp_path / "cut.csv", columns=REAL)
+
+
+def test_latitudes_of_climate_in_radians_and_points_between_thousands_are_told(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("site,year,month,lat,tmin,tmax,precipitation\nA,2001,1,0.84,1,9,50\nB,2001,1,0.9,1,9,50\n")
+    with pytest.warns(UserWarning, match="column 'lat': expected degrees, found 0.84 to 0.9"):
+        products.read("site_climate", path)
+    path.write_text("site;lat;map\nA;48,5;1.234\nB;47,25;1.011\n")
+    columns = {name: name for name in ("site", "lat", "map")}
+    with pytest.raises(
+        ProductError, match="row 2, column 'map': expected one decimal sign in the table, found '1.234'"
+    ):
+        site_table.columns_of(path, columns)

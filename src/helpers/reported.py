@@ -14,14 +14,19 @@ error, so a page cannot show only what agrees.
 
 from __future__ import annotations
 
+import csv
+import hashlib
+import io
 import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
+from typing import NoReturn
 
 import pandas as pd
 
-from helpers.workspace import DATA
+from helpers.workspace import DATA, one_line
 
 FOLDER = DATA / "reported"
 
@@ -30,6 +35,27 @@ TABLES = ("table1", "table2", "table3", "inputs")
 
 HEAD = ("date", "commit", "commands")
 """What each file of aggregates says of itself, a line each, before its table."""
+
+_RULES = ("re-drawn", "random", "years", "sites", "blocks", "kNNDM")
+WORDS = {
+    "table1": {"split": ("train", "test")},
+    "ladder": {"split": _RULES},
+    "scales": {"split": _RULES},
+    "lag": {
+        "protocol": (
+            "re-drawn",
+            "grouped",
+            "grouped, stopped",
+            *(f"within sites{of}" for of in ("", ", total", ", total, kg")),
+        ),
+        "null": ("none", "true order", "among years", "among sites", "coming year"),
+        "score": ("all", "anomalies", "slope"),
+    },
+}
+"""Words by which pages look up rows of kept tables, by the artefact and its column; another word is a mistake."""
+
+DIGEST = "sha256"
+"""What a file of aggregates calls the digest of its table."""
 
 VERDICTS = ("holds", "does not hold", "open", "not testable here")
 """What a run may say of a claim of the paper: open is what its numbers don't settle either way."""
@@ -146,18 +172,48 @@ def aggregates(path: Path) -> tuple[dict[str, str], pd.DataFrame]:
     Raises
     ------
     FileNotFoundError, ValueError
-        Nothing was kept there; it doesn't begin with lines ``# name: text`` of `HEAD`.
+        Nothing was kept there; it doesn't begin with lines ``# name: text`` of `HEAD`; it is no whole table, or not the
+        one whose digest it names (``# sha256:``, which older files lack).
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: expected kept numbers, found none; make it by python -m helpers.run.measured")
-    lines = path.read_text(encoding="utf-8").splitlines()
-    head = dict(line[2:].split(": ", 1) for line in lines[: len(HEAD)] if line.startswith("# ") and ": " in line)
+
+    def refuse(what: str) -> NoReturn:
+        raise ValueError(one_line(f"{path}: {what}; make the file anew by python -m helpers.run.measured"))
+
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        refuse("expected a table in UTF-8, found other letters")
+    above = list(takewhile(lambda line: line.startswith("# "), text.splitlines(keepends=True)))
+    head = dict(line[2:].rstrip().split(": ", 1) for line in above if ": " in line)
+    noted, body = head.pop(DIGEST, None), text[sum(map(len, above)) :]
     if tuple(head) != HEAD:
-        raise ValueError(
-            f"{path}: expected {len(HEAD)} lines '# name: text' with {', '.join(HEAD)}, found "
-            f"{', '.join(head) or 'none'}; make the file anew by python -m helpers.run.measured"
+        found = ", ".join(head) or "none"
+        refuse(f"expected {len(HEAD)} lines '# name: text' with {', '.join(HEAD)}, found {found}")
+    if noted and noted != digest(body):
+        refuse(f"expected the table that was kept, whose sha256 begins with {noted:.12}, found another one")
+    header, *rows = list(csv.reader(io.StringIO(body))) or [[]]
+    odd = [k for k, row in enumerate(rows) if len(row) != len(header)]
+    if odd or not rows or not body.endswith("\n"):
+        found = (
+            f"row {odd[0] + 1} with {len(rows[odd[0]])} of {len(header)} fields" if odd else "none, or one cut short"
         )
-    return head, pd.read_csv(path, skiprows=len(HEAD))
+        refuse(f"expected rows as long as their header, found {found}")
+    known = WORDS.get(path.stem.partition("_")[2], {})
+    for name, *cells in zip(header, *rows, strict=True):
+        if name in known and (odd := [k for k, cell in enumerate(cells) if cell not in known[name]]):
+            refuse(f"row {odd[0] + 1}: expected one of {', '.join(known[name])} as {name}, found {cells[odd[0]]!r}")
+        words = pd.to_numeric(pd.Series(cells), errors="coerce").isna() & pd.Series(cells).ne("")
+        if 0 < 2 * words.sum() < len(cells):
+            at = int(words.argmax())
+            refuse(f"row {at + 1}: expected a number as {name}, found {cells[at]!r}")
+    return head, pd.read_csv(io.StringIO(body))
+
+
+def digest(table: str) -> str:
+    """Return the sha256 of a table's text, as the head of a kept table names it."""
+    return hashlib.sha256(table.encode()).hexdigest()
 
 
 def beside(chapter: str, computed: Mapping[str, float | None]) -> pd.DataFrame:

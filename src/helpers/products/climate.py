@@ -18,6 +18,7 @@ CRU's grid, one file a scale. The December value over 12 months sums the water b
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -27,6 +28,7 @@ import xarray as xr
 from helpers.products import Product, ProductError, describe, limits, netcdf
 from helpers.products.site_table import (
     column_of,
+    in_the_gulf,
     named,
     numbers_of,
     one_file,
@@ -224,6 +226,12 @@ def read_sites(
     hint = f"it is read as {precipitation}; correct or empty it"
     frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits("precipitation"), shortest, hint)
     refuse_two_places(frame[["site", "lat"]].assign(lon=0.0), path)
+    if in_the_gulf(frame["lat"], 0.0):
+        warnings.warn(
+            f"{path}: column {names['lat']!r}: expected degrees, found {frame['lat'].min():g} to "
+            f"{frame['lat'].max():g}; if they are radians, write degrees",
+            stacklevel=3,
+        )
     frame["time"] = pd.to_datetime(frame[["year", "month"]].assign(day=1))
     every = pd.date_range(frame["time"].min(), frame["time"].max(), freq="MS")
     cube = frame.set_index(["site", "time"])[["tmin", "tmax", "precipitation"]].to_xarray().reindex(time=every)

@@ -51,6 +51,7 @@ from helpers import products, tasks
 from helpers.products import Field, Product, ProductError, describe, rasters
 from helpers.products.files import opened, plain_name
 from helpers.products.rasters import Raster, mosaic
+from helpers.products.site_table import fills
 from helpers.space import regions
 from helpers.space.grid import Cells, Grid, codes, coords, empty
 
@@ -454,6 +455,8 @@ def read_field(
     own = cells is not grid
     values = _own_cells(opened, cells).stored if own else mosaic(opened, cells, method, first.stored.dtype.name)
     blank = [raster.path for raster in opened if not np.isfinite(raster.stored).any()]
+    for raster in opened:
+        _warn_of_a_mark(raster)
     if blank and not allow_empty:
         raise ProductError(
             f"{blank[0]}: {first.name!r} has no value: its numbers are all fills or out of range ({entry.rule}; fill "
@@ -470,6 +473,19 @@ def read_field(
     ds[called].attrs = {"source": source, "stored_name": first.name, "eos_grid": first.grid} | decoding | stated
     ds.attrs |= {"source": source, "files": " ".join(path.name for path in paths), "date": day}
     return ds
+
+
+def _warn_of_a_mark(raster: Raster) -> None:
+    """Warn of a least or greatest value that marks gaps in other files, and that nobody has declared here."""
+    values = raster.stored[np.isfinite(raster.stored)]
+    if values.size:
+        ends = np.array([values.min(), np.median(values[:: max(values.size // PIXELS, 1)]), values.max()], "float64")
+        for end in ends[fills(ends)]:
+            warnings.warn(
+                f"{raster.path}: {raster.name!r} holds {end:g}, which marks gaps in other files; if it does here, pass "
+                "fill=, as stored",
+                stacklevel=3,
+            )
 
 
 CORE = ("SHORTNAME", "VERSIONID", "RANGEBEGINNINGDATE")
@@ -537,11 +553,15 @@ def entry_of(attributes: Mapping[str, object], what: str, *, scale=None, offset=
         return [float(number) for number in np.ravel(value)]
 
     (factor, *more), (shift, *others) = numbers("scale_factor", scale) or [1.0], numbers("add_offset", offset) or [0.0]
-    if more or others or not (0 < factor < np.inf and np.isfinite(shift)):
-        raise ProductError(
-            f"{what}: expected one scale_factor above zero and one finite add_offset, found {factor:g} and {shift:g}; "
-            "pass scale= and offset="
-        )
+
+    def require(right: bool) -> None:
+        if not right:
+            raise ProductError(
+                f"{what}: expected one scale_factor above zero and one finite add_offset, found {factor:g} and "
+                f"{shift:g}; pass scale= and offset="
+            )
+
+    require(not more and not others and 0 < factor < np.inf and np.isfinite(shift))
     if scale is None:
         if factor == np.float32(factor):  # written as float32: the decimal number that was meant
             factor = float(np.format_float_positional(np.float32(factor)))
@@ -549,12 +569,13 @@ def entry_of(attributes: Mapping[str, object], what: str, *, scale=None, offset=
         if factor > 1 and math.isclose(round(digits), digits, abs_tol=1e-9):
             factor = 1 / factor
         if "scale_factor" not in stated:
-            factor = float(stated.get("gdal_scale") or 1)
+            factor = float(stated.get("gdal_scale", 1))
     if offset is None:
         if "add_offset" not in stated:
             shift = float(stated.get("gdal_offset") or 0)
         elif shift.is_integer() and factor != 1:
             shift = -factor * shift
+    require(factor != 0 and np.isfinite(factor) and np.isfinite(shift))
     limits = numbers("valid_range", valid)
     if not limits and valid is None and {"valid_min", "valid_max"} & set(stated):
         limits = [*(numbers("valid_min", None) or [-np.inf]), *(numbers("valid_max", None) or [np.inf])]
@@ -753,9 +774,11 @@ def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Data
             outlines = regions.outlines(plain)
         except (ValueError, LookupError, TypeError, AttributeError, shapely.errors.ShapelyError):
             raise ProductError(f"{paths[0]}: expected outlines as GeoJSON, found others; fetch it again") from None
-    names = [about.get("ADMIN") or about.get("NAME") or "" for _, about in outlines]
+    _require_outlines([shape for shape, _ in outlines], paths[0])
+    names = [str(about.get("ADMIN") or about.get("NAME") or "") for _, about in outlines]
     codes = [
-        next((c for k in ("ISO_N3", "ISO_N3_EH") if (c := str(about.get(k))).isdigit()), "") for _, about in outlines
+        next((c for k in ("ISO_N3", "ISO_N3_EH") if re.fullmatch(r"(?a:\d{1,3})", c := str(about.get(k)))), "")
+        for _, about in outlines
     ]
     without = sorted({name for name, code in zip(names, codes, strict=True) if not code})
     numbers = [int(code or WITHOUT_CODE + without.index(name)) for name, code in zip(names, codes, strict=True)]
@@ -771,3 +794,20 @@ def read_outlines(product: Product, paths: list[Path], *, grid: Grid) -> xr.Data
         words = " ".join("_".join(name.split()) for name in flags.values())
         ds["country"].attrs |= {"flag_values": np.array(list(flags), "int16"), "flag_meanings": words}
     return ds
+
+
+def _require_outlines(shapes: list[shapely.Geometry], path: Path) -> None:
+    """Refuse what is no areas, in degrees from -180 to 180, of some land."""
+    flat = [shape for shape in shapes if shape.geom_type not in ("Polygon", "MultiPolygon")]
+    found = f"a {flat[0].geom_type}" if flat else "no area" if not any(shape.area > 0 for shape in shapes) else ""
+    if found:
+        raise ProductError(f"{path}: expected outlines of land, as polygons, found {found}; fetch it again")
+    west, south, east, north = shapely.total_bounds(shapes)
+    hair = 1e-6
+    if not (-180 - hair <= west <= east <= 180 + hair and -90 - hair <= south <= north <= 90 + hair) or (
+        max(-west, east) <= np.pi and max(-south, north) <= np.pi / 2
+    ):
+        raise ProductError(
+            f"{path}: expected degrees east from -180 to 180 and north from -90 to 90, found {west:g} to {east:g} and "
+            f"{south:g} to {north:g}; convert it, and cut it at the date line"
+        )

@@ -76,6 +76,8 @@ CLASSIC = {1: (">I", ">I"), 2: (">I", ">Q"), 5: (">Q", ">Q")}
 """How classic NetCDF files write counts and places, by their version."""
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 4, 6: 8, 7: 1, 8: 2, 9: 4, 10: 8, 11: 8}
 """Bytes of one number of each of their types."""
+WIDEST = 20
+"""Cells are less than so many times as wide as they are high; of latitudes in radians, some 57 times."""
 LONGEST = 10**6
 """Steps along all axes: a site's half-hours of 57 years, or 0.001 degrees round the globe."""
 LARGEST_CHUNK = 2**29
@@ -240,13 +242,11 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
         if not (np.abs(v.values) <= limit + EVEN).all():
             raise ProductError(f"{path}: {axis}: expected degrees, found {v.min().item():g} to {v.max().item():g}")
     north, east = (v.values for v in values.values())
-    if (
-        min(north.size, east.size) > 2
-        and np.abs(north).max() <= np.pi / 2
-        and -np.pi <= east.min() <= east.max() <= TURN
-    ):
+    if _in_radians(north, east):
         found = f"found lat {north.min():g} to {north.max():g}, lon {east.min():g} to {east.max():g}"
-        raise ProductError(f"{path}: expected degrees, {found}, where no land is: these are radians; convert them")
+        raise ProductError(
+            f"{path}: expected degrees, {found}, where no grid of land is: these are radians; convert them"
+        )
     for axis, v in values.items() if time is None else [*values.items(), ("time", time)]:
         # CF allows a single number in place of an axis with one step.
         ds = ds.rename({v.dims[0]: axis}) if v.dims else ds.expand_dims(axis)
@@ -264,6 +264,17 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
     ds = ds.isel(lon=gaps > SAME * np.median(gaps))
     _require_even(ds["lat"].values, ds["lon"].values, path)
     return ds
+
+
+def _in_radians(north: np.ndarray, east: np.ndarray) -> bool:
+    """Tell latitudes and longitudes in radians, or latitudes alone, by where no land is or cells of an odd shape."""
+    if not (north.size and east.size and np.abs(north).max() <= np.pi / 2):
+        return False
+    if min(north.size, east.size) <= 2:
+        return bool(np.abs(east).max() <= np.pi and ((north % 1).any() or (east % 1).any()))
+    if -np.pi <= east.min() <= east.max() <= TURN:
+        return True
+    return bool(np.median(np.abs(np.diff(east))) > WIDEST * np.median(np.abs(np.diff(north))))
 
 
 def _require_even(lat: np.ndarray, lon: np.ndarray, path: Path) -> None:

@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyproj
 import rasterio
 from pyproj import Transformer
 from rasterio import Affine
@@ -399,7 +400,8 @@ def opening(path: Path, variable: str | int | None = None) -> Iterator[Raster]:
     with opened(path) as plain, rasterio.Env(GDAL_CACHEMAX=CACHE), _checked(plain) as source:
         names = [name or f"band {k}" for k, name in zip(source.indexes, source.descriptions, strict=True)]
         band = names.index(variable) + 1 if variable in names else variable if isinstance(variable, int) else 1
-        if not 1 <= band <= source.count or source.count > 1 and variable not in (*names, *source.indexes):
+        sole = source.count == 1 and (variable is None or isinstance(variable, str) and not source.descriptions[0])
+        if not 1 <= band <= source.count or not (sole or variable in (*names, *source.indexes)):
             raise ProductError(
                 f"{path}: expected variable to be one of {', '.join(names)}, found {variable!r}; pass one of these"
             )
@@ -450,6 +452,18 @@ def _require_raster(source: rasterio.DatasetReader, band: int, path: Path) -> No
     shown, crs = f"{west:.6g}, {south:.6g}, {east:.6g}, {north:.6g}", source.crs.to_string()[:60]
     if source.crs.is_geographic:
         hair = abs(source.transform.e)  # rows of pixels may be centred on the poles
+        turn = DEGREES.units_factor[1]  # some count in radians, grads, or from Paris
+        zero = pyproj.CRS.from_wkt(source.crs.to_wkt()).prime_meridian
+        if not math.isclose(source.crs.units_factor[1], turn, rel_tol=1e-6) or (zero and zero.longitude):
+            found = f"found {source.crs.units_factor[0]} from {zero.name if zero else 'somewhere'}"
+            raise ProductError(
+                f"{path}: expected degrees from Greenwich, {found}; warp it with gdalwarp -t_srs EPSG:4326"
+            )
+        if max(abs(south), abs(north)) <= np.pi / 2 + 1e-6 and max(abs(west), abs(east)) <= np.pi + 1e-6:
+            raise ProductError(
+                f"{path}: expected degrees, found corners {shown}, where no land is: these are radians; set its true "
+                "place by gdal_edit -a_ullr"
+            )
         if not (max(abs(south), abs(north)) <= 90 + hair and -360 - hair <= west < east <= ROUND + hair):
             raise ProductError(
                 f"{path}: expected corners in degrees, as {crs} has them, found {shown}; set its true projection by "

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+from numpy.typing import ArrayLike
 from pyproj import Geod
 
 from helpers.products import DamagedFile, Product, ProductError, attributes, describe, limits
@@ -104,12 +105,7 @@ def read(
     known = pd.DataFrame({"igbp": np.int8(-1), **known}, index=table.index)
     refuse_twice(known[["site", "year"]], path)
     refuse_two_places(known[["site", "lat", "lon"]], path)
-    if known["site"].nunique() > 1 and (known["lat"].abs() <= np.pi / 2).all() and (known["lon"].abs() <= np.pi).all():
-        warnings.warn(
-            f"{path}: all places lie in the Gulf of Guinea; are {columns['lat'][0]!r} and "
-            f"{columns['lon'][0]!r} in radians? write degrees",
-            stacklevel=2,
-        )
+    refuse_radians(known, path, columns["lat"][0], columns["lon"][0])
     variables = dict.fromkeys(("reco", "reco_dt", "nee_qc"), np.full(len(table), np.nan))
     for name in scaled:
         one = [_number(table, path, name, column, factors.get(name, 1.0)) for column in columns[name]]
@@ -191,6 +187,27 @@ def refuse_two_places(here: pd.DataFrame, path: Path) -> None:
         )
 
 
+def in_the_gulf(lat: ArrayLike, lon: ArrayLike) -> bool:
+    """Say whether all places lie in the Gulf of Guinea, as those in radians and those that nobody knows (0, 0) do."""
+    lat, lon = np.atleast_1d(lat), np.atleast_1d(lon)
+    near = lat.size and (np.abs(lat) <= np.pi / 2).all() and (np.abs(lon) <= np.pi).all()
+    return bool(near and ((lat % 1).any() or (lon % 1).any() or not (lat.any() or lon.any())))
+
+
+def refuse_radians(here: pd.DataFrame, path: Path, lat: str = "lat", lon: str = "lon") -> None:
+    """Refuse places (``lat``, ``lon``, of columns called so) that all lie where no land is, as radians do, or at 0, 0.
+
+    Whole numbers are left: they are degrees of somebody's made world, since a radian is 57.2958 of them.
+    """
+    if in_the_gulf(here["lat"], here["lon"]):
+        row, (y, x) = here.index[0], here[["lat", "lon"]].iloc[0]
+        found = f"found {y:g}, {x:g} in row {row} and all others near 0, 0, in the Gulf of Guinea"
+        raise ProductError(
+            f"{path}: columns {lat!r} and {lon!r}: expected degrees of places on land, {found}; are they in radians? "
+            "write degrees"
+        )
+
+
 def columns_of(
     path: str | Path,
     columns: Mapping[str, str],
@@ -216,7 +233,10 @@ def columns_of(
     if drop_unnamed:
         table = table[~_unnamed(_text(table, path, columns["site"]))]
     found = {name: column_of(table, path, name, column, factors.get(name, 1.0)) for name, column in columns.items()}
-    return pd.DataFrame(found, index=table.index)
+    found = pd.DataFrame(found, index=table.index)
+    if set(DEGREES) <= set(found):
+        refuse_radians(found, path, columns["lat"], columns["lon"])
+    return found
 
 
 def column_of(
@@ -351,6 +371,10 @@ def _numbers(table: pd.DataFrame, where: Path | str, text: pd.Series, remedy: st
         points = text.str.contains(".", regex=False) & ~empty
         refuse(text, where, points.to_numpy(), "one decimal sign in the column", "write all numbers one way")
         plain = plain.str.replace(",", ".", regex=False)
+    elif table.attrs.get("separator", ",") != "," and text.str.contains(".", regex=False).any():
+        grouped = text.str.fullmatch(r"[-+]?\d{1,3}(\.\d{3})+").to_numpy()  # 1.234 is 1234 where 1,5 is one and a half
+        commas = grouped.any() and table.apply(lambda one: one.str.strip().str.fullmatch(r"[-+]?\d+,\d+").any()).any()
+        refuse(text, where, grouped & commas, "one decimal sign in the table", "write all numbers one way, unspaced")
     values = pd.to_numeric(plain.where(~empty), errors="coerce").to_numpy(dtype="float64")
     refuse(text, where, np.isnan(values) & ~empty.to_numpy(), "a number", remedy)
     return values

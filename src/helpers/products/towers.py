@@ -66,9 +66,11 @@ from helpers.products.site_table import (
     YEARS,
     column_of,
     igbp_code,
+    in_the_gulf,
     needed_of,
     numbers_of,
     parse,
+    refuse_radians,
     rows,
     separator_of,
     taken_apart,
@@ -430,7 +432,9 @@ def _sites(path: Path) -> list[Place]:
         fault = f"found none for {', '.join(sorted(lacking))}" if lacking else "found one of them twice"
         raise ProductError(f"{path}: expected columns site, lat, lon, igbp, {fault}; correct the header")
     told = [name for name in ("site", *DEGREES, "igbp") if name in table]
-    return list(map(Place, *(column_of(table, path, name, name) for name in told)))
+    found = {name: column_of(table, path, name, name) for name in told}
+    refuse_radians(pd.DataFrame(found, index=table.index), path)
+    return list(map(Place, *found.values()))
 
 
 def _metadata(contents: Mapping[Path | str, Callable[[], bytes]]) -> list[Place]:
@@ -481,7 +485,7 @@ def _bif(content: bytes, where: Path | str) -> list[Place]:
             out.append(Place(site, fault=f"{fault} unknown; {remedy}"))
     for (site, *_), *spot in located[known].itertuples():
         lat, lon = (pd.to_numeric(x if separator == "," else x.replace(",", "."), errors="coerce") for x in spot)
-        if abs(lat) <= 90 and abs(lon) <= 180:
+        if abs(lat) <= 90 and abs(lon) <= 180 and not in_the_gulf(lat, lon):
             out.append(Place(site, lat, lon, igbp.get(site, -1)))
         else:
             fault = f"{where}: expected degrees of {site} within ±90 and ±180, found {spot[0]!r} and {spot[1]!r}"

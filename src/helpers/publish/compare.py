@@ -12,8 +12,10 @@ import argparse
 import base64
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,9 +33,29 @@ from helpers.store import Store, Stored
 
 KEYS = ["theme", "quantity", "where"]
 """What names a number of ``numbers.csv``."""
+VALUES = ["paper", "seed protocol", "honest", "low", "high"]
+"""And its values."""
 
 VERDICTS = {"answers": "claim"} | {f"claims_{k:02d}": "the paper's claim" for k in range(3, 8)}
 """Artefacts with verdicts, and the column that names the claim."""
+
+
+@contextmanager
+def _reading(path: Path | Stored | str) -> Iterator[None]:
+    """Tell what keeps a file of a run from being read, in one line that names it.
+
+    A run may come from elsewhere, and what it holds lets libraries raise anything.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        why = (str(error).splitlines() or [""])[0]
+        raise UserError(
+            f"{path}: expected what a run of the book leaves there, found something else ({type(error).__name__}: "
+            f"{why}); make that run anew, or compare another one"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -78,9 +100,11 @@ class Run:
             try:
                 record = json.loads(path.read_text(encoding="utf-8"))
                 if {*record} != {workspace.FILES}:  # that alone, a notebook has noted that somebody ran by hand
-                    record["made_from"].items()
+                    dict(record["made_from"].get("parameters") or {})
+                    if "label" in record:
+                        Label(**record["label"])
                     found[path.stem] = record
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 raise UserError(f"{path}: expected the record of a chapter, found none that can be read") from error
         return found
 
@@ -95,22 +119,31 @@ class Run:
         noted = [Label(**record["label"]) for record in self.records.values() if "label" in record]
         return list(dict.fromkeys(f"{label.world}, commit {label.commit}, {label.date}" for label in noted))
 
-    def table(self, artefact: str) -> pd.DataFrame | None:
-        """Return a table of this run, or None where it has none."""
+    def table(self, artefact: str, words: list[str], numbers: list[str] | None = None) -> pd.DataFrame | None:
+        """Return these columns of a table of this run, or None where it has none."""
         path = self.place(workspace.artefacts()[artefact])
-        return pd.read_csv(store.local(path)) if path.exists() else None
+        if not path.exists():
+            return None
+        with _reading(path):
+            table = pd.read_csv(store.local(path))
+            return table[words].join(table[numbers or []].apply(pd.to_numeric))
 
     @cached_property
     def figures(self) -> dict[str, tuple[str, str, bytes]]:
         """Caption, alt text and image of each named figure, in the order of the book."""
         found = {}
         for path in self.pages:
-            for cell in nbformat.read(path, as_version=4).cells:
-                about = cell.metadata.get("mystnb", {})
-                images = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-                if (name := about.get("figure", {}).get("name")) and images:
-                    texts = (about["figure"].get("caption", name), about.get("image", {}).get("alt", ""))
-                    found[name] = (*(" ".join(text.split()) for text in texts), base64.b64decode(images[0]))
+            with _reading(path):
+                for cell in nbformat.read(path, as_version=4).cells:
+                    about = cell.metadata.get("mystnb", {})
+                    images = [o.data["image/png"] for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+                    if (name := about.get("figure", {}).get("name")) and images:
+                        texts = (about["figure"].get("caption", name), about.get("image", {}).get("alt", ""))
+                        found[name := str(name)] = (
+                            *(" ".join(text.split()) for text in texts),
+                            base64.b64decode(images[0]),
+                        )
+                        drawn(found[name][2])
         return found
 
 
@@ -172,7 +205,8 @@ def artefacts(a: Run, b: Run) -> pd.DataFrame:
             if any(there):
                 rows.append((name, "", "only in " + "AB"[there.index(True)], np.nan, np.nan, np.nan))
             continue
-        rows += [(name, *row) for row in _differences(*paths)]
+        with _reading(" or ".join(map(str, paths))):
+            rows += [(name, *row) for row in _differences(*paths)]
     columns = ["artefact", "part", "what", "differ (%)", "largest", "of"]
     return pd.DataFrame(rows, columns=columns).set_index(["artefact", "part"])
 
@@ -239,18 +273,15 @@ def numbers(a: Run, b: Run) -> pd.DataFrame | None:
 
     None where neither run has such a table.
     """
-    tables = [run.table("numbers") for run in (a, b)]
+    tables = [run.table("numbers", [*KEYS, "paper"], VALUES[1:]) for run in (a, b)]
     if all(table is None for table in tables):
         return None
-    kept = ["paper", "seed protocol", "honest", "low", "high"]
-    empty = pd.DataFrame(columns=[*KEYS, *kept])
+    empty = pd.DataFrame(columns=[*KEYS, *VALUES])
     one, other = (empty if table is None else table for table in tables)
     order = pd.concat([one[KEYS], other[KEYS]]).drop_duplicates()
-    both = order.merge(one[[*KEYS, *kept]], "left", KEYS).merge(
-        other[[*KEYS, *kept]], "left", KEYS, suffixes=(" A", " B")
-    )
+    both = order.merge(one, "left", KEYS).merge(other, "left", KEYS, suffixes=(" A", " B"))
     both["apart"] = (both["high A"] < both["low B"]) | (both["high B"] < both["low A"])
-    columns = [f"{name} {run}" for name in kept[1:] for run in "AB"]
+    columns = [f"{name} {run}" for name in VALUES[1:] for run in "AB"]
     same = (both[columns[::2]].to_numpy() == both[columns[1::2]].to_numpy()) | (
         both[columns[::2]].isna().to_numpy() & both[columns[1::2]].isna().to_numpy()
     )
@@ -263,7 +294,7 @@ def verdicts(a: Run, b: Run) -> pd.DataFrame:
     """Return all claims with the verdicts of both runs; missing where a run has not judged one."""
     found = []
     for artefact, claim in VERDICTS.items():
-        tables = [run.table(artefact) for run in (a, b)]
+        tables = [run.table(artefact, [claim, "verdict"]) for run in (a, b)]
         judged = [None if t is None else t.drop_duplicates(claim).set_index(claim).verdict for t in tables]
         if any(j is not None for j in judged):
             empty = pd.Series(dtype=object)
@@ -282,7 +313,9 @@ def page(a: Run, b: Run, folder: Path) -> Path:
         if pair[0] and pair[1] and drawn(pair[0][2]) == drawn(pair[1][2]):
             continue
         shown = next(each for each in pair if each)
-        files = [each and f"{name}-{side}.png" for each, side in zip(pair, "AB", strict=True)]
+        file = re.sub(r"[^\w-]+", "_", name)[:100]  # names are the run's, and no paths
+        file += f"-{len(pictures)}" if file != name else ""
+        files = [each and f"{file}-{side}.png" for each, side in zip(pair, "AB", strict=True)]
         for each, file in zip(pair, files, strict=True):
             if each:
                 (folder / file).write_bytes(each[2])

@@ -22,7 +22,6 @@ from scipy import stats
 
 from helpers import figures, provenance, workspace
 from helpers.cnn import guests
-from helpers.products import ProductError
 from helpers.run.chapters import Book, UserError
 from helpers.stats import skill
 from helpers.stats.lags import adjusted
@@ -68,7 +67,7 @@ def handed_in(folder: str | Path, labels: pd.DataFrame) -> tuple[dict[str, np.nd
         There is no CSV file in the folder, or two that differ in their suffix alone.
     """
     paths = sorted(path for path in Path(folder).glob("[!.]*") if path.name.lower().endswith((".csv", ".csv.gz")))
-    names = [path.name[: path.name.lower().rindex(".csv")] for path in paths]
+    names = [workspace.one_line(path.name[: path.name.lower().rindex(".csv")]) for path in paths]
     if not paths or len({*names}) < len(names):
         found = "two of one name" if paths else "none"
         raise UserError(f"{folder}: expected CSV files, one a hand-in, found {found}; name the folder that holds them")
@@ -77,8 +76,8 @@ def handed_in(folder: str | Path, labels: pd.DataFrame) -> tuple[dict[str, np.nd
         try:
             said = guests.predictions(path)
             told[name] = guests.matched(said, labels["site"], labels["year"], path.name)["reco"].to_numpy()
-        except (UserError, ProductError, OSError) as error:
-            faults[name] = " ".join(str(error).split()).replace(str(path), path.name).removeprefix(f"{path.name}: ")
+        except (UserError, OSError) as error:
+            faults[name] = workspace.told(error).replace(str(path), path.name).removeprefix(f"{path.name}: ")
     return told, faults
 
 
@@ -164,6 +163,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return out.set_index("hand-in")
 
 
+@workspace.command("helpers.publish.leaderboard")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.leaderboard", description=__doc__.splitlines()[0])
@@ -174,37 +174,33 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--level", type=float, default=0.05, help="level of the tests (default: 0.05)")
     line.add_argument("--seed", type=int, default=2021, help="seeds the draws (default: 2021)")
     options = line.parse_args(arguments)
-    try:
-        if not options.labels or not options.folder:
-            raise UserError("expected a file of labels and a folder of hand-ins, found none; give LABELS=… and DIR=…")
-        if options.draws < 100 or not 0 < options.level < 1 or options.seed < 0:
-            raise UserError("expected --draws of 100 or more, --level between 0 and 1, --seed of 0 or more; correct it")
-        labels = labels_of(options.labels)
-        told, faults = handed_in(options.folder, labels)
-        if not told:
-            name, fault = next(iter(faults.items()))
-            raise UserError(f"{options.folder}: expected hand-ins that can be scored, found none; {name}: {fault}")
-        table = board(labels, told, options.draws, options.level, options.seed)
-        wrong = pd.DataFrame({"name": list(faults), "wrong": list(faults.values())})
-        home = options.to or Book.here().build / "leaderboard"
-        with workspace.writing(home / "leaderboard.csv") as aside:
-            every = pd.concat([table, wrong]).astype({"rank": "Int64"})
-            every["name"] = every["name"].str.replace(r"^(?=[=+\-@])", "'", regex=True)  # no formula in a spreadsheet
-            every.to_csv(aside, index=False)
-        world = f"hand-ins of {Path(options.folder).resolve().name}, scored by {Path(options.labels).name}"
-        label = provenance.Label("", world, "", "", options.seed, None, *provenance.commit(workspace.ROOT))
-        provenance.put(label, "Leaderboard: predictions of RECO", home / "leaderboard.csv", "leaderboard.csv", COLUMNS)
-        places = jinja2.PackageLoader("helpers.publish", ".")
-        html = jinja2.Environment(loader=places, autoescape=True).get_template("leaderboard.html")
-        tables = {"board": shown(table), "wrong": wrong.rename(columns={"name": "hand-in", "wrong": "what is wrong"})}
-        about = {"level": options.level, "draws": options.draws, "samples": len(labels), "label": label.attributes()}
-        about |= {name: figures.table(each)._repr_html_() for name, each in tables.items()}
-        with workspace.writing(home / "index.html") as aside:
-            page = html.render(about, sites=labels["site"].nunique(), lacking=len(wrong))
-            aside.write_text(page, encoding="utf-8")
-    except (UserError, ProductError, OSError) as error:
-        print(f"helpers.publish.leaderboard: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    if not options.labels or not options.folder:
+        raise UserError("expected a file of labels and a folder of hand-ins, found none; give LABELS=… and DIR=…")
+    if options.draws < 100 or not 0 < options.level < 1 or options.seed < 0:
+        raise UserError("expected --draws of 100 or more, --level between 0 and 1, --seed of 0 or more; correct it")
+    labels = labels_of(options.labels)
+    told, faults = handed_in(options.folder, labels)
+    if not told:
+        name, fault = next(iter(faults.items()))
+        raise UserError(f"{options.folder}: expected hand-ins that can be scored, found none; {name}: {fault}")
+    table = board(labels, told, options.draws, options.level, options.seed)
+    wrong = pd.DataFrame({"name": list(faults), "wrong": list(faults.values())})
+    home = options.to or Book.here().build / "leaderboard"
+    with workspace.writing(home / "leaderboard.csv") as aside:
+        every = pd.concat([table, wrong]).astype({"rank": "Int64"})
+        every["name"] = every["name"].str.replace(r"^(?=[=+\-@])", "'", regex=True)  # no formula in a spreadsheet
+        every.to_csv(aside, index=False)
+    world = f"hand-ins of {Path(options.folder).resolve().name}, scored by {Path(options.labels).name}"
+    label = provenance.Label("", world, "", "", options.seed, None, *provenance.commit(workspace.ROOT))
+    provenance.put(label, "Leaderboard: predictions of RECO", home / "leaderboard.csv", "leaderboard.csv", COLUMNS)
+    places = jinja2.PackageLoader("helpers.publish", ".")
+    html = jinja2.Environment(loader=places, autoescape=True).get_template("leaderboard.html")
+    tables = {"board": shown(table), "wrong": wrong.rename(columns={"name": "hand-in", "wrong": "what is wrong"})}
+    about = {"level": options.level, "draws": options.draws, "samples": len(labels), "label": label.attributes()}
+    about |= {name: figures.table(each)._repr_html_() for name, each in tables.items()}
+    with workspace.writing(home / "index.html") as aside:
+        page = html.render(about, sites=labels["site"].nunique(), lacking=len(wrong))
+        aside.write_text(page, encoding="utf-8")
     print(figures.table(shown(table)))
     for name, fault in faults.items():
         print(f"not scored: {name}: {fault}")

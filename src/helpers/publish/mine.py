@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import pandas as pd
@@ -32,12 +33,15 @@ SIZES = {
     **dict.fromkeys(("kg", "kilograms"), (1.0, "kg")), **dict.fromkeys(("g", "grams", "gram"), (1e-3, "kg")),
     "mg": (1e-6, "kg"), **dict.fromkeys(("Mg", "t", "ton", "tons", "tonne", "tonnes"), (1e3, "kg")),
     "mol": (1.0, "mol"), "mmol": (1e-3, "mol"), **dict.fromkeys(("umol", "micromol"), (1e-6, "mol")),
-    "m": (1.0, "m"), "cm": (1e-2, "m"), "mm": (1e-3, "m"), **dict.fromkeys(("ha", "hectare"), (1e4, "m2")),
+    "m": (1.0, "m"), "cm": (1e-2, "m"), "mm": (1e-3, "m"),
+    **dict.fromkeys(("in", "inch", "inches"), (0.0254, "m")), **dict.fromkeys(("ha", "hectare"), (1e4, "m2")),
     **dict.fromkeys(("s", "sec", "second"), (1.0, "s")), **dict.fromkeys(("d", "day"), (86400.0, "s")),
-    **dict.fromkeys(("month", "mon"), (31557600.0 / 12, "s")),
+    **dict.fromkeys(("h", "hr", "hour"), (3600.0, "s")), **dict.fromkeys(("month", "mon"), (31557600.0 / 12, "s")),
     **dict.fromkeys(("yr", "y", "a", "year", "annum"), (31557600.0, "s")),
-    "w": (1.0, "W"), "mj": (1e6, "J"), "j": (1.0, "J"), **dict.fromkeys(("k", "kelvin"), (1.0, "K")),
-    **dict.fromkeys(("c", "degc", "celsius"), (1.0, "degC")), "%": (1e-2, ""), "percent": (1e-2, ""), "-": (1.0, ""),
+    "w": (1.0, "W"), "mj": (1e6, "J"), "j": (1.0, "J"), **dict.fromkeys(("k", "kelvin", "degk"), (1.0, "K")),
+    **dict.fromkeys(("c", "degc", "celsius", "degcelsius", "oc"), (1.0, "degC")),
+    **dict.fromkeys(("f", "degf", "fahrenheit", "degfahrenheit"), (1.0, "degF")),
+    "%": (1e-2, ""), "percent": (1e-2, ""), "-": (1.0, ""),
 }  # fmt: skip
 YEAR = 31557600.0
 CARBON = 0.012011
@@ -45,6 +49,7 @@ CARBON = 0.012011
 OF_DIOXIDE = 12.011 / 44.009
 
 FLUX = {"kg m-2 s-1": YEAR, "kg m-2": 1.0, "kg": 1.0, "mol m-2 s-1": YEAR * CARBON, "mol m-2": CARBON}
+HEAT = {"K": [1, -273.15], "degC": [1, 0], "degF": [5 / 9, -160 / 9]}
 WATER = {"m s-1": 1000 * YEAR, "m": 1000.0, "kg m-2 s-1": YEAR, "kg m-2": 1.0}
 LIGHT = {"W m-2": 1.0, "J m-2 s-1": 1.0, "J m-2": 1 / YEAR, "mol m-2 s-1": 1e6 / 4.57}
 SHARE = {"": 1.0}
@@ -60,9 +65,10 @@ def unit_of(text: str) -> tuple[float, str] | None:
     >>> [round(unit_of(f"g {of} m-2 yr-1")[0] / unit_of("g C m-2 yr-1")[0], 3) for of in ("CO2-C", "C-CO2", "CO2")]
     [1.0, 1.0, 0.273]
     """
-    text = text.translate(str.maketrans("⁻⁰¹²³−µμ₂", "-0123-uu2")).replace("°", "deg")
+    text = text.translate(str.maketrans("⁻⁰¹²³−µμ₂", "-0123-uu2"))
+    text = re.sub("[°º]", "deg", text.replace("℃", "degC").replace("℉", "degF"))
     text = re.sub(r"CO2[-\s]?C(?![A-Za-z])|C[-\s]?CO2", "C", text).replace("CO2", "dioxide")  # the first two are carbon
-    text = re.sub(r"\bdeg\.?\s*", "deg", text)
+    text = re.sub(r"(?i)\bdeg(rees?)?[.\s_]*", "deg", text)
     size, powers, first = 1.0, Counter(), True
     tokens = re.findall(
         r"%|(?<!\S)-(?!\S)|[A-Za-z]+|[-+]?\d+|[^\sA-Za-z\d]", re.sub(r"[/*·.^_()\[\]{}]|\bper\b", " ", text)
@@ -71,6 +77,8 @@ def unit_of(text: str) -> tuple[float, str] | None:
         glued = re.fullmatch(r"(k?g|Mg|mg|t|u?mol|mmol)(C|c|dioxide)?", token)
         if glued and glued[2]:
             token, size = glued[1], size * (OF_DIOXIDE if glued[2] == "dioxide" and "mol" not in token else 1)
+        if first and token.isdigit() and token != "1":  # 0.1 degC, 10^3 kg: nobody knows what is meant
+            return None
         if re.fullmatch(r"[-+]?\d+", token) or (not first and token in ("C", "dioxide", "carbon", "photons")):
             size *= OF_DIOXIDE if token == "dioxide" and "kg" in powers else 1
             continue
@@ -126,7 +134,8 @@ CATALOGUE = {
     "nee_qc": Known("neevutrefqc nee(vut|cut)(ref)?qc neeqc[fc]? qc quality(flag)? qcflag", SHARE),
     "mat": Known("ta mat t tair airt(emp)? (air)?temp(erature)? temperature(air)?"),
     "map": Known("p map prec(ip(itation)?)? rain(fall)? ppt", WATER,
-                 (("mm yr-1", 130, 6000), ("mm month-1", 8, 150), ("mm d-1", 0.4, 12), ("m yr-1", 0.1, 5))),
+                 (("mm yr-1", 130, 6000), ("mm month-1", 8, 150), ("mm d-1", 0.4, 12), ("m yr-1", 0.1, 5),
+                  ("cm yr-1", 15, 129))),
     "par": Known("ppfd(in)? par photon(s|flux)? photosyntheticallyactiveradiation", LIGHT, PHOTONS),
     "shortwave": Known("sw(in)? shortwave(in|down|radiation)? rg fsd swdown solar(radiation)? globalradiation", LIGHT,
                        SUN_GUESSES),
@@ -203,22 +212,41 @@ def numbers(table: pd.DataFrame, column: str) -> np.ndarray | None:
     return values if np.isfinite(values).any() else None
 
 
-def candidates(table: pd.DataFrame, name: str, known: Known) -> list[tuple[str, str]]:
-    """Return the columns that may be a variable, the preferred first, each with the unit that its name tells."""
-    found, fitting = [], ("K", "degC") if name == "mat" else known.units or ()
+def candidates(table: pd.DataFrame, name: str, known: Known, *, by_name: bool = False) -> list[tuple[str, str]]:
+    """Return the columns that may be a variable, the preferred first, each with the unit that its name tells.
+
+    Those that should hold numbers, and don't, are among them only if their names alone are asked for.
+    """
+    found, fitting = [], HEAT if name == "mat" else known.units or ()
     for column in table:
         # a unit in brackets is one, whether or not it fits; the tail of a name, only where it does: TA_F_DAY, RECO_DT
         bracket = column.rstrip().endswith((")", "]", "}"))
-        read = [(head, unit) for head, unit in variants(column) if bracket or not unit or unit_of(unit)[1] in fitting]
+        read = [
+            (head, unit)
+            for head, unit in variants(column)
+            # TA_F is a filled series, and temp_degF one in Fahrenheit
+            if bracket or not unit or (unit_of(unit)[1] in fitting and unit.lower() != "f")
+        ]
         ranks = [
             (rank, len(column), column, unit)
             for rank, pattern in enumerate(known.names.split())
             for head, unit in read
             if re.fullmatch(pattern, head)
         ]
-        if ranks and (name in ("site", "igbp") or numbers(table, column) is not None):
+        if ranks and (by_name or name in ("site", "igbp") or numbers(table, column) is not None):
             found.append(min(ranks))
     return [(column, unit) for *_, column, unit in sorted(found)]
+
+
+def refuse(table: pd.DataFrame, where: object, name: str, column: str) -> NoReturn:
+    """Say which cell of a column keeps it from being a variable."""
+    place = f"{where}: {name}"
+    if name in PLACES:
+        site_table.column_of(table, place, name, column)
+    site_table.numbers_of(table, place, column)
+    row, cell = table.index[0], table[column].iloc[0]
+    found = f"found gaps alone, {cell!r} in row {row}"
+    raise UserError(f"{place}: column {column!r}: expected numbers, {found}; correct it, or give another one a name")
 
 
 def by_content(table: pd.DataFrame, name: str, taken: set[str]) -> str | None:
@@ -247,12 +275,14 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
     middle, most = float(np.nanmedian(values)), float(np.nanmax(values))
     parsed = unit_of(stated) if stated else None
     if name == "mat":
-        stated = parsed[1] if parsed and parsed[1] in ("K", "degC") else ""
-        unit = stated or ("K" if middle > 200 else "degC")
-        if not -40 < middle - 273.15 * (unit == "K") < 45:
-            raise UserError(f"its median, {middle:.4g}, is no annual temperature in {stated or 'degC or K'}")
+        if stated and not (parsed and parsed[0] == 1 and parsed[1] in HEAT):
+            raise UserError(f"its unit {stated!r} is none of temperature that is known ({', '.join(HEAT)})")
+        unit = parsed[1] if stated else "K" if middle > 200 else "degC"
+        factor, added = HEAT[unit]
+        if not -40 < factor * middle + added < 45:
+            raise UserError(f"its median, {middle:.4g}, is no annual temperature in {unit if stated else 'degC or K'}")
         how = ("sure", "stated") if stated else ("likely", f"by its median, {middle:.4g}")
-        return unit, [1, -273.15] if unit == "K" else 1.0, *how
+        return unit, HEAT[unit] if added else 1.0, *how
     if known.units is SHARE:
         factor = parsed[0] if parsed and parsed[1] == "" else 1.0
         if name != "lai" and most * factor > 1.001:
@@ -273,6 +303,10 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
                 return stated, float(f"{factor:.6g}"), "likely", "stated, and taken as of carbon, which it doesn't name"
             return stated, float(f"{factor:.6g}"), "sure", "stated"
         raise UserError(f"stated is {stated!r}, which would make its median {middle * factor / sizes[unit]:.4g} {unit}")
+    if known.units is FLUX and re.search(
+        "[A-Za-z]", stated
+    ):  # all hangs on it, so that it is not for the median to say
+        raise UserError(f"stated is {stated!r}, which is no unit of it that is known")
     fits = [unit for unit, low, high in known.guesses if low <= middle <= high]
     if not fits or (len(fits) > 1 and name in ("reco", "reco_dt")):
         fitting = f"its median, {middle:.4g}, fits {' and '.join(fits) or 'no unit that is known'}"
@@ -290,7 +324,7 @@ class Taken:
     unknown: list[str]
 
 
-def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> Taken:
+def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str], where: object = "the table") -> Taken:
     """Find out which column is which variable, and in which unit.
 
     Parameters
@@ -299,13 +333,15 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
         As `site_table.rows` gives it.
     names, units : dict of str to str
         What the user says: the column, and the unit, of a variable.
+    where : object
+        What errors call the table.
 
     Raises
     ------
-    UserError
+    UserError, ProductError
         What the book cannot do without is not there, or its unit cannot be told.
     """
-    found, said = {}, []
+    found, said, broken = {}, [], {}
     of_row = table.attrs.get("units", {})
     for name in [*CATALOGUE, *(name for name in names if name not in CATALOGUE)]:
         known = CATALOGUE.get(name, Known(""))
@@ -316,6 +352,10 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
         elif names[name] not in table:
             raise UserError(f"--names {name}: column {names[name]!r} is not there; the table has {', '.join(table)}")
         if not several:
+            for column, _ in candidates(table, name, known, by_name=True):
+                if column not in taken and name != "year":  # which may be told by what another one holds
+                    broken[name] = column
+                    break
             continue
         column, unit = several[0]
         sure, why = ("sure", "as you say") if name in names else ("sure", "by its name")
@@ -329,11 +369,20 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
         if name not in found and (column := by_content(table, name, taken)):
             found[name] = Column(name, column, sure="guess", why="by what it holds")
             said.append(f"{name}: took {shown(column)} by what it holds; for another one: NAMES='{name}=COLUMN'")
+    for name, column in broken.items():
+        if name in (*PLACES, "reco"):
+            refuse(table, where, name, column)
+        try:
+            refuse(table, where, name, column)
+        except (ProductError, UserError) as error:
+            said.append(f"{error}; left out until then")
     if "reco" not in found and "reco_dt" in found:
         found["reco"] = Column(**vars(found.pop("reco_dt")) | {"name": "reco"})
         said.append("reco: the table has the day-time estimate alone; where a page says night-time, read day-time")
     for name in (*PLACES, "reco"):
         if name not in found:
+            for column, _ in candidates(table, name, CATALOGUE[name], by_name=True):
+                refuse(table, where, name, column)
             made = " (GPP less the uptake NEP, or GPP + NEE, is RECO: add such a column)" if name == "reco" else ""
             raise UserError(
                 f"{name}: expected a column, found none that is called so{made}; say which: NAMES='{name}=COLUMN'"
@@ -352,7 +401,7 @@ def take(table: pd.DataFrame, names: dict[str, str], units: dict[str, str]) -> T
             raise UserError(f"--units {name}: {units[name]!r} is no unit that is known; write it as 'g C m-2 yr-1'")
         values = numbers(table, one.column)
         if values is None:
-            raise UserError(f"{name}: expected numbers in column {shown(one.column)}, found other cells; correct it")
+            refuse(table, where, name, one.column)
         stated = one.unit
         try:
             one.unit, one.factor, sure, why = unit_by(known, name, stated, values)
@@ -570,7 +619,7 @@ def _write(book: Book, given: argparse.Namespace) -> None:
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         table = site_table.rows(source)
-    taken = take(table, _pairs(given.names, "--names"), _pairs(given.units, "--units"))
+    taken = take(table, _pairs(given.names, "--names"), _pairs(given.units, "--units"), source)
     with warnings.catch_warnings(record=True) as more:
         warnings.simplefilter("always")
         usable, predictors = whole(source, taken)
@@ -608,6 +657,7 @@ def _write(book: Book, given: argparse.Namespace) -> None:
     print(f"wrote {path}; look at it, then: make book PROFILE={given.to}")
 
 
+@workspace.command("helpers.publish.mine")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.mine", description=__doc__.splitlines()[0])
@@ -617,11 +667,7 @@ def main(arguments: list[str] | None = None) -> int:
     line.add_argument("--units", nargs="+", default=[], metavar="VARIABLE=UNIT", help='reco="t C ha-1 yr-1"')
     line.add_argument("--to", default="mine", metavar="PROFILE", help="name of the profile (default: mine)")
     given = line.parse_args(arguments)
-    try:
-        _write(Book.here(), given)
-    except (UserError, ProductError, OSError) as error:
-        print(f"helpers.publish.mine: {shown(' '.join(str(error).split()))}", file=sys.stderr)
-        return 2
+    _write(Book.here(), given)
     return 0
 
 

@@ -1,8 +1,8 @@
 """Keep what runs on real data gave as aggregates in ``data/measured``: ``python -m helpers.run.measured``.
 
 Each file is one artefact of a run, or with ``--trends`` what the tests of chapter 11 find on yearly maps, under a head
-of three comment lines: the date, the commit and the commands. It is only written when nothing in the tree is changed
-and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
+of comment lines: the date, the commit, the commands and the digest of the table. It is only written when nothing in the
+tree is changed and no chapter is stale, so that the commit names what ran, and never from a run on a made planet.
 
 With ``--lags`` it keeps how often each protocol of chapter 9 finds a lag in made worlds. No number of a made world may
 stand beside real ones, so that file goes to ``data/made``. Pages read these files by `helpers.reported.aggregates`.
@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,11 +22,12 @@ import xarray as xr
 from tqdm import tqdm
 
 from helpers.demo import lag_power
+from helpers.reported import DIGEST, digest
 from helpers.run import __main__ as runner
 from helpers.run.chapters import Book, UserError
 from helpers.space import regions
 from helpers.stats import significance
-from helpers.workspace import DATA, ROOT, Workspace, artefacts, writing
+from helpers.workspace import DATA, ROOT, Workspace, artefacts, command, writing
 
 FOLDER = DATA / "measured"
 MADE = DATA / "made"
@@ -79,10 +80,11 @@ def write(ws: Workspace, head: Mapping[str, str], chapters: Collection[str], fol
 
 
 def write_table(path: Path, head: Mapping[str, str], table: pd.DataFrame, digits: int = 6) -> Path:
-    """Write one table, its numbers in so many digits, under its head."""
+    """Write one table, its numbers in so many digits, under its head and its digest."""
     with writing(path) as new:
-        lines = "".join(f"# {key}: {value}\n" for key, value in head.items())
-        new.write_text(lines + table.to_csv(index=False, float_format=f"%.{digits}g"), encoding="utf-8")
+        body = table.to_csv(index=False, float_format=f"%.{digits}g", lineterminator="\n")
+        lines = "".join(f"# {key}: {value}\n" for key, value in {**head, DIGEST: digest(body)}.items())
+        new.write_text(lines + body, encoding="utf-8")
     return path
 
 
@@ -152,6 +154,7 @@ def check_fresh(todo: runner.Plan) -> None:
             raise UserError(f"{chapter.stem}: stale ({why}); run python -m helpers.run --profile {name} first")
 
 
+@command("helpers.run.measured")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     parser = argparse.ArgumentParser(
@@ -178,17 +181,8 @@ def main(arguments: list[str] | None = None) -> int:
         check_fresh(todo)
         return write(Workspace(chosen.profile), above, {chapter.stem for chapter in todo.only})
 
-    return report("helpers.run.measured", work)
-
-
-def report(command: str, work: Callable[[], list[Path]]) -> int:
-    """Do the work, and print the files that it wrote; return 0, or 2 with a line on what the user can mend."""
-    try:
-        for path in work():
-            print(path.relative_to(ROOT))
-    except (UserError, OSError) as error:
-        print(f"{command}: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    for path in work():
+        print(path.relative_to(ROOT))
     return 0
 
 

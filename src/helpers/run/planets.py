@@ -25,7 +25,7 @@ from helpers.run.chapters import Book, UserError
 from helpers.run.staleness import of_value
 from helpers.space import regions
 from helpers.stats import trends
-from helpers.workspace import ROOT, RUNNER, Workspace, locked, writing
+from helpers.workspace import ROOT, RUNNER, Workspace, command, locked, writing
 
 PROFILE = "planets"
 
@@ -95,7 +95,11 @@ def one(kind: str, seed: int, outputs: Path, code: str) -> pd.DataFrame:
     """
     name = f"{kind.replace(' ', '_')}-{seed}"
     kept, home = outputs / f"{name}.csv", outputs / name
-    if not kept.exists() or pd.read_csv(kept).code.iloc[0] != code:
+    try:
+        done = kept.exists() and pd.read_csv(kept).code.iloc[0] == code
+    except (ValueError, AttributeError, IndexError):  # no table, or another one
+        done = False
+    if not done:
         settings = [f"seed={seed}", *KINDS[kind]]
         command = [sys.executable, "-m", "helpers.run", "--profile", PROFILE, "--no-pages", "--set", *settings]
         alone = os.environ | {"RECO_OUTPUTS": str(home), "OMP_NUM_THREADS": "1", tasks.SCHEDULER: ""}
@@ -136,6 +140,7 @@ def summary(scored: pd.DataFrame) -> pd.DataFrame:
     return by[means].mean().assign(rows=by.size()).reset_index()[["planets", "quantity", "rows", *means]]
 
 
+@command("helpers.run.planets")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     parser = argparse.ArgumentParser(prog="python -m helpers.run.planets", description=__doc__.split("\n")[0])
@@ -153,23 +158,20 @@ def main(arguments: list[str] | None = None) -> int:
     outputs = book.folder("planets")  # a planet's own run always has a folder
     outputs.mkdir(parents=True, exist_ok=True)
 
-    def work() -> list[Path]:
-        where, others = chapters.scheduler(chapters.load(book, PROFILE), chosen.overrides)
-        for text in others:
-            raise UserError(f"--set {text}: expected {cluster.NAME}=WHERE, found another name; a planet's are in KINDS")
-        head = {} if chosen.dry else measured.head(f"python -m helpers.run.planets --planets {chosen.planets}")
-        sources = [
-            path for kind in ("src/**/*.py", "notebooks/*.ipynb", "notebooks/**/*.yml") for path in ROOT.glob(kind)
-        ]
-        code = head.get("commit") or of_value([path.read_text(encoding="utf-8") for path in sorted(sources)])
-        jobs = [(kind, FIRST + k) for k, kind in enumerate(kinds)]
-        with cluster.at_work(where, outputs):
-            scored = list(tasks.each(lambda job: one(*job, outputs, code), jobs, progress="planets"))
-        table = summary(pd.concat(scored))
-        print(table[table.planets == "all"].round(2).to_string(index=False))
-        return [] if chosen.dry else [measured.write_table(measured.MADE / TABLE, head, table, digits=4)]
-
-    return measured.report("helpers.run.planets", work)
+    where, others = chapters.scheduler(chapters.load(book, PROFILE), chosen.overrides)
+    for text in others:
+        raise UserError(f"--set {text}: expected {cluster.NAME}=WHERE, found another name; a planet's are in KINDS")
+    head = {} if chosen.dry else measured.head(f"python -m helpers.run.planets --planets {chosen.planets}")
+    sources = [path for kind in ("src/**/*.py", "notebooks/*.ipynb", "notebooks/**/*.yml") for path in ROOT.glob(kind)]
+    code = head.get("commit") or of_value([path.read_text(encoding="utf-8") for path in sorted(sources)])
+    jobs = [(kind, FIRST + k) for k, kind in enumerate(kinds)]
+    with cluster.at_work(where, outputs):
+        scored = list(tasks.each(lambda job: one(*job, outputs, code), jobs, progress="planets"))
+    table = summary(pd.concat(scored))
+    print(table[table.planets == "all"].round(2).to_string(index=False))
+    if not chosen.dry:
+        print(measured.write_table(measured.MADE / TABLE, head, table, digits=4).relative_to(ROOT))
+    return 0
 
 
 if __name__ == "__main__":

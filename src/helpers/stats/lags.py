@@ -409,10 +409,16 @@ def verdict(lag: pd.DataFrame, power: pd.DataFrame, level: float = 0.05) -> pd.D
     counts = power.set_index(["protocol", "planted", "back"])[["found", "worlds"]].sort_index()
     rows = []
     for question, protocol, score, model, reference, asked, back in QUESTIONS:
-        row = at.loc[(protocol, score, "none", model, reference)]
-        placebo = at.loc[(protocol, score, "coming year", COMING, "none" if reference == "none" else "CNN1")]
-        worth = ["{found:.0f} of {worlds:.0f}".format(**counts.loc[(asked, planted, back)]) if asked else ""
-                 for planted in (PLANTED[back + 1], PLANTED[0])]  # fmt: skip
+        try:
+            row = at.loc[(protocol, score, "none", model, reference)]
+            placebo = at.loc[(protocol, score, "coming year", COMING, "none" if reference == "none" else "CNN1")]
+            worth = ["{found:.0f} of {worlds:.0f}".format(**counts.loc[(asked, planted, back)]) if asked else ""
+                     for planted in (PLANTED[back + 1], PLANTED[0])]  # fmt: skip
+        except KeyError as error:
+            raise ValueError(
+                f"lag, lag_power: expected rows of {protocol}, {score}, {model} against {reference}, their placebo and "
+                f"worlds of {asked or 'none'}, found none of {error}; make these tables anew"
+            ) from None
         name = f"{model} over {reference}" if score != "slope" else model
         said = _word(row, placebo, score == "slope", level)
         rows.append((question, name, row.gain, row.low, row.high, placebo.gain, placebo.p, said, *worth))
