@@ -303,9 +303,8 @@ def unit_by(known: Known, name: str, stated: str, values: np.ndarray) -> tuple[s
                 return stated, float(f"{factor:.6g}"), "likely", "stated, and taken as of carbon, which it doesn't name"
             return stated, float(f"{factor:.6g}"), "sure", "stated"
         raise UserError(f"stated is {stated!r}, which would make its median {middle * factor / sizes[unit]:.4g} {unit}")
-    if known.units is FLUX and re.search(
-        "[A-Za-z]", stated
-    ):  # all hangs on it, so that it is not for the median to say
+    # all hangs on a flux, so that what somebody states is not for the median to overrule
+    if known.units is FLUX and re.search("[A-Za-z]", stated):
         raise UserError(f"stated is {stated!r}, which is no unit of it that is known")
     fits = [unit for unit, low, high in known.guesses if low <= middle <= high]
     if not fits or (len(fits) > 1 and name in ("reco", "reco_dt")):
