@@ -86,7 +86,7 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
         ("common: &all {seed: 1}\n01_first: *all", (), "found an alias; write out what it stands for"),
         ("common: &all {sizes: *all}", (), "found an alias"),
         ("common: {names: " + 40 * "[" + 40 * "]" + "}", (), "found more than 32 levels"),
-        ("# " + 2**20 * "x", (), "found 1048578 characters"),
+        ("# " + 2**20 * "x", (), "found more than 1048576 characters"),
         ("chapters: []", (), "chapters: expected at least one, found none"),
         ("[]", (), "expected names and values, found list"),
         ("false", (), "expected names and values, found bool"),
@@ -112,6 +112,13 @@ def test_a_profile_that_is_not_there_is_named_with_those_that_are(book):
     for name in ("demoo", "../tiny"):
         with pytest.raises(UserError, match="there is no profile .* the profiles are tiny"):
             chapters.load(book, name)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc", "/no/such/file"])
+def test_a_profile_that_is_no_plain_file_is_refused(book, target):
+    (book.notebooks / "profiles" / "trial.yml").symlink_to(target)
+    with pytest.raises(UserError, match="trial.yml: expected YAML, found .*(no plain file|No such file)"):
+        chapters.load(book, "trial")
 
 
 def test_paths_outside_are_found_from_the_book_and_variables_filled_in(book, monkeypatch):

@@ -322,7 +322,7 @@ def load(book: Book, name: str) -> Profile:
         known = ", ".join(known) or "none"
         raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
     try:
-        content = strict.load(path.read_text(encoding="utf-8"))
+        content = strict.read(path)
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     content = {} if content is None else content  # a file with comments alone

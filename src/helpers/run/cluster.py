@@ -63,7 +63,7 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
     if not there:
         raise UserError(f"{NAME}: expected tcp://host:port or a YAML file of a queue, found no file {path}; correct it")
     try:
-        content = strict.load(path.read_text(encoding="utf-8"))
+        content = strict.read(path)
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict) or set(content) != {"jobs", "jobqueue"}:
