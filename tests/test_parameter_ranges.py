@@ -190,6 +190,7 @@ def test_names_to_choose_from_are_those_that_the_code_knows():
         ("03", {"average_last": 2001}, "expected average_last <= iterations"),
         ("09", {"average_last": 251}, "expected average_last <= lag_iterations"),
         ("08", {"network_deals": 11}, "expected network_deals <= ladder_deals"),
+        ("08", {"train_parts": 13}, r"expected train_parts <= 4 \* test_parts, found train_parts 13, test_parts 3"),
         ("11", {"block": 10}, r"expected 2 \* block <= 01.last_year - 01.first_year \+ 1, found block 10"),
         ("13", {"confidence": 0.8}, "expected confidence = 11.confidence, found confidence 0.8, 11.confidence 0.9"),
     ],
@@ -204,6 +205,16 @@ def test_a_relation_is_let_go_of_where_it_says_so():
     settings("01_data_preparation", "resolution", 0.5)
     free = {"data_folder": "x", "resolution": 0.05}
     assert resolved("01_data_preparation", free)["01_data_preparation"].values["resolution"] == 0.05
+
+
+@pytest.mark.parametrize("chapter", [c for c in CHAPTERS if "data_driven" in c.parameters], ids=lambda c: c.stem)
+def test_a_model_that_nobody_has_is_refused_where_the_models_are_read(chapter):
+    (said,) = [
+        n for tree in chapter.trees for n in tree.body if isinstance(n, ast.Assert) and "data_driven" in ast.unparse(n)
+    ]
+    known = said.test.comparators[0].args[0].id
+    for names, holds in ((["A"], True), ([], True), (["A", "zzz"], False)):
+        assert eval(ast.unparse(said.test), {"data_driven": names, known: ["A", "B"]}) is holds
 
 
 # --- a chapter that is run by hand

@@ -427,7 +427,7 @@ def configured(folder: str | Path | None, wanted: Mapping[str, Iterable[str]] | 
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
             known = ", ".join(there) or "none"
             raise ProductError(
-                f"process_models: {name}: expected some of {known}, as lie in {place}, found {missing[0]!r}; name these"
+                f"process_models: {name}: expected models of {place} ({known}), found {missing[0]!r}; correct it"
             )
         for model in (wanted or {}).get(name, there):
             if model in chosen:

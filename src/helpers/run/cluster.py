@@ -24,13 +24,13 @@ from helpers.workspace import UserError, aside
 
 NAME = "dask_scheduler"
 
-ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+/?")
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:(\d+)/?")
 
 
 def check(where: str) -> None:
     """Raise UserError unless ``where`` is empty, the address of a scheduler, or a file that describes a queue."""
     if "://" in where:
-        if not ADDRESS.fullmatch(where):
+        if not (found := ADDRESS.fullmatch(where)) or not 0 < int(found[2][:6]) < 2**16:
             raise UserError(f"{NAME}: expected an address like tcp://host:8786, found {where!r}; correct it")
     elif where:
         described(Path(where))
