@@ -129,6 +129,7 @@ SAID = {
     "09.curve_scales": [[6, 3], [3, 3], [0, 3], [3, 61]],
     "10.years_inside": [2.0, 0.0],
     "11.draws": [1],
+    "11.judge": ["mean", "site's own mean"],
     "11.use_efficiencies": [[], [0.4, 0.4], [1.5]],
     "11.memories": [[1.0]],
     "16.workers": [[8, 1], [1]],
