@@ -129,6 +129,7 @@ SAID = {
     "09.curve_scales": [[6, 3], [3, 3], [0, 3], [3, 61]],
     "10.years_inside": [2.0, 0.0],
     "11.draws": [1],
+    "11.judge": ["mean", "site's own mean"],
     "11.use_efficiencies": [[], [0.4, 0.4], [1.5]],
     "11.memories": [[1.0]],
     "16.workers": [[8, 1], [1]],
@@ -185,9 +186,12 @@ def test_names_to_choose_from_are_those_that_the_code_knows():
         ("01", {"resolution": 0.05}, "expected 0.25 <= resolution unless data_folder, found resolution 0.05"),
         ("02", {"min_reco": 6000.0}, "expected min_reco < max_reco, found min_reco 6000.0, max_reco 5000.0"),
         ("02", {"channels": ["mat", "zzz"]}, "expected channels within mat, map"),
+        ("02", {"climate_table": "x.csv"}, "expected climate_table needs towers_table, found climate_table "),
+        ("04", {"validation_models": {"A": "a"}}, "expected validation_models needs validation_table"),
         ("03", {"average_last": 2001}, "expected average_last <= iterations"),
         ("09", {"average_last": 251}, "expected average_last <= lag_iterations"),
         ("08", {"network_deals": 11}, "expected network_deals <= ladder_deals"),
+        ("08", {"train_parts": 13}, r"expected train_parts <= 4 \* test_parts, found train_parts 13, test_parts 3"),
         ("11", {"block": 10}, r"expected 2 \* block <= 01.last_year - 01.first_year \+ 1, found block 10"),
         ("13", {"confidence": 0.8}, "expected confidence = 11.confidence, found confidence 0.8, 11.confidence 0.9"),
     ],
@@ -202,6 +206,57 @@ def test_a_relation_is_let_go_of_where_it_says_so():
     settings("01_data_preparation", "resolution", 0.5)
     free = {"data_folder": "x", "resolution": 0.05}
     assert resolved("01_data_preparation", free)["01_data_preparation"].values["resolution"] == 0.05
+
+
+@pytest.mark.parametrize("chapter", [c for c in CHAPTERS if "data_driven" in c.parameters], ids=lambda c: c.stem)
+def test_a_model_that_nobody_has_is_refused_where_the_models_are_read(chapter):
+    (said,) = [
+        n for tree in chapter.trees for n in tree.body if isinstance(n, ast.Assert) and "data_driven" in ast.unparse(n)
+    ]
+    known = said.test.comparators[0].args[0].id
+    for names, holds in ((["A"], True), ([], True), (["A", "zzz"], False)):
+        assert eval(ast.unparse(said.test), {"data_driven": names, known: ["A", "B"]}) is holds
+
+
+# --- a chapter that is run by hand
+
+
+def by_hand(stem, *lines, **values):
+    """Check a chapter as its first code cell does where somebody has run its parameters cell, and then more lines."""
+    cell = next(c.source for c in BY_NUMBER[stem[:2]].code if "parameters" in c.metadata.get("tags", []))
+    names = {"In": ["", cell, *lines]}
+    exec(cell, names)
+    names |= values
+    ranges.check(stem, names)
+    return names
+
+
+def test_a_chapter_that_is_run_by_hand_checks_its_parameters(monkeypatch):
+    monkeypatch.delenv(workspace.RUNNER, raising=False)
+    wrong = {
+        "06_trends.alpha: expected a number 0.001 to 0.5, found 2.0; correct it": ("06_trends", {"alpha": 2.0}),
+        "06_trends.seed: expected a whole number": ("06_trends", {"seed": "7"}),
+        "02_site_sampling: expected min_reco < max_reco, found": ("02_site_sampling", {"min_reco": 9e3}),
+        "12_real_land.grids_file: expected a path, found none": ("12_real_land", {}),
+    }
+    for words, (stem, values) in wrong.items():
+        with pytest.raises(UserError, match=f"^{re.escape(words)}"):
+            by_hand(stem, **values)
+    assert type(by_hand("01_data_preparation", resolution=1)["resolution"]) is float
+    by_hand("13_numbers", confidence=0.8)  # which is another chapter's matter
+    own = 'profile: str = "demo"  # here (a name)\nalpha: float=2.0 # as I like it (0 to 3)\nseed = 1.5'
+    by_hand("06_trends", own, alpha=2.0, seed=1.5)
+    ranges.check("99_mine", {"In": ["", own], "profile": "demo", "alpha": 1.0})
+    ranges.check("06_trends", {"alpha": 2.0})  # no notebook
+    monkeypatch.setenv(workspace.RUNNER, "1")
+    by_hand("06_trends", alpha=2.0)
+
+
+def test_each_chapter_does_so_in_its_first_cell_below_the_parameters():
+    for chapter in CHAPTERS:
+        below = next(k for k, cell in enumerate(chapter.code, 1) if "parameters" in cell.metadata.get("tags", []))
+        calls = [line for line in chapter.code[below].source.splitlines() if not re.match(r"(from|import) |$", line)]
+        assert calls[0] == f'ranges.check("{chapter.stem}", globals())'
 
 
 # --- the grammar

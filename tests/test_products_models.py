@@ -300,8 +300,11 @@ def test_models_of_the_folder_or_those_named(native, tmp_path_factory):
 def test_a_model_that_is_unknown_or_of_two_products_is_refused(native):
     with pytest.raises(ProductError, match="among mstmip, trendy"):
         configured(native, {"cmip": ["A"]})
-    with pytest.raises(ProductError, match="process model 'Z', found A, B"):
+    with pytest.raises(ProductError, match=r"process_models: mstmip: expected .* \(A, B\), found 'Z'"):
         configured(native, {"mstmip": ["Z"]})
+    with pytest.raises(ProductError, match="process_models: expected none without a data_folder, found mstmip; give"):
+        configured(None, {"mstmip": ["A"]})
+    assert configured(None) == {}
     (native / "trendy" / "A_S3_ra.nc").touch()
     with pytest.raises(ProductError, match="A is in mstmip and in trendy; name the models of one of them"):
         configured(native)

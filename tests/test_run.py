@@ -218,7 +218,11 @@ def test_what_is_not_declared_is_neither_read_nor_written(mini, made_once, call,
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["--set", "factor=x"], "expected a number -9 to 9, found 'x'"), (["--what"], "unrecognized arguments: --what")],
+    [
+        (["--set", "factor=x"], "expected a number -9 to 9, found 'x'"),
+        (["--what"], "unrecognized arguments: --what"),
+        (["--at-once", "1", "--at-once", "2"], "argument --at-once: given twice; keep one"),
+    ],
 )
 def test_a_mistake_is_one_line_and_status_2(mini, arguments, message):
     done = mini.run(*arguments)

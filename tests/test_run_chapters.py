@@ -58,6 +58,8 @@ def test_each_layer_goes_over_the_one_before(book):
     assert [chosen[s].values["seed"] for s in ("01_first", "02_second")] == [4, 4]
     assert [chosen[s].values["rate"] for s in ("01_first", "02_second")] == [0.2, 1.0]
     assert resolve(book, text, "02_second.seed=9")["01_first"].values["seed"] == 3
+    chosen = resolve(book, text, "02.seed=9", "seed=4")
+    assert [chosen[s].values["seed"] for s in ("01_first", "02_second")] == [4, 9], "that for one, in whatever order"
     assert resolve(book, "01_first: {seed: 1, rate: 1}\n")["01_first"].changed == {"profile": "trial", "rate": 1.0}
 
 
@@ -84,13 +86,15 @@ def test_a_value_on_the_command_line_is_read_as_the_parameters_type(book):
         ("common: &all {seed: 1}\n01_first: *all", (), "found an alias; write out what it stands for"),
         ("common: &all {sizes: *all}", (), "found an alias"),
         ("common: {names: " + 40 * "[" + 40 * "]" + "}", (), "found more than 32 levels"),
-        ("# " + 2**20 * "x", (), "found 1048578 characters"),
+        ("# " + 2**20 * "x", (), "found more than 1048576 characters"),
         ("chapters: []", (), "chapters: expected at least one, found none"),
         ("[]", (), "expected names and values, found list"),
         ("false", (), "expected names and values, found bool"),
         ("common: {seed: 020}", (), "found the number '020', which YAML reads to another base"),
         ("", ("sizes={a: 1, a: 2}",), "found the key 'a' twice; keep one"),
         ("", ("seed",), "--set seed: expected name=value"),
+        ("", ("seed=1", "batch=2", "seed=1"), "--set seed=1: seed is given twice; keep one"),
+        ("", ("01.seed=1", "01_first.seed=2"), "--set 01_first.seed=2: 01_first.seed is given twice; keep one"),
         ("", ("profile=x",), "chosen by --profile x"),
         ("common: {site_table: no.csv}", (), "01_first.site_table: expected a file, found nothing at"),
         ("common: {native_folder: '${NOT_SET_HERE}/x'}", (), "needs the variable NOT_SET_HERE, which is not set"),
@@ -108,6 +112,13 @@ def test_a_profile_that_is_not_there_is_named_with_those_that_are(book):
     for name in ("demoo", "../tiny"):
         with pytest.raises(UserError, match="there is no profile .* the profiles are tiny"):
             chapters.load(book, name)
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/etc", "/no/such/file"])
+def test_a_profile_that_is_no_plain_file_is_refused(book, target):
+    (book.notebooks / "profiles" / "trial.yml").symlink_to(target)
+    with pytest.raises(UserError, match="trial.yml: expected YAML, found .*(no plain file|No such file)"):
+        chapters.load(book, "trial")
 
 
 def test_paths_outside_are_found_from_the_book_and_variables_filled_in(book, monkeypatch):
@@ -183,3 +194,17 @@ def test_a_damaged_notebook_is_named(book):
     path.write_text(path.read_text()[:100])
     with pytest.raises(UserError, match="02_second.ipynb: expected a Jupyter notebook"):
         chapters.discover(book.notebooks)[1].notebook  # noqa: B018
+
+
+def test_a_device_that_is_not_there_is_named(book, monkeypatch):
+    chosen = {
+        "01_first": chapters.Settings({"device": "cuda"}, {}, {}, {}, ()),
+        "03_third": chapters.Settings({}, {}, {}, {}, ()),
+    }
+    running = [c for c in chapters.discover(book.notebooks) if c.stem in chosen]
+    monkeypatch.setattr("torch.empty", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("no NVIDIA driver")))
+    with pytest.raises(UserError, match="^01_first.device: expected cpu, or cuda where .*, found 'cuda'; choose cpu"):
+        chapters.check_devices(running, chosen)
+    monkeypatch.undo()
+    chosen["01_first"].values["device"] = "cpu"
+    chapters.check_devices(running, chosen)

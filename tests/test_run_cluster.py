@@ -51,6 +51,8 @@ def test_no_chapter_is_stale_for_where_it_runs(mini):
     [
         ("dask_scheduler=host:8786", "expected tcp://host:port or a YAML file of a queue, found no file"),
         ("dask_scheduler=tcp://host", "dask_scheduler: expected an address like tcp://host:8786, found 'tcp://host'"),
+        ("dask_scheduler=tcp://host:65536", "expected an address like tcp://host:8786, found 'tcp://host:65536'"),
+        ("dask_scheduler=tcp://a:1 dask_scheduler=tcp://a:1", "dask_scheduler is given twice; keep one"),
         ("dask_scheduler=http://host:80", "expected an address like tcp://host:8786, found 'http://host:80'"),
         ("dask_scheduler", "--set dask_scheduler: expected dask_scheduler=tcp://host:port, found no '='"),
         ("03.dask_scheduler=tcp://a:1", "there is no parameter 'dask_scheduler'"),
@@ -58,7 +60,7 @@ def test_no_chapter_is_stale_for_where_it_runs(mini):
 )
 def test_what_is_no_place_to_work_is_refused_before_anything_runs(mini, text, message):
     with pytest.raises(UserError, match=message):
-        where(mini, text)
+        where(mini, *text.split())
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ settings.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -81,7 +82,7 @@ def load(text: str) -> Any:
     {'a': 1, 'b': [2, 'x']}
     """
     if len(text) > LONGEST:
-        raise yaml.YAMLError(f"{len(text)} characters, more than {LONGEST}")
+        raise yaml.YAMLError(f"more than {LONGEST} characters")
     try:
         return yaml.load(text, _Loader)
     except (
@@ -92,3 +93,11 @@ def load(text: str) -> Any:
         RecursionError,
     ) as error:  # PyYAML's own checks end here
         raise yaml.YAMLError(f"a value that is not what its tag or form says ({type(error).__name__})") from error
+
+
+def read(path: Path) -> Any:
+    """Read a file as `load` reads text; a pipe or a device, which may have no end, is refused as one."""
+    if path.exists() and not path.is_file():
+        raise yaml.YAMLError("something that is no plain file")
+    with path.open(encoding="utf-8") as file:
+        return load(file.read(LONGEST + 1))

@@ -140,7 +140,7 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
     """
     path = notebooks / DECLARED
     try:
-        entries = strict.load(path.read_text(encoding="utf-8"))
+        entries = strict.read(path)
     except (yaml.YAMLError, ValueError, OSError) as error:  # a date that is none is a ValueError
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(entries, dict):

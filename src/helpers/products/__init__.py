@@ -390,13 +390,13 @@ def dropped(ds: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["site", "year", "reason", "file"]).astype({"year": "int64"})
 
 
-def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
+def configured(folder: str | Path | None, wanted: Mapping[str, Iterable[str]] | None = None) -> dict[str, str]:
     """Return which process models a run compares with, as {model: product id}.
 
     Parameters
     ----------
-    folder : path
-        Folder with one sub-folder a product id.
+    folder : path or None
+        Folder with one sub-folder a product id; None where a run has none.
     wanted : mapping of str to iterable of str, optional
         Models by product id; empty means every model that lies in the folder.
 
@@ -413,6 +413,10 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
     known = {name: entry for name, entry in products().items() if "model" in entry.file.groupindex}
     if unknown := set(wanted or ()) - set(known):
         raise ProductError(f"process_models: expected products among {', '.join(known)}, found {unknown.pop()!r}")
+    if folder is None and wanted:
+        raise ProductError(f"process_models: expected none without a data_folder, found {', '.join(wanted)}; give one")
+    if folder is None:
+        return {}
     chosen: dict[str, str] = {}
     for name in wanted or [name for name in known if (Path(folder) / name).is_dir()]:
         place = Path(folder) / name
@@ -421,8 +425,10 @@ def configured(folder: str | Path, wanted: Mapping[str, Iterable[str]] | None = 
             warnings.warn(line, stacklevel=2)
         there = known[name].models(paths)
         if missing := [model for model in (wanted or {}).get(name, ()) if model not in there]:
-            found = ", ".join(there) or "none"
-            raise ProductError(f"{place}: expected files of the process model {missing[0]!r}, found {found}")
+            known = ", ".join(there) or "none"
+            raise ProductError(
+                f"process_models: {name}: expected models of {place} ({known}), found {missing[0]!r}; correct it"
+            )
         for model in (wanted or {}).get(name, there):
             if model in chosen:
                 raise ProductError(

@@ -45,10 +45,23 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"helpers.run: {message}; see --help\n")
 
 
+class Once(argparse.Action):
+    """Take an option's value, and refuse a second one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, *_: object):
+        """Set the value."""
+        if self in (given := vars(namespace).setdefault("given", [])):
+            raise argparse.ArgumentError(self, "given twice; keep one")
+        given.append(self)
+        setattr(namespace, self.dest, values)
+
+
 def parser() -> Parser:
     """Describe the command line."""
     line = Parser(prog="python -m helpers.run", description="Run the stale chapters of a profile and build its pages.")
-    line.add_argument("--profile", default="demo", help="a file of notebooks/profiles, without .yml (default: demo)")
+    line.add_argument(
+        "--profile", action=Once, default="demo", help="a file of notebooks/profiles, without .yml (default: demo)"
+    )
     line.add_argument(
         "--set", dest="overrides", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
         help="a value for every chapter that has the parameter, or CHAPTER.NAME=VALUE for one",
@@ -59,7 +72,7 @@ def parser() -> Parser:
     line.add_argument("--force", action="store_true", help="run the chapters even where they are fresh")
     line.add_argument("--list", "--dry-run", dest="dry", action="store_true", help="say what would run, and why")
     line.add_argument(
-        "--at-once", type=int, choices=range(1, 9), default=min(2, tasks.cores()), metavar="N",
+        "--at-once", action=Once, type=int, choices=range(1, 9), default=min(2, tasks.cores()), metavar="N",
         help="how many chapters run side by side, where none reads what another is still to make; each takes memory of "
         "its own (default: 2, or 1 on one core)",
     )  # fmt: skip
@@ -198,7 +211,9 @@ def run(plan: Plan, force: bool = False) -> int:
                     why, source = judged(plan, chapter, digests)
                     if not (why := why or ("forced" if force else None)):
                         continue
-                    if not (ran or running):  # a queue is asked for jobs only if there is work
+                    if not (ran or running):  # a queue is asked for jobs, and torch for a GPU, only if there is work
+                        if not plan.scheduler:  # else the workers may have one
+                            chapters.check_devices([chapter, *waiting], plan.settings)
                         stack.enter_context(cluster.at_work(plan.scheduler, plan.book.folder(plan.profile.name)))
                     check_inputs(plan, chapter, digests)
                     one = _begun(plan, chapter, source, why)

@@ -25,12 +25,10 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from helpers import store, strict, tasks, workspace
 from helpers.run import cluster, ranges
-from helpers.run.ranges import Range, Relation
+from helpers.run.ranges import TYPES, VARIABLE, Parameter
 from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
-TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
-VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class ChapterFailed(UserError):
@@ -97,47 +95,6 @@ class Book:
     def artefact(self, profile: str, name: str) -> Path | store.Stored:
         """Where an artefact stands that is in place."""
         return workspace.place(self.outputs, profile, self.artefacts[name].made_by, self.artefacts[name].file)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One line of a chapter's parameters cell: ``name: type = default  # help``; ``type`` is a key of `TYPES`.
-
-    ``range`` is what the help says of values that are allowed.
-    """
-
-    name: str
-    type: str
-    default: Any
-    help: str
-    range: Range
-
-    @property
-    def expected(self) -> str:
-        """What an error says of values that are allowed."""
-        return f"{ranges.WORDS.get(self.type, '')}{self.range}"
-
-    def checked(self, value: Any, place: str) -> Any:
-        """Return ``value`` as this parameter's type (see `typed`); raise UserError where it isn't in the range.
-
-        A text with a ``${VARIABLE}`` is checked once that is filled in.
-        """
-        found = typed(value, self.type)
-        if type(found) is not TYPES[self.type] or not (_has_variable(found) or self.range.admits(found)):
-            raise UserError(f"{place}: expected {self.expected}, found {ranges.shown(value)}; correct it")
-        return found
-
-
-def typed(value: Any, kind: str) -> Any:
-    """Return ``value`` as ``kind`` if it can be read so: a whole number as a float, and a text such as ``1e-3``.
-
-    >>> typed(1, "float"), typed("1e-3", "float"), typed("a", "float")
-    (1.0, 0.001, 'a')
-    """
-    if kind == "float" and isinstance(value, int | str) and not isinstance(value, bool):
-        with contextlib.suppress(ValueError, OverflowError):
-            return float(value)
-    return value
 
 
 @dataclass(frozen=True)
@@ -365,7 +322,7 @@ def load(book: Book, name: str) -> Profile:
         known = ", ".join(known) or "none"
         raise UserError(f"--profile: there is no profile {name!r} in {folder}; the profiles are {known}")
     try:
-        content = strict.load(path.read_text(encoding="utf-8"))
+        content = strict.read(path)
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     content = {} if content is None else content  # a file with comments alone
@@ -398,6 +355,8 @@ def scheduler(profile: Profile, overrides: list[str]) -> tuple[str, list[str]]:
     """
     own = [text for text in overrides if text.partition("=")[0].strip() == cluster.NAME]
     where = profile.scheduler or os.environ.get(tasks.SCHEDULER, "")
+    if len(own) > 1:
+        raise UserError(f"--set {own[1]}: {cluster.NAME} is given twice; keep one")
     for text in own:
         _, equals, where = text.partition("=")
         if not equals:
@@ -438,8 +397,9 @@ def settings(profile: Profile, chapters: list[Chapter], overrides: list[str], ro
     for stem in running:
         common = {name: value for name, value in profile.common.items() if name in known[stem]}
         layers[stem] = {"profile": profile.name} | common | profile.sections.get(stem, {})
-    for text in overrides:
-        _override(layers, running, text)
+    given: set[tuple[str, str]] = set()
+    for text in sorted(overrides, key=lambda text: "." in text.partition("=")[0]):  # for all chapters, then for one
+        _override(layers, running, text, given)
     resolved = {stem: _resolve(profile, chapter, layers[stem], root) for stem, chapter in running.items()}
     return {stem: one for stem, one in resolved.items() if profile.chapters is not None or not one.lacking}
 
@@ -465,8 +425,8 @@ def _check_names(profile: Profile, known: dict[str, dict[str, Parameter]]) -> No
             known[stem][name].checked(value, f"{profile.path}: {stem}.{name}")
 
 
-def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -> None:
-    """Put a value of the command line into the layers of the chapters that it is for."""
+def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str, given: set[tuple[str, str]]) -> None:
+    """Put a value of the command line into the layers of the chapters that it is for; note that it was ``given``."""
     target, equals, value = text.partition("=")
     place = f"--set {text if text.isprintable() and len(text) <= 200 else ranges.shown(text)}"
     if not equals:
@@ -480,6 +440,10 @@ def _override(layers: dict[str, dict], running: dict[str, Chapter], text: str) -
     having = [stem for stem in stems if name in running[stem].parameters]
     if not having:
         raise _unknown(name, {n for stem in stems for n in running[stem].parameters}, place)
+    key = (stems[0] if number else "", name)
+    if key in given:
+        raise UserError(f"{place}: {target} is given twice; keep one")
+    given.add(key)
     for stem in having:
         chapter, parameter, read = running[stem], running[stem].parameters[name], value
         if parameter.type != "str":
@@ -522,12 +486,6 @@ def _resolve(profile: Profile, chapter: Chapter, layer: dict[str, Any], root: Pa
         outside[name] = guests.own_module(values[name], f"{place}.{name}")
     changed = {name: value for name, value in values.items() if value != defaults[name]}
     return Settings(values, shown, changed, outside, lacking)
-
-
-def _has_variable(value: Any) -> bool:
-    """Say whether a ``${VARIABLE}`` stands in a text, or among those of a list or mapping."""
-    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
-    return any(isinstance(each, str) and VARIABLE.search(each) for each in held)
 
 
 def _path(text: str, root: Path, place: str) -> Path:
@@ -574,26 +532,25 @@ def check_outside(profile: Profile, chapters: list[Chapter], settings: dict[str,
                 raise UserError(f"{stem}.{name}: expected a {kind}, found {found} at {path}; correct it in the profile")
 
 
+def check_devices(chapters: list[Chapter], settings: dict[str, Settings]) -> None:
+    """Raise where a chapter is to train on a device that isn't there."""
+    for chapter in chapters:
+        if (device := settings[chapter.stem].values.get("device", "cpu")) != "cpu":
+            from helpers.cnn.network import check_device  # which needs torch
+
+            try:
+                check_device(device)
+            except ValueError as error:
+                raise UserError(f"{chapter.stem}.{error}; choose cpu, or run this where there is one") from error
+
+
 def check_relations(profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> None:
     """Raise where what a chapter declares of its parameters together doesn't hold.
 
     A relation to another chapter that isn't among ``settings`` is not asked.
     """
     others = {f"{stem[:2]}.{name}": value for stem, one in settings.items() for name, value in one.values.items()}
-    running = {stem[:2] for stem in settings}
     for chapter in chapters:
-        values = settings[chapter.stem].values | others
-        for text in chapter.relations:
-            place = f"{chapter.path.with_name(workspace.DECLARED)}: {chapter.stem}: relations: {text}"
-            try:
-                relation = Relation.of(text)
-            except ranges.NoRange as error:
-                raise UserError(f"{place}: expected a comparison of parameters, found none; correct it") from error
-            if {name[:2] for name in relation.names if "." in name} - running:
-                continue
-            if lacking := [name for name in relation.names if name not in values]:
-                raise UserError(f"{place}: there is no parameter {lacking[0]!r}; correct it")
-            if not relation.holds(values):
-                found = ", ".join(f"{name} {ranges.shown(values[name])}" for name in relation.names)
-                way = f"correct them in {profile.path}, or by --set"
-                raise UserError(f"{chapter.stem}: expected {text}, found {found}; {way}")
+        declared = f"{chapter.path.with_name(workspace.DECLARED)}: {chapter.stem}"
+        way = f"correct them in {profile.path}, or by --set"
+        ranges.check_relations(chapter.stem, chapter.relations, settings[chapter.stem].values | others, declared, way)

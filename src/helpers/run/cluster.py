@@ -24,13 +24,13 @@ from helpers.workspace import UserError, aside
 
 NAME = "dask_scheduler"
 
-ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:\d+/?")
+ADDRESS = re.compile(r"(tcp|tls)://[^\s/]+:(\d+)/?")
 
 
 def check(where: str) -> None:
     """Raise UserError unless ``where`` is empty, the address of a scheduler, or a file that describes a queue."""
     if "://" in where:
-        if not ADDRESS.fullmatch(where):
+        if not (found := ADDRESS.fullmatch(where)) or not 0 < int(found[2][:6]) < 2**16:
             raise UserError(f"{NAME}: expected an address like tcp://host:8786, found {where!r}; correct it")
     elif where:
         described(Path(where))
@@ -63,7 +63,7 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
     if not there:
         raise UserError(f"{NAME}: expected tcp://host:port or a YAML file of a queue, found no file {path}; correct it")
     try:
-        content = strict.load(path.read_text(encoding="utf-8"))
+        content = strict.read(path)
     except (yaml.YAMLError, ValueError, OSError) as error:
         raise UserError(f"{path}: expected YAML, found {' '.join(str(error).split())}; correct it") from error
     if not isinstance(content, dict) or set(content) != {"jobs", "jobqueue"}:

@@ -24,14 +24,23 @@ True
 from __future__ import annotations
 
 import ast
+import contextlib
 import math
 import operator
+import os
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from helpers import workspace
+from helpers.workspace import UserError
+
+TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+LINE = re.compile(r"^(\w+) *: *(\w+) *=.*#(.*)$", re.MULTILINE)
+"""A line of a parameters cell: name, type, and its comment."""
 NUMBER = r"-?\d+(?:\.\d+)?"
 WORDS = {"int": "a whole number ", "float": "a number ", "list": "a list of ", "dict": "a mapping of "}
 """How an error begins to say what was expected of a type."""
@@ -264,6 +273,7 @@ OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le,
     "=": operator.eq,
     "divides": parts,
+    "needs": lambda given, needed: bool(needed) or not given,
     "within": lambda value, names: set(value) <= set(names),
 }
 """How a relation compares its two sides."""
@@ -274,7 +284,8 @@ class Relation:
     """A comparison between parameters that a chapter is declared to hold, such as ``first_year <= last_year``.
 
     Either side is a parameter, a number, or sums and products of these; a parameter of another chapter has its number
-    before it, ``11.confidence``. To the right of ``within`` stand names between commas. A relation that ends in
+    before it, ``11.confidence``. To the right of ``within`` stand names between commas. What ``needs``
+    another is empty or 0 where that is. A relation that ends in
     ``unless NAME`` is not asked where that parameter has a value other than empty or 0.
     """
 
@@ -287,7 +298,7 @@ class Relation:
     @classmethod
     def of(cls, text: str) -> Relation:
         """Read a relation; raise NoRange where it is none."""
-        found = re.fullmatch(r"(.+?) (<=|<|=|divides|within) (.+?)(?: unless ([\w.]+))?", text)
+        found = re.fullmatch(r"(.+?) (<=|<|=|divides|needs|within) (.+?)(?: unless ([\w.]+))?", text)
         if not found:
             raise NoRange(text)
         relation = cls(text, *(part or "" for part in found.groups()))
@@ -337,3 +348,103 @@ def _worked_out(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.BinOp):
         return ARITHMETIC[type(node.op)](_worked_out(node.left, values), _worked_out(node.right, values))
     return node.value
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One line of a chapter's parameters cell: ``name: type = default  # help``; ``type`` is a key of `TYPES`.
+
+    ``range`` is what the help says of values that are allowed.
+    """
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    range: Range
+
+    @property
+    def expected(self) -> str:
+        """What an error says of values that are allowed."""
+        return f"{WORDS.get(self.type, '')}{self.range}"
+
+    def checked(self, value: Any, place: str) -> Any:
+        """Return ``value`` as this parameter's type (see `typed`); raise UserError where it isn't in the range.
+
+        A text with a ``${VARIABLE}`` is checked once that is filled in.
+        """
+        found = typed(value, self.type)
+        if type(found) is not TYPES[self.type] or not (has_variable(found) or self.range.admits(found)):
+            raise UserError(f"{place}: expected {self.expected}, found {shown(value)}; correct it")
+        return found
+
+
+def typed(value: Any, kind: str) -> Any:
+    """Return ``value`` as ``kind`` if it can be read so: a whole number as a float, and a text such as ``1e-3``.
+
+    >>> typed(1, "float"), typed("1e-3", "float"), typed("a", "float")
+    (1.0, 0.001, 'a')
+    """
+    if kind == "float" and isinstance(value, int | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            return float(value)
+    return value
+
+
+def has_variable(value: Any) -> bool:
+    """Say whether a ``${VARIABLE}`` stands in a text, or among those of a list or mapping."""
+    held = value.values() if isinstance(value, dict) else value if isinstance(value, list) else [value]
+    return any(isinstance(each, str) and VARIABLE.search(each) for each in held)
+
+
+def check_relations(stem: str, relations: Iterable[str], values: Mapping[str, Any], declared: str, way: str) -> None:
+    """Raise UserError where a relation of a chapter doesn't hold.
+
+    ``values`` are the chapter's parameters by name, and those of others by number and name; a relation to a chapter
+    without any there is not asked. ``declared`` says where the relations stand, ``way`` what to do.
+    """
+    there = {name[:2] for name in values if "." in name}
+    for text in relations:
+        place = f"{declared}: relations: {text}"
+        try:
+            relation = Relation.of(text)
+        except NoRange as error:
+            raise UserError(f"{place}: expected a comparison of parameters, found none; correct it") from error
+        if {name[:2] for name in relation.names if "." in name} - there:
+            continue
+        if lacking := [name for name in relation.names if name not in values]:
+            raise UserError(f"{place}: there is no parameter {lacking[0]!r}; correct it")
+        if not relation.holds(values):
+            found = ", ".join(f"{name} {shown(values[name])}" for name in relation.names)
+            raise UserError(f"{stem}: expected {text}, found {found}; {way}")
+
+
+def check(stem: str, names: dict[str, Any]) -> None:
+    """Check the parameters of a chapter that is run by hand, and give each its type; the runner has done so itself.
+
+    Ranges stand in the parameters cell, which IPython keeps in ``In`` as it was run. What isn't there is not asked.
+
+    Parameters
+    ----------
+    stem : str
+    names : dict
+        The notebook's ``globals()``.
+
+    Raises
+    ------
+    UserError
+        A value isn't in its range, a relation doesn't hold, or a path that the chapter needs isn't given.
+    """
+    cells = [cell for cell in names.get("In", ()) if re.search("^profile *:", cell, re.MULTILINE)]
+    if os.environ.get(workspace.RUNNER) or not cells:
+        return
+    for name, kind, words in LINE.findall(cells[-1]):
+        with contextlib.suppress(NoRange, KeyError):
+            parameter = Parameter(name, kind, None, words, read(words, kind))
+            names[name] = parameter.checked(names[name], f"{stem}.{name}")
+    path = workspace.ROOT / "notebooks" / workspace.DECLARED
+    entry = workspace.declarations(path.parent).get(stem, {}) if path.is_file() else {}
+    for name in entry.get("needs", ()):
+        if not names.get(name):
+            raise UserError(f"{stem}.{name}: expected a path, found none; give it in the parameters cell")
+    check_relations(stem, entry.get("relations", ()), names, f"{path}: {stem}", "correct them in the parameters cell")
