@@ -109,8 +109,8 @@ class Miniature:
         helpers = root / "src" / "helpers"
         shutil.copytree(ROOT / "src" / "helpers" / "run", helpers / "run", ignore=shutil.ignore_patterns("__pycache__"))
         (helpers / "__init__.py").write_text('"""Helpers."""\n')
-        for module in ("integrity.py", "provenance.py", "store.py", "strict.py", "tasks.py", "workspace.py"):
-            shutil.copy(ROOT / "src" / "helpers" / module, helpers / module)
+        for module in ("integrity", "provenance", "ranges", "store", "strict", "tasks", "workspace"):
+            shutil.copy(ROOT / "src" / "helpers" / f"{module}.py", helpers)
         (helpers / "arithmetic.py").write_text(ARITHMETIC)
         for folder in ("notebooks/profiles", "book", "data"):
             (root / folder).mkdir(parents=True)

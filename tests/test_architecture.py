@@ -24,7 +24,7 @@ FLOORS = [
     {"products"},
     {"regions"},
     {"grid"},
-    {"reported", "labels"},
+    {"reported", "labels", "ranges"},
     {"workspace", "tasks"},
     {"store", "provenance", "integrity", "strict"},
 ]

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from helpers import reported, workspace
+from helpers import ranges, reported, workspace
 from helpers.cnn.network import AT_ONCE
 from helpers.demo import earth
 from helpers.products import CONTENT, climate
 from helpers.products import products as registry
-from helpers.run import chapters, ranges
+from helpers.ranges import NoRange, Relation
+from helpers.run import chapters
 from helpers.run.chapters import Profile, UserError
-from helpers.run.ranges import NoRange, Relation
 from helpers.space import grid, windows
 from helpers.stats import significance
 

@@ -128,10 +128,7 @@ def test_it_needs_no_chapter_and_grows_stale_with_any_kept_number():
     assert not chapter.inputs and not chapter.writes
     definitions, data = reach.of_cells(chapter.trees, ROOT)
     assert {*measured.FOLDER.glob("*.csv"), measured.MADE / measured.LAG_POWER} <= set(data)
-    of_runner = [name for name in definitions if name.startswith("helpers.run")]
-    assert not [name for name in of_runner if not name.startswith("helpers.run.ranges")], (
-        "but for what checks parameters"
-    )
+    assert not [name for name in definitions if name.startswith("helpers.run")]
 
 
 def test_the_scores_are_those_of_the_ladder_and_no_model_is_called_better_by_its_value(said):

@@ -23,9 +23,9 @@ import papermill
 import yaml
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers import store, strict, tasks, workspace
-from helpers.run import cluster, ranges
-from helpers.run.ranges import TYPES, VARIABLE, Parameter
+from helpers import ranges, store, strict, tasks, workspace
+from helpers.ranges import TYPES, VARIABLE, Parameter
+from helpers.run import cluster
 from helpers.workspace import UserError
 
 CHAPTER = re.compile(r"\d\d_\w+")
@@ -115,7 +115,7 @@ class Chapter:
     of : str
         What planet it is about where that doesn't go by the profile; empty where it does.
     relations : tuple of str
-        What must hold between its parameters; see `helpers.run.ranges.Relation`.
+        What must hold between its parameters; see `helpers.ranges.Relation`.
     """
 
     path: Path
