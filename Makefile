@@ -46,8 +46,8 @@ lite: .venv/.publish  ## chapters 13 and 14 for a browser, beside the pages of a
 environments: .venv/.ready  ## binder/environment.yml and Dockerfile anew, after a change of requirements.txt
 	@$(BIN)/python -m helpers.publish.environments
 
-# One thread a process, and a process a core: tests that count threads set their own. Files come in their own order:
-# the longest first (tests/conftest.py), not those of most tests.
+# One thread a process: tests that count threads set their own. tests/conftest.py says how many processes, and in which
+# order files come: the longest first, not those of most tests.
 TESTED = OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile \
 	--no-loadscope-reorder
 

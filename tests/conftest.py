@@ -18,6 +18,11 @@ from helpers.workspace import ROOT, Workspace
 NOTEBOOKS = ROOT / "notebooks"
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Share the tests out among a process more than there are cores: many wait for kernels, servers and clocks."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the chain, which takes longest: whoever shares files out among processes would else wait for it."""
     items.sort(key=lambda item: item.path.name != "test_chain.py")
