@@ -316,6 +316,8 @@ def test_a_record_that_is_not_of_what_was_made_is_made_again(mini, harm):
     harm(record)
     path.write_text(json.dumps(record))
     assert mini.stale() == ["02"]
+    with pytest.raises(UserError, match="1 of the files"):
+        runner.verify(runner.plan(mini.book, runner.parser().parse_args([])))
 
 
 def test_a_size_that_was_noted_wrong_is_no_damage(ws):
@@ -404,6 +406,16 @@ def test_every_writer_names_its_file_and_why_it_is_not_written(ws):
         assert "File too large" in lines[name] or name == "samples", "of NetCDF its library says no more"
     assert {name: (ws.folder / file).read_bytes() for name, (file, *_) in FILES.items()} == before
     assert not [*ws.folder.glob(".*.part")] and ws.read("reco").reco.sum() == 15
+
+
+@pytest.mark.parametrize("there", ["file", "link", "pipe"])
+def test_a_folder_takes_the_place_of_whatever_stands_there(tmp_path, there):
+    new, target, other = tmp_path / "new", tmp_path / "models", tmp_path / "elsewhere"
+    new.mkdir(), other.mkdir(), (other / "kept").write_text("1")
+    {"file": target.touch, "link": lambda: target.symlink_to(other), "pipe": lambda: os.mkfifo(target)}[there]()
+    workspace.replace(new, target)
+    assert target.is_dir() and not target.is_symlink() and (other / "kept").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "elsewhere"}
 
 
 @pytest.mark.parametrize("cause", [OSError(errno.ENOSPC, "x"), RuntimeError("I/O error: No space left on device")])

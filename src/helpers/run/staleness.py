@@ -256,7 +256,10 @@ def altered(book: Book, chapter: Chapter, profile: str) -> Iterator[str]:
     if record is None and book.store(profile):
         return
     # of what was made in a notebook opened by hand, the notes of files are there alone
-    noted = record or integrity.json_object(book.state(profile) / f"{chapter.stem}.json")
+    path = book.state(profile) / f"{chapter.stem}.json"
+    noted = record or integrity.json_object(path)
+    if record is None and "made_from" in noted:
+        yield f"{path}: expected the record of a run as it was written, found another"
     notes = noted.get(FILES) if isinstance(noted.get(FILES), dict) else {}
     for name, place in places(book, chapter, profile).items():
         note = notes.get(name)
