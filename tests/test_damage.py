@@ -548,4 +548,5 @@ def test_the_page_of_promises_counts_what_is_tried():
     files, harms = cases(test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading)
     assert harms == 2
     lost, kinds = cases(test_what_is_lost_or_added_is_found_at_reading), [len(KINDS) + more for more in (1, 5, 3)]
-    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, *kinds]
+    records = cases(test_a_record_that_is_not_of_what_was_made_is_made_again)
+    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, *kinds, *records]
