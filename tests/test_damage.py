@@ -23,7 +23,7 @@ from test_run import alive, content, wait_for
 
 from helpers import integrity, workspace
 from helpers.run import __main__ as runner
-from helpers.run import staleness
+from helpers.run import pages, staleness
 from helpers.workspace import DamagedArtefact, DiskFull, UserError, Workspace
 
 
@@ -59,7 +59,7 @@ def lose(path):
 
 
 def add(path):
-    path.with_name("stranger").write_text("1")
+    path.with_name("stran\nger").write_text("1")
 
 
 FILES = {
@@ -86,7 +86,7 @@ def test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading(ws, n
     [
         ("reco", lose, "reco.zarr/reco/1.0", "reco.zarr/reco/1.0: expected"),
         ("reco", lose, "reco.zarr/npp", "reco.zarr/npp/.zarray: expected"),
-        ("reco", add, "reco.zarr/reco/1.0", "reco.zarr/reco/stranger: expected no such .*remove it if"),
+        ("reco", add, "reco.zarr/reco/1.0", r"reco\.zarr/reco/stran\\nger: expected no such .*remove it if"),
         ("models", lose, "models/one.safetensors", "models/one.safetensors: expected 64 bytes"),
     ],
 )
@@ -94,6 +94,21 @@ def test_what_is_lost_or_added_is_found_at_reading(ws, name, harm, file, named):
     harm(ws.folder / file)
     with pytest.raises(DamagedArtefact, match=named):
         ws.read(name)
+
+
+def test_what_was_made_and_is_lost_is_not_taken_for_what_was_never_made(ws):
+    ws.write("truth", xr.Dataset({"reco": ("lat", [1.0])}))
+    assert ws.made and ws.has("risk") and not ws.has("table1")
+    for name in ("truth", "risk"):
+        ws.path(name).unlink()
+        with pytest.raises(workspace.MissingArtefact, match=f"expected '{name}', which was noted"):
+            ws.has(name)
+    with pytest.raises(workspace.MissingArtefact, match=r"truth\.nc: expected"):
+        _ = ws.made
+    for name in ("truth", "risk"):
+        ws.drop(name)
+        assert not ws.has(name)
+    assert not ws.made
 
 
 def test_what_only_looks_altered_is_read(ws, tmp_path):
@@ -233,14 +248,11 @@ def test_what_a_desktop_leaves_in_a_folder_is_no_damage(mini, ws):
 def test_verify_calls_nothing_well_of_which_nothing_is_noted(mini, there, capsys):
     todo, record = runner.plan(mini.book, runner.parser().parse_args([])), mini.outputs() / ".state" / "02_scaled.json"
     record.unlink() if there is None else record.write_bytes(there)
-    with pytest.raises(UserError, match="3 of the files of profile demo are not as they were made; a run makes"):
+    with pytest.raises(UserError, match="5 of the files of profile demo are not as they were made; a run makes"):
         runner.verify(todo)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split(": ")[0] for line in lines] == [
-        str(mini.outputs() / "greatest.csv"),
-        str(mini.outputs() / "scaled"),
-        str(mini.outputs() / "chapters" / "02_scaled.ipynb"),
-    ]
+    made = ["greatest.csv", "scaled", "greatest.csv-metadata.json", "scaled-metadata.json", "chapters/02_scaled.ipynb"]
+    assert [line.split(": ")[0] for line in lines] == [str(mini.outputs() / name) for name in made]
     assert all("expected a note of what it was when it was made, found none" in line for line in lines)
 
 
@@ -285,6 +297,59 @@ def test_a_record_of_another_kind_is_as_none(mini):
         record.write_bytes(other)
         assert staleness.read_record(mini.book, "04_apart", "demo") is None
     assert mini.ran() == ["04"]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda record: record["files"].pop("scaled"),
+        lambda record: record["files"]["scaled"].pop("1.txt"),
+        lambda record: record["files"]["greatest"][""].__setitem__(-1, "0" * 32),
+        lambda record: record["files"].update(page=record["files"]["greatest"]),
+        lambda record: record["label"].update(world="another planet"),
+    ],
+)
+def test_a_record_that_is_not_of_what_was_made_is_made_again(mini, harm):
+    path = mini.outputs() / ".state" / "02_scaled.json"
+    assert mini.stale() == []
+    record = json.loads(path.read_text())
+    harm(record)
+    path.write_text(json.dumps(record))
+    assert mini.stale() == ["02"]
+    with pytest.raises(UserError, match="1 of the files"):
+        runner.verify(runner.plan(mini.book, runner.parser().parse_args([])))
+
+
+def test_a_size_that_was_noted_wrong_is_no_damage(ws):
+    record = ws.folder / ".state" / "07_sink_risk.json"
+    notes = json.loads(record.read_text())
+    notes["files"]["risk"][""][0] += 1
+    record.write_text(json.dumps(notes))
+    assert len(ws.read("risk")) == 2
+
+
+@pytest.mark.parametrize("harm", [lose, cut])
+def test_a_label_that_stands_beside_what_it_is_of_is_noted_too(mini, harm, capsys):
+    path, todo = mini.outputs() / "apart.csv-metadata.json", runner.plan(mini.book, runner.parser().parse_args([]))
+    harm(path)
+    assert mini.stale() == ["04"]
+    with pytest.raises(UserError, match="1 of the files"):
+        runner.verify(todo)
+    assert capsys.readouterr().out.startswith(f"{path}: expected ")
+
+
+@pytest.mark.parametrize("harm", [lose, cut])
+def test_a_page_that_is_lost_or_cut_is_built_again(mini, harm):
+    html = mini.book.build / "demo" / "html"
+    html.mkdir(parents=True)
+    for name in ("index.html", "page.html"):
+        (html / name).write_text("<html></html>")
+    noted = {"made_from": "this", "files": pages._sizes(html)}
+    html.with_name("built.json").write_text(json.dumps(noted))
+    (html / "status.html").write_text("which another command adds")
+    assert pages.is_fresh(mini.book, "demo", "this") and not pages.is_fresh(mini.book, "demo", "that")
+    harm(html / "page.html")
+    assert not pages.is_fresh(mini.book, "demo", "this")
 
 
 def test_a_note_that_cannot_be_read_is_damage_too(ws):
@@ -341,6 +406,16 @@ def test_every_writer_names_its_file_and_why_it_is_not_written(ws):
         assert "File too large" in lines[name] or name == "samples", "of NetCDF its library says no more"
     assert {name: (ws.folder / file).read_bytes() for name, (file, *_) in FILES.items()} == before
     assert not [*ws.folder.glob(".*.part")] and ws.read("reco").reco.sum() == 15
+
+
+@pytest.mark.parametrize("there", ["file", "link", "pipe"])
+def test_a_folder_takes_the_place_of_whatever_stands_there(tmp_path, there):
+    new, target, other = tmp_path / "new", tmp_path / "models", tmp_path / "elsewhere"
+    new.mkdir(), other.mkdir(), (other / "kept").write_text("1")
+    {"file": target.touch, "link": lambda: target.symlink_to(other), "pipe": lambda: os.mkfifo(target)}[there]()
+    workspace.replace(new, target)
+    assert target.is_dir() and not target.is_symlink() and (other / "kept").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"models", "elsewhere"}
 
 
 @pytest.mark.parametrize("cause", [OSError(errno.ENOSPC, "x"), RuntimeError("I/O error: No space left on device")])
@@ -472,5 +547,6 @@ def test_the_page_of_promises_counts_what_is_tried():
     kills = test_run.test_killed_while_a_chapter_works, test_run.test_killed_between_two_artefacts
     files, harms = cases(test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading)
     assert harms == 2
-    lost = cases(test_what_is_lost_or_added_is_found_at_reading)
-    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, len(KINDS) + 5]
+    lost, kinds = cases(test_what_is_lost_or_added_is_found_at_reading), [len(KINDS) + more for more in (1, 5, 3)]
+    records = cases(test_a_record_that_is_not_of_what_was_made_is_made_again)
+    assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, *kinds, *records]

@@ -169,7 +169,7 @@ def test_what_changed_tells_the_changelog_and_compares_the_runs(two):
          r"expected finished pages of what the sources say now.*make book PROFILE=demo"),
         (lambda kept: (kept.mini.profile("demo", "common: {seed: 9}\n"), kept.commit()), "v0.1",
          r"expected fresh chapters, found 01_numbers"),
-        (lambda kept: kept.commit(), "v0.1", r"expected pages built at commit .*; delete .*built.txt"),
+        (lambda kept: kept.commit(), "v0.1", r"expected pages built at commit .*; delete .*built.json"),
     ],
 )  # fmt: skip
 def test_what_is_not_ready_is_refused_in_one_line(kept, spoil, version, said):

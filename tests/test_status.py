@@ -25,8 +25,9 @@ def note(book, stem, seconds):
     digests = Digests(book.state("demo") / "digests.json")
     source = staleness.fingerprint(book, chapter, plan.settings[stem], digests)
     told = {"profile": "demo", "world": "made", "commit": "0123456789abcdef", "date": "2026-11-29T12:00:00+00:00"}
-    about = {"label": told, "files": {}}
-    staleness.write_record(book, chapter, "demo", source, staleness.outputs(book, chapter, "demo", digests), about)
+    notes = {name: digests.note(place) for name, place in staleness.places(book, chapter, "demo").items()}
+    about, made = {"label": told, "files": notes}, staleness.outputs(book, chapter, "demo", digests)
+    staleness.write_record(book, chapter, "demo", source, made, about)
 
 
 def test_chapters_are_fresh_stale_or_not_run(tmp_path, monkeypatch, capsys):

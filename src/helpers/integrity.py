@@ -87,12 +87,14 @@ def differences(path: Path, note: dict[str, Mark], whole: bool = False) -> Itera
             yield name, "expected no such file, found one that nobody noted"
             continue
         file, (*state, was) = found[name], note[name]
-        if (now := state_of(file))[0] != state[0]:
-            yield name, f"expected {state[0]} bytes as noted, found {now[0]}"
-            continue
+        now = state_of(file)
         if not whole and now == state:
             continue
-        if (hash_of(file) if whole else _hash_in_state(file, *now)) != was:
+        if (hash_of(file) if whole else _hash_in_state(file, *now)) == was:  # whatever size was noted
+            continue
+        if now[0] != state[0]:
+            yield name, f"expected {state[0]} bytes as noted, found {now[0]}"
+        else:
             yield name, "expected the content that was noted, found another"
 
 

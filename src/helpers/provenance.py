@@ -117,6 +117,9 @@ def sidecar(path: Path) -> Path:
 
 Columns = Mapping[str, tuple[str, str | None]]
 
+INSIDE = (".nc", ".zarr")
+"""Kinds of files that hold their label; that of others stands beside them."""
+
 
 def put(
     label: Label, title: str, place: Path | MutableMapping[str, bytes], file: str, columns: Columns | None = None

@@ -207,9 +207,10 @@ def replace(new: Path, target: Path) -> None:
 
     Between the two renames of a folder a kill leaves *no* target, which reads as missing, never as half.
     """
-    if target.is_dir() and not target.is_symlink():
+    if (target.is_dir() and not target.is_symlink()) or new.is_dir():
         old = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.old")
-        target.rename(old)
+        with suppress(FileNotFoundError):
+            target.rename(old)
         new.rename(target)
         remove(old)
     else:
@@ -401,7 +402,7 @@ class Workspace:
     def made(self) -> bool:
         """Whether the run is of a made planet: one that left its truth here."""
         truth = artefacts()["truth"]
-        return place(self.root, self.profile, truth.made_by, truth.file).exists()
+        return self._is_there("truth", place(self.root, self.profile, truth.made_by, truth.file))
 
     def path(self, name: str) -> Path | Stored:
         """Return where artefact ``name`` stands or would stand.
@@ -434,15 +435,26 @@ class Workspace:
         return path
 
     def has(self, name: str) -> bool:
-        """Say whether artefact ``name`` is there."""
-        return self.path(name).exists()
+        """Say whether artefact ``name`` is there; raises as `read` does where it was made, and is lost since."""
+        return self._is_there(name, self.path(name))
+
+    def _is_there(self, name: str, path: Path | Stored) -> bool:
+        if path.exists():
+            return True
+        if isinstance(path, Path) and self._noted(name, path) and not self._is_replaced(name, self._version(name)):
+            way = f"copy it, too, or run chapter {artefacts()[name].made_by} again"
+            raise MissingArtefact(f"{path}: expected {name!r}, which was noted when it was made, found nothing; {way}")
+        return path.exists()
 
     def drop(self, name: str) -> None:
         """Delete an artefact of an earlier run, if it is there; raises as `write` does."""
         path, artefact = self._mine(name), artefacts()[name]
         if isinstance(path, Path):
+            beside = provenance.sidecar(path)
             remove(path)
-            remove(provenance.sidecar(path))
+            remove(beside)
+            if not self._stage and self._record(name).exists():
+                self._note(name, {name: (path, {}), beside.name: (beside, {})})
         elif self._stage:
             remove(self._stage / artefact.file)
         elif path.exists():
@@ -497,7 +509,8 @@ class Workspace:
             else:
                 for each, wrong in integrity.differences(path, note):
                     way = remedy if each in note else f"remove it if it is yours, else {remedy}"
-                    raise DamagedArtefact(f"{path / each}: {wrong}; {name!r} is not as it was made, so {way}")
+                    line = f"{path / each}: {wrong}; {name!r} is not as it was made, so {way}"
+                    raise DamagedArtefact(one_line(line))
             match path.suffix:
                 case ".zarr":
                     return self._plain(name, xr.open_zarr(_held(path, note, remedy)))
@@ -513,7 +526,7 @@ class Workspace:
             raise
         except Exception as error:  # damage lets a library raise anything
             why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise DamagedArtefact(f"{path}: {name!r} cannot be read ({why}); {remedy}") from error
+            raise DamagedArtefact(one_line(f"{path}: {name!r} cannot be read ({why}); {remedy}")) from error
 
     def _record(self, name: str) -> Path:
         """Return the file that holds what was noted of an artefact in a folder; see `helpers.run.staleness`."""
@@ -622,10 +635,11 @@ class Workspace:
             with writing(path) as new:
                 yield new
                 if not self._stage:  # else the runner does, when all is made
-                    self._put_label(name, new)
-                    note = integrity.noted(new)
+                    beside = self._put_label(name, new)
+                    notes = {name: (path, integrity.noted(new))}
+                    notes |= {beside.name: (beside, integrity.noted(beside))} if beside else {}
             if not self._stage:
-                self._note(name, path, note)
+                self._note(name, notes)
             return
         version = os.environ[VERSION] if self._stage else store.new_version(store.HAND)
         if self._stage:  # what was written there before is whole no longer
@@ -642,14 +656,16 @@ class Workspace:
             self._store.name(artefact.made_by, beside.name, version)
         self._store.name(artefact.made_by, artefact.file, version)
 
-    def _note(self, name: str, path: Path, note: dict[str, integrity.Mark]) -> None:
+    def _note(self, name: str, notes: dict[str, tuple[Path, dict[str, integrity.Mark]]]) -> None:
         """Note what was just put in place beside what the runner noted, which will find that it is another."""
-        there = {key: file for key, file in integrity.files(path).items() if key in note}
-        now = {key: [*integrity.state_of(file), note[key][-1]] for key, file in there.items()}
+        now = {}
+        for each, (path, note) in notes.items():
+            there = {key: file for key, file in integrity.files(path).items() if key in note}
+            now[each] = {key: [*integrity.state_of(file), note[key][-1]] for key, file in there.items()}
         record = integrity.json_object(self._record(name))
         noted = record[FILES] if isinstance(record.get(FILES), dict) else {}
         with writing(self._record(name)) as new:
-            new.write_text(json.dumps(record | {FILES: noted | {name: now}}, indent=1), encoding="utf-8")
+            new.write_text(json.dumps(record | {FILES: noted | now}, indent=1), encoding="utf-8")
 
     def _put_label(self, name: str, place: Path | fsspec.FSMap) -> Path | None:
         """Label what a notebook opened by hand has made; return what stands beside it."""

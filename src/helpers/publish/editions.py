@@ -164,7 +164,7 @@ def check_fresh(book: Book, profile: str, commit: str) -> provenance.Label:
     built = book.build / profile
     label = provenance.Label(**json.loads((built / "pages" / "labels.json").read_text(encoding="utf-8"))[""])
     if label.commit != commit:
-        way = f"delete {built / 'built.txt'}, and {way}"
+        way = f"delete {built / 'built.json'}, and {way}"
         raise UserError(f"profile {profile}: expected pages built at commit {commit}, found {label.commit}; {way}")
     return label
 

@@ -346,7 +346,7 @@ def _keep(
         waits |= {path.name: (path.name, path) for path in beside if path.exists()}
         waits["page"] = f"{chapter.stem}.ipynb", page
         put = {name: there.put(chapter.stem, version, *each) for name, each in waits.items()}
-        made = {name: put[name].digest() if name in put else None for name in [*files, "page"]}
+        made = {name: put[name].digest() if name in put else None for name in staleness.places(book, chapter, profile)}
         stands = {each.file: version for each in put.values()}
         there.point(chapter.stem, {"made_from": source, "made": made, "stands": stands, **about})
         return
@@ -362,7 +362,7 @@ def _keep(
     executed.parent.mkdir(parents=True, exist_ok=True)
     workspace.replace(page, executed)
     made = staleness.outputs(book, chapter, profile, digests)
-    places = {name: book.artefact(profile, name) for name in files} | {"page": executed}
+    places = staleness.places(book, chapter, profile)
     about[workspace.FILES] = {name: digests.note(place) for name, place in places.items()}
     staleness.write_record(book, chapter, profile, source, made, about)
 
@@ -465,7 +465,7 @@ def verify(plan: Plan) -> None:
     book, name, count = plan.book, plan.profile.name, 0
     for chapter in plan.everything:
         for line in staleness.altered(book, chapter, name):
-            print(line, flush=True)
+            print(workspace.one_line(line), flush=True)
             count += 1
     if count:
         raise UserError(f"{count} of the files of profile {name} are not as they were made; a run makes them again")

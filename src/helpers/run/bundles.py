@@ -8,6 +8,7 @@ The same content gives the same bytes, whenever and wherever the zip is made.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -121,11 +122,15 @@ def of(book: Book, chapter: Chapter, settings: Settings, label: Label, largest: 
             taken = files_of(local(source), only)
             files |= {f"{outputs}/{place}": path for place, path in taken.items()}
             notes.setdefault(artefact.made_by, {})[name] = _note(artefact.file, taken)
-    for stem, noted in notes.items():
-        files[f"{outputs}/{NOTES}/{stem}.json"] = json.dumps({FILES: noted}, indent=1).encode()
     # a chapter that lacks the truth must not call its figures real; one that reads it fails, and says why
     if "truth" in book.artefacts and book.artefact(label.profile, "truth").exists():
-        files.setdefault(f"{outputs}/{book.artefacts['truth'].file}", MARK.encode())
+        truth = book.artefacts["truth"]
+        files.setdefault(f"{outputs}/{truth.file}", MARK.encode())
+        if "truth" not in inputs:  # else the truth itself is put in its place
+            mark = [len(MARK.encode()), 0, 0, 0, hashlib.sha256(MARK.encode()).hexdigest()[:32]]
+            notes.setdefault(truth.made_by, {})["truth"] = {"": mark}
+    for stem, noted in notes.items():
+        files[f"{outputs}/{NOTES}/{stem}.json"] = json.dumps({FILES: noted}, indent=1).encode()
     notebook = alone(chapter.notebook, settings)
     notebook.metadata["label"] = label.noted()
     files[chapter.path.name] = nbformat.writes(notebook).encode()

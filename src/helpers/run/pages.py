@@ -30,7 +30,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from helpers import provenance, strict, workspace
+from helpers import integrity, provenance, strict, workspace
 from helpers.provenance import Label
 from helpers.run import bundles, staleness
 from helpers.run.chapters import Book, Chapter, Profile, Settings, UserError
@@ -165,15 +165,23 @@ def build(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[
         if (home / "lite").is_dir():
             shutil.copytree(home / "lite", work / "_build" / "html" / "lite")
         (work / "_build" / "html").rename(made)
-    with workspace.writing(home / "built.txt") as aside:
-        aside.write_text(source)
+    with workspace.writing(home / "built.json") as aside:
+        aside.write_text(json.dumps({"made_from": source, "files": _sizes(home / "html")}))
     return True
 
 
 def is_fresh(book: Book, profile: str, source: str) -> bool:
-    """Say whether the pages of a profile are there, and made from what `made_from` names so."""
-    noted = book.build / profile / "built.txt"
-    return index(book, profile).is_file() and noted.is_file() and noted.read_bytes() == source.encode()
+    """Say whether the pages of a profile are there, as large as they were, and made from what `made_from` names so."""
+    home = book.build / profile
+    noted, there = integrity.json_object(home / "built.json"), _sizes(home / "html")
+    files = noted.get("files")
+    return noted.get("made_from") == source and isinstance(files, dict) and files.items() <= there.items()
+
+
+def _sizes(html: Path) -> dict[str, int]:
+    """Return the bytes of each file of finished pages, by its place among them, JupyterLite's apart."""
+    files = {path.relative_to(html): path.stat().st_size for path in html.rglob("*") if path.is_file()}
+    return {place.as_posix(): size for place, size in files.items() if place.parts[0] != "lite"}
 
 
 def made_from(book: Book, profile: Profile, chapters: list[Chapter], settings: dict[str, Settings]) -> str:
@@ -586,7 +594,7 @@ def offer(source: Path, target: Path, label: Label, title: str, columns: provena
     copied = target / (f"{source.name}.zip" if source.is_dir() else source.name)
     archive(source, copied) if source.is_dir() else shutil.copyfile(source, copied)
     names = [copied.name]
-    if source.suffix not in (".nc", ".zarr"):  # which have it inside
+    if source.suffix not in provenance.INSIDE:
         names.append(provenance.put(label, title, copied, copied.name, columns).name)
     words = [names[0], *["metadata"] * (len(names) - 1)]
     return ", ".join(f"{{download}}`{w} <../downloads/{name}>`" for w, name in zip(words, names, strict=True))

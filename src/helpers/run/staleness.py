@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from helpers import integrity
-from helpers.provenance import Label
+from helpers import integrity, workspace
+from helpers.provenance import INSIDE, Label, sidecar
 from helpers.run import reach
 from helpers.run.chapters import Book, Chapter, Settings
 from helpers.store import Stored
@@ -35,6 +35,9 @@ WORDS = {
     "environment": "environment",
 }
 """What each kind of thing that a chapter is made from is called in a message."""
+
+SEAL = "seal"
+"""Where in a record the hash of the rest of it stands."""
 
 
 class Digests:
@@ -139,28 +142,42 @@ def _content(book: Book, profile: str, name: str, digests: Digests) -> str | Non
     return then.get("content", {}).get(name, now) if as_noted else now
 
 
+def places(book: Book, chapter: Chapter, profile: str) -> dict[str, Path | Stored]:
+    """Return where all stands that a chapter makes: artefacts by name, labels beside them by file, and its ``page``."""
+    found = {name: book.artefact(profile, name) for name in sorted(chapter.writes)}
+    beside = [sidecar(Path(each.name)).name for each in found.values() if each.suffix not in INSIDE]
+    found |= {file: workspace.place(book.outputs, profile, chapter.stem, file) for file in beside}
+    return found | {"page": book.executed(profile, chapter.stem)}
+
+
 def outputs(book: Book, chapter: Chapter, profile: str, digests: Digests) -> dict[str, str | None]:
-    """Return the hashes of what a chapter makes: its artefacts, and its executed page under ``page``."""
-    found = {name: digests.of(book.artefact(profile, name)) for name in sorted(chapter.writes)}
-    return found | {"page": digests.of(book.executed(profile, chapter.stem))}
+    """Return the hashes of what a chapter makes, see `places`."""
+    return {name: digests.of(place) for name, place in places(book, chapter, profile).items()}
 
 
 def write_record(book: Book, chapter: Chapter, profile: str, source: dict, outputs: dict, about: dict) -> None:
     """Write down, in one step, what a chapter was made from and what it made in a folder.
 
     ``about`` has its ``label``; under ``content`` the hash of what it made from before that was labelled; and under
-    ``files`` the note of each thing that it made.
+    ``files`` the note of each thing that it made. What is under `SEAL` tells whether the record itself is whole.
     """
+    content = {"made_from": source, "made": outputs, **about}
     with writing(book.state(profile) / f"{chapter.stem}.json") as aside:
-        aside.write_text(json.dumps({"made_from": source, "made": outputs, **about}, indent=1), encoding="utf-8")
+        aside.write_text(json.dumps(content | {SEAL: _seal(content)}, indent=1), encoding="utf-8")
+
+
+def _seal(content: dict[str, Any]) -> str:
+    """Return the hash of a record without its notes of files, which a notebook opened by hand may add to."""
+    return of_value(json.loads(json.dumps({k: v for k, v in content.items() if k not in (FILES, SEAL)})))
 
 
 def read_record(book: Book, stem: str, profile: str) -> dict[str, dict] | None:
-    """Return what `write_record` wrote, or None where there is nothing of the kind, or a note in it can't be read."""
+    """Return what `write_record` wrote, or None where there is nothing of the kind, or it is damaged."""
     there, record = book.store(profile), book.state(profile) / f"{stem}.json"
     content = there.pointer(stem) if there else integrity.json_object(record)
     parts = {"made_from", "made"} if there else {"made_from", "made", FILES}
-    return content if parts <= set(content) and _is_record(content) else None
+    whole = parts <= set(content) and _is_record(content) and (SEAL not in content or content[SEAL] == _seal(content))
+    return content if whole else None
 
 
 def _is_record(content: dict[str, Any]) -> bool:
@@ -186,7 +203,19 @@ def changes(then: dict[str, dict] | None, source: dict, outputs: dict) -> str | 
         if outputs.get(name) != was
     ]
     changes += [f"{name} is new" for name in outputs if name not in then["made"]]
+    changes += [
+        f"the note of {name} was altered"
+        for name, was in then["made"].items()
+        if FILES in then and outputs.get(name) == was and not _is_of(then[FILES].get(name), was)
+    ]
     return "; ".join(change for change in changes if change) or None
+
+
+def _is_of(note: dict[str, integrity.Mark] | None, was: str | None) -> bool:
+    """Say whether a note is of what has this hash, see `Digests.of`."""
+    if not note:
+        return note is not None and was in (None, of_value([]))
+    return was == (note[""][-1] if "" in note else of_value([[name, mark[-1]] for name, mark in note.items()]))
 
 
 def _change(kind: str, then: dict, now: dict) -> str | None:
@@ -227,10 +256,12 @@ def altered(book: Book, chapter: Chapter, profile: str) -> Iterator[str]:
     if record is None and book.store(profile):
         return
     # of what was made in a notebook opened by hand, the notes of files are there alone
-    noted = record or integrity.json_object(book.state(profile) / f"{chapter.stem}.json")
+    path = book.state(profile) / f"{chapter.stem}.json"
+    noted = record or integrity.json_object(path)
+    if record is None and "made_from" in noted:
+        yield f"{path}: expected the record of a run as it was written, found another"
     notes = noted.get(FILES) if isinstance(noted.get(FILES), dict) else {}
-    places = {name: book.artefact(profile, name) for name in sorted(chapter.writes)}
-    for name, place in (places | {"page": book.executed(profile, chapter.stem)}).items():
+    for name, place in places(book, chapter, profile).items():
         note = notes.get(name)
         if isinstance(place, Stored):
             if (now := place.digest()) != record["made"].get(name):
