@@ -214,6 +214,7 @@ print("\\n" + json.dumps([sorted(called), sorted(opened)]))
 """Executes a chapter's cells; prints each function of the helpers that was called, and each file of data opened."""
 
 
+@pytest.mark.long
 def test_no_function_is_called_and_no_data_file_opened_that_is_not_reached(tmp_path):
     """Chapter 1, which takes the Demo Earth and every family of products from file to map."""
     path = ROOT / "notebooks" / "01_data_preparation.ipynb"
