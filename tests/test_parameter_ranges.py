@@ -93,6 +93,8 @@ def test_a_value_beyond_an_end_or_of_another_kind_is_refused_and_the_ends_pass(c
                 beyond.append([filled[0], filled[0]])
             if "rising" in parameter.help:
                 beyond.append(filled[::-1])
+            if "rising from 1" in parameter.help:
+                beyond.append([2, 4])
             if " of: " in parameter.help:
                 beyond.append({"zzz": "x"} if parameter.type == "dict" else ["zzz"])
             if "numbers, " in parameter.help and filled:
@@ -285,7 +287,7 @@ LIST = st.builds(
     lambda n, what, order: f"{n} {what}{order}",
     COUNT,
     st.sampled_from(["names", "numbers", "whole numbers"]),
-    st.sampled_from(["", ", no repeats", ", rising"]),
+    st.sampled_from(["", ", no repeats", ", rising", ", rising from 1"]),
 )
 ALONE = NUMBER | TEXT | LIST
 SOME = st.lists(ALONE, min_size=1, max_size=3).map(" or ".join)

@@ -215,6 +215,7 @@ def test_other_letters_are_read_or_told(tmp_path):
         (latin.replace(b"\xea", b"\x81"), "row 4: expected a CSV file in UTF-8, .*; save it as UTF-8"),
         (b"PK\3\4\0binary", "expected a CSV file, found something else, such as a workbook"),
         (b"<html></html>", "expected a CSV file, found a web page"),
+        (b"<<<<<<< HEAD\n" + GOOD.encode(), "expected a CSV file, found marks of a conflict that git left; settle it"),
     ):
         (tmp_path / "other.csv").write_bytes(content)
         with pytest.raises(DamagedFile, match=rf"other\.csv: {words}"):
@@ -228,6 +229,7 @@ def test_other_letters_are_read_or_told(tmp_path):
         *((",2004,", f",{bad},", "row 3, column 'year': expected a whole number") for bad in ("", "2004.5", "NA")),
         ("BB-Two", "-9999", "row 4, column 'site': expected a name, found"),
         ("-33.0", "-99", "row 4, column 'latitude': expected a number from -90 to 90, found '-99'"),
+        ("10.5,20.5", "0,0.0", "expected degrees of places on land, found 0, 0 in row 2, which no land is at"),
         ("2004,10.5,20.5", "2004,10.6,20.5", "expected one place, found 10.5, 20.5 in row 2 and 10.6, 20.5 in row 3"),
         (",mat,", ",qc,", "expected one column 'qc', found several"),
         ("site,", "# mine\nsite,", "row 2: expected 1 fields, found 17; the columns' names must stand in the first"),

@@ -8,7 +8,7 @@ reader, such as a unit: ``(km; 0 to 1000)``, ``(0 or 1901 to 2100; 0 for the las
             | "one of: " names
             | numbers [", odd"] [", divides " number]
     numbers = number | number " to " number | "above " number ", up to " number
-    list    = count what ["," (" no repeats" | " rising")] [", each " range]
+    list    = count what ["," (" no repeats" | " rising" | " rising from 1")] [", each " range]
     count   = number | number " to " number
     what    = "names" | "numbers" | "whole numbers" | "of: " names
 
@@ -39,7 +39,7 @@ from helpers.workspace import UserError
 
 TYPES = {"int": int, "float": float, "str": str, "bool": bool, "list": list, "dict": dict}
 VARIABLE = re.compile(r"\$\{(\w+)\}")
-LINE = re.compile(r"^(\w+) *: *(\w+) *=.*#(.*)$", re.MULTILINE)
+LINE = re.compile(r"^(\w+)[ \t]*:[ \t]*(\w+)[ \t]*=.*#(.*)$", re.MULTILINE)
 """A line of a parameters cell: name, type, and its comment."""
 NUMBER = r"-?\d+(?:\.\d+)?"
 WORDS = {"int": "a whole number ", "float": "a number ", "list": "a list of ", "dict": "a mapping of "}
@@ -140,7 +140,9 @@ class Several:
         if right and self.each:
             right = all(self.each.admits(item, whole) for item in value)
         alone = right and ((self.order == "" and not self.names) or len(set(value)) == len(value))
-        return alone and (self.order != "rising" or value == sorted(value))
+        if not alone or not self.order.startswith("rising"):
+            return alone
+        return value == sorted(value) and (self.order == "rising" or value[:1] == [1])
 
     def _counted(self, value: list | dict) -> bool:
         return self.least <= len(value) <= self.most
@@ -206,7 +208,7 @@ def _numbers(text: str) -> Numbers:
 def _several(text: str) -> Several | None:
     """Read a list, or return None where the words don't begin as one."""
     own, each, values = text.partition(", each ")
-    form = r"(\d+)(?: to (\d+))? (?:(whole numbers|numbers|names)|of: (.+?))(?:, (no repeats|rising))?"
+    form = r"(\d+)(?: to (\d+))? (?:(whole numbers|numbers|names)|of: (.+?))(?:, (no repeats|rising from 1|rising))?"
     found = re.fullmatch(form, own, re.ASCII)
     if not found:
         return None

@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -125,6 +126,8 @@ class Artefact:
 
 
 DECLARED = "chapters.yml"
+FILE = re.compile(r"\w+(\.\w+)?", re.ASCII)
+"""What the file of an artefact is called, in the folder of its workspace."""
 KINDS = {"of": str, "writes": dict, "paths": dict}
 KINDS |= dict.fromkeys(("reads", "reads_if_there", "needs", "relations"), list)
 """What an entry of ``chapters.yml`` may hold; its head says what each is."""
@@ -156,12 +159,18 @@ def declarations(notebooks: Path = ROOT / "notebooks") -> dict[str, dict]:
             ):
                 raise UserError(f"{path}: {stem}: expected {', '.join(KINDS)}, found {key}: {value}; correct it")
     made = [name for entry in entries.values() for name in entry.get("writes", ())]
+    files: dict[str, str] = {}
     for stem, entry in entries.items():
         for name, about in entry.get("writes", {}).items():
             told = isinstance(about, dict) and set(about) == {"file", "holds"}
             if made.count(name) > 1 or not told or not all(isinstance(each, str) for each in about.values()):
                 raise UserError(
                     f"{path}: {stem}: {name}: expected an artefact that no other chapter writes, with file and holds"
+                )
+            if not FILE.fullmatch(about["file"]) or files.setdefault(about["file"], name) != name:
+                found = f"{about['file']!r:.60}"
+                raise UserError(
+                    f"{path}: {stem}: {name}: expected a file's plain name of its own, found {found}; correct it"
                 )
         for name in {*entry.get("reads", ()), *entry.get("reads_if_there", ())} - set(made):
             raise UserError(f"{path}: {stem}: reads {name}, which no chapter writes; correct it")

@@ -199,6 +199,11 @@ def refuse_radians(here: pd.DataFrame, path: Path, lat: str = "lat", lon: str = 
 
     Whole numbers are left: they are degrees of somebody's made world, since a radian is 57.2958 of them.
     """
+    if (nowhere := (here["lat"] == 0) & (here["lon"] == 0)).any():
+        found = f"found 0, 0 in row {here.index[nowhere][0]}, which no land is at"
+        raise ProductError(
+            f"{path}: columns {lat!r} and {lon!r}: expected degrees of places on land, {found}; correct it"
+        )
     if in_the_gulf(here["lat"], here["lon"]):
         row, (y, x) = here.index[0], here[["lat", "lon"]].iloc[0]
         found = f"found {y:g}, {x:g} in row {row} and all others near 0, 0, in the Gulf of Guinea"
@@ -438,6 +443,8 @@ def parse(content: bytes, where: Path | str, remedy: str = CORRECT) -> pd.DataFr
     def damaged(row: int | None, expected: str, found: str, remedy: str = remedy) -> DamagedFile:
         return DamagedFile(f"{where}: {f'row {row}: ' if row else ''}expected {expected}, found {found}; {remedy}")
 
+    if re.search(rb"^<{7} ", content[:LONGEST], re.MULTILINE):
+        raise damaged(None, "a CSV file", "marks of a conflict that git left", "settle it, and remove them")
     if content.lstrip().startswith(b"<"):
         raise damaged(None, "a CSV file", "a web page", "log in where it comes from and fetch it again")
     if content.startswith((b"PK", b"\x1f\x8b", b"\xd0\xcf")) or (b"\0" in content and not wide):

@@ -298,7 +298,7 @@ def _tower(path: Path, product: Product, needed: tuple[str, ...]) -> Tower:
             places = _metadata({where: partial(content_of, held, m, path) for where, m in metadata.items()})
     else:
         content = whole_text(path, (".csv",))
-    table = _site_years(content, path, product, needed)
+    table = _site_years(content, path, product, needed, name["site"])
     first, last = table["year"].min(), table["year"].max()
     if (span := SPAN.search(path.name)) and (first, last) != (int(span[1]), int(span[2])):
         warnings.warn(
@@ -330,9 +330,12 @@ def _yearly_member(members: Mapping[str, str], path: Path, site: str) -> str:
     return found[0]
 
 
-def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str, ...]) -> pd.DataFrame:
+def _site_years(content: bytes, path: Path, product: Product, needed: tuple[str, ...], site: str) -> pd.DataFrame:
     """Return the yearly table: ``year`` (int64) and the product's variables in the book's units, NaN where missing."""
     table = parse(content, path, FETCH)
+    if "SITE_ID" in table and (other := table["SITE_ID"].str.strip() != site).any():
+        found = f"found {table['SITE_ID'][other].iloc[0]!r:.40} as SITE_ID in row {table.index[other][0]}"
+        raise ProductError(f"{path}: expected years of {site} alone, as its name tells, {found}; keep a tower a file")
     lacking = [f.stored for f in product.fields if f.stored not in table and f.name in needed]
     if "TIMESTAMP" not in table or lacking:
         other = [f.stored for f in product.fields if f.stored in table and f.name.startswith("reco")]
