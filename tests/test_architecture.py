@@ -25,7 +25,8 @@ FLOORS = [
     {"regions"},
     {"grid"},
     {"reported", "labels", "ranges"},
-    {"workspace", "tasks"},
+    {"tasks"},
+    {"workspace"},
     {"store", "provenance", "integrity", "strict"},
 ]
 """From the top of the house to the bottom; rooms of one floor don't know each other."""

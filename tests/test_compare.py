@@ -111,6 +111,13 @@ def test_a_name_that_is_no_run_is_refused_with_those_that_are(tmp_path, capsys, 
     assert said.count("\n") == 1 and "nolag" in said and "demo" in said
 
 
+@pytest.mark.parametrize("address", ["s3://", "s3://bucket"])
+def test_an_address_that_names_no_run_is_refused_in_one_line(capsys, address):
+    assert compare.main([address, "tiny"]) == 2
+    said = f"helpers.publish.compare: {address}: expected the address of a run, such as s3://bucket/demo; correct it\n"
+    assert capsys.readouterr().err == said
+
+
 @pytest.mark.parametrize("content", ["{", '{"made": 1}'])
 def test_a_record_that_cannot_be_read_is_named(tmp_path, capsys, content):
     a, b = run(tmp_path / "a"), run(tmp_path / "b")

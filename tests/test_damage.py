@@ -22,6 +22,7 @@ from miniature import CHAPTERS
 from test_run import alive, content, wait_for
 
 from helpers import integrity, workspace
+from helpers.publish import compare, leaderboard, mine, pdf, students
 from helpers.run import __main__ as runner
 from helpers.run import pages, staleness
 from helpers.workspace import DamagedArtefact, DiskFull, UserError, Workspace
@@ -479,6 +480,36 @@ def test_a_command_says_in_one_line_what_the_system_raises(tmp_path, capsys):
     assert main() == 2
     told = "expected folders on the way there, found a file; move it away"
     assert capsys.readouterr().err == f"helpers.trial: {tmp_path / 'logs' / '01.log'}: {told}\n"
+
+
+@pytest.mark.parametrize(
+    ("main", "line", "variable"),
+    [(runner.main, ["--list"], "RECO_OUTPUTS"), (runner.main, ["--list"], "RECO_BUILD"), (mine.main, ["LINK"], None)],
+)
+def test_a_command_says_in_one_line_that_a_link_leads_to_itself(tmp_path, monkeypatch, capsys, main, line, variable):
+    (tmp_path / "LINK").symlink_to("LINK")
+    monkeypatch.chdir(tmp_path)
+    if variable:
+        monkeypatch.setenv(variable, "LINK")
+    assert main(line) == 2
+    told = f"{tmp_path / 'LINK'}: expected a file or a folder, found a ring of links; remove them\n"
+    assert capsys.readouterr().err.endswith(f": {told}")
+
+
+def test_a_command_lets_other_errors_of_that_kind_through():
+    @workspace.command("helpers.trial")
+    def main():
+        raise NotImplementedError("not of a link")
+
+    with pytest.raises(NotImplementedError):
+        main()
+
+
+@pytest.mark.parametrize("main", [compare.main, leaderboard.main, pdf.main, students.main])
+def test_a_command_refuses_a_place_without_a_name(capsys, main):
+    with pytest.raises(SystemExit) as ended:
+        main([*(["A", "B"] if main in (compare.main, leaderboard.main) else []), "--to", ""])
+    assert ended.value.code == 2 and "argument --to: expected a path, found ''" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])

@@ -179,6 +179,13 @@ def test_what_is_not_ready_is_refused_in_one_line(kept, spoil, version, said):
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize("version", ["v01.0", "v1.00", "v\N{FULLWIDTH DIGIT ONE}.0"])
+def test_a_version_is_written_in_one_way(monkeypatch, capsys, version):
+    monkeypatch.setattr(editions, "prepare", lambda *_: pytest.fail("nothing may be written"))
+    assert editions.main([version, "--prepare"]) == 2
+    assert capsys.readouterr().err.startswith("helpers.publish.editions: VERSION: expected one such as v1.0, found")
+
+
 @pytest.mark.long
 def test_pages_opened_as_files_lead_to_other_editions(two, tmp_path):
     if BROWSER is None:

@@ -471,8 +471,8 @@ def test_a_slip_is_told_in_one_line(run):
             ("mod13a3", "--tiles="),
             "mod13a3: expected tiles such as h18v04 (h00 to h35, v00 to v17), found ''; correct",
         ),
-        (("cru_tmp", "--to="), "argument --to: expected a folder, found ''; see --help"),
-        (("cru_tmp", "--to", "a\0b"), "argument --to: expected a folder, found 'a\\x00b'; see --help"),
+        (("cru_tmp", "--to="), "argument --to: expected a path, found ''; see --help"),
+        (("cru_tmp", "--to", "a\0b"), "argument --to: expected a path, found 'a\\x00b'; see --help"),
         (("cru_tmp", "--to", "/" + "a" * 300), "/aaa"),
         (("cru_tmp", "--years", "2018-2000"), "argument --years: expected years such as 2000-2018 or 2001,2005"),
     ):

@@ -184,6 +184,13 @@ def test_labels_that_cannot_be_are_one_line(tmp_path, capsys, spoil, said):
     assert said in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("draws", ["99", "1000000000000"])
+def test_draws_that_cannot_be_are_one_line(capsys, draws):
+    assert leaderboard.main(["labels.csv", "in", "--draws", draws]) == 2
+    error = capsys.readouterr().err
+    assert "expected --draws of 100 to 1000000" in error and error.count("\n") == 1
+
+
 def test_a_folder_without_hand_ins_or_with_none_that_count_is_one_line(tmp_path, capsys):
     labels = make_labels(np.random.default_rng(9))
     write(tmp_path, "labels.csv", labels)

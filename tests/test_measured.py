@@ -113,6 +113,12 @@ def test_no_number_of_a_made_world_stands_beside_real_ones():
     assert {path.name for path in measured.FOLDER.glob("*.csv")} == real
 
 
+@pytest.mark.parametrize("count", ["0", "-5"])
+def test_worlds_are_one_or_more(capsys, count):
+    assert measured.main(["--lags", count]) == 2
+    assert capsys.readouterr().err == f"helpers.run.measured: --lags: expected 1 or more, found {count}; correct it\n"
+
+
 @pytest.mark.parametrize(
     ("given", "artefact", "found"),
     [

@@ -71,3 +71,10 @@ def test_the_plain_bootstrap_is_a_slow_loop_over_drawn_years(tmp_path):
         shares.append(100 * np.mean(np.array(slope) > 0))
     expected = np.quantile(shares, [0.05, 0.95])
     assert found.loc[("RECO rises (%)", "Tropics")].to_numpy() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", ["0", "1000000000"])
+def test_planets_that_nobody_can_make_are_refused_in_one_line(capsys, count):
+    assert planets.main(["--planets", count, "--dry", "--set", "x=1"]) == 2
+    said = f"helpers.run.planets: --planets: expected 1 to 10000, found {count}; correct it\n"
+    assert capsys.readouterr().err == said

@@ -72,6 +72,13 @@ def test_what_is_no_place_to_work_is_refused_before_anything_runs(mini, text, me
         (SLURM.replace("2", "0"), r"queue.yml: jobs: expected how many jobs to ask for, 1 or more, found 0;"),
         (SLURM.replace("slurm", "slrum"), r"queue.yml: jobqueue: expected one of .*slurm, found slrum;"),
         ("jobs: 1\njobqueue: {slurm: 3}", r"queue.yml: jobqueue.slurm: expected names and values, found 3;"),
+        (SLURM.replace("slurm", "local"), r"queue.yml: jobqueue: expected one of .*slurm, found local;"),
+        (SLURM.replace("cores: 1", "cores: -8"), r"slurm.cores: expected a whole number, 1 or more, found -8;"),
+        (SLURM.replace("cores", "processes: 0, cores"), r"slurm.processes: expected a whole .*, found 0;"),
+        (SLURM.replace("cores", "death-timeout: x, cores"), r"death-timeout: expected seconds, .*, found 'x';"),
+        (SLURM.replace("1 GB", "16"), r"slurm.memory: expected an amount with its unit.*, found 16;"),
+        (SLURM.replace("1 GB", "-1GB"), r"slurm.memory: expected an amount with its unit.*, found '-1GB';"),
+        (SLURM.replace("1 GB", "[1]"), r"slurm.memory: expected an amount with its unit.*, found \[1\];"),
         (SLURM.replace("memory", "memry"), r"jobqueue.slurm: dask-jobqueue knows no 'memry'; did you mean 'memory'\?"),
     ],
 )

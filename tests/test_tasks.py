@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_info
 from helpers import tasks
 from helpers.cnn.network import Member
 from helpers.cnn.training import re_drawn, train
-from helpers.workspace import ROOT
+from helpers.workspace import ROOT, UserError
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,18 @@ def anywhere(request):
     else:
         request.getfixturevalue("monkeypatch").setenv("OMP_NUM_THREADS", "3")
     return request.param
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"), [("4,2", 4), ("abc", None), ("0", None), ("-1", None), ("9" * 5000, None)]
+)
+def test_the_number_of_threads_is_openmps_or_refused_in_one_line(monkeypatch, given, expected):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    if expected:
+        assert tasks.cores() == expected
+    else:
+        with pytest.raises(UserError, match="OMP_NUM_THREADS: expected a number of threads, 1 to 9999, found"):
+            tasks.cores()
 
 
 def slow(number):

@@ -926,20 +926,13 @@ def _years_typed(text: str) -> list[range]:
     return chosen
 
 
-def _folder_typed(text: str) -> Path:
-    """Read a folder; an empty one is a slip, such as a variable of the shell that isn't set."""
-    if not text or "\0" in text:
-        raise argparse.ArgumentTypeError(f"expected a folder, found {text!r:.60}")
-    return Path(text)
-
-
 def _parser() -> _Parser:
     line = _Parser(prog="python -m helpers.fetch", description="Download products, as far as that needs no form.")
     add = line.add_argument
     add("product", nargs="*", help="product ids of data/products.yml, such as cru_tmp")
     add("--years", type=_years_typed, help="such as 2000-2018 or 2001,2005 (default: those that the paper needs)")
     add("--tiles", help="tiles of the sinusoidal grid, such as h18v04,h17v03 (default: all)")
-    add("--to", type=_folder_typed, help="folder of products (default: RECO_PRODUCTS, else products/)")
+    add("--to", type=workspace.typed_path, help="folder of products (default: RECO_PRODUCTS, else products/)")
     add(
         "--set", dest="options", action="extend", nargs="+", default=[], metavar="NAME=VALUE",
         help="an option of the product, such as version=4.09; --list shows which there are",

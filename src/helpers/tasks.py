@@ -16,6 +16,7 @@ import logging
 import operator
 import os
 import platform
+import re
 import threading
 import time
 import uuid
@@ -30,6 +31,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+from helpers.workspace import UserError
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -63,8 +66,12 @@ _listening: dict[str, Callable[[str, int], None]] = {}  # who hears of the progr
 
 def cores() -> int:
     """Return how many pieces this machine does at a time: ``OMP_NUM_THREADS``, else the cores this process may use."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get("OMP_NUM_THREADS") or allowed)
+    if not (given := os.environ.get("OMP_NUM_THREADS")):
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # OpenMP takes a list, too, a number for each level of nesting
+    if not (found := re.fullmatch(r"\s*0*([1-9][0-9]{0,3})\s*(,.*)?", given)):
+        raise UserError(f"OMP_NUM_THREADS: expected a number of threads, 1 to 9999, found {given!r:.60}; correct it")
+    return int(found[1])
 
 
 def each(

@@ -10,6 +10,7 @@ file or the new one, never half of one: in a folder by renaming, in an object st
 
 from __future__ import annotations
 
+import argparse
 import errno
 import json
 import os
@@ -285,6 +286,13 @@ def told(error: Exception) -> str:
     return one_line(" ".join(str(error).split()) + more)
 
 
+def typed_path(text: str) -> Path:
+    """Read a path of a command line; an empty one is a slip, such as a variable of the shell that isn't set."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a path, found {text!r:.60}")
+    return Path(text)
+
+
 def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Decorate the main of a command: what its user can put right ends it in one line, with status 2."""
 
@@ -294,8 +302,13 @@ def command(name: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
             try:
                 return main(*arguments)
             except (UserError, OSError) as error:
-                print(f"{name}: {told(error)}", file=sys.stderr)
-                return 2
+                found = error
+            except RuntimeError as error:  # Path.resolve's, of a link that leads to itself
+                if not (link := re.fullmatch(r"Symlink loop from '(.*)'", str(error))):
+                    raise
+                found = OSError(errno.ELOOP, "", link[1])
+            print(f"{name}: {told(found)}", file=sys.stderr)
+            return 2
 
         return guarded
 

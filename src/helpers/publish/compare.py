@@ -158,6 +158,8 @@ def run_of(book: Book, text: str) -> Run:
     stored = isinstance(book.outputs, str)
     if store.is_address(text):
         folder = text.rstrip("/")
+        if not re.search("://.*[^/]/[^/]", folder):
+            raise UserError(f"{store.shown(text)}: expected the address of a run, such as s3://bucket/demo; correct it")
     elif "/" in text or "\\" in text:
         folder = Path(text).expanduser()
     else:
@@ -359,7 +361,7 @@ def main(arguments: list[str] | None = None) -> int:
         "a", metavar="A", help="a profile that has been run, a folder of outputs, or the address of one in a store"
     )
     line.add_argument("b", metavar="B", help="another one")
-    line.add_argument("--to", type=Path, help="folder of the page (default: _build/compare/A--B)")
+    line.add_argument("--to", type=workspace.typed_path, help="folder of the page (default: _build/compare/A--B)")
     options = line.parse_args(arguments)
     book = Book.here()
     a, b = (run_of(book, text) for text in (options.a, options.b))

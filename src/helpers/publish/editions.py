@@ -31,7 +31,7 @@ from helpers.run import __main__ as runner
 from helpers.run import pages
 from helpers.run.chapters import Book, UserError
 
-VERSION = re.compile(r"v\d+(\.\d+){1,2}")
+VERSION = re.compile(r"v(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){1,2}")
 
 
 @dataclass(frozen=True)

@@ -169,15 +169,17 @@ def main(arguments: list[str] | None = None) -> int:
     line = argparse.ArgumentParser(prog="python -m helpers.publish.leaderboard", description=__doc__.splitlines()[0])
     line.add_argument("labels", metavar="LABELS", help="CSV with site, year, reco (kg C m-2 yr-1)")
     line.add_argument("folder", metavar="DIR", help="folder of CSV files with the same columns, one a hand-in")
-    line.add_argument("--to", type=Path, help="folder of the page and its table (default: _build/leaderboard)")
+    line.add_argument(
+        "--to", type=workspace.typed_path, help="folder of the page and its table (default: _build/leaderboard)"
+    )
     line.add_argument("--draws", type=int, default=5000, help="draws of sites behind an interval (default: 5000)")
     line.add_argument("--level", type=float, default=0.05, help="level of the tests (default: 0.05)")
     line.add_argument("--seed", type=int, default=2021, help="seeds the draws (default: 2021)")
     options = line.parse_args(arguments)
     if not options.labels or not options.folder:
         raise UserError("expected a file of labels and a folder of hand-ins, found none; give LABELS=… and DIR=…")
-    if options.draws < 100 or not 0 < options.level < 1 or options.seed < 0:
-        raise UserError("expected --draws of 100 or more, --level between 0 and 1, --seed of 0 or more; correct it")
+    if not 100 <= options.draws <= 10**6 or not 0 < options.level < 1 or options.seed < 0:
+        raise UserError("expected --draws of 100 to 1000000, --level between 0 and 1, --seed of 0 or more; correct it")
     labels = labels_of(options.labels)
     told, faults = handed_in(options.folder, labels)
     if not told:

@@ -249,7 +249,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.pdf", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="a profile whose pages are built (default: demo)")
-    line.add_argument("--to", type=Path, help="the file (default: _build/PROFILE/book.pdf)")
+    line.add_argument("--to", type=workspace.typed_path, help="the file (default: _build/PROFILE/book.pdf)")
     options = line.parse_args(arguments)
     logging.getLogger("pypdf").setLevel(logging.ERROR)  # it counts the objects of every print, and finds too many
     book = Book.here()

@@ -410,7 +410,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, or 2 for what the user can mend."""
     line = argparse.ArgumentParser(prog="python -m helpers.publish.students", description=__doc__.splitlines()[0])
     line.add_argument("--profile", default="demo", help="the made run that notebooks read (default: demo)")
-    line.add_argument("--to", type=Path, help="folder of what is made (default: _build/course/PROFILE)")
+    line.add_argument("--to", type=workspace.typed_path, help="folder of what is made (default: _build/course/PROFILE)")
     options = line.parse_args(arguments)
     book = Book.here()
     to = (options.to or book.build / "course" / options.profile).resolve()

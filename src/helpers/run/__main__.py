@@ -502,6 +502,7 @@ def _run_book(options: argparse.Namespace) -> None:
         print(f"the book is at {pages.index(book, name)}")
 
 
+@workspace.command("helpers.run")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0, 1 when a chapter failed, 2 for what the user can mend, 130 when interrupted."""
     options = parser().parse_args(arguments)
@@ -510,9 +511,6 @@ def main(arguments: list[str] | None = None) -> int:
     except ChapterFailed as error:
         print(f"helpers.run: {error}", file=sys.stderr)
         return 1
-    except (UserError, OSError) as error:
-        print(f"helpers.run: {workspace.told(error)}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("helpers.run: interrupted; finished chapters stay, and the next run goes on from there", file=sys.stderr)
         return 130

@@ -54,7 +54,7 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
         There is no such file, or it has something else in it.
     """
     import dask
-    import dask_jobqueue  # noqa: F401 (makes its sections known to dask's configuration)
+    from dask.utils import parse_bytes, parse_timedelta
 
     try:
         there = path.is_file()
@@ -72,19 +72,39 @@ def described(path: Path) -> tuple[str, dict[str, Any], int]:
     jobs, queues = content["jobs"], content["jobqueue"]
     if type(jobs) is not int or jobs < 1:
         raise UserError(f"{path}: jobs: expected how many jobs to ask for, 1 or more, found {jobs!r}; correct it")
-    known = dask.config.get("jobqueue")
+    known = {kind: dask.config.get(f"jobqueue.{kind}") for kind in _classes()}
     if not isinstance(queues, dict) or len(queues) != 1 or not set(queues) <= set(known):
         found = ", ".join(map(str, queues)) if isinstance(queues, dict) else repr(queues)
         raise UserError(f"{path}: jobqueue: expected one of {', '.join(sorted(known))}, found {found:.60}; correct it")
     kind, section = next(iter(queues.items()))
     if not isinstance(section, dict):
         raise UserError(f"{path}: jobqueue.{kind}: expected names and values, found {section!r:.60}; correct it")
+    whole = (lambda value: value if type(value) is int else 0, 1, "a whole number, 1 or more")
+    # a blank would part the worker's command line
+    seconds = (lambda value: 0 if " " in str(value) else parse_timedelta(value), 1, "seconds, 1 or more, such as 60")
+    amounts = {"cores": whole, "processes": whole, "death-timeout": seconds}
+    amounts["memory"] = (parse_bytes, 10**6, "an amount with its unit, such as 16 GB")
     for name in section:
         if str(name).replace("_", "-") not in known[kind]:
             near = difflib.get_close_matches(str(name), known[kind], n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known[kind])}"
             raise UserError(f"{path}: jobqueue.{kind}: dask-jobqueue knows no {name!r}; {hint}")
+        value, (read, least, words) = section[name], amounts.get(str(name).replace("_", "-"), (None, 0, ""))
+        try:
+            fits = read is None or value is None or read(value) >= least
+        except (ValueError, TypeError, AttributeError, LookupError, ArithmeticError):  # dask's readers: any of them
+            fits = False
+        if not fits:
+            raise UserError(f"{path}: jobqueue.{kind}.{name}: expected {words}, found {value!r:.60}; correct it")
     return kind, section, jobs
+
+
+def _classes() -> dict[str, type]:
+    """Return dask-jobqueue's class of each kind of queue; its configuration has a section for one without, too."""
+    import dask_jobqueue  # which makes its sections known to dask's configuration
+
+    found = (each for each in vars(dask_jobqueue).values() if getattr(each, "job_cls", None))
+    return {each.job_cls.config_name: each for each in found}
 
 
 @contextmanager
@@ -127,11 +147,9 @@ def _address(where: str) -> Iterator[str]:
         yield where
         return
     import dask
-    import dask_jobqueue
 
     kind, section, jobs = described(Path(where))
-    classes = vars(dask_jobqueue).values()
-    (of_kind,) = (c for c in classes if getattr(getattr(c, "job_cls", None), "config_name", None) == kind)
+    of_kind = _classes()[kind]
     command = getattr(of_kind.job_cls, "submit_command", "sh").split()[0]
     if not shutil.which(command):
         raise UserError(f"{where}: jobqueue.{kind}: expected the command {command}, found none; run this where it is")

@@ -166,6 +166,8 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--trends", type=Path, help="a NetCDF of yearly maps of GPP: keep what the tests of trends find")
     what.add_argument("--lags", type=int, help="a number of made worlds: keep how often each protocol finds a lag")
     chosen = parser.parse_args(arguments)
+    if chosen.lags is not None and chosen.lags < 1:
+        raise UserError(f"--lags: expected 1 or more, found {chosen.lags}; correct it")
 
     def work() -> list[Path]:
         me = "python -m helpers.run.measured"

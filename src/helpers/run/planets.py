@@ -151,8 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     parser.add_argument("--dry", action="store_true", help="print the table and leave data/made as it is")
     chosen = parser.parse_args(arguments)
-    if chosen.planets < 1:
-        parser.error(f"--planets: expected 1 or more, found {chosen.planets}")
+    if not 1 <= chosen.planets <= 10_000:
+        raise UserError(f"--planets: expected 1 to 10000, found {chosen.planets}; correct it")
     kinds = [list(KINDS)[k % len(KINDS)] for k in range(chosen.planets)]
     book = Book.here()
     outputs = book.folder("planets")  # a planet's own run always has a folder
