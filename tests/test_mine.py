@@ -272,7 +272,7 @@ def test_units_that_a_table_states_are_refused_where_they_are_not_read(book, tmp
     text = (EXAMPLE / "monthly_climate.csv").read_text(encoding="utf-8")
     climate = tmp_path / "climate.csv"
     for unit in ("cm", "in", "m", "mm/yr"):
-        climate.write_text(text.replace("precipitation", f"precip ({unit})"), encoding="utf-8")
+        climate.write_text(text.replace("(mm/month)", f"({unit})", 1), encoding="utf-8")
         line = refused([EXAMPLE / "site_years.csv", "--climate", climate], capsys)
         assert f"expected precipitation in mm d-1 or mm month-1, found it stated in {unit}; convert it" in line
 

@@ -130,15 +130,16 @@ def refuse_other(
     factor : float or two of them, optional
         What takes the column to the book's unit; None where none can be given.
     units : str
-        What the numbers are in when the factor is applied; by default the variable's own.
+        What precipitation is read in, where one can choose; by default all are read in the variable's own.
     """
+    convert = "convert it, or choose its rate (climate_rain in a profile)" if units else "convert it"
     units = units or attributes(name).get("units", "")
     kind = KINDS.get(units)
     for text in stated(table, column) if kind else ():
         size, what = unit_of(text) or (1.0, None)
         if what in kind and not _agree(text, size, what, units, factor):
             how = f"{units}{'' if factor in (None, 1) else f' by the factor {factor}'}"
-            give = "convert it" if factor is None else f"give the factor {_factor(size, what, units)} (table_factors)"
+            give = convert if factor is None else f"give the factor {_factor(size, what, units)} (table_factors)"
             raise ProductError(
                 f"{where}: column {column!r}: expected {name} in {how}, found it stated in {text!r}; {give}, or "
                 "correct what is stated"
