@@ -9,6 +9,7 @@ import yaml
 from test_own_table import SMALL
 
 from helpers import products
+from helpers.products.units import FLUX, unit_of
 from helpers.publish import mine
 from helpers.run import __main__ as runner
 from helpers.run import chapters
@@ -119,8 +120,8 @@ def test_the_profile_of_each_network_gives_the_numbers_that_were_written(network
     ],
 )  # fmt: skip
 def test_units_of_a_flux(unit, factor):
-    size, of = mine.unit_of(unit)
-    assert size * mine.FLUX[of] == pytest.approx(factor, rel=1e-9)
+    size, of = unit_of(unit)
+    assert size * FLUX[of] == pytest.approx(factor, rel=1e-9)
 
 
 def write(tmp_path, **columns):
@@ -265,6 +266,17 @@ def test_the_example_with_climate_has_the_lag(book, capsys):
     assert [stem[:2] for stem in values] == profile["chapters"]
 
 
+def test_units_that_a_table_states_are_refused_where_they_are_not_read(book, tmp_path, capsys):
+    west = write(tmp_path, lon=None, **{"Longitude (°W)": -TRUTH.lon})
+    assert "column 'Longitude (°W)': expected degrees east, found them stated as" in refused([west], capsys)
+    text = (EXAMPLE / "monthly_climate.csv").read_text(encoding="utf-8")
+    climate = tmp_path / "climate.csv"
+    for unit in ("cm", "in", "m", "mm/yr"):
+        climate.write_text(text.replace("(mm/month)", f"({unit})", 1), encoding="utf-8")
+        line = refused([EXAMPLE / "site_years.csv", "--climate", climate], capsys)
+        assert f"expected precipitation in mm d-1 or mm month-1, found it stated in {unit}; convert it" in line
+
+
 @pytest.mark.long
 def test_the_example_goes_from_tables_to_the_report(book):
     assert mine.main([str(EXAMPLE / "site_years.csv"), "--climate", str(EXAMPLE / "monthly_climate.csv")]) == 0
@@ -321,7 +333,7 @@ def test_fahrenheit_inches_and_centimetres_become_the_books_units(book, tmp_path
 
 
 def test_a_unit_that_is_not_known_is_never_guessed(book, tmp_path, capsys):
-    assert mine.unit_of("0.1 degC") is None and mine.unit_of("10 mm") is None
+    assert unit_of("0.1 degC") is None and unit_of("10 mm") is None
     line = refused([write(tmp_path), "--units", "reco=W m-2"], capsys)
     assert "stated is 'W m-2', which is no unit of it that is known" in line
     assert mine.main([str(write(tmp_path, map=TRUTH["map"] / 10))]) == 0

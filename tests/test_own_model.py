@@ -16,6 +16,7 @@ from test_lag_chapter import make_samples as samples_with_a_lag
 from test_splits_chapter import BRIEF, make_samples, publish
 
 from helpers.cnn import cross_validation, guests
+from helpers.products import ProductError
 from helpers.run import chapters, staleness
 from helpers.workspace import HERE, ROOT, UserError, Workspace
 
@@ -242,6 +243,13 @@ def test_a_spoilt_table_is_one_line_that_says_how_many_and_which_first(samples, 
         guests.own_predictions(tmp_path / "hand.csv", made, rules)
     assert str(tmp_path / "hand.csv") in str(error.value) and said in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_predictions_that_are_stated_in_another_unit_are_refused(tmp_path):
+    path = tmp_path / "hand.csv"
+    path.write_text("site,year,reco\n-,-,umol m-2 s-1\nA,2000,2.6\n")
+    with pytest.raises(ProductError, match=r"column 'reco': expected reco in kg m-2 yr-1, found .*; convert it, or"):
+        guests.predictions(path)
 
 
 def test_predictions_that_know_unseen_places_better_than_others_know_seen_ones_look_like_a_leak():

@@ -14,6 +14,7 @@ from netcdf_files import FILL, LAT, LON, months, write
 
 from helpers import products
 from helpers.products import DamagedFile, ProductError, netcdf
+from helpers.workspace import LIBRARY
 
 NAME = "cru_ts4.05.1901.2020.pre.dat.nc"
 MONTHS = np.arange(24)
@@ -113,9 +114,23 @@ def test_axes_that_are_no_grid_in_degrees_are_refused(tmp_path, rain):
         path = write(tmp_path / NAME, "pre", rain, months(2000, 2001), lat=np.array(lat))
         with pytest.raises(ProductError, match=r"pre\.dat\.nc: lat: expected degrees, found "):
             read(path)
+    for axis, units in (("lat", "degrees_south"), ("lon", "degree_W")):
+        path = write(tmp_path / NAME, "pre", rain, months(2000, 2001))
+        with LIBRARY, netCDF4.Dataset(path, "a") as file:
+            file[axis].units = units
+        with pytest.raises(ProductError, match=rf"{axis}: expected degrees_.*, found units '{units}'; turn its"):
+            read(path)
     axes = (("station",), [1, 2, 3, 4]), (("station",), [1, 2, 3, 4]), ("station",)
     with pytest.raises(ProductError, match=r"pre\.dat\.nc: lat, lon: expected a grid, found 4 points along station"):
         read(own_axes(tmp_path / NAME, rain[:, 0], axes))
+
+
+def test_packed_axes_are_unpacked(tmp_path, rain):
+    expected = plain(tmp_path / NAME, rain)
+    path = write(tmp_path / NAME, "pre", rain, months(2000, 2001), lat=LAT * 10 - 50)
+    with LIBRARY, netCDF4.Dataset(path, "a") as file:
+        file["lat"].setncatts({"scale_factor": 0.1, "add_offset": 5.0})
+    assert read(path).equals(expected)
 
 
 # --- time ------------------------------------------------------------------------------------------------------------

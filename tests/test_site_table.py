@@ -1,5 +1,6 @@
 """Tables of site-years and of monthly climate at sites: what they give, and every way in which they can be wrong."""
 
+import contextlib
 import gzip
 import zipfile
 
@@ -184,6 +185,41 @@ def test_kelvin_becomes_celsius_by_a_factor_and_what_is_added(table):
             column(table, "1", "mat", wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "unit", "factor", "words"),
+    [
+        ("mat", "°F", 1, r"in degC, found it stated in '°F'; give the factor \[0.555556, -17.777778\] \(table_factors"),
+        ("mat", "K", [1, -273.15], None),
+        ("mat", "K", 1, r"give the factor \[1, -273.15\]"),
+        ("mat", "degC", [1, -273.15], r"in degC by the factor \[1, -273.15\], found it stated in 'degC'; give the"),
+        ("map", "in", 1, "give the factor 25.4"),
+        ("map", "mm/month", 1, "give the factor 12"),
+        *(("map", unit, factor, None) for unit, factor in (("mm", 1), ("mm", 12), ("mm/yr", 1), ("W m-2", 1))),
+        ("reco_dt", "µmol m-2 s-1", 1, "give the factor 0.379"),
+        ("reco_dt", "gC m-2 y-1", 1, "give the factor 0.001"),
+        *(("reco_dt", unit, 0.001, None) for unit in ("gC m-2 y-1", "g C m-2", "1", "unit")),
+        *(("reco_dt", unit, 1, None) for unit in ("kgC m-2 yr-1", "kg m-2", "-")),
+        ("par", "umol m-2 s-1", 1, "in W m-2, found it stated"),
+        *(("par", unit, factor, None) for unit, factor in (("W m-2", 1), ("umol m-2 s-1", 0.235), ("MJ m-2", 0.03169))),
+        ("nee_qc", "%", 1, "give the factor 0.01"),
+        ("mine", "°F", 1, None),
+    ],
+)
+def test_a_unit_that_is_stated_is_the_one_that_is_read_or_refused(table, name, unit, factor, words):
+    held, cell = f"cell [{unit}]", "280" if unit == "K" else "0.5"
+    for text, name_of in ((f"cell\n{unit}\n{cell}\n", "cell"), (f"{held}\n{cell}\n", held)):
+        path = table(text)
+        with pytest.raises(ProductError, match=words) if words else contextlib.nullcontext():
+            site_table.columns_of(path, {name: name_of}, {name: factor})
+
+
+def test_degrees_south_or_west_are_refused_above_zero(table):
+    for axis, name in (("lat", "Latitude (°S)"), ("lon", "lon_west"), ("lon", "lon [deg W]")):
+        with pytest.raises(ProductError, match="expected degrees .*, found them stated as .* and above zero; write"):
+            site_table.columns_of(table(f"{name}\n12.5\n"), {axis: name})
+        assert site_table.columns_of(table(f"{name}\n-12.5\n"), {axis: name})[axis].item() == -12.5
+
+
 def test_a_row_of_units_is_none_of_the_table(table):
     header, first, *rest = GOOD.splitlines()
     units = ",".join("[-]" if name == "site" else "unit" for name in header.split(","))
@@ -296,6 +332,9 @@ def test_climate_becomes_a_cube_of_consecutive_months(table):
         ("2000,2,11", "2000,1,11", "site BB, year 2000, month 1 is there twice"),
         ("AA,50,2000,4", "AA,51,2000,4", "site AA: expected one place, found 50, 0 in row 4 and 51, 0 in row 5"),
         ("10,20,1.0", "20,10,1.0", "row 2, column 'tmin': expected no more than tmax, found '20'; are the columns"),
+        ("10,20,1.0", "288,289,1.0", "row 2, column 'tmin': expected -90 to 60, found '288'; is it in kelvin? convert"),
+        ("tmax,precipitation\n", "tmax,precipitation\n-,-,-,deg,°F,°F,mm\n", "found it stated in '°F'; convert it, or"),
+        ("tmax,precipitation\n", "tmax,precipitation\n-,-,-,deg,C,C,cm\n", "in mm month-1, found it stated in 'cm'"),
         ("10,20,1.0", "10,20,-0.1", "row 2, column 'precipitation': expected 0 to 15000, found '-0.1'; it is read as"),
     ],
 )

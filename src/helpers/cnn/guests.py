@@ -20,6 +20,7 @@ from sklearn.base import BaseEstimator, clone
 
 from helpers.products import limits
 from helpers.products.site_table import column_of, needed_of, one_file, rows
+from helpers.products.units import refuse_other
 from helpers.workspace import HERE, UserError
 
 
@@ -171,6 +172,7 @@ def predictions(path: str | Path) -> pd.DataFrame:
     path = one_file([path], "predictions")
     table = rows(path)
     found = {"site": column_of(table, path, "site", "site"), "year": column_of(table, path, "year", "year")}
+    refuse_other(table, path, "reco", "reco")
     found["reco"] = column_of(table, path, "predicted", "reco")  # by a name without limits: all that lie beyond count
     if "rule" in table:
         found["rule"] = column_of(table, path, "model", "rule")

@@ -37,6 +37,7 @@ from helpers.products.site_table import (
     refuse_two_places,
     rows,
 )
+from helpers.products.units import refuse_other
 from helpers.space.grid import together
 
 UNITS = {
@@ -223,6 +224,7 @@ def read_sites(
     wrong = (frame["tmin"] > frame["tmax"]).to_numpy()
     refuse(table[names["tmin"]], path, wrong, expected, "are the columns swapped?")
     shortest = 28.0 if precipitation == "mm d-1" else 1.0  # of a month, in days: the widest limits of a rate
+    refuse_other(table, path, "precipitation", names["precipitation"], units=precipitation)
     hint = f"it is read as {precipitation}; correct or empty it"
     frame["precipitation"] = numbers_of(table, path, names["precipitation"], limits("precipitation"), shortest, hint)
     refuse_two_places(frame[["site", "lat"]].assign(lon=0.0), path)

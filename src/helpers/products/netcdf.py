@@ -51,6 +51,7 @@ import xarray as xr
 from helpers.products import Product, ProductError, describe
 from helpers.products.files import Unpacked, opened, plain_name, reading
 from helpers.products.site_table import fills
+from helpers.products.units import WRONG_WAY
 from helpers.space import grid
 from helpers.space.grid import SAME, coords, normalise_lat_lon, same_labels, together
 from helpers.workspace import LIBRARY
@@ -225,7 +226,7 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
         if ds[names[axis]].dtype.kind not in "iuf":
             raise ProductError(f"{path}: {axis}: expected numbers, found {ds[names[axis]].dtype.name}; fetch it again")
     time = ds[names["time"]] if names["time"] else None
-    values = _rows_and_columns(*(ds[names[axis]].astype("float64") for axis in ("lat", "lon")), path)
+    values = _rows_and_columns(*(_unpacked(ds[names[axis]], path) for axis in ("lat", "lon")), path)
     beside = (dim for v in values.values() for dim in v.dims if dim in ds.variables)
     ds = ds.drop_vars({name for name in names.values() if name} | {*beside} | ({"time"} & set(ds.variables)))
     station = set(values["lat"].dims) & set(values["lon"].dims)
@@ -239,6 +240,9 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
         v, units = values[axis], str(values[axis].attrs.get("units", "")).strip()
         if re.match(r"rad|[km]?m$|met", units, re.IGNORECASE):
             raise ProductError(f"{path}: {axis}: expected degrees, found units {units!r:.40}; convert it to degrees")
+        if WRONG_WAY[axis].search(units):
+            way = {"lat": "north", "lon": "east"}[axis]
+            raise ProductError(f"{path}: {axis}: expected degrees_{way}, found units {units!r:.40}; turn its signs")
         if not (np.abs(v.values) <= limit + EVEN).all():
             raise ProductError(f"{path}: {axis}: expected degrees, found {v.min().item():g} to {v.max().item():g}")
     north, east = (v.values for v in values.values())
@@ -264,6 +268,13 @@ def _on_axes(ds: xr.Dataset, path: Path) -> xr.Dataset:
     ds = ds.isel(lon=gaps > SAME * np.median(gaps))
     _require_even(ds["lat"].values, ds["lon"].values, path)
     return ds
+
+
+def _unpacked(axis: xr.DataArray, path: Path) -> xr.DataArray:
+    """Return the numbers of an axis, which may be packed as those of any variable are."""
+    about = _with_numbers(axis.variable, str(axis.name), path).attrs
+    scale, offset = about.get("scale_factor", 1.0), about.get("add_offset", 0.0)
+    return axis.copy(data=axis.values.astype("float64") * scale + offset)
 
 
 def _in_radians(north: np.ndarray, east: np.ndarray) -> bool:

@@ -28,6 +28,7 @@ from pyproj import Geod
 
 from helpers.products import DamagedFile, Product, ProductError, attributes, describe, limits
 from helpers.products.files import whole_text
+from helpers.products.units import refuse_other, refuse_wrong_way
 from helpers.space.grid import RADIUS
 from helpers.space.regions import IGBP, IGBP_CODES
 from helpers.stats.labels import GAPS
@@ -158,9 +159,11 @@ def _checked(columns: Mapping) -> dict[str, list[str]]:
     return held
 
 
-def _hint(name: str, factor: float) -> str:
-    """Say what is wrong, most often, with numbers that a variable cannot be."""
+def _hint(name: str, factor: float | None) -> str:
+    """Say what is wrong, most often, with numbers that a variable cannot be; without a factor, none can be given."""
     units = attributes(name).get("units", "")
+    if factor is None:
+        return "is it in kelvin? convert it to degrees Celsius" if units == "degC" else ""
     if units == "degC":
         return "is it in kelvin? give its factor and what is added, [1, -273.15] (table_factors in a profile)"
     if factor != 1:
@@ -245,12 +248,13 @@ def columns_of(
 
 
 def column_of(
-    table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float] = 1.0
+    table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float] | None = None
 ) -> pd.Series | np.ndarray:
     """Return a column as what its variable is.
 
     ``site`` and ``model`` are text, ``igbp`` a class (its code, -1 for none), `NEEDED` numbers that may not be missing;
-    all others are numbers within what the registry says that they can be, NaN where they are missing.
+    all others are numbers within what the registry says that they can be, NaN where they are missing. Without a
+    ``factor`` they must be in the book's units, and errors don't tell to give one.
     """
     if name in ("site", "model"):
         text = _text(table, path, column)
@@ -262,15 +266,22 @@ def column_of(
         refuse(text, path, codes.isna(), IGBP_EXPECTED, EMPTY_IT)
         return codes.to_numpy(dtype="int8")
     if name in NEEDED:
-        return needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+        values = needed_of(table, path, column, *NEEDED[name], whole=name in ("year", "month"))
+        if name in DEGREES:
+            refuse_wrong_way(table, path, name, column, values)
+        return values
     return _number(table, path, name, column, factor)
 
 
-def _number(table: pd.DataFrame, path: Path, name: str, column: str, factor: float | Sequence[float]) -> np.ndarray:
+def _number(
+    table: pd.DataFrame, path: Path, name: str, column: str, given: float | Sequence[float] | None
+) -> np.ndarray:
     """Return a variable in the book's units, NaN where it is missing."""
-    factor, offset = map(float, factor if isinstance(factor, Sequence) else (factor, 0))
+    refuse_other(table, path, name, column, given)
+    factor, offset = map(float, given if isinstance(given, Sequence) else (1.0 if given is None else given, 0))
     within = tuple(limit - offset for limit in limits(name))
-    return offset + factor * numbers_of(table, path, column, within, factor, _hint(name, factor))
+    hint = _hint(name, None if given is None else factor)
+    return offset + factor * numbers_of(table, path, column, within, factor, hint)
 
 
 def one_file(paths: Sequence[Path | str], product: str) -> Path:

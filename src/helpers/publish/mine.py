@@ -13,7 +13,6 @@ import math
 import re
 import sys
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,73 +24,8 @@ import yaml
 
 from helpers import products, workspace
 from helpers.products import ProductError, attributes, climate, site_table
+from helpers.products.units import FLUX, HEAT, LIGHT, SHARE, WATER, unit_of
 from helpers.run.chapters import Book, UserError
-
-# Units: a number for each of the few that tables of towers use, and what it is a number of.
-
-SIZES = {
-    **dict.fromkeys(("kg", "kilograms"), (1.0, "kg")), **dict.fromkeys(("g", "grams", "gram"), (1e-3, "kg")),
-    "mg": (1e-6, "kg"), **dict.fromkeys(("Mg", "t", "ton", "tons", "tonne", "tonnes"), (1e3, "kg")),
-    "mol": (1.0, "mol"), "mmol": (1e-3, "mol"), **dict.fromkeys(("umol", "micromol"), (1e-6, "mol")),
-    "m": (1.0, "m"), "cm": (1e-2, "m"), "mm": (1e-3, "m"),
-    **dict.fromkeys(("in", "inch", "inches"), (0.0254, "m")), **dict.fromkeys(("ha", "hectare"), (1e4, "m2")),
-    **dict.fromkeys(("s", "sec", "second"), (1.0, "s")), **dict.fromkeys(("d", "day"), (86400.0, "s")),
-    **dict.fromkeys(("h", "hr", "hour"), (3600.0, "s")), **dict.fromkeys(("month", "mon"), (31557600.0 / 12, "s")),
-    **dict.fromkeys(("yr", "y", "a", "year", "annum"), (31557600.0, "s")),
-    "w": (1.0, "W"), "mj": (1e6, "J"), "j": (1.0, "J"), **dict.fromkeys(("k", "kelvin", "degk"), (1.0, "K")),
-    **dict.fromkeys(("c", "degc", "celsius", "degcelsius", "oc"), (1.0, "degC")),
-    **dict.fromkeys(("f", "degf", "fahrenheit", "degfahrenheit"), (1.0, "degF")),
-    "%": (1e-2, ""), "percent": (1e-2, ""), "-": (1.0, ""),
-}  # fmt: skip
-YEAR = 31557600.0
-CARBON = 0.012011
-"""kg in a mol."""
-OF_DIOXIDE = 12.011 / 44.009
-
-FLUX = {"kg m-2 s-1": YEAR, "kg m-2": 1.0, "kg": 1.0, "mol m-2 s-1": YEAR * CARBON, "mol m-2": CARBON}
-HEAT = {"K": [1, -273.15], "degC": [1, 0], "degF": [5 / 9, -160 / 9]}
-WATER = {"m s-1": 1000 * YEAR, "m": 1000.0, "kg m-2 s-1": YEAR, "kg m-2": 1.0}
-LIGHT = {"W m-2": 1.0, "J m-2 s-1": 1.0, "J m-2": 1 / YEAR, "mol m-2 s-1": 1e6 / 4.57}
-SHARE = {"": 1.0}
-"""By kind of variable: what a number of a unit is multiplied by to be in the book's. A flux without a time is a year's
-sum; 4.57 µmol of photons are a joule (McCree 1972)."""
-
-
-def unit_of(text: str) -> tuple[float, str] | None:
-    """Return what a unit is: its size, and of what, as ``FLUX`` and the others name it; None where it isn't known.
-
-    >>> unit_of("gC m-2 y-1"), unit_of("t/ha/yr")[1], unit_of("blue")
-    ((3.168808781402895e-11, 'kg m-2 s-1'), 'kg m-2 s-1', None)
-    >>> [round(unit_of(f"g {of} m-2 yr-1")[0] / unit_of("g C m-2 yr-1")[0], 3) for of in ("CO2-C", "C-CO2", "CO2")]
-    [1.0, 1.0, 0.273]
-    """
-    text = text.translate(str.maketrans("⁻⁰¹²³−µμ₂", "-0123-uu2"))
-    text = re.sub("[°º]", "deg", text.replace("℃", "degC").replace("℉", "degF"))
-    text = re.sub(r"CO2[-\s]?C(?![A-Za-z])|C[-\s]?CO2", "C", text).replace("CO2", "dioxide")  # the first two are carbon
-    text = re.sub(r"(?i)\bdeg(rees?)?[.\s_]*", "deg", text)
-    size, powers, first = 1.0, Counter(), True
-    tokens = re.findall(
-        r"%|(?<!\S)-(?!\S)|[A-Za-z]+|[-+]?\d+|[^\sA-Za-z\d]", re.sub(r"[/*·.^_()\[\]{}]|\bper\b", " ", text)
-    )
-    for k, token in enumerate(tokens):
-        glued = re.fullmatch(r"(k?g|Mg|mg|t|u?mol|mmol)(C|c|dioxide)?", token)
-        if glued and glued[2]:
-            token, size = glued[1], size * (OF_DIOXIDE if glued[2] == "dioxide" and "mol" not in token else 1)
-        if first and token.isdigit() and token != "1":  # 0.1 degC, 10^3 kg: nobody knows what is meant
-            return None
-        if re.fullmatch(r"[-+]?\d+", token) or (not first and token in ("C", "dioxide", "carbon", "photons")):
-            size *= OF_DIOXIDE if token == "dioxide" and "kg" in powers else 1
-            continue
-        one = SIZES.get(token) or SIZES.get(token.lower())
-        if one is None:
-            return None
-        power = int(tokens[k + 1]) if k + 1 < len(tokens) and re.fullmatch(r"[-+]?\d+", tokens[k + 1]) else 1
-        power = power if first else -abs(power)  # all but the first are divided by, with a minus or not: g C m-2 d-1
-        size, first = size * one[0] ** power, False
-        powers[one[1].removesuffix("2")] += power * (2 if one[1] == "m2" else 1)
-    shown = [name if power == 1 else f"{name}{power}" for name, power in powers.items() if name and power]
-    return None if first else (size, " ".join(shown[:1] + sorted(shown[1:])))
-
 
 # The catalogue: what columns are called by FLUXNET, AmeriFlux, ICOS, OzFlux and in English. A name is compared without
 # signs between its letters, and without AROUND; what stands first is preferred.
@@ -480,7 +414,11 @@ def of_climate(path: Path, usable: pd.DataFrame) -> tuple[dict[str, str], str, i
         if name == "precipitation":
             stated = table.attrs.get("units", {}).get(found[name]) or several[0][1]
     rates, values = {unit_of(rate): rate for rate in climate.RATES}, numbers(table, found["precipitation"])
-    rain = rates.get(unit_of(stated)) or rates[unit_of("mm d-1" if np.nanmedian(values) < 12 else "mm month-1")]
+    parsed = unit_of(stated)
+    if parsed and parsed not in (*rates, unit_of("mm")):
+        expected = f"{path}: column {found['precipitation']!r}: expected precipitation in {' or '.join(climate.RATES)}"
+        raise UserError(f"{expected}, found it stated in {shown(stated)}; convert it")
+    rain = rates.get(parsed) or rates[unit_of("mm d-1" if np.nanmedian(values) < 12 else "mm month-1")]
     months = products.read("site_climate", path, columns=found, precipitation=rain).drop_vars("lat").to_array()
     whole_years = months.notnull().all("variable").groupby("time.year").sum("time") == 12
     known = whole_years.transpose("site", "year").to_series()
