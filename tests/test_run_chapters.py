@@ -180,7 +180,11 @@ def test_a_parameter_that_cannot_be_set_is_named(book, line, message):
         ),
         ("03_third: {}", "03_third: {writes: {x: {file: x.csv}}}", "03_third: x: expected .* with file and holds"),
         *(
-            ("03_third: {}", f"03_third: {{writes: {writes}}}", f"03_third: {name}: expected a file's plain name of its own")
+            (
+                "03_third: {}",
+                f"03_third: {{writes: {writes}}}",
+                f"03_third: {name}: expected a file's plain name of its own",
+            )
             for name, writes in (
                 ("x", "{x: {file: ../x.csv, holds: x}}"),
                 ("x", '{x: {file: "x.csv\\0", holds: x}}'),
