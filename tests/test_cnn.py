@@ -402,11 +402,13 @@ def test_damage_and_what_is_not_there_are_named_in_one_line(data, tmp_path):
     said, whole = index.read_text(), path.read_bytes()
     index.write_text(said[:-30])
     refused("models.json: not readable as the index")
+    index.write_text(said.replace('"scale": ', '"scale": -'))
+    refused("models.json: not readable as the index of models .its checksum is another")
     index.write_text(said)
     path.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
     refused("CNN2.safetensors: its checksum")
     path.unlink()
-    refused("CNN2.safetensors: not there, though models.json")
+    refused("CNN2.safetensors: not there as a plain file, though models.json")
 
 
 # Nested selection: what is chosen, from what, and that the outer fold has no part in it.

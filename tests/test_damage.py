@@ -355,6 +355,10 @@ def test_a_page_that_is_lost_or_cut_is_built_again(mini, harm):
 
 def test_a_note_that_cannot_be_read_is_damage_too(ws):
     record, notes = ws.folder / ".state" / "07_sink_risk.json", [{}, {"files": 3}, {"files": {"risk": {"": [1, 2]}}}]
+    notes += [
+        {"files": {"risk": {name: [1, 2, 3, 4, "a"], "": [1, 2, 3, 4, "a"]}}}
+        for name in ("/a", "../a", "a\0", "\ud800", "a")
+    ]
     for other in [*KINDS, *(json.dumps(note).encode() for note in notes)]:
         record.write_bytes(other)
         with pytest.raises(
@@ -578,6 +582,6 @@ def test_the_page_of_promises_counts_what_is_tried():
     kills = test_run.test_killed_while_a_chapter_works, test_run.test_killed_between_two_artefacts
     files, harms = cases(test_a_bit_that_is_flipped_and_a_file_that_is_cut_are_found_at_reading)
     assert harms == 2
-    lost, kinds = cases(test_what_is_lost_or_added_is_found_at_reading), [len(KINDS) + more for more in (1, 5, 3)]
+    lost, kinds = cases(test_what_is_lost_or_added_is_found_at_reading), [len(KINDS) + more for more in (1, 5, 8)]
     records = cases(test_a_record_that_is_not_of_what_was_made_is_made_again)
     assert tried == [*cases(kills[0]), *cases(kills[1]), len(WRITTEN), files, len(FILES), *lost, *kinds, *records]

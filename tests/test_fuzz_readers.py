@@ -348,9 +348,12 @@ def test_a_factor_that_is_no_number_is_refused(tmp_path, factor):
 def test_towers_in_radians_or_where_nobody_knows_are_refused(tmp_path, places):
     rows = "".join(f"S{k},2001,{place},5\n" for k, place in enumerate(places))
     (tmp_path / TABLE).write_text(f"site,year,lat,lon,reco\n{rows}")
-    expected = "columns 'lat' and 'lon': expected degrees of places on land, found .* in row 2 .* in radians"
+    expected = "columns 'lat' and 'lon': expected degrees of places on land, found .* in row 2(,| and) "
     one_line(lambda: products.read("site_table", tmp_path / TABLE, columns=COLUMNS), TABLE, expected)
     some = {name: name for name in ("site", "lat", "lon")}
     one_line(lambda: site_table.columns_of(tmp_path / TABLE, some), TABLE, expected)
     (tmp_path / TABLE).write_text(f"site,year,lat,lon,reco\n{rows}Z,2001,48.5,9,5\n")
-    assert products.read("site_table", tmp_path / TABLE, columns=COLUMNS).sizes["sample"] == len(places) + 1
+    if places[0] == "0,0":  # no place at all, whatever the others are
+        one_line(lambda: products.read("site_table", tmp_path / TABLE, columns=COLUMNS), TABLE, expected)
+    else:
+        assert products.read("site_table", tmp_path / TABLE, columns=COLUMNS).sizes["sample"] == len(places) + 1

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -99,8 +100,19 @@ def differences(path: Path, note: dict[str, Mark], whole: bool = False) -> Itera
 
 
 def is_note(content: Any) -> bool:
-    """Say whether something from a JSON file is a note."""
-    return isinstance(content, dict) and all(map(is_mark, content.values()))
+    """Say whether something from a JSON file is a note: marks of plain files by name, or of one file by an empty name."""
+    if not isinstance(content, dict) or not all(map(is_mark, content.values())):
+        return False
+    return set(content) <= {""} or all(map(_is_plain, content))
+
+
+def _is_plain(name: str) -> bool:
+    """Say whether a name stays within its folder, and is one that a file can have."""
+    try:
+        inside = not {"", ".", ".."} & set(name.split("/"))
+        return inside and b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
 
 
 def is_mark(content: Any) -> bool:

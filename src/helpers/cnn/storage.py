@@ -14,7 +14,7 @@ from safetensors.torch import save as tensor_bytes
 from helpers.cnn.network import Ensemble, Member
 from helpers.workspace import one_line
 
-INDEX = "models.json"
+INDEX, SEAL = "models.json", "seal"
 
 OWN = {"mean": True, "sd": True, "linear": True, "scale": False}
 """Tensors beside the weights of a member that has its own normaliser, and whether they have one value a channel."""
@@ -63,7 +63,13 @@ def save(ensemble: Ensemble, folder: Path, *, optimal: str) -> None:
             "seeds": [ensemble.members[i].seed for i in places],
             "sha256": hashlib.sha256(content).hexdigest(),
         }
-    (folder / INDEX).write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+    (folder / INDEX).write_text(json.dumps(index | {SEAL: _seal(index)}, indent=1) + "\n", encoding="utf-8")
+
+
+def _seal(index: dict) -> str:
+    """Return the hash of an index: of all that it says, but for the hash itself."""
+    told = {name: value for name, value in index.items() if name != SEAL}
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _own(ensemble: Ensemble, member: int) -> dict[str, torch.Tensor]:
@@ -94,8 +100,12 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     path = Path(folder) / INDEX
     if not path.exists():
         raise FileNotFoundError(f"{path}: not there; run chapter 03_cnn_ablation to train the networks")
+    if not path.is_file():  # a pipe would be waited for
+        raise DamagedModel(path, "no plain file")
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
+        if SEAL in index and index[SEAL] != _seal(index):
+            raise ValueError("its checksum is another: it was altered")
         models, normaliser, scale = dict(index["models"]), index["normaliser"], index["target"]["scale"]
         architecture, model = index["architecture"], model or index["optimal"]
         if not isinstance(model, str) or Path(model).name != model:
@@ -107,8 +117,8 @@ def load(folder: Path, model: str | None = None) -> Ensemble:
     if about is None:
         raise ValueError(one_line(f"model: expected one of {', '.join(map(str, models))}, found {model!r}"))
     path = path.with_name(f"{model}.safetensors")
-    if not path.exists():
-        raise DamagedModel(path, f"not there, though {INDEX} names it")
+    if not path.is_file():
+        raise DamagedModel(path, f"not there as a plain file, though {INDEX} names it")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != digest:
         raise DamagedModel(path, f"its checksum is not the one in {INDEX}: cut short, altered or from another run")

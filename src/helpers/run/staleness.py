@@ -84,9 +84,16 @@ class Digests:
         """Write what is known of files that are still there to the cache; say so where there is no room for it."""
         try:
             with writing(self.cache) as aside:
-                aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if Path(path).exists()}))
+                aside.write_text(json.dumps({path: mark for path, mark in self.known.items() if _exists(path)}))
         except DiskFull as error:  # the run itself has gone well, or ends with an error of its own
             print(f"{error}; until then every run reads all files", file=sys.stderr)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def of_value(value: Any) -> str:
