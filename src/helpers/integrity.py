@@ -100,7 +100,7 @@ def differences(path: Path, note: dict[str, Mark], whole: bool = False) -> Itera
 
 
 def is_note(content: Any) -> bool:
-    """Say whether something from a JSON file is a note: marks of files by plain names, or of one file by an empty one."""
+    """Say whether something from a JSON file is a note: marks by plain names, or of one file by an empty name."""
     if not isinstance(content, dict) or not all(map(is_mark, content.values())):
         return False
     return set(content) <= {""} or all(map(_is_plain, content))
